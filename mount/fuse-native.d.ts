@@ -1,0 +1,84 @@
+/** fuse-native 2.2.6, as far as Umbra uses it. An error is a negative errno; success is 0. */
+declare module 'fuse-native' {
+  type Done = (error: number) => void;
+  type DoneWith<T> = (error: number, value?: T) => void;
+
+  namespace Fuse {
+    interface Stat {
+      mode: number;
+      uid: number;
+      gid: number;
+      size: number;
+      nlink: number;
+      ino: number;
+      blksize: number;
+      blocks: number;
+      /** Milliseconds since 1970, not negative. */
+      atime: number;
+      mtime: number;
+      ctime: number;
+    }
+
+    /** Every number is cut to 32 bits. */
+    interface Statfs {
+      bsize: number;
+      frsize: number;
+      blocks: number;
+      bfree: number;
+      bavail: number;
+      files: number;
+      ffree: number;
+      favail: number;
+      fsid: number;
+      flag: number;
+      namemax: number;
+    }
+
+    interface Operations {
+      getattr(path: string, done: DoneWith<Stat>): void;
+      statfs(path: string, done: DoneWith<Statfs>): void;
+      /** `stats` has an entry for each name. */
+      readdir(path: string, done: (error: number, names?: string[], stats?: Stat[]) => void): void;
+      readlink(path: string, done: DoneWith<string>): void;
+      open(path: string, flags: number, done: DoneWith<number>): void;
+      /** `done` takes the number of bytes or a negative errno; `buffer` is gone afterwards. */
+      read(path: string, fd: number, buffer: Buffer, length: number, position: number, done: Done): void;
+      release(path: string, fd: number, done: Done): void;
+      write(path: string, fd: number, buffer: Buffer, length: number, position: number, done: Done): void;
+      create(path: string, mode: number, done: DoneWith<number>): void;
+      fsync?(path: string, dataOnly: number, fd: number, done: Done): void;
+      fsyncdir?(path: string, dataOnly: number, fd: number, done: Done): void;
+      truncate(path: string, size: number, done: Done): void;
+      ftruncate(path: string, fd: number, size: number, done: Done): void;
+      utimens(path: string, atime: number, mtime: number, done: Done): void;
+      chown(path: string, uid: number, gid: number, done: Done): void;
+      chmod(path: string, mode: number, done: Done): void;
+      mknod(path: string, mode: number, dev: number, done: Done): void;
+      setxattr(path: string, name: string, value: Buffer, position: number, flags: number, done: Done): void;
+      removexattr(path: string, name: string, done: Done): void;
+      unlink(path: string, done: Done): void;
+      rename(from: string, to: string, done: Done): void;
+      link(from: string, to: string, done: Done): void;
+      symlink(target: string, path: string, done: Done): void;
+      mkdir(path: string, mode: number, done: Done): void;
+      rmdir(path: string, done: Done): void;
+    }
+
+    interface Options {
+      /** False: a handler may take as long as it likes. */
+      timeout: false;
+    }
+  }
+
+  class Fuse {
+    constructor(mountPoint: string, operations: Fuse.Operations, options: Fuse.Options);
+    /** Called by {@link close} to take the mount away; replaceable. The package's own one runs a shell. */
+    static unmount: (mountPoint: string, done: (error: Error | null) => void) => void;
+    mount(done: (error: Error | null | undefined) => void): void;
+    close(done: (error: Error | null | undefined) => void): void;
+    /** The option string that libfuse gets, beginning with `-o`. */
+    protected _fuseOptions(): string;
+  }
+
+  export = Fuse;
+}

@@ -1,0 +1,168 @@
+import { readdirSync, readlinkSync } from 'node:fs';
+import Fuse from 'fuse-native';
+import type { Clock } from '../src/common/clock.js';
+import { UmbraError } from '../src/common/errors.js';
+import type { Log } from '../src/common/log.js';
+import { setCloseOnExec } from '../src/system/close-on-exec.js';
+import { createHandlers } from './handlers.js';
+import { OpenFiles } from './open-files.js';
+import type { VirtualTree } from './tree.js';
+import { TroubleLog } from './trouble-log.js';
+
+/**
+ * How long the kernel may go on with what it knows of a path, in seconds; libfuse takes one number
+ * for a whole mount. Contents never change, so this only bounds how long the name of a forgotten
+ * shadow copy still answers (opening anything in it fails at once), and how old a directory's link
+ * count and time can be. Listings, link targets and failed look-ups are asked for each time.
+ */
+export const KERNEL_CACHE_SECONDS = 30;
+
+export interface FuseOptions {
+  readonly tree: VirtualTree;
+  /** Absolute; an empty directory that {@link checkMountPoint} has seen. */
+  readonly mountPoint: string;
+  /** Let other users in, as far as owners and modes allow. */
+  readonly allowOther: boolean;
+  /** {@link KERNEL_CACHE_SECONDS}, but for tests. */
+  readonly kernelCacheSeconds?: number;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** A connection with the kernel. It can outlast the mount: after `umount -l`, until the last open file is closed. */
+export interface FuseSession {
+  readonly mountPoint: string;
+  /** The number of open files. */
+  openFiles(): number;
+  /** True once the kernel will send nothing more. Never asks the mount itself. */
+  isOver(): boolean;
+  /** Close what was left open and let the process end. Call it when {@link isOver}, once. */
+  finish(): Promise<void>;
+}
+
+/** fuse-native knows only some of libfuse's options, so the whole option string is made here. */
+class ReadOnlyFuse extends Fuse {
+  readonly #libfuseOptions: readonly string[];
+
+  constructor(mountPoint: string, operations: Fuse.Operations, libfuseOptions: readonly string[]) {
+    // A slow disk is no reason to fail: the package's own limit is 15 s.
+    super(mountPoint, operations, { timeout: false });
+    this.#libfuseOptions = libfuseOptions;
+  }
+
+  protected override _fuseOptions(): string {
+    return `-o${this.#libfuseOptions.join(',')}`;
+  }
+}
+
+/** libfuse's options (mount.fuse(8)); none of them comes from a user. */
+function libfuseOptions({ allowOther, kernelCacheSeconds = KERNEL_CACHE_SECONDS }: FuseOptions): readonly string[] {
+  return [
+    'ro',
+    'fsname=umbra',
+    'subtype=umbra',
+    'use_ino',
+    'kernel_cache',
+    `entry_timeout=${kernelCacheSeconds}`,
+    `attr_timeout=${kernelCacheSeconds}`,
+    ...(allowOther ? ['allow_other', 'default_permissions'] : []),
+  ];
+}
+
+// close() calls this and then lets go of the event loop. Unmounting itself is done before, without the shell that the
+// package would run.
+Fuse.unmount = (_mountPoint, done) => {
+  done(null);
+};
+
+/** The sessions that are not finished, to see which connection is whose. */
+const sessions = new Set<Session>();
+
+class Session implements FuseSession {
+  readonly mountPoint: string;
+  readonly #fuse: Fuse;
+  readonly #files: OpenFiles;
+  readonly #descriptor: number | undefined;
+  #over = false;
+
+  constructor(mountPoint: string, fuse: Fuse, files: OpenFiles, descriptor: number | undefined) {
+    this.mountPoint = mountPoint;
+    this.#fuse = fuse;
+    this.#files = files;
+    this.#descriptor = descriptor;
+  }
+
+  openFiles(): number {
+    return this.#files.size;
+  }
+
+  isOver(): boolean {
+    this.#over ||= this.#descriptor !== undefined && !isConnection(this.#descriptor);
+    return this.#over;
+  }
+
+  /** Another session's connection has this descriptor now, so this one's was closed. */
+  lose(descriptor: number | undefined): void {
+    this.#over ||= descriptor !== undefined && this.#descriptor === descriptor;
+  }
+
+  async finish(): Promise<void> {
+    this.#over = true;
+    sessions.delete(this);
+    await this.#files.closeAll();
+    await new Promise<void>((resolve) => {
+      this.#fuse.close(() => {
+        resolve();
+      });
+    });
+  }
+}
+
+/**
+ * Mounts `tree`. One call at a time, since the connection is found by looking for a new descriptor.
+ * @throws {UmbraError} MOUNT_FAILED
+ */
+export async function mountFuse(options: FuseOptions): Promise<FuseSession> {
+  const { tree, mountPoint, log, clock } = options;
+  const files = new OpenFiles();
+  const handlers = createHandlers({ tree, files, trouble: new TroubleLog(log, clock) });
+  const fuse = new ReadOnlyFuse(mountPoint, handlers, libfuseOptions(options));
+  const before = connectionDescriptors();
+  await start(fuse, mountPoint);
+  const descriptor = connectionDescriptors().find((fd) => !before.includes(fd));
+  // libfuse leaves it to be inherited: a program started from here would keep the mount from dying with this process.
+  if (descriptor !== undefined) setCloseOnExec(descriptor);
+  for (const other of sessions) other.lose(descriptor);
+  const session = new Session(mountPoint, fuse, files, descriptor);
+  sessions.add(session);
+  return session;
+}
+
+function start(fuse: Fuse, mountPoint: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fuse.mount((error) => {
+      if (error === null || error === undefined) resolve();
+      else reject(mountFailed(mountPoint, error));
+    });
+  });
+}
+
+function mountFailed(mountPoint: string, cause: Error): UmbraError {
+  return new UmbraError('MOUNT_FAILED', `cannot mount at ${mountPoint}: ${cause.message}`, {
+    hint: 'What libfuse said stands in the server log; /dev/fuse and the right to use it are needed.',
+    cause,
+  });
+}
+
+/** This process's descriptors of /dev/fuse: one for each connection. */
+function connectionDescriptors(): number[] {
+  return readdirSync('/proc/self/fd').map(Number).filter(isConnection);
+}
+
+function isConnection(fd: number): boolean {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`) === '/dev/fuse';
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,33 @@
+import type { InodeTable } from '../inodes.js';
+import type { Listing } from '../listing.js';
+import type { NodeStat } from '../node.js';
+import type { ViewCache } from '../views.js';
+
+/** What all nodes of one tree share. */
+export interface TreeContext {
+  readonly listing: Listing;
+  readonly views: ViewCache;
+  readonly inodes: InodeTable;
+  /** Who owns what Umbra itself shows. */
+  readonly uid: number;
+  readonly gid: number;
+  /** When the tree was made. */
+  readonly madeAtMs: number;
+}
+
+const DIRECTORY_PERMISSIONS = 0o555;
+
+/** The stat of a directory with `subdirectories` directories in it. */
+export function directoryStat(context: TreeContext, ino: number, subdirectories: number, mtimeMs: number): NodeStat {
+  return {
+    kind: 'directory',
+    ino,
+    permissions: DIRECTORY_PERMISSIONS,
+    nlink: 2 + subdirectories,
+    uid: context.uid,
+    gid: context.gid,
+    sizeBytes: 0,
+    blocks: 0,
+    mtimeMs,
+  };
+}

@@ -1,0 +1,49 @@
+import type { DirectoryEntry, DirectoryNode, NodeStat, TreeNode } from '../node.js';
+import type { ShadowCopySummary } from '../source.js';
+import { aboutFile } from './about.js';
+import { ConfigNode } from './config.js';
+import { directoryStat, type TreeContext } from './context.js';
+import { VERSION_INDEX, versionOwner } from './inode-index.js';
+import type { VersionContext } from './version-context.js';
+import { VolumesNode } from './volumes.js';
+
+type Child = (context: VersionContext) => TreeNode;
+
+const CHILDREN: ReadonlyMap<string, { kind: TreeNode['kind']; index: number; make: Child }> = new Map([
+  ['about.json', { kind: 'file', index: VERSION_INDEX.about, make: aboutFile }],
+  ['config', { kind: 'directory', index: VERSION_INDEX.config, make: (context) => new ConfigNode(context) }],
+  ['volumes', { kind: 'directory', index: VERSION_INDEX.volumes, make: (context) => new VolumesNode(context) }],
+] satisfies [string, { kind: TreeNode['kind']; index: number; make: Child }][]);
+
+const SUBDIRECTORIES = [...CHILDREN.values()].filter(({ kind }) => kind === 'directory').length;
+
+/** A shadow copy. Its own stat and list don't open it, so that `ls -l` of 3,000 of them is cheap. */
+export class VersionNode implements DirectoryNode {
+  readonly kind = 'directory';
+  readonly #context: VersionContext;
+
+  constructor(context: TreeContext, machine: string, summary: ShadowCopySummary) {
+    const owner = versionOwner(machine, summary.name);
+    this.#context = {
+      ...context,
+      summary,
+      ino: (index) => context.inodes.number(owner, index),
+      view: () => context.views.get(machine, summary),
+    };
+  }
+
+  stat(): Promise<NodeStat> {
+    const { summary } = this.#context;
+    const ino = this.#context.ino(VERSION_INDEX.directory);
+    return Promise.resolve(directoryStat(this.#context, ino, SUBDIRECTORIES, summary.timeMs));
+  }
+
+  lookup(name: string): Promise<TreeNode | undefined> {
+    return Promise.resolve(CHILDREN.get(name)?.make(this.#context));
+  }
+
+  list(): Promise<readonly DirectoryEntry[]> {
+    const entries = [...CHILDREN].map(([name, { kind, index }]) => ({ name, kind, ino: this.#context.ino(index) }));
+    return Promise.resolve(entries);
+  }
+}

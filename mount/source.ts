@@ -1,0 +1,55 @@
+/**
+ * What the mounted tree shows, seen from the tree: a local store, or a server over the network.
+ * Nothing here costs more than a look-up until {@link ShadowCopySource.open} is called.
+ */
+export interface ShadowCopySource {
+  /** Names of all machines that have a shadow copy, sorted. */
+  machines(): Promise<readonly string[]>;
+  /**
+   * The machine's shadow copies in the order they were made, the latest last; empty when there is no such machine.
+   * Asked for with every look-up of a path: the same array should come back until something in it changes, since
+   * the tree keeps an index of names for each array it has seen last.
+   */
+  shadowCopies(machine: string): Promise<readonly ShadowCopySummary[]>;
+  /** @throws {UmbraError} NOT_FOUND, STORE_DAMAGED */
+  open(machine: string, shadowCopy: string): Promise<ShadowCopyView>;
+}
+
+export interface ShadowCopySummary {
+  readonly name: string;
+  readonly timeMs: number;
+}
+
+/** One shadow copy's metadata; holds nothing open. */
+export interface ShadowCopyView {
+  readonly timeMs: number;
+  /** What `about.json` shows. */
+  readonly about: Readonly<Record<string, unknown>>;
+  readonly config: readonly { readonly name: string; readonly data: Uint8Array }[];
+  readonly volumes: readonly VolumeSummary[];
+  /**
+   * Open a volume for reading. While it is open the shadow copy can't be forgotten.
+   * @throws {UmbraError} NOT_FOUND
+   */
+  openVolume(name: string): Promise<VolumeReader>;
+}
+
+export interface VolumeSummary {
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** Bytes not in holes. */
+  readonly dataBytes: number;
+}
+
+export interface VolumeReader {
+  readonly sizeBytes: number;
+  /**
+   * Fill `target` with the bytes from `offset`, up to the volume's end.
+   * Reads ahead when calls are sequential; concurrent calls are fine.
+   * @returns the number of bytes, less than `target.length` only at the end
+   * @throws {UmbraError} STORE_DAMAGED, naming the chunk
+   */
+  read(target: Uint8Array, offset: number): Promise<number>;
+  /** Idempotent. */
+  close(): Promise<void>;
+}

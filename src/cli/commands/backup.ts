@@ -1,0 +1,68 @@
+import { requests } from '../../client/requests.js';
+import { checkMachineName } from '../../common/names.js';
+import type { BackupResult } from '../../protocol/api.js';
+import { backupImages } from '../backup-images.js';
+import { flagOption, textOption, textsOption, word, words, type Command } from '../command.js';
+import { formatBytes, formatCount, formatSeconds } from '../format.js';
+import { formatTable } from '../table.js';
+
+const FORMATS = ['raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 'vpc'] as const;
+
+export const command: Command = {
+  usage: '<MACHINE> [IMAGE..]',
+  synopsis: 'MACHINE IMAGE... [--name VOLUME=IMAGE]... [--config FILE]... [--format FORMAT] [--reread]',
+  description: `Make a shadow copy of a machine from its disk images: raw files, block devices, qcow2, VHDX, VMDK or VDI.
+Only what the store does not have yet is stored. The images become the volumes vda, vdb, ... unless --name says otherwise.
+The machine should be off, or the images should be snapshots: an image that changes while it is read is refused.
+A store that does not exist is made.`,
+  examples: [
+    ['umbra backup web1 /var/lib/libvirt/images/web1.qcow2', 'one disk'],
+    ['umbra backup db /dev/vg0/db --name data=/dev/vg0/db-data', 'two disks, the second as the volume "data"'],
+    ['umbra backup web1 web1.raw --config web1.xml', 'keep the configuration too'],
+  ],
+  next: 'Next: "umbra list MACHINE" shows the shadow copy, "umbra mount DIR" its files.',
+  positionals: {
+    MACHINE: word('The name under which the machine is known'),
+    IMAGE: words('Its disk images'),
+  },
+  options: {
+    name: textsOption('VOLUME=IMAGE: the name of the volume that an image becomes; may be repeated'),
+    config: textsOption('A configuration file to keep with the shadow copy; may be repeated'),
+    format: { ...textOption('The format of the images, when it should not be found out'), choices: FORMATS },
+    reread: flagOption('Read also images whose size and times say that they did not change'),
+  },
+  run: async (args, session) => {
+    const absolute = (path: string): string => args.absolute(path);
+    const request = {
+      machine: checkMachineName(args.text('MACHINE')),
+      images: backupImages(args.texts('IMAGE'), args.texts('name'), args.optionalChoice('format', FORMATS), absolute),
+      configs: args.texts('config').map(absolute),
+      reread: args.flag('reread'),
+    };
+    const result = await session.run(requests.backup(request), { mode: 'may' });
+    session.answer(result, () => describe(result));
+    return 'OK';
+  },
+};
+
+function describe({ machine, shadowCopy, volumes, seconds }: BackupResult): string {
+  const columns = [
+    { title: 'VOLUME' },
+    { title: 'SIZE', right: true },
+    { title: 'DATA', right: true },
+    { title: 'CHANGED', right: true },
+    { title: 'NEW CHUNKS', right: true },
+    { title: 'NEW', right: true },
+    { title: 'STORED', right: true },
+  ];
+  const rows = volumes.map((volume) => [
+    volume.name,
+    formatBytes(volume.sizeBytes),
+    formatBytes(volume.dataBytes),
+    formatBytes(volume.changedBytes),
+    formatCount(volume.newChunks),
+    formatBytes(volume.newBytes),
+    formatBytes(volume.storedBytes),
+  ]);
+  return `${machine}@${shadowCopy} made in ${formatSeconds(seconds)}\n${formatTable(columns, rows)}`;
+}

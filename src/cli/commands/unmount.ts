@@ -1,0 +1,74 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { requests } from '../../client/requests.js';
+import { isUmbraError, messageOf, systemCode, UmbraError } from '../../common/errors.js';
+import type { MountInfo } from '../../protocol/api.js';
+import { flagOption, word, type Command } from '../command.js';
+import { ourMountPoints } from '../mountpoints.js';
+import type { Session } from '../session.js';
+
+export const command: Command = {
+  usage: '<MOUNTPOINT>',
+  synopsis: 'MOUNTPOINT [--force]',
+  description: `End a mount, and return when it is gone. A mount that a killed server left behind is taken away too.`,
+  examples: [['umbra unmount /mnt/umbra', '']],
+  next: 'Next: "umbra status" lists the mounts that are left.',
+  positionals: { MOUNTPOINT: word('The directory') },
+  options: { force: flagOption('Also while files in it are open') },
+  run: async (args, session) => {
+    const mountPoint = args.path('MOUNTPOINT');
+    const info = await unmount(mountPoint, args.flag('force'), session);
+    session.answer(info, () => `unmounted ${mountPoint}\n`);
+    return 'OK';
+  },
+};
+
+/** Ask the server for it; without one, or when the mount is not its own, only a killed server can have made it. */
+async function unmount(mountPoint: string, force: boolean, session: Session): Promise<MountInfo> {
+  try {
+    return await session.client().call(requests.unmount({ mountPoint, force }));
+  } catch (error) {
+    if (!isUmbraError(error, 'SERVER_UNREACHABLE', 'STORE_NOT_FOUND', 'MOUNT_POINT')) throw error;
+    if (!(await ourMountPoints()).includes(mountPoint)) throw notMounted(mountPoint);
+    if (!(await isDead(mountPoint))) throw otherServer(mountPoint);
+    await takeAway(mountPoint);
+    return { mountPoint };
+  }
+}
+
+/** The kernel answers for a connection that nobody serves any more. */
+async function isDead(mountPoint: string): Promise<boolean> {
+  const { stat } = await import('node:fs/promises');
+  try {
+    await stat(mountPoint);
+    return false;
+  } catch (error) {
+    return systemCode(error) === 'ENOTCONN';
+  }
+}
+
+async function takeAway(mountPoint: string): Promise<void> {
+  try {
+    await promisify(execFile)('fusermount', ['-u', '-z', '--', mountPoint]);
+  } catch (cause) {
+    if (systemCode(cause) === 'ENOENT') {
+      throw new UmbraError('PROGRAM_MISSING', 'fusermount is not installed', {
+        hint: 'Install the package fuse.',
+        cause,
+      });
+    }
+    throw new UmbraError('MOUNT_FAILED', `cannot unmount ${mountPoint}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function notMounted(mountPoint: string): UmbraError {
+  return new UmbraError('MOUNT_POINT', `nothing of Umbra is mounted at ${mountPoint}`, {
+    hint: '"umbra status" lists the mounts of a store.',
+  });
+}
+
+function otherServer(mountPoint: string): UmbraError {
+  return new UmbraError('MOUNT_POINT', `${mountPoint} is a mount of another store`, {
+    hint: 'Name its store with --store DIR.',
+  });
+}

@@ -1,0 +1,26 @@
+import type { Clock } from '../common/clock.js';
+import type { ServerParts } from '../server/run.js';
+
+/** Where text goes. */
+export interface Output {
+  readonly write: (text: string) => void;
+  /** The width of the terminal in characters; undefined when it is not one. */
+  readonly terminalColumns: () => number | undefined;
+}
+
+/** What a command is run in: the process, or a test. */
+export interface Environment {
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly directory: string;
+  readonly home: string;
+  readonly isRoot: boolean;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly clock: Clock;
+  /** Aborted when the user interrupts. */
+  readonly interrupted: AbortSignal;
+  /** The JavaScript program that commands start as the server. */
+  readonly serverProgram: string;
+  /** What `umbra serve` is made of; loaded only there. */
+  readonly serverParts: () => Promise<ServerParts>;
+}

@@ -1,0 +1,8 @@
+#!/usr/bin/env node
+import { fileURLToPath } from 'node:url';
+import { runProcess } from './process.js';
+
+await runProcess({
+  serverProgram: fileURLToPath(new URL('../server/main.js', import.meta.url)),
+  serverParts: async () => (await import('../server/parts.js')).localParts,
+});

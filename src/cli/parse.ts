@@ -1,0 +1,113 @@
+import yargs, { type Argv } from 'yargs';
+import { UmbraError } from '../common/errors.js';
+import type { RawArgs } from './args.js';
+import { flagOption, textOption, type Command } from './command.js';
+import { suggest } from './suggest.js';
+
+/** What a command line asks for: its help, or to be run with these arguments. */
+export type Parsed = { readonly help: string } | { readonly args: RawArgs };
+
+const PARSER = {
+  'boolean-negation': false,
+  'camel-case-expansion': false,
+  'dot-notation': false,
+  'greedy-arrays': false,
+  'parse-numbers': false,
+  'parse-positional-numbers': false,
+  'short-option-groups': false,
+};
+
+const HELP_WIDTH = 100;
+
+/**
+ * Parse the command line of one command.
+ * @throws {UmbraError} BAD_ARGUMENT for what the command does not take
+ */
+export async function parseCommandLine(
+  name: string,
+  command: Command,
+  commandLine: readonly string[],
+  columns: number | undefined,
+): Promise<Parsed> {
+  let args: RawArgs | undefined;
+  let help = '';
+  let failure: UmbraError | undefined;
+  const parser = baseParser(columns)
+    .command(
+      `${name} ${command.usage}`.trimEnd(),
+      command.description,
+      (own) => defineCommand(own, name, command),
+      (found) => {
+        args = found;
+      },
+    )
+    .strict()
+    .fail((message: string | null) => {
+      failure ??= usageError(name, command, message ?? 'the command line is wrong');
+    });
+  await parser.parseAsync(withoutSeparator(commandLine), {}, (_error: unknown, _argv: unknown, output: string) => {
+    help = output;
+  });
+  if (failure !== undefined) throw failure;
+  return args === undefined || isHelp(commandLine) ? { help: `${help}\n` } : { args };
+}
+
+function isHelp(commandLine: readonly string[]): boolean {
+  const end = commandLine.indexOf('--');
+  const options = end < 0 ? commandLine : commandLine.slice(0, end);
+  return options.includes('--help') || options.includes('-h');
+}
+
+/** What follows `--` are arguments even when they begin with a dash; only paths can, so they get a directory. */
+function withoutSeparator(commandLine: readonly string[]): string[] {
+  const end = commandLine.indexOf('--');
+  if (end < 0) return [...commandLine];
+  const rest = commandLine.slice(end + 1).map((word) => (word.startsWith('-') ? `./${word}` : word));
+  return [...commandLine.slice(0, end), ...rest];
+}
+
+/** A parser with what every command has. */
+export function baseParser(columns: number | undefined): Argv {
+  return yargs([])
+    .scriptName('umbra')
+    .detectLocale(false)
+    .parserConfiguration(PARSER)
+    .exitProcess(false)
+    .version(false)
+    .help('help', 'Explain the command')
+    .alias('help', 'h')
+    .wrap(Math.min(columns ?? HELP_WIDTH, HELP_WIDTH))
+    .option('store', textOption('The directory of the store ($UMBRA_STORE)'))
+    .option('json', flagOption('Print one JSON document on standard output'));
+}
+
+/** Tell a parser about a command's own arguments. */
+export function defineCommand(parser: Argv, name: string, command: Command): Argv {
+  parser.usage(
+    `Usage: ${`umbra ${name} ${command.synopsis}`.trimEnd()}\n\n${command.description.replaceAll('\n', ' ')}`,
+  );
+  for (const [name, options] of Object.entries(command.positionals)) parser.positional(name, options);
+  for (const [line, what] of command.examples) parser.example(line, what);
+  return parser.options({ ...command.options }).epilogue(command.next);
+}
+
+/** yargs' complaint in our words, with the option that was probably meant. */
+function usageError(name: string, command: Command, message: string): UmbraError {
+  const unknown = /^Unknown arguments?: (.+)$/.exec(message)?.[1]?.split(', ');
+  const hint = `"umbra ${name} --help" explains the command.`;
+  if (unknown === undefined) return new UmbraError('BAD_ARGUMENT', lowerFirst(message), { hint });
+  const options = unknown.map((word) => (isOptionName(word) ? `${word.length === 1 ? '-' : '--'}${word}` : word));
+  const meant = suggest(unknown[0] ?? '', [...Object.keys(command.options), 'store', 'json', 'help']);
+  return new UmbraError('BAD_ARGUMENT', `"umbra ${name}" does not take ${options.join(', ')}`, {
+    hint: meant === undefined ? hint : `Did you mean --${meant}? ${hint}`,
+  });
+}
+/** yargs drops the dashes of options, but not of what is no option. */
+function isOptionName(word: string): boolean {
+  return !word.startsWith('-') && /^[a-z][a-z0-9-]*$/.test(word);
+}
+
+function lowerFirst(text: string): string {
+  const [line = ''] = text.split('\n');
+  return line.charAt(0).toLowerCase() + line.slice(1);
+}

@@ -1,0 +1,50 @@
+import { homedir } from 'node:os';
+import { systemClock } from '../common/clock.js';
+import { systemCode } from '../common/errors.js';
+import { EXIT_CODES } from '../common/exit-codes.js';
+import type { Environment, Output } from './environment.js';
+import { runCli } from './run.js';
+
+/** Be the `umbra` program: run the command line of this process and end with its exit code. */
+export async function runProcess(parts: Pick<Environment, 'serverProgram' | 'serverParts'>): Promise<void> {
+  const commandLine = process.argv.slice(2);
+  const code = await runCli(commandLine, {
+    ...parts,
+    variables: process.env,
+    directory: process.cwd(),
+    home: homedir(),
+    isRoot: process.geteuid?.() === 0,
+    stdout: output(process.stdout),
+    stderr: output(process.stderr),
+    clock: systemClock,
+    interrupted: interruption(),
+  });
+  process.exitCode = code;
+  // A pipe is written in the background: what is left of the output must go out before the process ends.
+  process.stdout.write('', () => process.exit(code));
+}
+
+/** What reads our output may have had enough of it (`umbra list | head -1`): no reason to complain. */
+function output(stream: NodeJS.WriteStream): Output {
+  stream.on('error', (error) => {
+    process.exit(systemCode(error) === 'EPIPE' ? EXIT_CODES.OK.code : EXIT_CODES.INTERNAL.code);
+  });
+  return {
+    write: (text) => {
+      stream.write(text);
+    },
+    terminalColumns: () => (stream.isTTY ? stream.columns : undefined),
+  };
+}
+
+/** The first SIGINT or SIGTERM asks the command to end, the second one ends it. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(EXIT_CODES.CANCELLED.code);
+      controller.abort();
+    });
+  }
+  return controller.signal;
+}

@@ -1,0 +1,94 @@
+import type { Command } from './command.js';
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<{ readonly command: Command }>;
+}
+
+export interface CommandGroup {
+  readonly title: string;
+  readonly commands: readonly CommandEntry[];
+}
+
+/** Every command, by what one wants to do. Only the one that is called is loaded. */
+export const COMMAND_GROUPS: readonly CommandGroup[] = [
+  {
+    title: 'Protect',
+    commands: [
+      {
+        name: 'backup',
+        summary: 'Make a shadow copy of a machine from its disk images',
+        load: () => import('./commands/backup.js'),
+      },
+      { name: 'init', summary: 'Make an empty store', load: () => import('./commands/init.js') },
+    ],
+  },
+  {
+    title: 'Look',
+    commands: [
+      { name: 'list', summary: 'List the shadow copies', load: () => import('./commands/list.js') },
+      { name: 'mount', summary: 'Show all shadow copies as files', load: () => import('./commands/mount.js') },
+      { name: 'unmount', summary: 'End a mount', load: () => import('./commands/unmount.js') },
+      {
+        name: 'diff',
+        summary: 'Show what changed between two shadow copies',
+        load: () => import('./commands/diff.js'),
+      },
+      { name: 'stats', summary: 'Show how much the store holds and takes', load: () => import('./commands/stats.js') },
+    ],
+  },
+  {
+    title: 'Bring back',
+    commands: [
+      {
+        name: 'restore',
+        summary: 'Write volumes of a shadow copy to files or devices',
+        load: () => import('./commands/restore.js'),
+      },
+      { name: 'export', summary: 'Write a volume to a qcow2 image', load: () => import('./commands/export.js') },
+    ],
+  },
+  {
+    title: 'Keep in order',
+    commands: [
+      { name: 'forget', summary: 'Delete shadow copies', load: () => import('./commands/forget.js') },
+      { name: 'gc', summary: 'Give back the space of what was deleted', load: () => import('./commands/gc.js') },
+      {
+        name: 'verify',
+        summary: 'Read everything and compare it with its digests',
+        load: () => import('./commands/verify.js'),
+      },
+      {
+        name: 'rebuild',
+        summary: 'Make the index and the catalog again from the objects',
+        load: () => import('./commands/rebuild.js'),
+      },
+    ],
+  },
+  {
+    title: 'The server',
+    commands: [
+      {
+        name: 'serve',
+        summary: 'Run the server of a store in the foreground',
+        load: () => import('./commands/serve.js'),
+      },
+      { name: 'status', summary: 'Show what the server does', load: () => import('./commands/status.js') },
+      { name: 'stop', summary: 'End the server', load: () => import('./commands/stop.js') },
+    ],
+  },
+  {
+    title: 'Umbra itself',
+    commands: [
+      { name: 'version', summary: 'Show the version', load: () => import('./commands/version.js') },
+      {
+        name: 'completion',
+        summary: 'Print a script that makes bash complete commands',
+        load: () => import('./commands/completion.js'),
+      },
+    ],
+  },
+];
+
+export const COMMANDS: readonly CommandEntry[] = COMMAND_GROUPS.flatMap((group) => group.commands);

@@ -1,0 +1,207 @@
+import { existsSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../common/clock.js';
+import { isUmbraError, messageOf, UmbraError } from '../common/errors.js';
+import { fromWireError, isWireError } from '../protocol/wire-error.js';
+import type { Progress } from '../protocol/api.js';
+import { readStream, type StreamResult } from './read-stream.js';
+import type { Request } from './requests.js';
+import { isNotAnswering, send, type Message } from './send.js';
+import { startServer, type CreateStore } from './start-server.js';
+
+export interface ClientOptions {
+  /** Absolute path of the store's directory. */
+  readonly store: string;
+  readonly clock: Clock;
+  /** How to start a server when none runs; without it, that is SERVER_UNREACHABLE. */
+  readonly start?: StartOptions;
+  /** Aborted when the user has had enough. */
+  readonly interrupted?: AbortSignal;
+}
+
+export interface StartOptions {
+  /** The JavaScript program of the server. */
+  readonly program: string;
+  readonly idleExitMs: number;
+  /** Make the store when there is none. */
+  readonly create?: CreateStore;
+}
+
+/** How long another process may hold the store without answering, before it is taken for something else than a server. */
+const HOLDER_LIMIT_MS = 5_000;
+/** How long a server that shuts down is waited for. */
+const STOPPING_LIMIT_MS = 60_000;
+const POLL_MS = 25;
+
+/** Speaks to the server of one store, and starts it when none runs. */
+export class Client {
+  readonly #options: ClientOptions;
+
+  constructor(options: ClientOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * A short operation.
+   * @throws {UmbraError} what the server says; SERVER_UNREACHABLE, NOT_OWNER; CANCELLED at once when interrupted
+   */
+  async call<T>(request: Request<T>): Promise<T> {
+    return (await this.#orInterrupted(this.#open(request).then(readJson))) as T;
+  }
+
+  /**
+   * A long operation, until it has its result. When interrupted, the server is asked to cancel it and its answer is waited for.
+   * @throws {UmbraError} what the server says, CANCELLED among it; SERVER_UNREACHABLE when it dies
+   */
+  async run<T>(request: Request<T>, progress?: (progress: Progress) => void): Promise<T> {
+    const { result, close } = await this.stream(request, progress);
+    await close();
+    return result;
+  }
+
+  /** As {@link run}, for an operation that goes on after its result (a leased mount). */
+  async stream<T>(request: Request<T>, progress?: (progress: Progress) => void): Promise<StreamResult<T>> {
+    const { interrupted } = this.#options;
+    const response = await this.#orInterrupted(this.#open(request));
+    if (response.statusCode !== 200) await readJson(response);
+    const cancel = async (job: number): Promise<void> => {
+      try {
+        await readJson(await send(this.#options.store, { method: 'DELETE', path: `/v1/jobs/${job}` }));
+      } catch {
+        // The job has ended in the meantime, or the server has; the stream tells which.
+      }
+    };
+    const options = { ...(interrupted && { signal: interrupted }), ...(progress && { progress }) };
+    return await readStream<T>(response, options, cancel);
+  }
+
+  /**
+   * Start a server; the one that runs already is an error here.
+   * @throws {UmbraError} STORE_EXISTS, and why it can't start
+   */
+  async startNew(start: StartOptions): Promise<void> {
+    if (await this.isAnswering()) {
+      throw new UmbraError('STORE_EXISTS', `there is a store at ${this.#options.store} already`);
+    }
+    await startServer({ store: this.#options.store, ...start });
+  }
+
+  /** True if a server of the store runs. */
+  async isAnswering(): Promise<boolean> {
+    try {
+      (await send(this.#options.store, { method: 'GET', path: '/v1/status' })).resume();
+      return true;
+    } catch (error) {
+      if (isNotAnswering(error)) return false;
+      throw error;
+    }
+  }
+
+  /** What has not reached the server yet, or changes nothing there, is not waited for. */
+  async #orInterrupted<T>(work: Promise<T>): Promise<T> {
+    const { interrupted } = this.#options;
+    if (interrupted === undefined) return await work;
+    return await new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        reject(new UmbraError('CANCELLED', 'cancelled'));
+      };
+      interrupted.addEventListener('abort', onAbort);
+      if (interrupted.aborted) onAbort();
+      work.then(resolve, reject).finally(() => {
+        interrupted.removeEventListener('abort', onAbort);
+      });
+    });
+  }
+
+  /** Send a request, to a server that is started if need be, as often as it meets one that is going away. */
+  async #open(message: Message): Promise<IncomingMessage> {
+    const { clock } = this.#options;
+    const startMs = clock.monotonic();
+    for (;;) {
+      const response = await this.#trySend(message);
+      if (response !== undefined) {
+        if (response.statusCode !== 503) return response;
+        const error = await errorOf(response);
+        if (!isUmbraError(error, 'SERVER_STOPPING') || clock.monotonic() - startMs > STOPPING_LIMIT_MS) throw error;
+        await sleep(POLL_MS);
+      } else {
+        await this.#startOrWait();
+      }
+    }
+  }
+
+  /** @returns undefined when no server took the request */
+  async #trySend(message: Message): Promise<IncomingMessage | undefined> {
+    try {
+      return await send(this.#options.store, message);
+    } catch (error) {
+      if (isUmbraError(error)) throw error;
+      if (isNotAnswering(error)) return undefined;
+      throw new UmbraError('SERVER_UNREACHABLE', `the server does not answer: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  /** Start a server, or when another is about to, wait until that answers. */
+  async #startOrWait(): Promise<void> {
+    const { store, start, clock } = this.#options;
+    if (start?.create === undefined && !existsSync(store)) throw storeNotFound(store);
+    if (start === undefined) throw notRunning(store);
+    const startMs = clock.monotonic();
+    for (;;) {
+      try {
+        await startServer({ store, ...start });
+        return;
+      } catch (error) {
+        if (!isUmbraError(error, 'STORE_IN_USE')) throw error;
+        if (await this.#comesUp()) return;
+        if (clock.monotonic() - startMs > HOLDER_LIMIT_MS) throw error;
+      }
+    }
+  }
+
+  /** Give whoever holds the store a moment to listen. */
+  async #comesUp(): Promise<boolean> {
+    for (let tries = 0; tries < 20; tries += 1) {
+      if (await this.isAnswering()) return true;
+      await sleep(POLL_MS);
+    }
+    return false;
+  }
+}
+
+function storeNotFound(store: string): UmbraError {
+  return new UmbraError('STORE_NOT_FOUND', `there is no store at ${store}`, {
+    hint: '"umbra backup" and "umbra init" make one; --store DIR or $UMBRA_STORE names another.',
+  });
+}
+
+function notRunning(store: string): UmbraError {
+  return new UmbraError('SERVER_UNREACHABLE', `no server of the store ${store} is running`, {
+    hint: 'Every command that needs one starts it; "umbra serve" runs one in the foreground.',
+  });
+}
+
+/** @throws {UmbraError} the error of an answer that is not a good one */
+async function readJson(response: IncomingMessage): Promise<unknown> {
+  if (response.statusCode !== 200) throw await errorOf(response);
+  return await bodyOf(response);
+}
+
+async function errorOf(response: IncomingMessage): Promise<UmbraError> {
+  const body = await bodyOf(response);
+  if (typeof body === 'object' && body !== null && 'error' in body && isWireError(body.error)) {
+    return fromWireError(body.error);
+  }
+  return new UmbraError('SERVER_UNREACHABLE', `the server answered with HTTP status ${response.statusCode ?? 0}`);
+}
+
+async function bodyOf(response: IncomingMessage): Promise<unknown> {
+  try {
+    const parts: Buffer[] = [];
+    for await (const part of response as AsyncIterable<Buffer>) parts.push(part);
+    return JSON.parse(Buffer.concat(parts).toString('utf8')) as unknown;
+  } catch (cause) {
+    throw new UmbraError('SERVER_UNREACHABLE', `the server broke off its answer: ${messageOf(cause)}`, { cause });
+  }
+}

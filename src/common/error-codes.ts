@@ -1,0 +1,49 @@
+import type { ExitCodeName } from './exit-codes.js';
+
+interface ErrorCodeEntry {
+  /** The exit code of a command that ends with this error. */
+  readonly exit: ExitCodeName;
+  readonly meaning: string;
+}
+
+/**
+ * Every error code of Umbra. They are stable: scripts match on them. README.md lists them and a
+ * test compares the two.
+ */
+export const ERROR_CODES = {
+  BAD_ARGUMENT: { exit: 'USAGE', meaning: 'an argument or option is wrong' },
+  BAD_NAME: { exit: 'USAGE', meaning: 'a machine, volume or configuration name is not allowed' },
+  NOT_FOUND: { exit: 'NOT_FOUND', meaning: 'no such machine, shadow copy or volume' },
+  STORE_NOT_FOUND: { exit: 'NOT_FOUND', meaning: 'there is no store at that path' },
+  STORE_EXISTS: { exit: 'REFUSED', meaning: 'there is a store at that path already' },
+  STORE_FOREIGN: { exit: 'STORE', meaning: 'the directory holds something that is not an Umbra store' },
+  STORE_NEWER: { exit: 'STORE', meaning: 'the store was made by a newer version of Umbra' },
+  STORE_IN_USE: { exit: 'BUSY', meaning: 'another process has the store open' },
+  STORE_FULL: { exit: 'FULL', meaning: 'the disk of the store is full' },
+  STORE_FAILED: { exit: 'STORE', meaning: 'the store could not be read or written' },
+  STORE_DAMAGED: { exit: 'DAMAGED', meaning: 'data in the store is damaged or missing' },
+  IMAGE_NOT_FOUND: { exit: 'NOT_FOUND', meaning: 'a disk image does not exist or cannot be opened' },
+  IMAGE_FORMAT: { exit: 'IMAGE', meaning: 'a disk image is damaged or of a format that is not supported' },
+  IMAGE_IN_USE: { exit: 'BUSY', meaning: 'a disk image is being written by a running program' },
+  IMAGE_CHANGED: { exit: 'IMAGE', meaning: 'a disk image changed while it was read' },
+  IMAGE_FAILED: { exit: 'IMAGE', meaning: 'a disk image could not be read' },
+  TARGET_EXISTS: { exit: 'TARGET', meaning: 'the target of a restore or export is there and may not be overwritten' },
+  TARGET_BUSY: { exit: 'BUSY', meaning: 'the target of a restore is mounted or in use' },
+  TARGET_TOO_SMALL: { exit: 'TARGET', meaning: 'the target of a restore is smaller than the volume' },
+  TARGET_REFUSED: { exit: 'TARGET', meaning: 'the target lies in a store or in a mount of Umbra' },
+  TARGET_FAILED: { exit: 'TARGET', meaning: 'the target of a restore or export could not be written' },
+  MOUNT_POINT: { exit: 'MOUNT', meaning: 'the mount point cannot be used' },
+  MOUNT_FAILED: { exit: 'MOUNT', meaning: 'mounting or unmounting failed' },
+  SHADOW_COPY_OPEN: { exit: 'BUSY', meaning: 'someone has a file of the shadow copy open' },
+  LAST_SHADOW_COPY: { exit: 'REFUSED', meaning: 'the last shadow copy of a machine is only deleted with --force' },
+  MACHINE_BUSY: { exit: 'BUSY', meaning: 'a backup of the machine is running' },
+  NOT_OWNER: { exit: 'REFUSED', meaning: 'the store belongs to another user' },
+  SERVER_UNREACHABLE: { exit: 'SERVER', meaning: 'the server of the store does not answer' },
+  SERVER_VERSION: { exit: 'SERVER', meaning: 'the server is of another version of Umbra' },
+  SERVER_STOPPING: { exit: 'SERVER', meaning: 'the server is shutting down' },
+  PROGRAM_MISSING: { exit: 'SYSTEM', meaning: 'a program or library that is needed is not installed' },
+  CANCELLED: { exit: 'CANCELLED', meaning: 'the command was interrupted' },
+  INTERNAL: { exit: 'INTERNAL', meaning: 'a defect in Umbra; please report it' },
+} as const satisfies Record<string, ErrorCodeEntry>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;

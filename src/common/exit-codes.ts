@@ -1,0 +1,20 @@
+/** The exit codes of `umbra`. README.md lists them and a test compares the two. */
+export const EXIT_CODES = {
+  OK: { code: 0, meaning: 'done' },
+  INTERNAL: { code: 1, meaning: 'a defect in Umbra' },
+  USAGE: { code: 2, meaning: 'the command line is wrong' },
+  NOT_FOUND: { code: 3, meaning: 'what was named does not exist' },
+  BUSY: { code: 4, meaning: 'something is in use; try again later' },
+  DAMAGED: { code: 5, meaning: 'damaged data was found' },
+  FULL: { code: 6, meaning: 'a disk is full' },
+  IMAGE: { code: 7, meaning: 'a disk image cannot be read as it should' },
+  TARGET: { code: 8, meaning: 'the target of a restore cannot be used' },
+  MOUNT: { code: 9, meaning: 'mounting or unmounting failed' },
+  STORE: { code: 10, meaning: 'the store cannot be used' },
+  SERVER: { code: 11, meaning: 'the server cannot be reached' },
+  REFUSED: { code: 12, meaning: 'refused, to protect data' },
+  SYSTEM: { code: 13, meaning: 'a program or library is missing' },
+  CANCELLED: { code: 130, meaning: 'interrupted' },
+} as const;
+
+export type ExitCodeName = keyof typeof EXIT_CODES;

@@ -1,0 +1,137 @@
+import { mkdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+
+import type { Clock } from '../common/clock.js';
+import { systemCode, UmbraError } from '../common/errors.js';
+import type { Progress, RestoreRequest, RestoreResult, RestoreVolumeResult } from '../protocol/api.js';
+import type { ShadowCopyRecord, VolumeRecord } from '../store/records.js';
+import type { Store } from '../store/store.js';
+import { readMounts } from '../system/mounts.js';
+import type { WorkerPool } from '../workers/pool.js';
+import { writeConfigFiles } from './config-files.js';
+import { damagedError } from './damaged-ranges.js';
+import { findVolume } from './find-volume.js';
+import { VolumeRestore } from './restore-volume.js';
+import { targetError } from './target-error.js';
+import { assertNotInStore, resolveTarget } from './target-path.js';
+import { giveUpTarget, openTarget, syncDirectory, type Target } from './target.js';
+
+export interface RestoreOptions {
+  readonly store: Store;
+  readonly pool: WorkerPool;
+  readonly clock: Clock;
+  readonly request: RestoreRequest;
+  /** Absolute path of the store, into which nothing is restored. */
+  readonly storeDirectory: string;
+  readonly signal: AbortSignal;
+  readonly progress: (progress: Progress) => void;
+}
+
+interface Job {
+  readonly volume: VolumeRecord;
+  readonly target: Target;
+}
+
+/**
+ * Restore one volume to a file or block device, or all volumes (`NAME.raw`) and the configuration (`config/`) into a
+ * directory. All targets are opened and checked before the first byte is written. A new file appears under its own name
+ * at once, and an existing target is compared and changed only where it differs: so a restore that broke off is resumed
+ * by running it again.
+ *
+ * Damaged parts are left out and the rest is restored; then it fails.
+ *
+ * @throws {UmbraError} NOT_FOUND, TARGET_REFUSED, TARGET_BUSY, TARGET_TOO_SMALL, TARGET_FAILED, STORE_DAMAGED,
+ *   STORE_FAILED, CANCELLED
+ */
+export async function restore(options: RestoreOptions): Promise<RestoreResult> {
+  const { store, request, clock } = options;
+  const start = clock.monotonic();
+  const listing = store.catalog.find(request.machine, request.version);
+  const giveBack = store.leases.take(listing, `a restore to ${request.to}`);
+  try {
+    const record = await store.record(listing);
+    const directory = request.volume === undefined ? await makeDirectory(options) : undefined;
+    const jobs = await openTargets(options, record, directory);
+    const { volumes, damaged } = await restoreVolumes(options, jobs);
+    const config = directory === undefined ? [] : await writeConfigFiles(path.join(directory, 'config'), record.config);
+    if (damaged.length > 0) throw damagedError(`the restore of ${record.machine}@${record.name}`, damaged);
+    const seconds = (clock.monotonic() - start) / 1000;
+    return { machine: record.machine, shadowCopy: record.name, volumes, config, seconds };
+  } finally {
+    giveBack();
+  }
+}
+
+/** The directory to restore to; made, with its parents, when it is not there. */
+async function makeDirectory({ request, storeDirectory }: RestoreOptions): Promise<string> {
+  const mounts = await readMounts();
+  const directory = await resolveTarget(request.to, mounts);
+  await assertNotInStore(directory, storeDirectory, mounts);
+  try {
+    const stats = await stat(directory).catch(ignoreMissing);
+    if (stats !== undefined && !stats.isDirectory()) throw notDirectory(directory);
+    const first = await mkdir(directory, { recursive: true, mode: 0o700 });
+    if (first !== undefined) {
+      for (let made = directory; made.length >= first.length; made = path.dirname(made)) await syncDirectory(path.dirname(made));
+    }
+  } catch (error) {
+    throw targetError(directory, error);
+  }
+  return directory;
+}
+
+function notDirectory(file: string): UmbraError {
+  return new UmbraError('TARGET_REFUSED', `${file} is not a directory`, {
+    hint: 'Give --volume to restore one volume to a file or device, or a directory for all of them.',
+  });
+}
+
+async function openTargets(
+  { request, storeDirectory }: RestoreOptions,
+  record: ShadowCopyRecord,
+  directory: string | undefined,
+): Promise<Job[]> {
+  const volumes = request.volume === undefined ? record.volumes : [findVolume(record, request.volume)];
+  const jobs: Job[] = [];
+  try {
+    for (const volume of volumes) {
+      const file = directory === undefined ? request.to : path.join(directory, `${volume.name}.raw`);
+      jobs.push({ volume, target: await openTarget({ file, sizeBytes: volume.sizeBytes, storeDirectory }) });
+    }
+    return jobs;
+  } catch (error) {
+    await Promise.allSettled(jobs.map(({ target }) => giveUpTarget(target)));
+    throw error;
+  }
+}
+
+async function restoreVolumes(
+  { store, pool, signal, progress }: RestoreOptions,
+  jobs: readonly Job[],
+): Promise<{ volumes: RestoreVolumeResult[]; damaged: string[] }> {
+  const totalBytes = jobs.reduce((sum, { volume }) => sum + volume.sizeBytes, 0);
+  const volumes: RestoreVolumeResult[] = [];
+  const damagedParts: string[] = [];
+  let doneBytes = 0;
+  try {
+    for (const { volume, target } of jobs) {
+      const finished = doneBytes;
+      const onPassed = (position: number): void => {
+        progress({ what: `restoring ${volume.name}`, doneBytes: finished + position, totalBytes });
+      };
+      onPassed(0);
+      const restored = await new VolumeRestore({ reader: store.reader, pool, volume, target, signal, onPassed }).run();
+      volumes.push(restored.result);
+      if (!restored.damaged.isEmpty) damagedParts.push(`${volume.name}: ${restored.damaged.describe()}`);
+      doneBytes += volume.sizeBytes;
+    }
+  } finally {
+    await Promise.allSettled(jobs.map(({ target }) => target.handle.close()));
+  }
+  return { volumes, damaged: damagedParts };
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (systemCode(error) !== 'ENOENT') throw error;
+  return undefined;
+}

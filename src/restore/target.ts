@@ -1,0 +1,137 @@
+import { constants, type BigIntStats } from 'node:fs';
+import { lstat, open, unlink, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+
+import { systemCode, UmbraError } from '../common/errors.js';
+import { blockDeviceSize } from '../system/block-device.js';
+import { readMounts, type MountEntry } from '../system/mounts.js';
+import { targetError } from './target-error.js';
+import { assertNoLoopDevice, assertNotMounted, lockTarget } from './target-in-use.js';
+import { assertNotInStore, resolveTarget } from './target-path.js';
+
+/** What a target is opened for. */
+export interface TargetOptions {
+  /** Absolute. */
+  readonly file: string;
+  /** Size of the volume that is to be written to it. */
+  readonly sizeBytes: number;
+  readonly storeDirectory: string;
+}
+
+/** An open file or block device that a volume is restored to: checked, locked, and nothing of it changed yet. */
+export interface Target {
+  /** Without symbolic links. */
+  readonly path: string;
+  readonly kind: 'file' | 'device';
+  /** True if it was made by {@link openTarget}: it is empty. */
+  readonly isNew: boolean;
+  /** Bytes it has now. */
+  readonly sizeBytes: number;
+  readonly handle: FileHandle;
+}
+
+/**
+ * Open an existing target, or make a new file.
+ * @throws {UmbraError} TARGET_REFUSED, TARGET_BUSY, TARGET_TOO_SMALL, TARGET_FAILED
+ */
+export async function openTarget(options: TargetOptions): Promise<Target> {
+  const mounts = await readMounts();
+  const file = await resolveTarget(options.file, mounts);
+  await assertNotInStore(file, options.storeDirectory, mounts);
+  try {
+    const stats = await statIfThere(file);
+    if (stats === undefined) return await createFile(file);
+    if (stats.isFile()) return await openFile(file, stats, mounts);
+    if (stats.isBlockDevice()) return await openDevice(file, stats, options.sizeBytes, mounts);
+  } catch (error) {
+    throw targetError(file, error);
+  }
+  throw new UmbraError('TARGET_REFUSED', `${file} is neither a regular file nor a block device`, {
+    hint: 'Give a file or a block device, or a directory without --volume.',
+  });
+}
+
+/** Close a target to which nothing was written; a file that {@link openTarget} made goes again. */
+export async function giveUpTarget(target: Target): Promise<void> {
+  if (target.isNew) await unlink(target.path).catch(() => undefined);
+  await target.handle.close();
+}
+
+/** Make a file, and its name in its directory, durable. */
+export async function syncTarget(target: Target): Promise<void> {
+  try {
+    await target.handle.sync();
+    if (target.isNew) await syncDirectory(path.dirname(target.path));
+  } catch (error) {
+    throw targetError(target.path, error);
+  }
+}
+
+/** Make the names in a directory durable. */
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function createFile(file: string): Promise<Target> {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const handle = await open(file, flags, 0o600);
+  return checked(handle, () => {
+    lockTarget(handle.fd, file);
+    return Promise.resolve({ path: file, kind: 'file', isNew: true, sizeBytes: 0, handle });
+  });
+}
+
+async function openFile(file: string, stats: BigIntStats, mounts: readonly MountEntry[]): Promise<Target> {
+  await assertNoLoopDevice(file, stats, mounts);
+  const handle = await open(file, constants.O_RDWR | constants.O_NOFOLLOW);
+  return checked(handle, async () => {
+    lockTarget(handle.fd, file);
+    const { size } = await handle.stat();
+    return { path: file, kind: 'file', isNew: false, sizeBytes: size, handle };
+  });
+}
+
+async function openDevice(
+  file: string,
+  stats: BigIntStats,
+  neededBytes: number,
+  mounts: readonly MountEntry[],
+): Promise<Target> {
+  await assertNotMounted(file, stats.rdev, mounts);
+  // On a block device O_EXCL asks the kernel for sole use: it refuses what is mounted, or part of a RAID, LVM or swap.
+  const handle = await open(file, constants.O_RDWR | constants.O_EXCL | constants.O_NOFOLLOW);
+  return checked(handle, () => {
+    lockTarget(handle.fd, file);
+    const sizeBytes = blockDeviceSize(handle.fd);
+    if (sizeBytes < neededBytes) {
+      throw new UmbraError('TARGET_TOO_SMALL', `${file} has ${sizeBytes} bytes, and the volume has ${neededBytes}`, {
+        hint: 'Give a larger device, or a file.',
+      });
+    }
+    return Promise.resolve({ path: file, kind: 'device', isNew: false, sizeBytes, handle });
+  });
+}
+
+/** The target, or its handle closed again. */
+async function checked(handle: FileHandle, check: () => Promise<Target>): Promise<Target> {
+  try {
+    return await check();
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+async function statIfThere(file: string): Promise<BigIntStats | undefined> {
+  try {
+    return await lstat(file, { bigint: true });
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,102 @@
+import type { ShadowCopySource } from '../../mount/source.js';
+import type {
+  BackupRequest,
+  BackupResult,
+  DiffRequest,
+  DiffResult,
+  ExportRequest,
+  ExportResult,
+  ForgetRequest,
+  ForgetResult,
+  GcResult,
+  Progress,
+  RebuildResult,
+  RestoreRequest,
+  RestoreResult,
+  ShadowCopyInfo,
+  StatsResult,
+  VerifyRequest,
+  VerifyResult,
+} from '../protocol/api.js';
+
+/** What a long operation is given besides its request. */
+export interface JobContext {
+  /**
+   * Aborted when the client is gone or the server stops. The operation ends soon after with
+   * {@link UmbraError} CANCELLED, and leaves nothing half done visible.
+   */
+  readonly signal: AbortSignal;
+  /** May be called as often as is handy; the server thins it out. */
+  readonly progress: (progress: Progress) => void;
+}
+
+/**
+ * Everything the server does with a store. Requests have been validated for shape: names match
+ * their patterns, paths are absolute. Whether what they name exists is for the engine to say.
+ *
+ * The server keeps two backups of one machine, two collections, and a rebuild and anything else,
+ * from running at once (`conflicts.ts`); every other combination happens.
+ */
+export interface Engine {
+  /** @throws {UmbraError} IMAGE_*, BAD_NAME, STORE_*, CANCELLED */
+  backup(request: BackupRequest, context: JobContext): Promise<BackupResult>;
+  /**
+   * All listed shadow copies, or those of one machine, sorted by machine and then by the order they were made.
+   * @throws {UmbraError} NOT_FOUND when `machine` is given and has no shadow copy
+   */
+  list(machine: string | undefined): Promise<readonly ShadowCopyInfo[]>;
+  /** @throws {UmbraError} NOT_FOUND, TARGET_*, STORE_*, CANCELLED */
+  restore(request: RestoreRequest, context: JobContext): Promise<RestoreResult>;
+  /** @throws {UmbraError} NOT_FOUND, TARGET_*, PROGRAM_MISSING, STORE_*, CANCELLED */
+  export(request: ExportRequest, context: JobContext): Promise<ExportResult>;
+  /** @throws {UmbraError} NOT_FOUND, STORE_*, CANCELLED */
+  diff(request: DiffRequest, context: JobContext): Promise<DiffResult>;
+  /** @throws {UmbraError} NOT_FOUND, LAST_SHADOW_COPY, SHADOW_COPY_OPEN, STORE_* */
+  forget(request: ForgetRequest, context: JobContext): Promise<ForgetResult>;
+  /** @throws {UmbraError} STORE_*, CANCELLED */
+  gc(context: JobContext): Promise<GcResult>;
+  /**
+   * Damage found is a result, not an error.
+   * @throws {UmbraError} NOT_FOUND, STORE_FAILED, CANCELLED
+   */
+  verify(request: VerifyRequest, context: JobContext): Promise<VerifyResult>;
+  /** Nothing else runs meanwhile and nothing is mounted. @throws {UmbraError} STORE_*, CANCELLED */
+  rebuild(context: JobContext): Promise<RebuildResult>;
+  /** @throws {UmbraError} STORE_* */
+  stats(): Promise<StatsResult>;
+  /** What mounts show; the same object every time, and good until {@link close}. */
+  shadowCopySource(): ShadowCopySource;
+  /** Ends when everything is durable and the store's lock is given back. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** How a store is made when there is none. */
+export interface CreateStoreOptions {
+  /** `may`: open the store that is there; `must`: refuse it with STORE_EXISTS. */
+  readonly mode: 'may' | 'must';
+  readonly codec?: 'zstd' | 'lz4';
+  /** The compression level, where the codec has levels. */
+  readonly level?: number;
+  /** The cutting seed, 16 hex digits; random without it. */
+  readonly seed?: string;
+}
+
+export interface OpenEngineOptions {
+  /** Absolute path of the store's directory. */
+  readonly store: string;
+  /** Without it, a store that is not there is STORE_NOT_FOUND. */
+  readonly create?: CreateStoreOptions;
+  /**
+   * Called once, after the store's lock is taken and before anything that can be slow (recovering
+   * a database). The server starts to listen in it, so clients that come meanwhile wait instead
+   * of being told STORE_IN_USE. When it rejects, the lock is given back and opening fails with its error.
+   */
+  readonly onLocked?: () => Promise<void>;
+}
+
+/**
+ * Opens a store and its engine.
+ * @throws {UmbraError} STORE_NOT_FOUND, STORE_EXISTS, STORE_FOREIGN, STORE_NEWER, STORE_IN_USE ("in use by process N"),
+ *   NOT_OWNER, STORE_FAILED, STORE_DAMAGED
+ */
+export type OpenEngine = (options: OpenEngineOptions) => Promise<Engine>;

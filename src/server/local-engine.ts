@@ -1,0 +1,226 @@
+import { readFile } from 'node:fs/promises';
+
+import type { ShadowCopySource } from '../../mount/source.js';
+import { backUpMachine } from '../backup/backup-machine.js';
+import { systemClock, type Clock } from '../common/clock.js';
+import { UmbraError } from '../common/errors.js';
+import { diffShadowCopies } from '../diff/diff-shadow-copies.js';
+import type {
+  BackupRequest,
+  BackupResult,
+  DiffRequest,
+  DiffResult,
+  ExportRequest,
+  ExportResult,
+  ForgetRequest,
+  ForgetResult,
+  GcResult,
+  RebuildResult,
+  RestoreRequest,
+  RestoreResult,
+  ShadowCopyInfo,
+  StatsResult,
+  VerifyRequest,
+  VerifyResult,
+} from '../protocol/api.js';
+import { exportQcow2 } from '../restore/export-qcow2.js';
+import { restore } from '../restore/restore.js';
+import { ByteCache } from '../store/byte-cache.js';
+import type { Listing } from '../store/catalog.js';
+import { shadowCopyInfo } from '../store/records.js';
+import { storeStats } from '../store/stats.js';
+import { StoreDirectory } from '../store/store-directory.js';
+import type { Store } from '../store/store.js';
+import { Verification } from '../store/verify.js';
+import { RegionCache } from '../tree/region-cache.js';
+import type { ReadContext } from '../tree/volume-reader.js';
+import { WorkerPool } from '../workers/pool.js';
+import type { Engine, JobContext, OpenEngine } from './engine.js';
+import { LocalSource } from './local-source.js';
+
+/** What mounts keep decoded, all together: regions read in sequence, and single chunks. */
+const REGION_CACHE_BYTES = 64 * 1024 * 1024;
+const CHUNK_CACHE_BYTES = 32 * 1024 * 1024;
+
+/** The engine of a store on this machine. */
+export const openLocalEngine: OpenEngine = async ({ store, create, onLocked }) => {
+  const directory = await StoreDirectory.open({
+    directory: store,
+    clock: systemClock,
+    ...(onLocked === undefined ? {} : { onLocked }),
+    ...(create === undefined ? {} : { create: { mustBeNew: create.mode === 'must', ...chosen(create) } }),
+  });
+  return new LocalEngine(directory, systemClock);
+};
+
+function chosen(create: { codec?: 'zstd' | 'lz4'; level?: number; seed?: string }): {
+  compression?: { codec: 'zstd' | 'lz4'; level: number };
+  seed?: string;
+} {
+  const { codec, level, seed } = create;
+  const compression = { codec: codec ?? 'zstd', level: codec === 'lz4' ? 1 : (level ?? 1) } as const;
+  return { compression, ...(seed === undefined ? {} : { seed }) };
+}
+
+class LocalEngine implements Engine {
+  readonly #directory: StoreDirectory;
+  readonly #clock: Clock;
+  readonly #source: ShadowCopySource;
+  #pool: WorkerPool | undefined;
+  #restoredBytes = 0;
+
+  constructor(directory: StoreDirectory, clock: Clock) {
+    this.#directory = directory;
+    this.#clock = clock;
+    const regions = new RegionCache({
+      reader: () => this.#store.reader,
+      pool: () => this.#workers,
+      maxBytes: REGION_CACHE_BYTES,
+    });
+    const chunks = new ByteCache<Uint8Array>(CHUNK_CACHE_BYTES);
+    const reading: ReadContext['reading'] = new Map();
+    this.#source = new LocalSource(
+      () => this.#store,
+      () => ({ reader: this.#store.reader, regions, chunks, reading }),
+    );
+  }
+
+  get #store(): Store {
+    return this.#directory.store;
+  }
+
+  get #workers(): WorkerPool {
+    const { cutting, compression } = this.#store.format;
+    return (this.#pool ??= new WorkerPool({ cutting, compression }));
+  }
+
+  backup(request: BackupRequest, context: JobContext): Promise<BackupResult> {
+    return backUpMachine({ store: this.#store, pool: this.#workers, clock: this.#clock, request, ...context });
+  }
+
+  async list(machine: string | undefined): Promise<readonly ShadowCopyInfo[]> {
+    const store = this.#store;
+    if (machine !== undefined) store.catalog.find(machine, 'latest');
+    const listings = machine === undefined ? [...store.catalog.all()] : store.catalog.shadowCopies(machine);
+    return Promise.all(listings.map(async (listing) => shadowCopyInfo(await store.record(listing))));
+  }
+
+  async restore(request: RestoreRequest, context: JobContext): Promise<RestoreResult> {
+    const result = await restore({
+      store: this.#store,
+      pool: this.#workers,
+      clock: this.#clock,
+      request,
+      storeDirectory: this.#directory.directory,
+      ...context,
+    });
+    this.#restoredBytes += result.volumes.reduce((sum, volume) => sum + volume.writtenBytes, 0);
+    return result;
+  }
+
+  export(request: ExportRequest, context: JobContext): Promise<ExportResult> {
+    const { directory } = this.#directory;
+    return exportQcow2({
+      store: this.#store,
+      pool: this.#workers,
+      clock: this.#clock,
+      request,
+      storeDirectory: directory,
+      ...context,
+    });
+  }
+
+  diff(request: DiffRequest, { signal }: JobContext): Promise<DiffResult> {
+    return diffShadowCopies({ store: this.#store, pool: this.#workers, request, signal });
+  }
+
+  async forget(request: ForgetRequest, { signal }: JobContext): Promise<ForgetResult> {
+    const store = this.#store;
+    const listings = [
+      ...new Set(request.shadowCopies.map(({ machine, version }) => store.catalog.find(machine, version))),
+    ];
+    for (const listing of listings) assertMayForget(store, listing);
+    if (!request.force) assertOneStays(store, listings);
+    if (!request.dryRun) {
+      for (const listing of listings) {
+        signal.throwIfAborted();
+        await this.#directory.reserve.spend(() => store.forget(listing));
+      }
+    }
+    const forgotten = listings.map(({ machine, name }) => ({ machine, shadowCopy: name }));
+    return { dryRun: request.dryRun, forgotten };
+  }
+
+  async gc(context: JobContext): Promise<GcResult> {
+    const start = this.#clock.monotonic();
+    const result = await this.#directory.reserve.spend(() => this.#store.collect(context));
+    return { ...result, seconds: (this.#clock.monotonic() - start) / 1000 };
+  }
+
+  async verify(request: VerifyRequest, context: JobContext): Promise<VerifyResult> {
+    const start = this.#clock.monotonic();
+    const { catalog } = this.#store;
+    const { machine, version } = request;
+    const listings =
+      machine === undefined
+        ? [...catalog.all()]
+        : version === undefined
+          ? [catalog.find(machine, 'latest'), ...catalog.shadowCopies(machine).slice(0, -1)]
+          : [catalog.find(machine, version)];
+    const everything = machine === undefined;
+    const verification = new Verification({
+      store: this.#store,
+      pool: this.#workers,
+      listings,
+      everything,
+      ...context,
+    });
+    return { ...(await verification.run()), seconds: (this.#clock.monotonic() - start) / 1000 };
+  }
+
+  async rebuild(context: JobContext): Promise<RebuildResult> {
+    const start = this.#clock.monotonic();
+    const counts = await this.#directory.rebuild(context);
+    return { ...counts, seconds: (this.#clock.monotonic() - start) / 1000 };
+  }
+
+  async stats(): Promise<StatsResult> {
+    const stats = await storeStats(this.#store);
+    return { store: this.#directory.directory, ...stats, writeAmplification: await this.#writeAmplification() };
+  }
+
+  shadowCopySource(): ShadowCopySource {
+    return this.#source;
+  }
+
+  async close(): Promise<void> {
+    await this.#pool?.close();
+    await this.#directory.close();
+  }
+
+  /** Bytes this process gave to its disks, but for restores, for each byte of objects that it stored. */
+  async #writeAmplification(): Promise<number | null> {
+    const { writtenBytes } = this.#store.objectStore.log;
+    const written = /^write_bytes: (\d+)$/m.exec(await readFile('/proc/self/io', 'utf8'))?.[1];
+    if (writtenBytes === 0 || written === undefined) return null;
+    return Math.max(0, Number(written) - this.#restoredBytes) / writtenBytes;
+  }
+}
+
+function assertMayForget(store: Store, listing: Listing): void {
+  const holder = store.leases.holder(listing);
+  if (holder === undefined) return;
+  throw new UmbraError('SHADOW_COPY_OPEN', `${listing.machine}@${listing.name} is in use: ${holder}`, {
+    hint: 'Close the file or wait for the command, then try again.',
+  });
+}
+
+/** @throws {UmbraError} LAST_SHADOW_COPY */
+function assertOneStays(store: Store, going: readonly Listing[]): void {
+  for (const machine of new Set(going.map((listing) => listing.machine))) {
+    if (store.catalog.shadowCopies(machine).some((listing) => !going.includes(listing))) continue;
+    throw new UmbraError('LAST_SHADOW_COPY', `no shadow copy of "${machine}" would be left`, {
+      hint: 'Give --force to delete the last one too.',
+    });
+  }
+}

@@ -1,0 +1,37 @@
+import { UmbraError } from '../common/errors.js';
+import { boolean, list, machine, object, oneOf, path, string, version, volume, type Validator } from './params.js';
+
+/** The parameters of each operation, as src/protocol/api.ts has them; unknown fields are refused. */
+
+const imageFormat = oneOf('raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 'vpc');
+const image = object({ path }, { name: volume, format: imageFormat });
+const machineVersion = object({ machine, version });
+const someVersion = object({}, { machine, version });
+const anyMount = object({ mountPoint: path, allowOther: boolean, leased: boolean }, { machine, version });
+
+export const noParams = object({});
+export const listParams = object({}, { machine });
+export const backupParams = object({ machine, images: list(image, 1), configs: list(path), reread: boolean });
+export const restoreParams = object({ machine, version, to: path }, { volume });
+export const exportParams = object({ machine, version, volume, to: path });
+export const diffParams = object({ machine, from: version, toMachine: machine, to: version, exact: boolean });
+export const forgetParams = object({ shadowCopies: list(machineVersion, 1), dryRun: boolean, force: boolean });
+export const unmountParams = object({ mountPoint: path, force: boolean });
+
+export const verifyParams: Validator<ReturnType<typeof someVersion>> = (value, field) =>
+  versionNeedsMachine(someVersion(value, field));
+
+export const mountParams: Validator<ReturnType<typeof anyMount>> = (value, field) =>
+  versionNeedsMachine(anyMount(value, field));
+
+/** The last part of `DELETE /v1/jobs/ID`. */
+export const jobId: Validator<number> = (value, field) => {
+  const text = string(value, field);
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
+  throw new UmbraError('BAD_ARGUMENT', `"${field}" must be the number of a job`);
+};
+
+function versionNeedsMachine<P extends { readonly machine?: string; readonly version?: string }>(params: P): P {
+  if (params.version === undefined || params.machine !== undefined) return params;
+  throw new UmbraError('BAD_ARGUMENT', '"version" needs "machine"');
+}

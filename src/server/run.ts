@@ -1,0 +1,63 @@
+import { systemClock } from '../common/clock.js';
+import { messageOf, UmbraError } from '../common/errors.js';
+import type { Log } from '../common/log.js';
+import type { CreateStoreOptions, OpenEngine } from './engine.js';
+import type { OpenMounts } from './mount-table.js';
+import { StoreServer } from './store-server.js';
+
+/** The parts of a server that tests put others in the place of. */
+export interface ServerParts {
+  readonly openEngine: OpenEngine;
+  readonly openMounts: OpenMounts;
+}
+
+export interface RunOptions {
+  readonly store: string;
+  readonly create?: CreateStoreOptions;
+  readonly idleExitMs?: number;
+  readonly log: Log;
+  readonly parts: ServerParts;
+  readonly onLocked?: () => void;
+  /** Called when the server answers. */
+  readonly onReady: () => void;
+}
+
+/** After a defect the process may be in any state: it gets so long to unmount and close. */
+const CRASH_LIMIT_MS = 5_000;
+
+/**
+ * Be the server of a store until a signal, `umbra stop` or idleness ends it. What the process
+ * makes (store, log, restored images) is its user's alone, and it stands in no directory that someone may want to unmount.
+ * @throws {UmbraError} when the server can't start; INTERNAL when a defect ended it
+ */
+export async function runServer(options: RunOptions): Promise<void> {
+  const { parts, onReady, log, ...rest } = options;
+  process.umask(0o077);
+  process.chdir('/');
+  const server = await StoreServer.start({ ...rest, ...parts, log, clock: systemClock });
+  const stop = (signal: NodeJS.Signals): void => {
+    log.info('signal', { signal });
+    void server.stop();
+  };
+  let defect: unknown;
+  const crash = (error: unknown): void => {
+    defect ??= error;
+    log.error('defect', { error: error instanceof Error ? (error.stack ?? error.message) : messageOf(error) });
+    setTimeout(() => process.exit(1), CRASH_LIMIT_MS).unref();
+    void server.stop();
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, stop);
+  process.on('uncaughtException', crash);
+  process.on('unhandledRejection', crash);
+  try {
+    onReady();
+    await server.ended;
+    if (defect !== undefined)
+      throw new UmbraError('INTERNAL', `the server ended: ${messageOf(defect)}`, { cause: defect });
+  } finally {
+    for (const signal of signals) process.removeListener(signal, stop);
+    process.removeListener('uncaughtException', crash);
+    process.removeListener('unhandledRejection', crash);
+  }
+}

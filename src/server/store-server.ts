@@ -1,0 +1,167 @@
+import type { Server } from 'node:http';
+import type { Clock } from '../common/clock.js';
+import { messageOf, UmbraError } from '../common/errors.js';
+import type { Log } from '../common/log.js';
+import type { StatusResult, StopResult } from '../protocol/api.js';
+import { VERSION } from '../protocol/version.js';
+import type { CreateStoreOptions, OpenEngine } from './engine.js';
+import { createHttpServer } from './http-server.js';
+import { IdleTimer } from './idle.js';
+import { Jobs } from './jobs.js';
+import { checkStoreOwner, listenOnStore } from './listen.js';
+import type { OpenMounts } from './mount-table.js';
+import type { Services } from './operations.js';
+
+export interface StoreServerOptions {
+  /** Absolute path of the store's directory. */
+  readonly store: string;
+  readonly create?: CreateStoreOptions;
+  /** End when nothing happened and nothing was mounted for so long; never without it. */
+  readonly idleExitMs?: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly openEngine: OpenEngine;
+  readonly openMounts: OpenMounts;
+  /** Called when the store's lock is taken, before listening. */
+  readonly onLocked?: () => void;
+}
+
+/** How long a job may take to end once it is told to, before the store is closed under it. */
+const STOP_LIMIT_MS = 20_000;
+/** How long clients may take to read the last of their answers. */
+const DRAIN_LIMIT_MS = 1_000;
+
+/** The server of one store: opens it, answers on its socket, and closes it again. */
+export class StoreServer {
+  /** Resolves when everything is closed and the last client is gone. */
+  readonly ended: Promise<void>;
+  readonly #options: StoreServerOptions;
+  readonly #jobs: Jobs;
+  readonly #http: Server;
+  readonly #stopping = new AbortController();
+  readonly #startedMs: number;
+  readonly #opening: Promise<Services>;
+  #services: Services | undefined;
+  #stop: Promise<StopResult> | undefined;
+
+  private constructor(options: StoreServerOptions) {
+    const { clock, log, idleExitMs } = options;
+    this.#options = options;
+    this.#startedMs = clock.now();
+    this.#jobs = new Jobs(clock, () => this.#mounts().map((mount) => mount.mountPoint));
+    const onIdle = (): void => {
+      log.info('idle');
+      void this.stop();
+    };
+    const isNeeded = (): boolean => this.#services === undefined || this.#mounts().length > 0;
+    this.#http = createHttpServer({
+      services: () => this.#opening,
+      jobs: this.#jobs,
+      idle: new IdleTimer(clock, idleExitMs ?? Infinity, isNeeded, onIdle),
+      stopping: this.#stopping.signal,
+      clock,
+      log,
+      status: () => this.#status(),
+      stop: () => this.stop(),
+    });
+    this.ended = new Promise((resolve) => {
+      this.#http.once('close', resolve);
+    });
+    this.#opening = this.#open();
+  }
+
+  /**
+   * Resolves when the server answers requests.
+   * @throws {UmbraError} what opening the store throws; NOT_OWNER
+   */
+  static async start(options: StoreServerOptions): Promise<StoreServer> {
+    checkStoreOwner(options.store);
+    const server = new StoreServer(options);
+    try {
+      server.#services = await server.#opening;
+    } catch (error) {
+      server.#http.close();
+      server.#http.closeIdleConnections();
+      throw error;
+    }
+    options.log.info('serving', { store: options.store, version: VERSION, pid: process.pid });
+    return server;
+  }
+
+  /** Cancel what runs, unmount, close the store. Idempotent; resolves when the store's lock is given back. */
+  stop(): Promise<StopResult> {
+    this.#stop ??= this.#shutDown();
+    return this.#stop;
+  }
+
+  async #open(): Promise<Services> {
+    const { store, create, openEngine, openMounts, log, onLocked } = this.#options;
+    const engine = await openEngine({
+      store,
+      ...(create === undefined ? {} : { create }),
+      onLocked: async () => {
+        onLocked?.();
+        await listenOnStore(this.#http, store);
+      },
+    });
+    try {
+      return { engine, mounts: await openMounts({ store, source: engine.shadowCopySource(), log }) };
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
+  }
+
+  async #shutDown(): Promise<StopResult> {
+    const { log } = this.#options;
+    const reason = new UmbraError('SERVER_STOPPING', 'the server is shutting down', { hint: 'Try again in a moment.' });
+    const cancelledJobs = this.#jobs.list().length;
+    const jobsEnded = this.#jobs.stop(reason);
+    const services = await this.#opening;
+    if (!(await this.#within(STOP_LIMIT_MS, jobsEnded)))
+      log.error('jobs do not end', { jobs: this.#jobs.list().length });
+    const unmounted = services.mounts.list();
+    this.#stopping.abort(reason);
+    await services.mounts.close();
+    this.#http.close();
+    try {
+      await services.engine.close();
+    } catch (error) {
+      log.error('closing the store failed', { error: messageOf(error) });
+    }
+    log.info('stopped', { cancelledJobs, unmounted: unmounted.length });
+    this.#http.closeIdleConnections();
+    this.#options.clock.after(DRAIN_LIMIT_MS, () => {
+      this.#http.closeAllConnections();
+    });
+    return { pid: process.pid, cancelledJobs, unmounted };
+  }
+
+  /** @returns false when `work` was not done in time */
+  #within(limitMs: number, work: Promise<void>): Promise<boolean> {
+    return new Promise((resolve) => {
+      const cancel = this.#options.clock.after(limitMs, () => {
+        resolve(false);
+      });
+      void work.then(() => {
+        cancel();
+        resolve(true);
+      });
+    });
+  }
+
+  #mounts(): StatusResult['mounts'] {
+    return this.#services?.mounts.list() ?? [];
+  }
+
+  #status(): StatusResult {
+    return {
+      pid: process.pid,
+      version: VERSION,
+      store: this.#options.store,
+      startedAt: new Date(this.#startedMs).toISOString(),
+      mounts: this.#mounts(),
+      jobs: this.#jobs.list(),
+    };
+  }
+}

@@ -1,0 +1,116 @@
+import { DIGEST_BYTES, MetaPrefix } from '../codec/formats.js';
+import { UmbraError } from '../common/errors.js';
+import { shadowCopyName } from '../common/names.js';
+import { packRecord, unpackRecord, withCheck, withoutCheck } from './checked.js';
+import { catalogKey, prefixRange } from './keys.js';
+import type { KvOperation, KvReader } from './kv.js';
+import { Fields } from './records.js';
+
+/** A listed shadow copy. */
+export interface Listing {
+  readonly machine: string;
+  readonly name: string;
+  readonly timeMs: number;
+  /** Digest of its record. */
+  readonly record: Uint8Array;
+  /** Sequence number of its record when it was listed: the order in which shadow copies were made. */
+  readonly order: number;
+}
+
+/**
+ * Which shadow copies are listed. Kept in memory, about 200 bytes each, so that listing thousands of them reads nothing;
+ * the truth is in `meta`.
+ */
+export class Catalog {
+  readonly #machines = new Map<string, Listing[]>();
+
+  /** @throws {UmbraError} STORE_DAMAGED */
+  static async load(meta: KvReader): Promise<Catalog> {
+    const catalog = new Catalog();
+    for await (const [key, value] of meta.entries(prefixRange(MetaPrefix.catalog))) catalog.insert(decodeListing(key, value));
+    return catalog;
+  }
+
+  /** Machines with at least one shadow copy, sorted. */
+  machines(): string[] {
+    return [...this.#machines.keys()].sort();
+  }
+
+  /** The machine's shadow copies in the order they were made; empty if it is not known. */
+  shadowCopies(machine: string): readonly Listing[] {
+    return this.#machines.get(machine) ?? [];
+  }
+
+  *all(): Generator<Listing> {
+    for (const machine of this.machines()) yield* this.shadowCopies(machine);
+  }
+
+  latest(machine: string): Listing | undefined {
+    return this.shadowCopies(machine).at(-1);
+  }
+
+  /**
+   * @param version a name, or `latest`
+   * @throws {UmbraError} NOT_FOUND
+   */
+  find(machine: string, version: string): Listing {
+    const listed = this.shadowCopies(machine);
+    if (listed.length === 0) {
+      throw new UmbraError('NOT_FOUND', `there is no machine "${machine}" in the store`, {
+        hint: 'Run "umbra list" to see the machines.',
+      });
+    }
+    const found = version === 'latest' ? listed.at(-1) : listed.find(({ name }) => name === version);
+    if (found !== undefined) return found;
+    throw new UmbraError('NOT_FOUND', `"${machine}" has no shadow copy "${version}"`, {
+      hint: `Run "umbra list ${machine}" to see its shadow copies.`,
+    });
+  }
+
+  /** A name for a shadow copy made at `timeMs` that the machine does not have yet, and that `taken` does not refuse. */
+  freeName(machine: string, timeMs: number, taken: (name: string) => boolean): string {
+    const names = new Set(this.shadowCopies(machine).map(({ name }) => name));
+    for (let attempt = 1; ; attempt++) {
+      const name = shadowCopyName(timeMs, attempt);
+      if (!names.has(name) && !taken(name)) return name;
+    }
+  }
+
+  insert(listing: Listing): void {
+    let listed = this.#machines.get(listing.machine);
+    if (listed === undefined) this.#machines.set(listing.machine, (listed = []));
+    listed.push(listing);
+    listed.sort((a, b) => a.order - b.order);
+  }
+
+  remove(machine: string, name: string): void {
+    const rest = this.shadowCopies(machine).filter((listing) => listing.name !== name);
+    if (rest.length === 0) this.#machines.delete(machine);
+    else this.#machines.set(machine, rest);
+  }
+}
+
+/** The operation that lists a shadow copy. */
+export function putListing(listing: Listing): KvOperation {
+  const key = catalogKey(listing.machine, listing.name);
+  const { record, timeMs, order } = listing;
+  return { type: 'put', key, value: withCheck(key, packRecord({ record, timeMs, order })) };
+}
+
+/** The operation that takes a shadow copy off the list. */
+export function deleteListing(machine: string, name: string): KvOperation {
+  return { type: 'del', key: catalogKey(machine, name) };
+}
+
+function decodeListing(key: Uint8Array, value: Uint8Array): Listing {
+  const [machine, name] = Buffer.from(key.subarray(1)).toString('latin1').split('\0');
+  const bytes = withoutCheck(key, value);
+  if (machine === undefined || name === undefined || bytes === undefined) {
+    throw new UmbraError('STORE_DAMAGED', 'the catalog of the store is damaged', {
+      hint: 'Run "umbra rebuild": it makes the catalog again from the objects.',
+    });
+  }
+  const fields = new Fields(unpackRecord(bytes, 'the catalog'), 'the catalog');
+  const record = fields.digest('record');
+  return { machine, name, record: Uint8Array.from(record.subarray(0, DIGEST_BYTES)), timeMs: fields.number('timeMs'), order: fields.number('order') };
+}

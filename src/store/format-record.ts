@@ -1,0 +1,164 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import path from 'node:path';
+
+import { FORMAT_VERSION, PRODUCT } from '../codec/formats.js';
+import type { CompressionSettings } from '../codec/compression.js';
+import type { CuttingSettings } from '../codec/cutting.js';
+import { messageOf, systemCode, UmbraError } from '../common/errors.js';
+
+/** What a store says of itself: the file `format`, and a copy among the objects. */
+export interface FormatRecord {
+  readonly id: string;
+  readonly createdMs: number;
+  readonly cutting: CuttingSettings;
+  readonly compression: CompressionSettings;
+}
+
+/** What may be chosen when a store is made. */
+export interface CreateOptions {
+  readonly compression?: CompressionSettings;
+  /** 16 hex digits: the cutting seed of a store that this one is to be synchronised with. */
+  readonly seed?: string;
+}
+
+const FILE = 'format';
+const DEFAULT_COMPRESSION: CompressionSettings = { codec: 'zstd', level: 1 };
+
+export function newFormatRecord(options: CreateOptions, nowMs: number): FormatRecord {
+  const seed = options.seed === undefined ? randomBytes(8).readBigUInt64BE() : BigInt(`0x${options.seed}`);
+  return {
+    id: randomUUID(),
+    createdMs: nowMs,
+    cutting: { seed, zeroBits: 4, maxBlocks: 64 },
+    compression: options.compression ?? DEFAULT_COMPRESSION,
+  };
+}
+
+/** The record as JSON; the fields for encryption and keyed names are reserved. */
+export function encodeFormatRecord(record: FormatRecord): string {
+  const { cutting, ...rest } = record;
+  const text = {
+    product: PRODUCT,
+    formatVersion: FORMAT_VERSION,
+    ...rest,
+    cutting: { ...cutting, seed: cutting.seed.toString(16).padStart(16, '0') },
+    encryption: null,
+    keyedNames: null,
+  };
+  return JSON.stringify(text, undefined, 2) + '\n';
+}
+
+/**
+ * @param where what to name in errors
+ * @throws {UmbraError} STORE_FOREIGN, STORE_NEWER
+ */
+export function parseFormatRecord(text: string, where: string): FormatRecord {
+  const value = parseJson(text, where);
+  if (value['product'] !== PRODUCT) throw foreign(where, 'its format file names another product');
+  const version = value['formatVersion'];
+  if (typeof version !== 'number') throw foreign(where, 'its format file has no version');
+  if (version > FORMAT_VERSION) throw newer(where, `format ${version}, and this Umbra reads up to ${FORMAT_VERSION}`);
+  if (value['encryption'] !== null || value['keyedNames'] !== null) throw newer(where, 'encryption or keyed names');
+  const cutting = asObject(value['cutting']);
+  const compression = asObject(value['compression']);
+  const seed = cutting['seed'];
+  const { zeroBits, maxBlocks } = cutting;
+  const { codec, level } = compression;
+  const { id, createdMs } = value;
+  if (
+    typeof id !== 'string' ||
+    typeof createdMs !== 'number' ||
+    typeof seed !== 'string' ||
+    !/^[0-9a-f]{16}$/.test(seed) ||
+    !isWholeNumber(zeroBits, 0, 16) ||
+    !isWholeNumber(maxBlocks, 1, 1024) ||
+    (codec !== 'zstd' && codec !== 'lz4') ||
+    !isWholeNumber(level, 1, 19)
+  ) {
+    throw foreign(where, 'its format file is not complete');
+  }
+  return { id, createdMs, cutting: { seed: BigInt(`0x${seed}`), zeroBits, maxBlocks }, compression: { codec, level } };
+}
+
+/**
+ * Read the format file of the store in `directory`.
+ * @returns undefined if the directory is empty or does not exist: there is no store
+ * @throws {UmbraError} STORE_FOREIGN, STORE_NEWER, STORE_FAILED
+ */
+export async function readFormatFile(directory: string): Promise<FormatRecord | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path.join(directory, FILE), 'utf8');
+  } catch (cause) {
+    if (systemCode(cause) !== 'ENOENT') {
+      throw new UmbraError('STORE_FAILED', `the store ${directory} cannot be read: ${messageOf(cause)}`, { cause });
+    }
+    const names = await namesIn(directory);
+    if (names.every((name) => LEFTOVERS.has(name))) return undefined;
+    if (names.includes('objects') && names.includes('meta')) {
+      throw new UmbraError('STORE_DAMAGED', `the store ${directory} has lost its format file`, {
+        hint: 'Run "umbra rebuild": it takes the copy among the objects.',
+      });
+    }
+    throw foreign(directory, 'it is not empty and has no format file');
+  }
+  return parseFormatRecord(text, directory);
+}
+
+/** Make the directory and write its format file, durably, before anything else is made in it. */
+export async function writeFormatFile(directory: string, record: FormatRecord): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const file = path.join(directory, FILE);
+  const handle = await open(`${file}.new`, 'w', 0o600);
+  try {
+    await handle.writeFile(encodeFormatRecord(record));
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(`${file}.new`, file);
+  const parent = await open(directory, 'r');
+  await parent.sync().finally(() => parent.close());
+}
+
+/** Names that may lie in a directory which is to become a store: what a broken-off attempt leaves. */
+const LEFTOVERS = new Set([`${FILE}.new`, 'lock', 'server.log', 'server.sock']);
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (cause) {
+    if (systemCode(cause) === 'ENOENT') return [];
+    throw new UmbraError('STORE_FAILED', `${directory} cannot be read: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function parseJson(text: string, where: string): Record<string, unknown> {
+  try {
+    return asObject(JSON.parse(text));
+  } catch (cause) {
+    throw foreign(where, 'its format file is not JSON', cause);
+  }
+}
+
+function asObject(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function isWholeNumber(value: unknown, least: number, most: number): value is number {
+  return Number.isInteger(value) && typeof value === 'number' && value >= least && value <= most;
+}
+
+function foreign(where: string, why: string, cause?: unknown): UmbraError {
+  return new UmbraError('STORE_FOREIGN', `${where} is not an Umbra store: ${why}`, {
+    hint: 'Give the directory of a store, or one that is empty or does not exist.',
+    cause,
+  });
+}
+
+function newer(where: string, why: string): UmbraError {
+  return new UmbraError('STORE_NEWER', `${where} was made by a newer Umbra: it has ${why}`, {
+    hint: 'Install the version of Umbra that made it.',
+  });
+}

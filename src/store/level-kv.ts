@@ -1,0 +1,115 @@
+import { UmbraError } from '../common/errors.js';
+import type { KvOperation, KvRange, KvStore } from './kv.js';
+import { closedError } from './level-errors.js';
+import { LevelHandle } from './level-handle.js';
+import { iterateLevel } from './level-iterate.js';
+import type { LevelKvOptions } from './level-options.js';
+import { operationBytes, WriteQueue } from './write-queue.js';
+
+export type { LevelKvOptions, LevelProfile } from './level-options.js';
+
+/**
+ * Open the LevelDB database in `directory`.
+ *
+ * A write that failed may have happened all the same: if the sync failed, the next recovery may
+ * find the batch in the log. After a failure the next write (or compaction) recovers: it closes
+ * LevelDB and opens it again, when there is room enough, while readers wait a moment. Iterations
+ * that live through a recovery go on at their next key.
+ * @throws {UmbraError} STORE_NOT_FOUND, STORE_IN_USE, STORE_DAMAGED, STORE_FULL, STORE_FAILED
+ */
+export async function openLevelKv(directory: string, options: LevelKvOptions): Promise<KvStore> {
+  return new LevelKv(await LevelHandle.open(directory, options));
+}
+
+class LevelKv implements KvStore {
+  readonly #handle: LevelHandle;
+  readonly #writes = new WriteQueue((operations, sync) => this.#apply(operations, sync));
+  #closing: Promise<void> | undefined;
+
+  constructor(handle: LevelHandle) {
+    this.#handle = handle;
+  }
+
+  async get(key: Uint8Array): Promise<Uint8Array | undefined> {
+    this.#checkOpen();
+    return this.#handle.use('read', (database) => database.get(key));
+  }
+
+  async getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
+    this.#checkOpen();
+    if (keys.length === 0) return [];
+    return this.#handle.use('read', (database) => database.getMany([...keys]));
+  }
+
+  entries(range: KvRange = {}): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {
+    return iterateLevel(this.#handle, range, true);
+  }
+
+  async *keys(range: KvRange = {}): AsyncIterable<Uint8Array> {
+    for await (const [key] of iterateLevel(this.#handle, range, false)) yield key;
+  }
+
+  async write(operations: readonly KvOperation[], options: { readonly sync: boolean }): Promise<void> {
+    this.#checkOpen();
+    if (operations.length > 0) await this.#writes.write(operations, options.sync);
+  }
+
+  async compact(start: Uint8Array, end: Uint8Array): Promise<void> {
+    this.#checkOpen();
+    await this.#writes.alone(() => this.#recoverIfBroken(0));
+    await this.#handle.use('compact', (database) => database.compactRange(start, end));
+    await this.#writes.alone(() => this.#probe());
+  }
+
+  async diskBytes(): Promise<number> {
+    this.#checkOpen();
+    return this.#handle.fileBytes(() => true);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#writes.idle().then(() => this.#handle.close());
+    return this.#closing;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw closedError(this.#handle.directory);
+  }
+
+  async #recoverIfBroken(bytes: number): Promise<void> {
+    if (this.#handle.broken) await this.#handle.recover(bytes);
+  }
+
+  /** A batch may be applied twice, since the same puts and deletes again change nothing. */
+  async #apply(operations: readonly KvOperation[], sync: boolean): Promise<void> {
+    const bytes = operationBytes(operations);
+    await this.#recoverIfBroken(bytes);
+    try {
+      await this.#batch(operations, sync);
+    } catch {
+      // What LevelDB reports may be an older failure of a compaction, long over.
+      await this.#handle.recover(bytes);
+      await this.#batch(operations, sync);
+    }
+  }
+
+  async #batch(operations: readonly KvOperation[], sync: boolean): Promise<void> {
+    try {
+      await this.#handle.use('write', (database) => database.batch([...operations], { sync }));
+    } catch (error) {
+      if (error instanceof UmbraError) this.#handle.markBroken(error);
+      throw error;
+    }
+  }
+
+  /**
+   * LevelDB's compaction says nothing when it fails; a write after it does. Deleting a key just
+   * behind the last one changes nothing and overlaps no table, so that ascending keys stay cheap.
+   */
+  async #probe(): Promise<void> {
+    let key = Buffer.from([0]);
+    for await (const [last] of iterateLevel(this.#handle, { reverse: true, limit: 1 }, false)) {
+      key = Buffer.concat([last, key]);
+    }
+    await this.#batch([{ type: 'del', key }], false);
+  }
+}

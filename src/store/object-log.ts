@@ -1,0 +1,228 @@
+import type { ObjectType } from '../codec/formats.js';
+import { toHex } from '../codec/digest.js';
+import { UmbraError } from '../common/errors.js';
+import { putEntry, type IndexEntry } from './index-entries.js';
+import { highWaterKey, objectKey, quarantineKey } from './keys.js';
+import type { KvOperation, KvWriter } from './kv.js';
+import { withCheck } from './checked.js';
+
+/** A batch of objects is written when so many bytes have come together… */
+const BATCH_BYTES = 8 * 1024 * 1024;
+/** …and their index entries when so many objects are durable, or at a barrier. */
+const INDEX_BATCH_OBJECTS = 2048;
+/** Sequence numbers are taken from a durable reserve of so many. */
+const SEQUENCE_STRIDE = 1 << 16;
+
+/** Objects that are written together; their frames lie in one buffer, which is used again. */
+interface Batch {
+  readonly buffer: Buffer;
+  readonly entries: IndexEntry[];
+  usedBytes: number;
+}
+
+/** Batches at once: one that fills and one that is written. */
+const MOST_BATCHES = 2;
+
+/**
+ * The only writer of objects. It keeps the write order: a batch of objects is durable before an index entry
+ * points at one of them, and index entries are durable before a barrier lets anything go on that relies on them.
+ */
+export class ObjectLog {
+  readonly #objects: KvWriter;
+  readonly #meta: KvWriter;
+  readonly #isQuarantined: () => boolean;
+  readonly #inFlight = new Map<string, IndexEntry>();
+  readonly #spare: Buffer[] = [];
+  #filling: Batch | undefined;
+  #batches = 0;
+  #unindexed: IndexEntry[] = [];
+  #nextSequence: number;
+  #highWater: number;
+  #tail: Promise<void> = Promise.resolve();
+  #failures = 0;
+  #lastFailure: unknown;
+  #writtenBytes = 0;
+  /** Sequence numbers of batches whose write failed: nobody knows whether they are on disk, so the next write deletes them. */
+  #doubtful: number[] = [];
+
+  constructor(options: {
+    readonly objects: KvWriter;
+    readonly meta: KvWriter;
+    readonly nextSequence: number;
+    readonly highWater: number;
+    /** True while any object is quarantined, so that adding one heals it. */
+    readonly isQuarantined: () => boolean;
+  }) {
+    this.#objects = options.objects;
+    this.#meta = options.meta;
+    this.#nextSequence = options.nextSequence;
+    this.#highWater = options.highWater;
+    this.#isQuarantined = options.isQuarantined;
+  }
+
+  /** The sequence number that the next object gets. */
+  get nextSequence(): number {
+    return this.#nextSequence;
+  }
+
+  /** How often a write failed. Who began before a failure must give up: what it added may be lost. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  /** Bytes of frames made durable since the store was opened. */
+  get writtenBytes(): number {
+    return this.#writtenBytes;
+  }
+
+  /** The sequence number of an object that is added but not yet in the index. */
+  pending(type: ObjectType, digest: Uint8Array): number | undefined {
+    return this.#inFlight.get(flightKey(type, digest))?.sequence;
+  }
+
+  /**
+   * Add an object; it is durable and indexed after the next {@link barrier}. The frame is copied.
+   * @returns its sequence number; that of the one in flight if the same object is
+   */
+  add(object: { readonly type: ObjectType; readonly digest: Uint8Array; readonly plainBytes: number; readonly frame: Uint8Array }): number {
+    const key = flightKey(object.type, object.digest);
+    const known = this.#inFlight.get(key);
+    if (known !== undefined) return known.sequence;
+    const { type, digest, plainBytes, frame } = object;
+    const sequence = this.#nextSequence++;
+    const entry = { type, digest: Uint8Array.from(digest), plainBytes, sequence, storedBytes: frame.length };
+    this.#inFlight.set(key, entry);
+    const batch = this.#roomFor(frame.length);
+    batch.buffer.set(frame, batch.usedBytes);
+    batch.usedBytes += frame.length;
+    batch.entries.push(entry);
+    return sequence;
+  }
+
+  /** Resolves when there is room for more; what failed is said by {@link barrier}. */
+  async room(): Promise<void> {
+    while (this.#batches > MOST_BATCHES) await this.#tail;
+  }
+
+  /**
+   * Everything added before is durable, and found by its digest, when this resolves.
+   * @param since {@link failures} when the caller began
+   * @throws {UmbraError} STORE_FULL, STORE_FAILED if any write failed since then
+   */
+  async barrier(since: number): Promise<void> {
+    this.#flush();
+    this.#enqueue(() => this.#writeIndex());
+    await this.#tail;
+    this.assertNoFailure(since);
+  }
+
+  /** @throws {UmbraError} as {@link barrier} */
+  assertNoFailure(since: number): void {
+    if (this.#failures === since) return;
+    if (this.#lastFailure instanceof UmbraError) throw this.#lastFailure;
+    throw new UmbraError('STORE_FAILED', 'writing to the store failed', { cause: this.#lastFailure });
+  }
+
+  /** Run `task` when no write of the log is under way, and none begins before it ends. */
+  exclusively<T>(task: () => Promise<T>): Promise<T> {
+    const run = this.#tail.then(task);
+    this.#tail = run.then(ignore, ignore);
+    return run;
+  }
+
+  /** The batch that is filling, or the next one if that has no room for `bytes`. */
+  #roomFor(bytes: number): Batch {
+    if (this.#filling !== undefined && this.#filling.usedBytes + bytes > this.#filling.buffer.length) this.#flush();
+    if (this.#filling === undefined) {
+      const spare = bytes <= BATCH_BYTES ? this.#spare.pop() : undefined;
+      this.#filling = { buffer: spare ?? Buffer.allocUnsafeSlow(Math.max(bytes, BATCH_BYTES)), entries: [], usedBytes: 0 };
+      this.#batches++;
+    }
+    return this.#filling;
+  }
+
+  #flush(): void {
+    const batch = this.#filling;
+    if (batch === undefined) return;
+    this.#filling = undefined;
+    this.#enqueue(async () => {
+      try {
+        await this.#writeObjects(batch);
+        this.#unindexed.push(...batch.entries);
+        if (this.#unindexed.length >= INDEX_BATCH_OBJECTS) await this.#writeIndex();
+      } finally {
+        this.#batches--;
+        if (batch.buffer.length === BATCH_BYTES && this.#spare.length < MOST_BATCHES) this.#spare.push(batch.buffer);
+      }
+    });
+  }
+
+  #enqueue(task: () => Promise<void>): void {
+    this.#tail = this.#tail.then(task).catch((error: unknown) => {
+      this.#failures++;
+      this.#lastFailure = error;
+    });
+  }
+
+  async #writeObjects(batch: Batch): Promise<void> {
+    const { entries, usedBytes } = batch;
+    const last = entries[entries.length - 1]?.sequence ?? 0;
+    try {
+      if (last >= this.#highWater) await this.#raiseHighWater(last);
+      const doubtful = this.#doubtful.map((sequence): KvOperation => ({ type: 'del', key: objectKey(sequence) }));
+      await this.#objects.write([...doubtful, ...putsOf(batch)], { sync: true });
+      this.#doubtful = [];
+    } catch (error) {
+      this.#doubtful.push(...entries.map(({ sequence }) => sequence));
+      this.#forget(entries);
+      throw error;
+    }
+    this.#writtenBytes += usedBytes;
+  }
+
+  async #raiseHighWater(sequence: number): Promise<void> {
+    const mark = sequence + SEQUENCE_STRIDE;
+    const value = Buffer.alloc(8);
+    value.writeBigUInt64BE(BigInt(mark));
+    await this.#meta.write([{ type: 'put', key: highWaterKey, value: withCheck(highWaterKey, value) }], { sync: true });
+    this.#highWater = mark;
+  }
+
+  async #writeIndex(): Promise<void> {
+    const batch = this.#unindexed;
+    if (batch.length === 0) return;
+    this.#unindexed = [];
+    const operations: KvOperation[] = batch.flatMap(putEntry);
+    if (this.#isQuarantined()) {
+      for (const { type, digest } of batch) operations.push({ type: 'del', key: quarantineKey(type, digest) });
+    }
+    try {
+      await this.#meta.write(operations, { sync: true });
+    } catch (error) {
+      // The objects are durable: they go into the index with the next batch.
+      this.#unindexed = [...batch, ...this.#unindexed];
+      throw error;
+    }
+    this.#forget(batch);
+  }
+
+  #forget(batch: readonly IndexEntry[]): void {
+    for (const { type, digest } of batch) this.#inFlight.delete(flightKey(type, digest));
+  }
+}
+
+function putsOf({ buffer, entries }: Batch): KvOperation[] {
+  let at = 0;
+  return entries.map(({ sequence, storedBytes }) => {
+    const value = buffer.subarray(at, (at += storedBytes));
+    return { type: 'put', key: objectKey(sequence), value };
+  });
+}
+
+function flightKey(type: ObjectType, digest: Uint8Array): string {
+  return `${type}${toHex(digest)}`;
+}
+
+function ignore(): void {
+  // The caller of `exclusively` has the result; the log goes on either way.
+}

@@ -1,0 +1,134 @@
+import type { ObjectType } from '../codec/formats.js';
+import { ObjectType as Types } from '../codec/formats.js';
+import { decodeFrame, FrameError } from '../codec/frame.js';
+import { toHex } from '../codec/digest.js';
+import { isUmbraError, messageOf, UmbraError } from '../common/errors.js';
+import { ByteCache } from './byte-cache.js';
+import { findSequences } from './object-index.js';
+import { objectKey } from './keys.js';
+import type { KvReader } from './kv.js';
+
+/** A stored frame, or why there is none. */
+export type FrameResult = { readonly frame: Uint8Array } | { readonly fault: string };
+
+/** Reads objects by their names. The lowest rung of the ladder: it can't write or delete. */
+export interface ObjectReader {
+  /**
+   * The plain bytes of an object, checked. Tree nodes and records come from a cache; don't change what you get.
+   * @throws {UmbraError} STORE_DAMAGED, naming the object
+   */
+  read(type: ObjectType, digest: Uint8Array): Promise<Buffer>;
+  /** The frames of many objects, as they are stored and not yet checked, in order. */
+  readFrames(type: ObjectType, digests: readonly Uint8Array[]): Promise<FrameResult[]>;
+  /** Which objects are in the index. */
+  has(type: ObjectType, digests: readonly Uint8Array[]): Promise<boolean[]>;
+  /** Say that an object was found damaged: it is looked at once more, and quarantined if it is so. */
+  reportDamage(type: ObjectType, digest: Uint8Array, reason: string): Promise<UmbraError>;
+}
+
+const KIND: Readonly<Record<ObjectType, string>> = {
+  [Types.chunk]: 'chunk',
+  [Types.leaf]: 'leaf',
+  [Types.inner]: 'node',
+  [Types.record]: 'record',
+  [Types.tombstone]: 'tombstone',
+  [Types.settings]: 'settings copy',
+};
+
+/** The word for an object type in messages and `--json`. */
+export function kindOf(type: ObjectType): string {
+  return KIND[type];
+}
+
+/** The error for an object that can't be read. */
+export function damaged(type: ObjectType, digest: Uint8Array, reason: string): UmbraError {
+  return new UmbraError('STORE_DAMAGED', `${kindOf(type)} ${toHex(digest)} cannot be read: ${reason}`, {
+    hint: 'Run "umbra verify" to see what it concerns; the next backup that holds the same content heals it.',
+  });
+}
+
+export interface ObjectReaderOptions {
+  readonly objects: KvReader;
+  readonly meta: KvReader;
+  readonly nodeCacheBytes: number;
+  /** Takes an object out of the index. */
+  readonly quarantine: (type: ObjectType, digest: Uint8Array, reason: string) => Promise<void>;
+}
+
+export class StoredObjectReader implements ObjectReader {
+  readonly #options: ObjectReaderOptions;
+  readonly #cache: ByteCache<Buffer>;
+
+  constructor(options: ObjectReaderOptions) {
+    this.#options = options;
+    this.#cache = new ByteCache(options.nodeCacheBytes);
+  }
+
+  async read(type: ObjectType, digest: Uint8Array): Promise<Buffer> {
+    const cacheKey = `${type}${toHex(digest)}`;
+    const cached = this.#cache.get(cacheKey);
+    if (cached !== undefined) return cached;
+    const [result] = await this.readFrames(type, [digest]);
+    if (result === undefined || 'fault' in result) throw await this.reportDamage(type, digest, result?.fault ?? 'missing');
+    const plain = tryDecode(result.frame, type, digest);
+    if (!Buffer.isBuffer(plain)) throw await this.reportDamage(type, digest, plain.fault);
+    if (type !== Types.chunk) this.#cache.set(cacheKey, plain);
+    return plain;
+  }
+
+  async readFrames(type: ObjectType, digests: readonly Uint8Array[]): Promise<FrameResult[]> {
+    const { objects, meta } = this.#options;
+    const sequences = await findSequences(meta, type, digests);
+    const keys = sequences.flatMap((sequence) => (sequence === undefined ? [] : [objectKey(sequence)]));
+    const values = await readEach(objects, keys);
+    let next = 0;
+    return sequences.map((sequence) => {
+      if (sequence === undefined) return { fault: 'it is not in the index' };
+      const value = values[next++];
+      if (value instanceof Error) return { fault: messageOf(value) };
+      return value === undefined ? { fault: 'its record is missing' } : { frame: value };
+    });
+  }
+
+  async has(type: ObjectType, digests: readonly Uint8Array[]): Promise<boolean[]> {
+    return (await findSequences(this.#options.meta, type, digests)).map((sequence) => sequence !== undefined);
+  }
+
+  async reportDamage(type: ObjectType, digest: Uint8Array, reason: string): Promise<UmbraError> {
+    const [again] = await this.readFrames(type, [digest]);
+    if (again !== undefined && 'frame' in again && Buffer.isBuffer(tryDecode(again.frame, type, digest))) {
+      return damaged(type, digest, `${reason}, but it is right when read again; check this machine's memory and disks`);
+    }
+    await this.#options.quarantine(type, digest, reason);
+    this.#cache.delete(`${type}${toHex(digest)}`);
+    return damaged(type, digest, reason);
+  }
+}
+
+function tryDecode(frame: Uint8Array, type: ObjectType, digest: Uint8Array): Buffer | { readonly fault: string } {
+  try {
+    return decodeFrame(frame, { type, digest });
+  } catch (error) {
+    if (error instanceof FrameError) return { fault: error.message };
+    throw error;
+  }
+}
+
+/** As getMany; where a damaged table makes that fail as a whole, each key by itself, so that one bad record costs no others. */
+async function readEach(objects: KvReader, keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined | Error)[]> {
+  try {
+    return await objects.getMany(keys);
+  } catch (error) {
+    if (!isUmbraError(error, 'STORE_DAMAGED')) throw error;
+  }
+  const values: (Uint8Array | undefined | Error)[] = [];
+  for (const key of keys) {
+    try {
+      values.push(await objects.get(key));
+    } catch (error) {
+      if (!isUmbraError(error, 'STORE_DAMAGED')) throw error;
+      values.push(error);
+    }
+  }
+  return values;
+}

@@ -1,0 +1,96 @@
+import { ObjectType } from '../codec/formats.js';
+import { toHex } from '../codec/digest.js';
+import { decodeBody, FrameError, readFrameHeader } from '../codec/frame.js';
+import { isUmbraError } from '../common/errors.js';
+import type { Progress } from '../protocol/api.js';
+import { putListing, type Listing } from './catalog.js';
+import { putEntry, type IndexEntry } from './index-entries.js';
+import { objectKey, sequenceOfObjectKey } from './keys.js';
+import type { KvOperation, KvReader, KvStore } from './kv.js';
+import { parseShadowCopyRecord, parseTombstone } from './records.js';
+
+const BATCH_OPERATIONS = 8192;
+
+export interface RebuildCounts {
+  readonly objects: number;
+  readonly damagedObjects: number;
+  readonly shadowCopies: number;
+  readonly stayedDeleted: number;
+}
+
+export interface RebuildOptions {
+  readonly signal: AbortSignal;
+  readonly progress: (progress: Progress) => void;
+}
+
+/**
+ * Make the index and the catalog again from the objects alone, into an empty `meta`. Frames are checked, not decoded;
+ * "umbra verify" does that. Shadow copies with a tombstone stay deleted.
+ */
+export async function rebuildMeta(objects: KvReader, meta: KvStore, options: RebuildOptions): Promise<RebuildCounts> {
+  const rebuild = new Rebuild(meta);
+  let doneBytes = 0;
+  for await (const [key, frame] of objects.entries({ gte: objectKey(0) })) {
+    options.signal.throwIfAborted();
+    await rebuild.add(sequenceOfObjectKey(key), frame);
+    doneBytes += frame.length;
+    options.progress({ what: 'reading objects', doneBytes });
+  }
+  return rebuild.finish();
+}
+
+class Rebuild {
+  readonly #meta: KvStore;
+  readonly #listings = new Map<string, Listing>();
+  readonly #deleted = new Set<string>();
+  #operations: KvOperation[] = [];
+  #objects = 0;
+  #damagedObjects = 0;
+
+  constructor(meta: KvStore) {
+    this.#meta = meta;
+  }
+
+  async add(sequence: number, frame: Uint8Array): Promise<void> {
+    try {
+      const header = readFrameHeader(frame);
+      const { type, digest, plainBytes } = header;
+      if (type === ObjectType.record || type === ObjectType.tombstone) {
+        this.#note({ sequence, type, digest: Uint8Array.from(digest), plainBytes, storedBytes: frame.length }, decodeBody(frame, header));
+      }
+      this.#operations.push(...putEntry({ sequence, type, digest, plainBytes, storedBytes: frame.length }));
+      this.#objects++;
+    } catch (error) {
+      if (!(error instanceof FrameError) && !isUmbraError(error, 'STORE_DAMAGED')) throw error;
+      this.#damagedObjects++;
+    }
+    if (this.#operations.length >= BATCH_OPERATIONS) await this.#flush();
+  }
+
+  async finish(): Promise<RebuildCounts> {
+    const alive = [...this.#listings].filter(([record]) => !this.#deleted.has(record));
+    this.#operations.push(...alive.map(([, listing]) => putListing(listing)));
+    await this.#flush();
+    return {
+      objects: this.#objects,
+      damagedObjects: this.#damagedObjects,
+      shadowCopies: alive.length,
+      stayedDeleted: this.#listings.size - alive.length,
+    };
+  }
+
+  #note(entry: IndexEntry, plain: Buffer): void {
+    if (entry.type === ObjectType.tombstone) {
+      this.#deleted.add(toHex(parseTombstone(plain).record));
+      return;
+    }
+    const { machine, name, timeMs } = parseShadowCopyRecord(plain);
+    this.#listings.set(toHex(entry.digest), { machine, name, timeMs, record: entry.digest, order: entry.sequence });
+  }
+
+  async #flush(): Promise<void> {
+    const operations = this.#operations;
+    this.#operations = [];
+    await this.#meta.write(operations, { sync: true });
+  }
+}

@@ -1,0 +1,97 @@
+import type { ObjectType } from '../codec/formats.js';
+import { ObjectType as Types } from '../codec/formats.js';
+import { makeCompressor, type CompressionSettings, type Compressor } from '../codec/compression.js';
+import { digestOf } from '../codec/digest.js';
+import { encodeFrame } from '../codec/frame.js';
+import { UmbraError } from '../common/errors.js';
+import type { ObjectLog } from './object-log.js';
+import { SequenceSet } from './sequence-set.js';
+
+/** What a session needs of the store. */
+export interface SessionStore {
+  readonly log: ObjectLog;
+  readonly compression: CompressionSettings;
+  /** Which objects are stored, and not condemned by a running collection; those are added to `pins` in the same instant. */
+  find(type: ObjectType, digests: readonly Uint8Array[], pins: SequenceSet): Promise<boolean[]>;
+  /** The session is over. */
+  release(session: IngestSession): void;
+}
+
+/** A chunk as a worker packed it. */
+export interface PackedObject {
+  readonly type: ObjectType;
+  readonly digest: Uint8Array;
+  readonly plainBytes: number;
+  readonly frame: Uint8Array;
+}
+
+/**
+ * One backup's writing. Everything it wrote, or was told the store has, is pinned: no collection deletes it
+ * until the session commits or is given up.
+ */
+export class IngestSession {
+  readonly #store: SessionStore;
+  readonly #failuresBefore: number;
+  readonly #pins = new SequenceSet();
+  #compressor: Compressor | undefined;
+  #open = true;
+
+  constructor(store: SessionStore) {
+    this.#store = store;
+    this.#failuresBefore = store.log.failures;
+  }
+
+  get pins(): SequenceSet {
+    return this.#pins;
+  }
+
+  /** Which of these objects the store has; those are pinned. */
+  async find(type: ObjectType, digests: readonly Uint8Array[]): Promise<boolean[]> {
+    this.#assertOpen();
+    const found = await this.#store.find(type, digests, this.#pins);
+    this.#assertOpen();
+    return found;
+  }
+
+  /** Add an object whose frame is made; resolves when there is room for the next. */
+  async add(object: PackedObject): Promise<void> {
+    this.#assertOpen();
+    this.#pins.add(this.#store.log.add(object));
+    await this.#store.log.room();
+    this.#store.log.assertNoFailure(this.#failuresBefore);
+  }
+
+  /**
+   * Add a small object, unless the store has it.
+   * @returns its digest, and whether it is new with its frame's length
+   */
+  async addPlain(type: ObjectType, plain: Uint8Array): Promise<{ readonly digest: Uint8Array; readonly newBytes: number }> {
+    const digest = digestOf(plain);
+    const [found] = type === Types.record ? [false] : await this.find(type, [digest]);
+    if (found === true) return { digest, newBytes: 0 };
+    this.#compressor ??= makeCompressor(this.#store.compression);
+    const frame = encodeFrame(type, plain, this.#compressor, digest);
+    await this.add({ type, digest, plainBytes: plain.length, frame });
+    return { digest, newBytes: frame.length };
+  }
+
+  /**
+   * Everything added so far is durable and indexed when this resolves.
+   * @throws {UmbraError} STORE_FULL, STORE_FAILED
+   */
+  async barrier(): Promise<void> {
+    this.#assertOpen();
+    await this.#store.log.barrier(this.#failuresBefore);
+  }
+
+  /** Idempotent. */
+  end(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#store.release(this);
+  }
+
+  #assertOpen(): void {
+    if (!this.#open) throw new UmbraError('CANCELLED', 'the backup was given up');
+  }
+}

@@ -1,0 +1,220 @@
+import path from 'node:path';
+
+import { MetaPrefix, ObjectType } from '../codec/formats.js';
+import { FrameError, readFrameHeader } from '../codec/frame.js';
+import type { Clock } from '../common/clock.js';
+import { UmbraError } from '../common/errors.js';
+import { Catalog, deleteListing, putListing, type Listing } from './catalog.js';
+import { packRecord, withCheck, withoutCheck } from './checked.js';
+import { collect, type CollectOptions, type CollectResult } from './collect.js';
+import { encodeFormatRecord, type FormatRecord } from './format-record.js';
+import { putEntry } from './index-entries.js';
+import { highWaterKey, objectKey, prefixRange, sequenceOfObjectKey, storeKey } from './keys.js';
+import type { KvStore } from './kv.js';
+import { Leases } from './leases.js';
+import { highestIndexed } from './object-index.js';
+import type { ObjectReader } from './object-reader.js';
+import { ObjectStore } from './object-store.js';
+import { parseShadowCopyRecord, type ShadowCopyRecord, type TombstoneRecord } from './records.js';
+import type { IngestSession } from './session.js';
+
+export interface StoreParts {
+  readonly format: FormatRecord;
+  readonly objects: KvStore;
+  readonly meta: KvStore;
+  readonly clock: Clock;
+}
+
+/** A store: objects, the catalog of shadow copies, and who is using them. */
+export class Store {
+  readonly format: FormatRecord;
+  readonly leases = new Leases();
+  readonly objectStore: ObjectStore;
+  readonly #meta: KvStore;
+  readonly #clock: Clock;
+  readonly #namesTaken = new Set<string>();
+  #catalog: Catalog;
+
+  private constructor(parts: StoreParts, objectStore: ObjectStore, catalog: Catalog) {
+    this.format = parts.format;
+    this.objectStore = objectStore;
+    this.#meta = parts.meta;
+    this.#clock = parts.clock;
+    this.#catalog = catalog;
+  }
+
+  /**
+   * A store over two open databases; both may be empty.
+   * @throws {UmbraError} STORE_DAMAGED, STORE_FOREIGN
+   */
+  static async open(parts: StoreParts): Promise<Store> {
+    const { format, objects, meta, clock } = parts;
+    await assertSameStore(parts);
+    await adoptUnindexed(objects, meta);
+    const highWater = await readHighWater(meta);
+    const nextSequence = Math.max(highWater, (await highestIndexed(meta)) + 1, (await highestObject(objects)) + 1);
+    let quarantinedObjects = 0;
+    for await (const key of meta.keys(prefixRange(MetaPrefix.quarantine))) quarantinedObjects += key.length > 0 ? 1 : 0;
+    const objectStore = new ObjectStore({
+      objects,
+      meta,
+      compression: format.compression,
+      clock,
+      nextSequence,
+      highWater,
+      quarantinedObjects,
+    });
+    const store = new Store(parts, objectStore, await Catalog.load(meta));
+    await store.#claim();
+    return store;
+  }
+
+  /** Which shadow copies are listed. */
+  get catalog(): Catalog {
+    return this.#catalog;
+  }
+
+  get reader(): ObjectReader {
+    return this.objectStore.reader;
+  }
+
+  /** A session for a backup. */
+  openSession(): IngestSession {
+    return this.objectStore.openSession();
+  }
+
+  /** @throws {UmbraError} STORE_DAMAGED */
+  async record(listing: Listing): Promise<ShadowCopyRecord> {
+    return parseShadowCopyRecord(await this.reader.read(ObjectType.record, listing.record));
+  }
+
+  /**
+   * List a new shadow copy: its record is made durable, then its listing. Everything that it refers to was added to
+   * `session`, or belongs to a leased shadow copy.
+   * @throws {UmbraError} STORE_FULL, STORE_FAILED
+   */
+  async commit(session: IngestSession, record: Omit<ShadowCopyRecord, 'name'>): Promise<ShadowCopyRecord> {
+    await session.barrier();
+    const name = this.#reserveName(record.machine, record.timeMs);
+    try {
+      const complete: ShadowCopyRecord = { ...record, name };
+      const { digest } = await session.addPlain(ObjectType.record, packRecord(complete));
+      await session.barrier();
+      const order = this.objectStore.log.nextSequence;
+      const listing: Listing = { machine: record.machine, name, timeMs: record.timeMs, record: digest, order };
+      await this.#meta.write([putListing(listing)], { sync: true });
+      this.#catalog.insert(listing);
+      return complete;
+    } finally {
+      this.#namesTaken.delete(`${record.machine}\0${name}`);
+    }
+  }
+
+  /**
+   * Take a shadow copy off the list. Its tombstone is durable first, so that rebuilding does not bring it back.
+   * @throws {UmbraError} SHADOW_COPY_OPEN, STORE_FULL, STORE_FAILED
+   */
+  async forget(listing: Listing): Promise<void> {
+    const { machine, name } = listing;
+    const holder = this.leases.holder(listing);
+    if (holder !== undefined) {
+      throw new UmbraError('SHADOW_COPY_OPEN', `${machine}@${name} is in use: ${holder}`, {
+        hint: 'Close the file or wait for the command, then try again.',
+      });
+    }
+    const session = this.openSession();
+    try {
+      const tombstone: TombstoneRecord = { record: listing.record, machine, name, timeMs: this.#clock.now() };
+      await session.addPlain(ObjectType.tombstone, packRecord(tombstone));
+      await session.barrier();
+      await this.#meta.write([deleteListing(machine, name)], { sync: true });
+      this.#catalog.remove(machine, name);
+    } finally {
+      session.end();
+    }
+  }
+
+  /** Delete what no shadow copy refers to. */
+  collect(options: Omit<CollectOptions, 'roots'>): Promise<CollectResult> {
+    return collect(this.objectStore, {
+      ...options,
+      roots: () => [...this.#catalog.all(), ...this.leases.listings()],
+    });
+  }
+
+  /** Read the catalog again, after it was made anew. */
+  async reload(): Promise<void> {
+    this.#catalog = await Catalog.load(this.#meta);
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    await this.objectStore.objects.close();
+    await this.#meta.close();
+  }
+
+  #reserveName(machine: string, timeMs: number): string {
+    const name = this.#catalog.freeName(machine, timeMs, (candidate) => this.#namesTaken.has(`${machine}\0${candidate}`));
+    this.#namesTaken.add(`${machine}\0${name}`);
+    return name;
+  }
+
+  /** Write the store's id into a new `meta`, and a copy of the format record among the objects. */
+  async #claim(): Promise<void> {
+    if ((await this.#meta.get(storeKey)) !== undefined) return;
+    const session = this.openSession();
+    try {
+      await session.addPlain(ObjectType.settings, Buffer.from(encodeFormatRecord(this.format)));
+      await session.barrier();
+    } finally {
+      session.end();
+    }
+    const id = Buffer.from(this.format.id);
+    await this.#meta.write([{ type: 'put', key: storeKey, value: withCheck(storeKey, id) }], { sync: true });
+  }
+}
+
+/** Where the two databases of a store lie. */
+export function databasePaths(directory: string): { readonly objects: string; readonly meta: string } {
+  return { objects: path.join(directory, 'objects'), meta: path.join(directory, 'meta') };
+}
+
+async function assertSameStore(parts: StoreParts): Promise<void> {
+  const value = await parts.meta.get(storeKey);
+  if (value === undefined) return;
+  const id = withoutCheck(storeKey, value)?.toString();
+  if (id === parts.format.id) return;
+  throw new UmbraError('STORE_FOREIGN', 'the index of the store belongs to another store', {
+    hint: 'Run "umbra rebuild": it makes the index again from the objects.',
+  });
+}
+
+/**
+ * Put objects into the index that were made durable just before a crash and are not in it: the next backup then
+ * finds them. They are the newest ones only, since index entries are written in the order of the objects.
+ */
+async function adoptUnindexed(objects: KvStore, meta: KvStore): Promise<void> {
+  const first = (await highestIndexed(meta)) + 1;
+  for await (const [key, frame] of objects.entries({ gte: objectKey(first) })) {
+    const sequence = sequenceOfObjectKey(key);
+    try {
+      const { type, digest, plainBytes } = readFrameHeader(frame);
+      const entry = { sequence, type, digest, plainBytes, storedBytes: frame.length };
+      await meta.write(putEntry(entry), { sync: false });
+    } catch (cause) {
+      if (!(cause instanceof FrameError)) throw cause;
+      await objects.write([{ type: 'del', key }], { sync: false });
+    }
+  }
+}
+
+async function highestObject(objects: KvStore): Promise<number> {
+  for await (const key of objects.keys({ reverse: true, limit: 1 })) return sequenceOfObjectKey(key);
+  return -1;
+}
+
+async function readHighWater(meta: KvStore): Promise<number> {
+  const value = await meta.get(highWaterKey);
+  const bytes = value === undefined ? undefined : withoutCheck(highWaterKey, value);
+  return bytes?.length === 8 ? Number(bytes.readBigUInt64BE()) : 0;
+}

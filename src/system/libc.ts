@@ -1,0 +1,58 @@
+import koffi from 'koffi';
+import { messageOf, UmbraError } from '../common/errors.js';
+import { SystemCallError } from './system-call-error.js';
+
+/** The calls of the C library that Node.js does not offer. Offsets and lengths are 64 bits wide. */
+interface LibC {
+  lseek(fd: number, offset: number, whence: number): number | bigint;
+  flock(fd: number, operation: number): number;
+  fcntl(fd: number, command: number, argumentType: string, argument: ArrayBuffer | number): number;
+  ioctl(fd: number, request: number, argumentType: string, argument: ArrayBuffer): number;
+  fallocate(fd: number, mode: number, offset: number, length: number): number;
+  posixFadvise(fd: number, offset: number, length: number, advice: number): number;
+}
+
+let loaded: LibC | undefined;
+
+/**
+ * The C library, loaded once for each thread.
+ * @throws {UmbraError} PROGRAM_MISSING
+ */
+export function libc(): LibC {
+  loaded ??= load();
+  return loaded;
+}
+
+/**
+ * Make one system call; again when a signal interrupted it. errno belongs to the thread and is
+ * read at once, so nothing may stand between the call and this check.
+ * @returns what the call returned, never negative
+ * @throws {SystemCallError}
+ */
+export function systemCall(name: string, call: () => number | bigint): number {
+  for (;;) {
+    const result = Number(call());
+    if (result >= 0) return result;
+    const errno = koffi.errno();
+    if (errno !== koffi.os.errno['EINTR']) throw new SystemCallError(name, errno);
+  }
+}
+
+function load(): LibC {
+  try {
+    const library = koffi.load('libc.so.6');
+    return {
+      lseek: library.func('int64_t lseek64(int fd, int64_t offset, int whence)'),
+      flock: library.func('int flock(int fd, int operation)'),
+      fcntl: library.func('int fcntl(int fd, int command, ...)'),
+      ioctl: library.func('int ioctl(int fd, unsigned long request, ...)'),
+      fallocate: library.func('int fallocate64(int fd, int mode, int64_t offset, int64_t length)'),
+      posixFadvise: library.func('int posix_fadvise64(int fd, int64_t offset, int64_t length, int advice)'),
+    };
+  } catch (error) {
+    throw new UmbraError('PROGRAM_MISSING', `the GNU C library cannot be used: ${messageOf(error)}`, {
+      hint: 'Umbra needs Linux with glibc (libc.so.6).',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,82 @@
+import { FANOUT, ObjectType } from '../codec/formats.js';
+import { isEmptyDigest } from '../codec/digest.js';
+import type { ObjectReader } from '../store/object-reader.js';
+import { decodeInner, decodeLeaf, regionCount, regionsBelow, treeHeight, type ChunkRef } from './node.js';
+
+/** What a volume tree describes. */
+export interface TreeRoot {
+  readonly root: Uint8Array;
+  readonly sizeBytes: number;
+}
+
+/** A region that is not empty, with the digest of its leaf. */
+export interface RegionLeaf {
+  readonly region: number;
+  readonly leaf: Uint8Array;
+}
+
+/** Walks the volume tree of one volume. */
+export class TreeReader {
+  readonly #reader: ObjectReader;
+  readonly #root: Uint8Array;
+  readonly regions: number;
+  readonly height: number;
+
+  constructor(reader: ObjectReader, tree: TreeRoot) {
+    this.#reader = reader;
+    this.#root = tree.root;
+    this.regions = regionCount(tree.sizeBytes);
+    this.height = treeHeight(this.regions);
+  }
+
+  /**
+   * The digest of a region's leaf; undefined for an empty region.
+   * @throws {UmbraError} STORE_DAMAGED
+   */
+  async leafDigest(region: number): Promise<Uint8Array | undefined> {
+    let digest: Uint8Array | undefined = isEmptyDigest(this.#root) ? undefined : this.#root;
+    for (let level = this.height; level > 0 && digest !== undefined; level--) {
+      const children = await this.#children(digest, level);
+      digest = children[Math.floor(region / regionsBelow(level - 1)) % FANOUT];
+    }
+    return digest;
+  }
+
+  /**
+   * The chunks of a region; none for an empty one.
+   * @throws {UmbraError} STORE_DAMAGED
+   */
+  async chunks(region: number): Promise<ChunkRef[]> {
+    const digest = await this.leafDigest(region);
+    return digest === undefined ? [] : this.chunksOfLeaf(digest);
+  }
+
+  /** @throws {UmbraError} STORE_DAMAGED */
+  async chunksOfLeaf(digest: Uint8Array): Promise<ChunkRef[]> {
+    return decodeLeaf(await this.#reader.read(ObjectType.leaf, digest));
+  }
+
+  /**
+   * All regions from `first` on that are not empty, in order.
+   * @throws {UmbraError} STORE_DAMAGED
+   */
+  async *leaves(first = 0): AsyncGenerator<RegionLeaf> {
+    if (!isEmptyDigest(this.#root)) yield* this.#walk(this.#root, this.height, 0, first);
+  }
+
+  async *#walk(digest: Uint8Array, level: number, firstRegion: number, from: number): AsyncGenerator<RegionLeaf> {
+    if (level === 0) {
+      yield { region: firstRegion, leaf: digest };
+      return;
+    }
+    const below = regionsBelow(level - 1);
+    for (const [index, child] of (await this.#children(digest, level)).entries()) {
+      const start = firstRegion + index * below;
+      if (child !== undefined && start + below > from) yield* this.#walk(child, level - 1, start, from);
+    }
+  }
+
+  async #children(digest: Uint8Array, level: number): Promise<(Uint8Array | undefined)[]> {
+    return decodeInner(await this.#reader.read(ObjectType.inner, digest), level);
+  }
+}

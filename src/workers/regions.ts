@@ -1,0 +1,66 @@
+import { readSync } from 'node:fs';
+
+import { BLOCK_BYTES, DIGEST_BYTES, ObjectType } from '../codec/formats.js';
+import { cutRegion, type CuttingSettings } from '../codec/cutting.js';
+import { digestOf } from '../codec/digest.js';
+import { encodeFrameInto } from '../codec/frame.js';
+import type { Compressor } from '../codec/compression.js';
+import { encodeLeaf, type ChunkRef } from '../tree/node.js';
+import type { CutReply, CutRequest, PackReply, PackRequest, ReadFrom } from './messages.js';
+
+/** A file ended before the bytes that were asked for. */
+export class ShortReadError extends Error {
+  override readonly name = 'ShortReadError';
+}
+
+/** Read a region, cut it and name its chunks. */
+export function cut(request: CutRequest, settings: CuttingSettings): CutReply {
+  const region = Buffer.from(request.region);
+  if (request.from !== undefined) readExtents(region, request.length, request.from);
+  const end = Math.ceil(request.length / BLOCK_BYTES) * BLOCK_BYTES;
+  region.fill(0, request.length, end);
+  const chunks: ChunkRef[] = [];
+  let dataBlocks = 0;
+  for (const { firstBlock, blocks } of cutRegion(region.subarray(0, end), settings)) {
+    chunks.push({ firstBlock, blocks, digest: digestOf(blocksOf(region, firstBlock, blocks)) });
+    dataBlocks += blocks;
+  }
+  const leaf = encodeLeaf(chunks);
+  return { leaf, leafDigest: digestOf(leaf), dataBlocks };
+}
+
+/** Compress chunks of a region into frames. */
+export function pack(request: PackRequest, compressor: Compressor): PackReply {
+  const region = Buffer.from(request.region);
+  const frames = Buffer.from(request.frames);
+  const lengths: number[] = [];
+  let end = 0;
+  for (let index = 0; index * 2 < request.chunks.length; index++) {
+    const plain = blocksOf(region, request.chunks[index * 2] ?? 0, request.chunks[index * 2 + 1] ?? 0);
+    const digest = request.digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
+    const length = encodeFrameInto(frames, end, { type: ObjectType.chunk, digest, plain }, compressor);
+    lengths.push(length);
+    end += length;
+  }
+  return { lengths };
+}
+
+function blocksOf(region: Buffer, firstBlock: number, blocks: number): Buffer {
+  return region.subarray(firstBlock * BLOCK_BYTES, (firstBlock + blocks) * BLOCK_BYTES);
+}
+
+function readExtents(target: Buffer, length: number, from: ReadFrom): void {
+  let filled = 0;
+  for (let index = 0; index < from.extents.length; index += 2) {
+    const start = from.extents[index] ?? 0;
+    const end = start + (from.extents[index + 1] ?? 0);
+    target.fill(0, filled, start);
+    for (let at = start; at < end; ) {
+      const got = readSync(from.fd, target, at, end - at, from.offset + at);
+      if (got === 0) throw new ShortReadError(`the file ends at byte ${from.offset + at}`);
+      at += got;
+    }
+    filled = end;
+  }
+  target.fill(0, filled, length);
+}

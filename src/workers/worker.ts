@@ -1,0 +1,42 @@
+import { parentPort, workerData } from 'node:worker_threads';
+
+import { makeCompressor, type Compressor } from '../codec/compression.js';
+import { messageOf, systemCode } from '../common/errors.js';
+import { check, unpack, write } from './frames.js';
+import type { WorkerFault, WorkerReplies, WorkerRequest, WorkerSettings } from './messages.js';
+import { cut, pack, ShortReadError } from './regions.js';
+
+/** The entry of a worker thread: one request at a time, in order. It keeps nothing between requests. */
+function main(settings: WorkerSettings): void {
+  const compressor = makeCompressor(settings.compression);
+  parentPort?.on('message', ({ id, request }: { id: number; request: WorkerRequest }) => {
+    try {
+      parentPort?.postMessage({ id, reply: perform(request, settings, compressor) });
+    } catch (error) {
+      parentPort?.postMessage({ id, fault: describe(error) });
+    }
+  });
+}
+
+function perform(request: WorkerRequest, settings: WorkerSettings, compressor: Compressor): WorkerReplies[keyof WorkerReplies] {
+  switch (request.op) {
+    case 'cut':
+      return cut(request, settings.cutting);
+    case 'pack':
+      return pack(request, compressor);
+    case 'unpack':
+      return unpack(request);
+    case 'check':
+      return check(request);
+    case 'write':
+      return write(request);
+  }
+}
+
+function describe(error: unknown): WorkerFault {
+  const code = systemCode(error);
+  const kind = error instanceof ShortReadError ? 'short-read' : code === undefined ? 'defect' : 'system';
+  return { kind, message: messageOf(error), ...(code === undefined ? {} : { systemCode: code }) };
+}
+
+main(workerData as WorkerSettings);

@@ -1,0 +1,237 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ShadowCopySource } from '../../mount/source.js';
+import { UmbraError } from '../../src/common/errors.js';
+import type {
+  BackupRequest,
+  BackupResult,
+  DiffRequest,
+  DiffResult,
+  ExportRequest,
+  ExportResult,
+  ForgetRequest,
+  ForgetResult,
+  GcResult,
+  RebuildResult,
+  RestoreRequest,
+  RestoreResult,
+  ShadowCopyInfo,
+  StatsResult,
+  VerifyRequest,
+  VerifyResult,
+} from '../../src/protocol/api.js';
+import type { Engine, JobContext, OpenEngine } from '../../src/server/engine.js';
+
+const VERSION = '2026-11-22T10-15-00Z';
+const GIB = 1024 ** 3;
+
+/**
+ * Opens a pretended store: a directory with a file `format`, a lock that dies with the process,
+ * and canned answers. Machines called `slow…` take until they are cancelled, `broken` is a defect, `bad` is damaged.
+ */
+export const openFakeEngine: OpenEngine = async ({ store, create, onLocked }) => {
+  const format = join(store, 'format');
+  if (existsSync(format)) {
+    if (create?.mode === 'must') throw new UmbraError('STORE_EXISTS', `there is a store at ${store} already`);
+    if (readFileSync(format, 'utf8') !== 'fake') throw new UmbraError('STORE_FOREIGN', `${store} is not a store`);
+  } else {
+    if (create === undefined) throw new UmbraError('STORE_NOT_FOUND', `there is no store at ${store}`);
+    mkdirSync(store, { recursive: true, mode: 0o700 });
+  }
+  const lock = await takeLock(store);
+  try {
+    if (!existsSync(format)) writeFileSync(format, 'fake');
+    await onLocked?.();
+    if (existsSync(join(store, 'fail-late'))) throw new UmbraError('STORE_FAILED', 'the disk is broken');
+    if (existsSync(join(store, 'open-slowly'))) await sleep(300);
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
+  return new FakeEngine(store, lock);
+};
+
+function takeLock(store: string): Promise<Server> {
+  const name = createHash('sha256').update(store).digest('hex').slice(0, 40);
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', () => {
+      reject(new UmbraError('STORE_IN_USE', `the store ${store} is in use by process 1`));
+    });
+    // An abstract address: the kernel drops it with the process.
+    server.listen(`\0umbra-fake-${name}`, () => {
+      server.unref();
+      resolve(server);
+    });
+  });
+}
+
+export class FakeEngine implements Engine {
+  readonly #store: string;
+  readonly #lock: Server | undefined;
+  closed = 0;
+  /** What was asked for, newest last. */
+  readonly calls: string[] = [];
+
+  constructor(store: string, lock?: Server) {
+    this.#store = store;
+    this.#lock = lock;
+  }
+
+  async backup(request: BackupRequest, context: JobContext): Promise<BackupResult> {
+    this.calls.push(`backup ${request.machine}`);
+    await this.#work(request.machine, context);
+    const path = join(this.#store, 'machines');
+    writeFileSync(path, `${request.machine}\n`, { flag: 'a' });
+    const volumes = request.images.map(({ name }, index) => ({
+      name: name ?? `vd${String.fromCharCode(97 + index)}`,
+      sizeBytes: 2 * GIB,
+      dataBytes: GIB,
+      changedBytes: 4096,
+      newChunks: 1234,
+      newBytes: 8192,
+      storedBytes: 4096,
+    }));
+    return { machine: request.machine, shadowCopy: VERSION, volumes, seconds: 1.5 };
+  }
+
+  list(machine: string | undefined): Promise<readonly ShadowCopyInfo[]> {
+    this.calls.push(`list ${machine ?? ''}`);
+    const path = join(this.#store, 'machines');
+    const machines = existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n') : [];
+    if (machine !== undefined && !machines.includes(machine)) {
+      throw new UmbraError('NOT_FOUND', `there is no machine ${machine}`);
+    }
+    return Promise.resolve(
+      machines
+        .filter((name) => machine === undefined || name === machine)
+        .map((name) => ({
+          machine: name,
+          shadowCopy: VERSION,
+          time: '2026-11-22T10:15:00.000Z',
+          consistency: 'offline',
+          volumes: [{ name: 'vda', sizeBytes: 2 * GIB, root: '0'.repeat(64) }],
+        })),
+    );
+  }
+
+  async restore({ machine, volume, to }: RestoreRequest, context: JobContext): Promise<RestoreResult> {
+    await this.#work(machine, context);
+    const result = {
+      name: volume ?? 'vda',
+      to: volume === undefined ? join(to, 'vda.raw') : to,
+      sizeBytes: 2 * GIB,
+      differential: volume !== undefined,
+      comparedBytes: GIB,
+      writtenBytes: 8192,
+      writtenBlocks: 2,
+    };
+    const config = volume === undefined ? [join(to, 'config', 'vm.xml')] : [];
+    return { machine, shadowCopy: VERSION, volumes: [result], config, seconds: 2 };
+  }
+
+  async export({ machine, volume, to }: ExportRequest, context: JobContext): Promise<ExportResult> {
+    await this.#work(machine, context);
+    return { machine, shadowCopy: VERSION, volume, to, sizeBytes: 2 * GIB, fileBytes: GIB, seconds: 3 };
+  }
+
+  async diff({ machine, from, toMachine, to, exact }: DiffRequest, context: JobContext): Promise<DiffResult> {
+    await this.#work(machine, context);
+    return {
+      from: `${machine}@${from}`,
+      to: `${toMachine}@${to}`,
+      exact,
+      volumes: [
+        {
+          name: 'vda',
+          change: 'changed',
+          fromBytes: GIB,
+          toBytes: 2 * GIB,
+          changedBytes: 25 * 4096,
+          ranges: Array.from({ length: 25 }, (_, index) => ({ offset: index * 8192, length: 4096 })),
+        },
+        { name: 'vdb', change: 'same', fromBytes: GIB, toBytes: GIB, changedBytes: 0, ranges: [] },
+        { name: 'vdc', change: 'added', toBytes: GIB, changedBytes: GIB, ranges: [{ offset: 0, length: GIB }] },
+        { name: 'vdd', change: 'removed', fromBytes: GIB, changedBytes: GIB, ranges: [] },
+      ],
+    };
+  }
+
+  forget({ shadowCopies, dryRun }: ForgetRequest): Promise<ForgetResult> {
+    return Promise.resolve({
+      dryRun,
+      forgotten: shadowCopies.map(({ machine }) => ({ machine, shadowCopy: VERSION })),
+    });
+  }
+
+  async gc(context: JobContext): Promise<GcResult> {
+    await this.#work(existsSync(join(this.#store, 'gc-slowly')) ? 'slow' : '', context);
+    return { objects: 1000, deletedObjects: 10, deletedBytes: GIB, freedBytes: GIB, seconds: 0.5 };
+  }
+
+  async verify({ machine }: VerifyRequest, context: JobContext): Promise<VerifyResult> {
+    await this.#work(machine ?? '', context);
+    const checked = { checkedObjects: 1000, checkedBytes: GIB, seconds: 1 };
+    if (machine !== 'bad') return { ...checked, damagedObjects: [], damaged: [] };
+    const object = 'ab'.repeat(32);
+    return {
+      ...checked,
+      damagedObjects: [{ object, kind: 'chunk', reason: 'its checksum is wrong' }],
+      damaged: [{ machine, shadowCopy: VERSION, volume: 'vda', offset: 4096, length: 8192, object, kind: 'chunk' }],
+      advice: 'Back up bad again.',
+    };
+  }
+
+  async rebuild(context: JobContext): Promise<RebuildResult> {
+    await this.#work(existsSync(join(this.#store, 'rebuild-slowly')) ? 'slow' : '', context);
+    return { objects: 1000, damagedObjects: 1, shadowCopies: 5, stayedDeleted: 2, seconds: 1 };
+  }
+
+  stats(): Promise<StatsResult> {
+    return Promise.resolve({
+      store: this.#store,
+      machines: 2,
+      shadowCopies: 5,
+      volumes: 6,
+      logicalBytes: 12 * GIB,
+      dataBytes: 6 * GIB,
+      uniqueBytes: 3 * GIB,
+      storedBytes: GIB,
+      diskBytes: GIB,
+      chunks: 12345,
+      nodes: 67,
+      damagedObjects: 0,
+      writeAmplification: null,
+    });
+  }
+
+  shadowCopySource(): ShadowCopySource {
+    return {
+      machines: () => Promise.resolve([]),
+      shadowCopies: () => Promise.resolve([]),
+      open: (machine) => Promise.reject(new UmbraError('NOT_FOUND', `there is no machine ${machine}`)),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.closed += 1;
+    await new Promise<void>((resolve) => {
+      if (this.#lock === undefined) resolve();
+      else
+        this.#lock.close(() => {
+          resolve();
+        });
+    });
+  }
+
+  async #work(machine: string, { signal, progress }: JobContext): Promise<void> {
+    if (machine === 'broken') throw new TypeError('undefined is not a chunk');
+    for (let step = 0; machine.startsWith('slow') || step < 3; step += 1) {
+      progress({ what: `reading ${machine}`, doneBytes: step * 1024 * 1024, totalBytes: GIB });
+      await sleep(5, undefined, { signal });
+    }
+  }
+}

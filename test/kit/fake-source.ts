@@ -1,0 +1,142 @@
+import { UmbraError } from '../../src/common/errors.js';
+import { shadowCopyName } from '../../src/common/names.js';
+import type { ShadowCopySource, ShadowCopySummary, ShadowCopyView, VolumeReader } from '../../mount/source.js';
+
+/** A volume of the fake: its bytes are {@link patternBytes} of its seed, or damage. */
+export interface FakeVolume {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly seed: number;
+  /** Reads that touch a byte from here on fail with STORE_DAMAGED. */
+  readonly damagedFrom?: number;
+}
+
+export interface FakeShadowCopy {
+  readonly summary: ShadowCopySummary;
+  readonly config: readonly { readonly name: string; readonly data: Uint8Array }[];
+  readonly volumes: readonly FakeVolume[];
+}
+
+const PATTERN_BYTES = 1024 * 1024;
+const patterns = new Map<number, Uint8Array>();
+
+/** The bytes of a fake volume: a pseudo-random MiB over and over. */
+export function patternBytes(seed: number, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  copyPattern(seed, bytes, offset);
+  return bytes;
+}
+
+function copyPattern(seed: number, target: Uint8Array, offset: number): void {
+  const pattern = patternOf(seed);
+  for (let done = 0; done < target.length;) {
+    const at = (offset + done) % PATTERN_BYTES;
+    const part = pattern.subarray(at, Math.min(PATTERN_BYTES, at + target.length - done));
+    target.set(part, done);
+    done += part.length;
+  }
+}
+
+function patternOf(seed: number): Uint8Array {
+  let pattern = patterns.get(seed);
+  if (pattern === undefined) {
+    const words = new Uint32Array(PATTERN_BYTES / 4);
+    let state = (seed * 2654435761 + 1) >>> 0;
+    for (let i = 0; i < words.length; i++) {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      words[i] = state >>> 0;
+    }
+    pattern = new Uint8Array(words.buffer);
+    patterns.set(seed, pattern);
+  }
+  return pattern;
+}
+
+/** A source in memory that counts what is asked of it and can be changed at any time. */
+export class FakeSource implements ShadowCopySource {
+  /** How often a shadow copy was opened. */
+  opens = 0;
+  /** Volume readers that are open now. */
+  openReaders = 0;
+  /** Set to make every `open` fail. */
+  openError: UmbraError | undefined;
+  readonly #machines = new Map<string, Map<string, FakeShadowCopy>>();
+  readonly #summaries = new Map<string, readonly ShadowCopySummary[]>();
+
+  /** Adds a shadow copy, the machine's latest; returns its name. */
+  add(machine: string, timeMs: number, parts: Partial<Omit<FakeShadowCopy, 'summary'>> = {}): string {
+    const copies = this.#machines.get(machine) ?? new Map<string, FakeShadowCopy>();
+    let attempt = 1;
+    while (copies.has(shadowCopyName(timeMs, attempt))) attempt++;
+    const summary = { name: shadowCopyName(timeMs, attempt), timeMs };
+    copies.set(summary.name, { config: [], volumes: [], ...parts, summary });
+    this.#machines.set(machine, copies);
+    this.#summaries.delete(machine);
+    return summary.name;
+  }
+
+  forget(machine: string, name: string): void {
+    const copies = this.#machines.get(machine);
+    copies?.delete(name);
+    if (copies?.size === 0) this.#machines.delete(machine);
+    this.#summaries.delete(machine);
+  }
+
+  machines(): Promise<readonly string[]> {
+    return Promise.resolve([...this.#machines.keys()].sort());
+  }
+
+  shadowCopies(machine: string): Promise<readonly ShadowCopySummary[]> {
+    let summaries = this.#summaries.get(machine);
+    if (summaries === undefined) {
+      summaries = [...(this.#machines.get(machine)?.values() ?? [])].map(({ summary }) => summary);
+      this.#summaries.set(machine, summaries);
+    }
+    return Promise.resolve(summaries);
+  }
+
+  open(machine: string, name: string): Promise<ShadowCopyView> {
+    this.opens++;
+    if (this.openError !== undefined) return Promise.reject(this.openError);
+    const copy = this.#machines.get(machine)?.get(name);
+    if (copy === undefined) return Promise.reject(new UmbraError('NOT_FOUND', `no shadow copy ${machine}@${name}`));
+    return Promise.resolve(this.#view(machine, copy));
+  }
+
+  #view(machine: string, { summary, config, volumes }: FakeShadowCopy): ShadowCopyView {
+    return {
+      timeMs: summary.timeMs,
+      about: { machine, shadowCopy: summary.name, consistency: 'offline' },
+      config,
+      volumes: volumes.map(({ name, sizeBytes }) => ({ name, sizeBytes, dataBytes: Math.floor(sizeBytes / 2) })),
+      openVolume: (name) => {
+        const volume = volumes.find((candidate) => candidate.name === name);
+        if (volume === undefined) return Promise.reject(new UmbraError('NOT_FOUND', `no volume ${name}`));
+        return Promise.resolve(this.#reader(volume));
+      },
+    };
+  }
+
+  #reader({ name, sizeBytes, seed, damagedFrom = Infinity }: FakeVolume): VolumeReader {
+    let isOpen = true;
+    this.openReaders++;
+    return {
+      sizeBytes,
+      read: (target, offset) => {
+        const length = Math.max(0, Math.min(target.length, sizeBytes - offset));
+        if (offset + length > damagedFrom) {
+          return Promise.reject(new UmbraError('STORE_DAMAGED', `chunk c0ffee of volume ${name} is damaged`));
+        }
+        copyPattern(seed, target.subarray(0, length), offset);
+        return Promise.resolve(length);
+      },
+      close: () => {
+        if (isOpen) this.openReaders--;
+        isOpen = false;
+        return Promise.resolve();
+      },
+    };
+  }
+}

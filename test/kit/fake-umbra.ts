@@ -1,0 +1,8 @@
+import { fileURLToPath } from 'node:url';
+import { runProcess } from '../../src/cli/process.js';
+
+// The `umbra` program with servers over the fake engine.
+await runProcess({
+  serverProgram: fileURLToPath(new URL('fake-server.js', import.meta.url)),
+  serverParts: async () => (await import('./fake-parts.js')).fakeParts,
+});

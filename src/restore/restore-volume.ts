@@ -1,6 +1,6 @@
 import { BLOCK_BYTES, REGION_BYTES } from '../codec/formats.js';
 import { mapInOrder } from '../common/map-in-order.js';
-import { isUmbraError } from '../common/errors.js';
+import { isUmbraError, systemCode } from '../common/errors.js';
 import type { RestoreVolumeResult } from '../protocol/api.js';
 import type { ObjectReader } from '../store/object-reader.js';
 import type { VolumeRecord } from '../store/records.js';
@@ -125,12 +125,12 @@ export class VolumeRestore {
   #dataOfTarget(at: number, end: number): VolumePiece | undefined {
     const { target } = this.#options;
     try {
-      const data = seekData(target.handle.fd, at);
-      if (data === undefined || data >= end) return undefined;
-      const offset = data - (data % BLOCK_BYTES);
-      const hole = Math.min(Math.ceil(seekHole(target.handle.fd, data) / BLOCK_BYTES) * BLOCK_BYTES, end);
+      const data = target.kind === 'device' ? { start: at, end } : nextData(target.handle.fd, at, end);
+      if (data === undefined || data.start >= end) return undefined;
+      const offset = data.start - (data.start % BLOCK_BYTES);
       const regionEnd = (Math.floor(offset / REGION_BYTES) + 1) * REGION_BYTES;
-      return { kind: 'hole', offset, length: Math.min(hole, regionEnd) - offset };
+      const stop = Math.min(Math.ceil(data.end / BLOCK_BYTES) * BLOCK_BYTES, end, regionEnd);
+      return { kind: 'hole', offset, length: stop - offset };
     } catch (error) {
       throw targetError(target.path, error);
     }
@@ -187,5 +187,16 @@ export class VolumeRestore {
       if (end > start) ranges.push([piece.offset + start, end - start]);
     }
     return ranges;
+  }
+}
+
+/** Where a file has data; all of it may, where the file system does not say. */
+function nextData(fd: number, at: number, end: number): { readonly start: number; readonly end: number } | undefined {
+  try {
+    const start = seekData(fd, at);
+    return start === undefined ? undefined : { start, end: seekHole(fd, start) };
+  } catch (error) {
+    if (systemCode(error) !== 'EINVAL') throw error;
+    return { start: at, end };
   }
 }

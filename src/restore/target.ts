@@ -6,7 +6,7 @@ import { systemCode, UmbraError } from '../common/errors.js';
 import { blockDeviceSize } from '../system/block-device.js';
 import { readMounts, type MountEntry } from '../system/mounts.js';
 import { targetError } from './target-error.js';
-import { assertNoLoopDevice, assertNotMounted, lockTarget } from './target-in-use.js';
+import { assertNoLoopDevice, assertNotMounted, assertNoWriter, lockTarget } from './target-in-use.js';
 import { assertNotInStore, resolveTarget } from './target-path.js';
 
 /** What a target is opened for. */
@@ -42,7 +42,7 @@ export async function openTarget(options: TargetOptions): Promise<Target> {
     const stats = await statIfThere(file);
     if (stats === undefined) return await createFile(file);
     if (stats.isFile()) return await openFile(file, stats, mounts);
-    if (stats.isBlockDevice()) return await openDevice(file, stats, options.sizeBytes, mounts);
+    if (stats.isBlockDevice()) return await openDevice(file, stats, options.sizeBytes);
   } catch (error) {
     throw targetError(file, error);
   }
@@ -88,6 +88,7 @@ async function createFile(file: string): Promise<Target> {
 
 async function openFile(file: string, stats: BigIntStats, mounts: readonly MountEntry[]): Promise<Target> {
   await assertNoLoopDevice(file, stats, mounts);
+  await assertNoWriter(file);
   const handle = await open(file, constants.O_RDWR | constants.O_NOFOLLOW);
   return checked(handle, async () => {
     lockTarget(handle.fd, file);
@@ -96,13 +97,9 @@ async function openFile(file: string, stats: BigIntStats, mounts: readonly Mount
   });
 }
 
-async function openDevice(
-  file: string,
-  stats: BigIntStats,
-  neededBytes: number,
-  mounts: readonly MountEntry[],
-): Promise<Target> {
-  await assertNotMounted(file, stats.rdev, mounts);
+async function openDevice(file: string, stats: BigIntStats, neededBytes: number): Promise<Target> {
+  await assertNotMounted(file, stats.rdev);
+  await assertNoWriter(file);
   // On a block device O_EXCL asks the kernel for sole use: it refuses what is mounted, or part of a RAID, LVM or swap.
   const handle = await open(file, constants.O_RDWR | constants.O_EXCL | constants.O_NOFOLLOW);
   return checked(handle, () => {

@@ -76,10 +76,18 @@ export async function collect(store: ObjectStore, options: CollectOptions): Prom
 async function markRest(store: ObjectStore, marked: SequenceSet): Promise<void> {
   let settings: number | undefined;
   for await (const { sequence, entry } of indexEntries(store.meta)) {
-    if (entry?.type === ObjectType.settings) settings = sequence;
-    if (entry?.type === ObjectType.tombstone && (await isNeeded(store, entry))) marked.add(sequence);
+    if (entry?.type !== ObjectType.settings && entry?.type !== ObjectType.tombstone) continue;
+    // A crash in the middle of deleting leaves entries of objects that are gone.
+    if (!(await isIndexed(store, entry))) continue;
+    if (entry.type === ObjectType.settings) settings = sequence;
+    else if (await isNeeded(store, entry)) marked.add(sequence);
   }
   if (settings !== undefined) marked.add(settings);
+}
+
+async function isIndexed(store: ObjectStore, entry: IndexEntry): Promise<boolean> {
+  const [sequence] = await findSequences(store.meta, entry.type, [entry.digest]);
+  return sequence === entry.sequence;
 }
 
 async function isNeeded(store: ObjectStore, tombstone: IndexEntry): Promise<boolean> {
@@ -130,9 +138,8 @@ async function deleteObjects(store: ObjectStore, condemned: readonly IndexEntry[
   const { meta, objects, log } = store;
   await log.exclusively(async () => {
     const forward: KvOperation[] = [];
-    for (const { sequence, type, digest } of condemned) {
-      const [current] = await findSequences(meta, type, [digest]);
-      if (current === sequence) forward.push({ type: 'del', key: digestKey(type, digest) });
+    for (const entry of condemned) {
+      if (await isIndexed(store, entry)) forward.push({ type: 'del', key: digestKey(entry.type, entry.digest) });
     }
     await meta.write(forward, { sync: true });
   });

@@ -4,7 +4,7 @@ interface QueuedWrite {
   readonly operations: readonly KvOperation[];
   readonly sync: boolean;
   readonly bytes: number;
-  readonly settle: (error?: unknown) => void;
+  readonly settle: (written: Promise<void>) => void;
 }
 
 type Queued = QueuedWrite | { readonly alone: () => Promise<void> };
@@ -38,12 +38,8 @@ export class WriteQueue {
   }
 
   write(operations: readonly KvOperation[], sync: boolean): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settle = (error?: unknown): void => {
-        if (error === undefined) resolve();
-        else reject(error);
-      };
-      this.#push({ operations, sync, bytes: operationBytes(operations), settle });
+    return new Promise((resolve) => {
+      this.#push({ operations, sync, bytes: operationBytes(operations), settle: resolve });
     });
   }
 
@@ -87,15 +83,12 @@ export class WriteQueue {
   async #writeGroup(group: readonly QueuedWrite[]): Promise<void> {
     const operations =
       group.length === 1 && group[0] ? group[0].operations : group.flatMap((write) => write.operations);
-    let failure: unknown;
-    try {
-      await this.#apply(
-        operations,
-        group.some((write) => write.sync),
-      );
-    } catch (error) {
-      failure = error;
-    }
-    for (const write of group) write.settle(failure);
+    const written = this.#apply(
+      operations,
+      group.some((write) => write.sync),
+    );
+    for (const write of group) write.settle(written);
+    // The writers get the error; the queue goes on.
+    await written.catch(() => undefined);
   }
 }

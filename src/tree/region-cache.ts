@@ -10,8 +10,8 @@ interface Entry {
   readonly memory: SharedArrayBuffer;
   /** The decoded region; undefined if some chunk of it is damaged. */
   readonly ready: Promise<Buffer | undefined>;
-  /** No longer being decoded: its memory may be used again. */
-  idle: boolean;
+  /** Who decodes into the memory or waits to copy from it; without any it may be used again. */
+  users: number;
 }
 
 /**
@@ -32,16 +32,24 @@ export class RegionCache {
   }
 
   /**
-   * The region that `leaf` describes, if it is in the cache or on its way.
-   * Copy what you need at once: the memory is used again later.
+   * Copy from the region that `leaf` describes, if it is in the cache or on its way.
+   * @param from where in the region, bytes
+   * @returns false if it is not there, or damaged somewhere
    */
-  get(leaf: Uint8Array): Promise<Buffer | undefined> | undefined {
+  async copyInto(target: Uint8Array, leaf: Uint8Array, from: number): Promise<boolean> {
     const key = toHex(leaf);
     const entry = this.#entries.get(key);
-    if (entry === undefined) return undefined;
+    if (entry === undefined) return false;
     this.#entries.delete(key);
     this.#entries.set(key, entry);
-    return entry.ready;
+    entry.users++;
+    try {
+      const region = await entry.ready;
+      if (region !== undefined) target.set(region.subarray(from, from + target.length));
+      return region !== undefined;
+    } finally {
+      entry.users--;
+    }
   }
 
   /** Begin to decode a region, unless it is there or all memory is being decoded into. */
@@ -50,10 +58,10 @@ export class RegionCache {
     if (this.#entries.has(key)) return;
     const memory = this.#takeMemory();
     if (memory === undefined) return;
-    const entry: Entry = { memory, ready: this.#decode(chunks, memory), idle: false };
+    const entry: Entry = { memory, ready: this.#decode(chunks, memory), users: 1 };
     this.#entries.set(key, entry);
     void entry.ready.then((region) => {
-      entry.idle = true;
+      entry.users--;
       if (region === undefined && this.#entries.get(key) === entry) this.#drop(key, entry);
     });
   }
@@ -74,7 +82,7 @@ export class RegionCache {
     if (spare !== undefined) return spare;
     if (this.#entries.size < this.#most) return new SharedArrayBuffer(REGION_BYTES);
     for (const [key, entry] of this.#entries) {
-      if (!entry.idle) continue;
+      if (entry.users > 0) continue;
       this.#entries.delete(key);
       return entry.memory;
     }
@@ -83,6 +91,7 @@ export class RegionCache {
 
   #drop(key: string, entry: Entry): void {
     this.#entries.delete(key);
+    // Who still waits for a damaged region copies nothing from it.
     this.#spare.push(entry.memory);
   }
 }

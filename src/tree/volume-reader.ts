@@ -79,9 +79,8 @@ export class TreeVolumeReader implements VolumeReader {
       target.fill(0);
       return;
     }
-    const decoded = await this.#context.regions.get(layout.leaf);
-    if (decoded !== undefined) target.set(decoded.subarray(from, from + target.length));
-    else await this.#readChunks(target, layout.chunks, from);
+    if (await this.#context.regions.copyInto(target, layout.leaf, from)) return;
+    await this.#readChunks(target, layout.chunks, from);
   }
 
   async #readChunks(target: Uint8Array, chunks: readonly ChunkRef[], from: number): Promise<void> {

@@ -1,27 +1,17 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { systemClock } from '../../src/common/clock.js';
 import { silentLog } from '../../src/common/log.js';
 import { StoreServer, type StoreServerOptions } from '../../src/server/store-server.js';
 import { fakeParts } from './fake-parts.js';
-
-/** A directory that goes when the test ends; its path is short enough for a socket. */
-export function tempDir(t: Test): string {
-  const directory = mkdtempSync(join(tmpdir(), 'umbra-test-'));
-  t.teardown(() => {
-    rmSync(directory, { recursive: true, force: true });
-  });
-  return directory;
-}
+import { temporaryDirectory } from './temporary.js';
 
 /** A server over the fake engine in this process, for a new store; stopped when the test ends. */
 export async function startFakeServer(
   t: Test,
   options: Partial<StoreServerOptions> = {},
 ): Promise<{ server: StoreServer; store: string }> {
-  const store = options.store ?? join(tempDir(t), 'store');
+  const store = options.store ?? join(temporaryDirectory(t), 'store');
   const server = await StoreServer.start({
     clock: systemClock,
     log: silentLog,

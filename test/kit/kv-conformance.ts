@@ -133,7 +133,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
 
   async 'a reader sees a batch as a whole'(t, kv) {
     const names = Array.from({ length: 50 }, (_, index) => `key ${index}`);
-    let writing = true;
+    const progress = { done: false };
     const writer = (async () => {
       for (let round = 0; round < 20; round++) {
         await kv.write(
@@ -141,14 +141,14 @@ const CHECKS: Readonly<Record<string, Check>> = {
           { sync: false },
         );
       }
-      writing = false;
+      progress.done = true;
     })();
     let mixed = 0;
     do {
       const seen = new Set((await kv.getMany(names.map(bytes))).map(textOf));
       const listed = new Set((await entriesOf(kv)).map(([, value]) => value));
       if (seen.size > 1 || listed.size > 1) mixed++;
-    } while (writing);
+    } while (!progress.done);
     await writer;
     t.equal(mixed, 0);
   },
@@ -157,9 +157,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
     const value = Buffer.alloc(4 * 1024 * 1024, 'umbra ');
     await kv.write(
       [1, 2, 3, 4, 5].map((key) => ({ type: 'put' as const, key: numberKey(key), value })),
-      {
-        sync: true,
-      },
+      { sync: true },
     );
     t.ok(value.equals((await kv.get(numberKey(2))) ?? Buffer.alloc(0)));
     let seen = 0;

@@ -5,7 +5,7 @@ import t from 'tap';
 import { send } from '../../../src/client/send.js';
 import { socketAddress, socketPath } from '../../../src/protocol/socket-path.js';
 import { listenOnStore } from '../../../src/server/listen.js';
-import { tempDir } from '../../kit/fake-store.js';
+import { temporaryDirectory } from '../../kit/temporary.js';
 
 void t.test('a path that fits is used as it is', async (t) => {
   const store = `/${'s'.repeat(107 - '//server.sock'.length)}`;
@@ -16,7 +16,7 @@ void t.test('a path that fits is used as it is', async (t) => {
 });
 
 void t.test('a path that does not fit leads to the same socket', async (t) => {
-  const store = join(tempDir(t), 'ü'.repeat(100), 'x'.repeat(200));
+  const store = join(temporaryDirectory(t), 'ü'.repeat(100), 'x'.repeat(200));
   mkdirSync(store, { recursive: true });
   const server = createServer((_request, response) => response.end('{}'));
   await listenOnStore(server, store);
@@ -29,7 +29,7 @@ void t.test('a path that does not fit leads to the same socket', async (t) => {
 });
 
 void t.test('releasing twice closes nothing else', async (t) => {
-  const store = join(tempDir(t), 'x'.repeat(200));
+  const store = join(temporaryDirectory(t), 'x'.repeat(200));
   mkdirSync(store);
   const address = socketAddress(store);
   address.release();

@@ -3,7 +3,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { lineLog } from '../../../src/server/server-log.js';
-import { tempDir } from '../../kit/fake-store.js';
+import { temporaryDirectory } from '../../kit/temporary.js';
 import { ManualClock } from '../../kit/manual-clock.js';
 
 void t.test('one JSON object a line', async (t) => {
@@ -42,7 +42,7 @@ void t.test('a full disk ends nothing', async (t) => {
 });
 
 void t.test('output goes to the log of the store, and a large one is put aside', async (t) => {
-  const store = tempDir(t);
+  const store = temporaryDirectory(t);
   const log = join(store, 'server.log');
   writeFileSync(log, 'x'.repeat(1024 * 1024 + 1));
   const module = new URL('../../../src/server/server-log.js', import.meta.url).href;

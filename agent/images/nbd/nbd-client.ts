@@ -1,0 +1,139 @@
+import { systemClock, type Clock } from '../../../src/common/clock.js';
+import { UmbraError } from '../../../src/common/errors.js';
+import { Connection, type Question } from './connection.js';
+import { COMMAND, NO_HOLE } from './constants.js';
+import type { NbdExport } from './handshake.js';
+import type { StatusExtent } from './requests.js';
+import { Slots } from './slots.js';
+
+export interface NbdOptions {
+  readonly socketPath: string;
+  readonly exportName: string;
+  readonly clock?: Clock;
+  /** How long the server may take for the handshake and for each request; 60 s when absent. */
+  readonly timeoutMs?: number;
+}
+
+// Large requests keep the cost per byte down; QEMU works on 16 requests of a client at once.
+const PIECE_BYTES = 1024 * 1024;
+const MAX_REQUESTS = 16;
+/** Requests that carry no data are limited by their 32-bit length only. */
+const MAX_DATALESS_BYTES = 1024 * 1024 * 1024;
+
+/** One connection to an NBD server. Calls may run side by side; a protocol error ends all of them. */
+export class NbdClient {
+  readonly info: NbdExport;
+  readonly #connection: Connection;
+  readonly #slots = new Slots(MAX_REQUESTS);
+
+  constructor(connection: Connection) {
+    this.info = connection.info;
+    this.#connection = connection;
+  }
+
+  /**
+   * Fill `target` from `offset`. Nobody may touch `target` before the promise settles.
+   * @throws {UmbraError} IMAGE_FAILED
+   */
+  async read(target: Uint8Array, offset: number): Promise<void> {
+    await this.#inPieces(offset, target.length, this.#pieceBytes, (at, length) => {
+      const start = at - offset;
+      return { command: COMMAND.read, offset: at, length, target: target.subarray(start, start + length) };
+    });
+  }
+
+  /**
+   * What is allocated from `offset` on: extents without gaps, which may cover less than `length` but
+   * not nothing. Where the server can't tell, everything counts as data.
+   * @param length - at least 1
+   * @throws {UmbraError} IMAGE_FAILED
+   */
+  async allocation(offset: number, length: number): Promise<readonly StatusExtent[]> {
+    const asked = Math.min(length, MAX_DATALESS_BYTES);
+    if (this.info.allocationContext === undefined) return [{ length: asked, zero: false }];
+    const question = { command: COMMAND.blockStatus, offset, length: asked };
+    this.#checkRange(question);
+    const { extents } = await this.#slots.use(() => this.#connection.ask(question));
+    return extents ?? [];
+  }
+
+  /**
+   * Nobody may touch `data` before the promise settles.
+   * @throws {UmbraError} TARGET_FAILED; IMAGE_FAILED when the connection is lost
+   */
+  async write(data: Uint8Array, offset: number): Promise<void> {
+    await this.#inPieces(offset, data.length, this.#pieceBytes, (at, length) => {
+      const start = at - offset;
+      return { command: COMMAND.write, offset: at, length, data: data.subarray(start, start + length) };
+    });
+  }
+
+  /**
+   * Make a range read as zeros.
+   * @param allocate - keep its space reserved instead of making a hole
+   * @throws {UmbraError} TARGET_FAILED, also where the server can't; IMAGE_FAILED when the connection is lost
+   */
+  async writeZeroes(offset: number, length: number, allocate = false): Promise<void> {
+    if (!this.info.canWriteZeroes) throw new UmbraError('TARGET_FAILED', 'the NBD server cannot write zeros');
+    await this.#inPieces(offset, length, MAX_DATALESS_BYTES, (at, size) => {
+      return { command: COMMAND.writeZeroes, flags: allocate ? NO_HOLE : 0, offset: at, length: size };
+    });
+  }
+
+  /**
+   * What was written is durable when this resolves.
+   * @throws {UmbraError} TARGET_FAILED; IMAGE_FAILED when the connection is lost
+   */
+  async flush(): Promise<void> {
+    if (!this.info.canFlush) return;
+    await this.#connection.ask({ command: COMMAND.flush, offset: 0, length: 0 });
+  }
+
+  /** End the connection in good order. Idempotent; requests under way fail. */
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+
+  get #pieceBytes(): number {
+    const { minimumBytes, maximumBytes } = this.info;
+    return Math.min(PIECE_BYTES, maximumBytes - (maximumBytes % minimumBytes));
+  }
+
+  /** Ask in pieces side by side. Waits for all of them, so that no buffer is in use after a failure. */
+  async #inPieces(
+    offset: number,
+    length: number,
+    pieceBytes: number,
+    question: (offset: number, length: number) => Question,
+  ): Promise<void> {
+    this.#checkRange({ offset, length });
+    const answers: Promise<unknown>[] = [];
+    for (let at = offset; at < offset + length; at += pieceBytes) {
+      const piece = question(at, Math.min(pieceBytes, offset + length - at));
+      answers.push(this.#slots.use(() => this.#connection.ask(piece)));
+    }
+    for (const result of await Promise.allSettled(answers)) {
+      if (result.status === 'rejected') throw result.reason;
+    }
+  }
+
+  #checkRange({ offset, length }: Pick<Question, 'offset' | 'length'>): void {
+    const { sizeBytes, minimumBytes } = this.info;
+    if (offset < 0 || offset + length > sizeBytes) {
+      throw new UmbraError('INTERNAL', `NBD request for ${length} bytes at ${offset} of ${sizeBytes}`);
+    }
+    if (offset % minimumBytes !== 0 || length % minimumBytes !== 0) {
+      const what = `${length} bytes at ${offset}, but the server has blocks of ${minimumBytes}`;
+      throw new UmbraError('INTERNAL', `NBD request for ${what}`);
+    }
+  }
+}
+
+/**
+ * Connect to an NBD server on a Unix socket and choose an export.
+ * @throws {UmbraError} IMAGE_FAILED
+ */
+export async function openNbd(options: NbdOptions): Promise<NbdClient> {
+  const { socketPath, exportName, clock = systemClock, timeoutMs = 60_000 } = options;
+  return new NbdClient(await Connection.open(socketPath, exportName, clock, timeoutMs));
+}

@@ -1,0 +1,42 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { startServer } from '../../../src/client/start-server.js';
+import { ask } from '../../kit/api-client.js';
+import { temporaryDirectory } from '../../kit/temporary.js';
+
+const PROGRAM = fileURLToPath(new URL('../../kit/fake-server.js', import.meta.url));
+const IDLE = { program: PROGRAM, idleExitMs: 100 };
+
+void t.test('the server answers when it is started', async (t) => {
+  const store = join(temporaryDirectory(t), 'store');
+  await startServer({ ...IDLE, store, create: { mode: 'may' } });
+  t.equal((await ask(store, 'GET', '/v1/stats')).status, 200);
+  await ask(store, 'POST', '/v1/stop');
+});
+
+void t.test('why it could not start is told with its code', async (t) => {
+  const store = join(temporaryDirectory(t), 'store');
+  await t.rejects(startServer({ ...IDLE, store }), { code: 'STORE_NOT_FOUND' });
+  mkdirSync(store, { mode: 0o700 });
+  writeFileSync(join(store, 'format'), 'something else');
+  await t.rejects(startServer({ ...IDLE, store }), { code: 'STORE_FOREIGN' });
+  writeFileSync(join(store, 'format'), 'fake');
+  writeFileSync(join(store, 'fail-late'), '');
+  await t.rejects(startServer({ ...IDLE, store }), { code: 'STORE_FAILED', message: 'the disk is broken' });
+});
+
+void t.test('a program that dies is told with its last words', async (t) => {
+  const store = temporaryDirectory(t);
+  const program = join(store, 'dies.cjs');
+  writeFileSync(program, 'process.stderr.write("no such luck\\n"); process.exit(7);');
+  await t.rejects(startServer({ store, program, idleExitMs: 100 }), {
+    code: 'SERVER_UNREACHABLE',
+    message: /exit code 7\nno such luck/,
+  });
+  await t.rejects(startServer({ store, program: join(store, 'missing.cjs'), idleExitMs: 100 }), {
+    code: 'SERVER_UNREACHABLE',
+    message: /Cannot find module/,
+  });
+});

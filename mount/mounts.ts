@@ -85,10 +85,10 @@ export class Mounts {
   }
 
   /**
-   * Resolves when the mount is gone.
+   * Resolves when the mount is gone; with `force` also while files in it are open, which stay readable until they are closed.
    * @throws {UmbraError} MOUNT_POINT when nothing of this process is mounted there, MOUNT_FAILED when it is in use
    */
-  async unmount(mountPoint: string): Promise<void> {
+  async unmount(mountPoint: string, { force }: { readonly force: boolean } = { force: false }): Promise<void> {
     const entry = await findMount(mountPoint);
     const mount = [...this.#mounts].find((candidate) => candidate.isAt(entry));
     if (mount === undefined) {
@@ -96,7 +96,8 @@ export class Mounts {
         hint: 'See "umbra status" for what is mounted.',
       });
     }
-    await mount.unmount({ lazy: false });
+    const unmounting = mount.unmount({ lazy: false });
+    await (force ? unmounting.catch(() => mount.unmount({ lazy: true })) : unmounting);
     await this.#look();
   }
 

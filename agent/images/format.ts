@@ -1,16 +1,14 @@
 import { extname } from 'node:path';
 import { UmbraError } from '../../src/common/errors.js';
 import type { ImageFormat } from '../../src/protocol/api.js';
-import { CONTAINER_EXTENSIONS, magicOf, PACKED_EXTENSIONS, type Magic } from './magic.js';
+import { CONTAINER_EXTENSIONS, PACKED_EXTENSIONS, type Magic } from './magic.js';
 
 /** What {@link decideFormat} looks at. */
 export interface FormatEvidence {
   readonly path: string;
   readonly isDevice: boolean;
-  /** The first bytes of the file, {@link HEAD_BYTES} where it has so many. */
-  readonly head: Buffer;
-  /** The last 512 bytes, where a fixed VHD has its footer. */
-  readonly tail: Buffer;
+  /** What the content looks like. */
+  readonly magic: Magic | undefined;
 }
 
 /**
@@ -23,7 +21,7 @@ export interface FormatEvidence {
  */
 export function decideFormat(evidence: FormatEvidence): ImageFormat {
   const extension = evidence.isDevice ? '' : extname(evidence.path).toLowerCase();
-  const magic = magicOf(evidence.head, evidence.tail);
+  const { magic } = evidence;
   const expected = CONTAINER_EXTENSIONS.get(extension);
   if (expected !== undefined) return confirm(evidence.path, extension, expected, magic);
   if (PACKED_EXTENSIONS.has(extension) && magic?.kind === 'packed') throw packed(evidence.path, magic);

@@ -139,7 +139,11 @@ function identityOf(stats: BigIntStats, fd: number): string {
 
 function refuseOtherKinds(path: string, stats: BigIntStats): BigIntStats {
   if (stats.isFile() || stats.isBlockDevice()) return stats;
-  const kind = stats.isDirectory() ? 'a directory' : stats.isCharacterDevice() ? 'a character device' : 'a pipe or socket';
+  const kind = stats.isDirectory()
+    ? 'a directory'
+    : stats.isCharacterDevice()
+      ? 'a character device'
+      : 'a pipe or socket';
   throw new UmbraError('IMAGE_FORMAT', `${path} is ${kind}, not a disk image`, {
     hint: 'Name a file or a block device.',
   });

@@ -1,3 +1,4 @@
+import type { Clock } from '../../src/common/clock.js';
 import type { ByteRange, Consistency, ImageFormat } from '../../src/protocol/api.js';
 
 /**
@@ -40,4 +41,5 @@ export interface DiskImage {
 export interface OpenImageOptions {
   /** The format to take it for; found out when absent. */
   readonly format?: ImageFormat;
+  readonly clock?: Clock;
 }

@@ -8,7 +8,10 @@ const HINT = 'Shut the machine down, or back up a snapshot of the image.';
 export async function writtenByQemu(path: string, realPath: string): Promise<UmbraError> {
   const openers = await findOpeners(realPath);
   const writers = openers.filter((opener) => opener.writable);
-  return inUse(path, writers.length > 0 ? `is being written by ${names(writers)}` : 'is being written by a QEMU program');
+  return inUse(
+    path,
+    writers.length > 0 ? `is being written by ${names(writers)}` : 'is being written by a QEMU program',
+  );
 }
 
 /**

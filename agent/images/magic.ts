@@ -28,9 +28,20 @@ export const CONTAINER_EXTENSIONS: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** Extensions that promise an archive or compression. */
-export const PACKED_EXTENSIONS: ReadonlySet<string> = new Set(
-  ['.gz', '.tgz', '.xz', '.zst', '.lz4', '.bz2', '.zip', '.7z', '.tar', '.ova', '.box', '.vma'],
-);
+export const PACKED_EXTENSIONS: ReadonlySet<string> = new Set([
+  '.gz',
+  '.tgz',
+  '.xz',
+  '.zst',
+  '.lz4',
+  '.bz2',
+  '.zip',
+  '.7z',
+  '.tar',
+  '.ova',
+  '.box',
+  '.vma',
+]);
 
 interface Signature {
   readonly at: number;

@@ -11,16 +11,8 @@ const NOT_SHARED = 200;
 const PERMISSION = { consistentRead: 0, write: 1, resize: 3 } as const;
 
 // What a program that only reads, and needs the content to stay, claims.
-const READER_CLAIMS = [
-  USED + PERMISSION.consistentRead,
-  NOT_SHARED + PERMISSION.write,
-  NOT_SHARED + PERMISSION.resize,
-];
-const READER_CONFLICTS = [
-  NOT_SHARED + PERMISSION.consistentRead,
-  USED + PERMISSION.write,
-  USED + PERMISSION.resize,
-];
+const READER_CLAIMS = [USED + PERMISSION.consistentRead, NOT_SHARED + PERMISSION.write, NOT_SHARED + PERMISSION.resize];
+const READER_CONFLICTS = [NOT_SHARED + PERMISSION.consistentRead, USED + PERMISSION.write, USED + PERMISSION.resize];
 
 /** Nobody answers locks there: some network and FUSE file systems. */
 const NO_LOCKS = ['ENOLCK', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL'];

@@ -27,7 +27,7 @@ async function* rawExtents(file: ImageFile): AsyncGenerator<ByteRange> {
     if (file.sizeBytes > 0) yield { offset: 0, length: file.sizeBytes };
     return;
   }
-  for (let at = 0; at < file.sizeBytes; ) {
+  for (let at = 0; at < file.sizeBytes;) {
     const extent = nextExtent(file, at);
     if (extent === undefined) return;
     yield extent;

@@ -1,7 +1,7 @@
-import { open, type FileHandle } from 'node:fs/promises';
+import { constants, open, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 
-import type { DiskImage } from '../../agent/images/image.js';
+import type { DiskImage, OpenImageOptions } from '../../agent/images/image.js';
 import { openImage } from '../../agent/images/open-image.js';
 import type { Clock } from '../common/clock.js';
 import { messageOf, UmbraError } from '../common/errors.js';
@@ -23,6 +23,8 @@ export interface BackupMachineOptions {
   readonly request: BackupRequest;
   readonly signal: AbortSignal;
   readonly progress: (progress: Progress) => void;
+  /** How images are opened; as {@link openImage} does it, without it. */
+  readonly openImage?: (path: string, options: OpenImageOptions) => Promise<DiskImage>;
 }
 
 interface NamedImage {
@@ -40,7 +42,7 @@ export async function backUpMachine(options: BackupMachineOptions): Promise<Back
   const { store, clock, request } = options;
   const start = clock.monotonic();
   const config = await readConfigs(request.configs);
-  const images = await openImages(request);
+  const images = await openImages(request, options.openImage ?? openImage);
   const previous = store.catalog.latest(request.machine);
   const giveBack = previous === undefined ? undefined : store.leases.take(previous);
   const session = store.openSession();
@@ -131,12 +133,12 @@ function worstOf(consistencies: readonly Consistency[]): Consistency {
   return RANK[Math.max(...consistencies.map((consistency) => RANK.indexOf(consistency)))] ?? 'crash';
 }
 
-async function openImages(request: BackupRequest): Promise<NamedImage[]> {
+async function openImages(request: BackupRequest, open: NonNullable<BackupMachineOptions['openImage']>): Promise<NamedImage[]> {
   const names = volumeNames(request.images);
   const opened: NamedImage[] = [];
   try {
     for (const [index, { path: file, format }] of request.images.entries()) {
-      const image = await openImage(file, format === undefined ? {} : { format });
+      const image = await open(file, format === undefined ? {} : { format });
       opened.push({ name: names[index] ?? '', image });
     }
     return opened;
@@ -194,15 +196,16 @@ async function readConfigs(paths: readonly string[]): Promise<ConfigFile[]> {
 async function readConfig(file: string, room: number): Promise<Buffer> {
   let handle: FileHandle | undefined;
   try {
-    handle = await open(file, 'r');
+    // A named pipe would make an open that waits hang for good.
+    handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
     const stat = await handle.stat();
     if (!stat.isFile()) throw new UmbraError('BAD_ARGUMENT', `the configuration ${file} is not a file`);
-    if (stat.size > room) {
-      throw new UmbraError('BAD_ARGUMENT', `the configuration ${file} is too large`, {
-        hint: `All configuration files together may have ${MAX_CONFIG_BYTES} bytes; give a disk image as IMAGE.`,
-      });
-    }
-    return await handle.readFile();
+    // The size says nothing of a file that grows, or that the kernel makes up.
+    const data = stat.size > room ? undefined : await handle.readFile();
+    if (data !== undefined && data.length <= room) return data;
+    throw new UmbraError('BAD_ARGUMENT', `the configuration ${file} is too large`, {
+      hint: `All configuration files together may have ${MAX_CONFIG_BYTES} bytes; give a disk image as IMAGE.`,
+    });
   } catch (cause) {
     if (cause instanceof UmbraError) throw cause;
     throw new UmbraError('BAD_ARGUMENT', `the configuration ${file} cannot be read: ${messageOf(cause)}`, { cause });

@@ -1,7 +1,7 @@
 import type { DiskImage } from '../../agent/images/image.js';
 import { BLOCK_BYTES, ObjectType, REGION_BYTES } from '../codec/formats.js';
 import { sameBytes } from '../codec/digest.js';
-import { isUmbraError, UmbraError } from '../common/errors.js';
+import { isUmbraError } from '../common/errors.js';
 import type { BackupVolumeResult } from '../protocol/api.js';
 import type { ObjectReader } from '../store/object-reader.js';
 import type { VolumeRecord } from '../store/records.js';
@@ -9,9 +9,10 @@ import type { IngestSession } from '../store/session.js';
 import { decodeLeaf, regionCount, type ChunkRef } from '../tree/node.js';
 import { TreeBuilder } from '../tree/tree-builder.js';
 import { TreeReader } from '../tree/tree-reader.js';
-import { WorkerError, type WorkerPool } from '../workers/pool.js';
+import type { WorkerPool } from '../workers/pool.js';
 import type { RegionSlot } from '../workers/region-slots.js';
 import type { CutReply } from '../workers/messages.js';
+import { cutImageRegion } from './cut-image.js';
 import { regionInputs, type RegionExtents } from './region-inputs.js';
 
 /** Nodes are made durable when so many bytes have come together, so that memory does not grow with the volume. */
@@ -46,7 +47,11 @@ export class VolumeBackup {
   readonly #options: BackupVolumeOptions;
   readonly #parent: TreeReader | undefined;
   readonly #builder: TreeBuilder;
+  /** Who stores a chunk that was not found, by digest. */
   readonly #claimed = new Map<string, Promise<void>>();
+  /** The claims of regions settled last, oldest first. */
+  readonly #settledClaims: (readonly string[])[] = [];
+  #flushed: Promise<void> = Promise.resolve();
   #pendingNodes: Buffer[] = [];
   #pendingNodeBytes = 0;
   #dataBlocks = 0;
@@ -69,13 +74,14 @@ export class VolumeBackup {
   async run(): Promise<BackedUpVolume> {
     const { image, pool } = this.#options;
     const window = pool.size * 2;
-    const running: { readonly region: number; readonly done: Promise<Uint8Array | undefined> }[] = [];
+    const running: RegionBackup[] = [];
     try {
       for await (const input of regionInputs(image)) {
         this.#options.signal.throwIfAborted();
-        const done = this.#backUpRegion(input);
+        const claims: string[] = [];
+        const done = this.#backUpRegion(input, claims);
         done.catch(() => undefined);
-        running.push({ region: input.region, done });
+        running.push({ region: input.region, done, claims });
         if (running.length >= window) await this.#settle(running.shift());
       }
       while (running.length > 0) await this.#settle(running.shift());
@@ -85,9 +91,21 @@ export class VolumeBackup {
     }
   }
 
-  async #settle(next: { readonly region: number; readonly done: Promise<Uint8Array | undefined> } | undefined): Promise<void> {
-    const leaf = await next?.done;
-    if (next !== undefined && leaf !== undefined) await this.#builder.add(next.region, leaf);
+  async #settle(next: RegionBackup | undefined): Promise<void> {
+    if (next === undefined) return;
+    const leaf = await next.done;
+    if (leaf !== undefined) await this.#builder.add(next.region, leaf);
+    this.#giveUpClaims(next.claims);
+  }
+
+  /**
+   * Claims outlive their region until every region that ran beside it is settled: one of them may have looked a chunk
+   * up before it was stored, and comes to claim it long after.
+   */
+  #giveUpClaims(claims: readonly string[]): void {
+    this.#settledClaims.push(claims);
+    if (this.#settledClaims.length <= this.#options.pool.size * 2) return;
+    for (const key of this.#settledClaims.shift() ?? []) this.#claimed.delete(key);
   }
 
   async #finish(): Promise<BackedUpVolume> {
@@ -109,33 +127,20 @@ export class VolumeBackup {
   }
 
   /** @returns the digest of the region's leaf; undefined if the region is a hole */
-  async #backUpRegion(input: RegionExtents): Promise<Uint8Array | undefined> {
-    const { pool, onRead, distrustParent } = this.#options;
+  async #backUpRegion(input: RegionExtents, claims: string[]): Promise<Uint8Array | undefined> {
+    const { image, pool, onRead, distrustParent } = this.#options;
     const slot = await pool.slots.take();
     try {
-      const cut = await this.#cut(slot, input);
+      const cut = await cutImageRegion(image, pool, slot.region, input);
       onRead(input.region * REGION_BYTES + input.length);
       this.#dataBlocks += cut.dataBlocks;
       if (cut.dataBlocks === 0) return undefined;
       const before = await this.#parentLeaf(input.region);
       const unchanged = before !== undefined && sameBytes(before, cut.leafDigest) && !distrustParent;
-      if (!unchanged) await this.#store(slot, cut, before);
+      if (!unchanged) await this.#store(slot, cut, before, claims);
       return cut.leafDigest;
     } finally {
       pool.slots.giveBack(slot);
-    }
-  }
-
-  async #cut({ region }: RegionSlot, input: RegionExtents): Promise<CutReply> {
-    const { image, pool } = this.#options;
-    const offset = input.region * REGION_BYTES;
-    const { length, extents } = input;
-    try {
-      const from = image.fd === undefined ? undefined : { fd: image.fd, offset, extents };
-      if (from === undefined) await fillRegion(Buffer.from(region), image, offset, input);
-      return await pool.run({ op: 'cut', region, length, from });
-    } catch (error) {
-      throw imageError(image, error);
     }
   }
 
@@ -150,7 +155,7 @@ export class VolumeBackup {
     }
   }
 
-  async #store(slot: RegionSlot, cut: CutReply, before: Uint8Array | undefined): Promise<void> {
+  async #store(slot: RegionSlot, cut: CutReply, before: Uint8Array | undefined, claims: string[]): Promise<void> {
     const { session } = this.#options;
     const leaf = Buffer.from(cut.leaf.buffer, cut.leaf.byteOffset, cut.leaf.byteLength);
     const chunks = decodeLeaf(leaf);
@@ -164,7 +169,7 @@ export class VolumeBackup {
     const added = new Deferred();
     for (const [index, chunk] of chunks.entries()) {
       if (found[index] === true) continue;
-      const other = this.#claim(chunk.digest, added.promise);
+      const other = this.#claim(chunk.digest, added.promise, claims);
       if (other === undefined) missing.push(chunk);
       else if (other !== added.promise) elsewhere.push(other);
     }
@@ -204,11 +209,13 @@ export class VolumeBackup {
    * Regions in flight may hold the same new chunk; one of them stores it, and the others wait until it has.
    * @returns what to wait for; undefined for the one that stores it
    */
-  #claim(digest: Uint8Array, added: Promise<void>): Promise<void> | undefined {
+  #claim(digest: Uint8Array, added: Promise<void>, claims: string[]): Promise<void> | undefined {
     const key = Buffer.from(digest).toString('latin1');
     const other = this.#claimed.get(key);
-    if (other === undefined) this.#claimed.set(key, added);
-    return other;
+    if (other !== undefined) return other;
+    this.#claimed.set(key, added);
+    claims.push(key);
+    return undefined;
   }
 
   async #countChanged(chunks: readonly ChunkRef[], before: Uint8Array | undefined): Promise<void> {
@@ -225,30 +232,31 @@ export class VolumeBackup {
     }
   }
 
-  /** Make the leaves so far durable, after the chunks that they name. */
-  async #flushLeaves(): Promise<void> {
+  /** Make the leaves so far durable, also those that another flush is at, after the chunks that they name. */
+  #flushLeaves(): Promise<void> {
+    const flushed = this.#flushed.then(() => this.#flushNow());
+    this.#flushed = flushed.catch(nothing);
+    return flushed;
+  }
+
+  async #flushNow(): Promise<void> {
     const leaves = this.#pendingNodes;
     if (leaves.length === 0) return;
     this.#pendingNodes = [];
     this.#pendingNodeBytes = 0;
     await this.#options.session.barrier();
-    this.#claimed.clear();
     for (const leaf of leaves) await this.#options.session.addPlain(ObjectType.leaf, leaf);
     await this.#options.session.barrier();
   }
 }
 
-/** Fill a region with what can only be read by the image itself. */
-async function fillRegion(region: Buffer, image: DiskImage, offset: number, input: RegionExtents): Promise<void> {
-  let filled = 0;
-  for (let index = 0; index < input.extents.length; index += 2) {
-    const start = input.extents[index] ?? 0;
-    const end = start + (input.extents[index + 1] ?? 0);
-    region.fill(0, filled, start);
-    await image.read(region.subarray(start, end), offset + start);
-    filled = end;
-  }
-  region.fill(0, filled, input.length);
+/** A region under way. */
+interface RegionBackup {
+  readonly region: number;
+  /** The digest of its leaf; undefined for a hole. */
+  readonly done: Promise<Uint8Array | undefined>;
+  /** The chunks that it stores. */
+  readonly claims: readonly string[];
 }
 
 /** A promise and what settles it. Nobody need wait for it. */
@@ -268,15 +276,4 @@ class Deferred {
 
 function nothing(): void {
   // Replaced at once, or an error that whoever waits gets.
-}
-
-function imageError(image: DiskImage, error: unknown): unknown {
-  if (!(error instanceof WorkerError) || error.kind === 'defect') return error;
-  if (error.kind === 'short-read') {
-    return new UmbraError('IMAGE_CHANGED', `${image.path} became shorter while it was read: ${error.message}`, {
-      hint: 'Shut the machine down, or back up a snapshot of the image.',
-      cause: error,
-    });
-  }
-  return new UmbraError('IMAGE_FAILED', `${image.path} cannot be read: ${error.message}`, { cause: error });
 }

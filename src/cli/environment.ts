@@ -1,5 +1,5 @@
 import type { Clock } from '../common/clock.js';
-import type { ServerParts } from '../server/run.js';
+import type { ServerParts } from '../server/serve.js';
 
 /** Where text goes. */
 export interface Output {

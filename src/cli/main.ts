@@ -4,5 +4,5 @@ import { runProcess } from './process.js';
 
 await runProcess({
   serverProgram: fileURLToPath(new URL('../server/main.js', import.meta.url)),
-  serverParts: async () => (await import('../server/parts.js')).localParts,
+  serverParts: async () => await (await import('../server/serve.js')).loadLocalParts(),
 });

@@ -43,7 +43,7 @@ export async function parseCommandLine(
     )
     .strict()
     .fail((message: string | null) => {
-      failure ??= usageError(name, command, message ?? 'the command line is wrong');
+      failure ??= usageError(name, command, commandLine, message ?? 'the command line is wrong');
     });
   await parser.parseAsync(withoutSeparator(commandLine), {}, (_error: unknown, _argv: unknown, output: string) => {
     help = output;
@@ -92,19 +92,24 @@ export function defineCommand(parser: Argv, name: string, command: Command): Arg
 }
 
 /** yargs' complaint in our words, with the option that was probably meant. */
-function usageError(name: string, command: Command, message: string): UmbraError {
+function usageError(name: string, command: Command, commandLine: readonly string[], message: string): UmbraError {
   const unknown = /^Unknown arguments?: (.+)$/.exec(message)?.[1]?.split(', ');
   const hint = `"umbra ${name} --help" explains the command.`;
   if (unknown === undefined) return new UmbraError('BAD_ARGUMENT', lowerFirst(message), { hint });
-  const options = unknown.map((word) => (isOptionName(word) ? `${word.length === 1 ? '-' : '--'}${word}` : word));
-  const meant = suggest(unknown[0] ?? '', [...Object.keys(command.options), 'store', 'json', 'help']);
-  return new UmbraError('BAD_ARGUMENT', `"umbra ${name}" does not take ${options.join(', ')}`, {
+  const shown = unknown.map((word) => asTyped(word, commandLine));
+  const known = [...Object.keys(command.options), 'store', 'json', 'help'];
+  const meant = shown[0]?.startsWith('-') === true ? suggest(shown[0].replace(/^-+/, ''), known) : undefined;
+  return new UmbraError('BAD_ARGUMENT', `"umbra ${name}" does not take ${shown.join(', ')}`, {
     hint: meant === undefined ? hint : `Did you mean --${meant}? ${hint}`,
   });
 }
-/** yargs drops the dashes of options, but not of what is no option. */
-function isOptionName(word: string): boolean {
-  return !word.startsWith('-') && /^[a-z][a-z0-9-]*$/.test(word);
+
+/** yargs drops the dashes of options. */
+function asTyped(word: string, commandLine: readonly string[]): string {
+  if (commandLine.includes(word)) return word;
+  return commandLine.some((typed) => typed === `--${word}` || typed.startsWith(`--${word}=`))
+    ? `--${word}`
+    : `-${word}`;
 }
 
 function lowerFirst(text: string): string {

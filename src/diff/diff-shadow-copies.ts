@@ -62,7 +62,11 @@ interface VolumePair {
   readonly to: VolumeRecord | undefined;
 }
 
-async function diffPair(options: DiffOptions, pair: VolumePair, onPassed: (position: number) => void): Promise<DiffVolume> {
+async function diffPair(
+  options: DiffOptions,
+  pair: VolumePair,
+  onPassed: (position: number) => void,
+): Promise<DiffVolume> {
   const { store, pool, request, signal } = options;
   const { name, from, to } = pair;
   const sides = { from: from ?? NO_VOLUME, to: to ?? NO_VOLUME };

@@ -66,7 +66,10 @@ async function chunksOf(sides: Sides, difference: RegionDifference): Promise<Chu
 }
 
 /** Narrows changed blocks of a region to those whose bytes differ; both sides of one region are in memory at a time. */
-function exactComparison({ reader, pool }: VolumeDiffOptions): (chunks: ChunkLists, changed: readonly BlockRun[]) => Promise<BlockRun[]> {
+function exactComparison({
+  reader,
+  pool,
+}: VolumeDiffOptions): (chunks: ChunkLists, changed: readonly BlockRun[]) => Promise<BlockRun[]> {
   const left = new SharedArrayBuffer(REGION_BYTES);
   const right = new SharedArrayBuffer(REGION_BYTES);
   return async (chunks, changed) => {

@@ -72,7 +72,8 @@ async function makeDirectory({ request, storeDirectory }: RestoreOptions): Promi
     if (stats !== undefined && !stats.isDirectory()) throw notDirectory(directory);
     const first = await mkdir(directory, { recursive: true, mode: 0o700 });
     if (first !== undefined) {
-      for (let made = directory; made.length >= first.length; made = path.dirname(made)) await syncDirectory(path.dirname(made));
+      for (let made = directory; made.length >= first.length; made = path.dirname(made))
+        await syncDirectory(path.dirname(made));
     }
   } catch (error) {
     throw targetError(directory, error);

@@ -111,7 +111,7 @@ export class VolumeRestore {
         continue;
       }
       const end = piece.offset + piece.length;
-      for (let at = piece.offset; at < end; ) {
+      for (let at = piece.offset; at < end;) {
         this.#options.signal.throwIfAborted();
         const data = this.#dataOfTarget(at, end);
         // Even without data there is a piece, so that it is seen how far the restore is.
@@ -141,7 +141,11 @@ export class VolumeRestore {
     if (piece.kind === 'damaged') return this.#lost(piece);
     if (piece.kind === 'hole') {
       if (this.#options.target.isNew || piece.length === 0) return { end, reply: NOTHING_WRITTEN, damaged: [] };
-      return { end, reply: await this.#write(piece, { frames: [], digests: new Uint8Array(0), blocks: [] }), damaged: [] };
+      return {
+        end,
+        reply: await this.#write(piece, { frames: [], digests: new Uint8Array(0), blocks: [] }),
+        damaged: [],
+      };
     }
     const chunks = await this.#chunks(piece);
     if (chunks === undefined) return this.#lost(piece);

@@ -20,7 +20,10 @@ export function targetError(target: string, error: unknown): unknown {
     });
   }
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return new UmbraError('TARGET_FAILED', said, { hint: 'Make the directory first, or give another path.', cause: error });
+    return new UmbraError('TARGET_FAILED', said, {
+      hint: 'Make the directory first, or give another path.',
+      cause: error,
+    });
   }
   return new UmbraError('TARGET_FAILED', said, { cause: error });
 }

@@ -41,7 +41,11 @@ export async function resolveTarget(file: string, mounts: readonly MountEntry[])
  * @param resolved as {@link resolveTarget} gives it
  * @throws {UmbraError} TARGET_REFUSED
  */
-export async function assertNotInStore(resolved: string, storeDirectory: string, mounts: readonly MountEntry[]): Promise<void> {
+export async function assertNotInStore(
+  resolved: string,
+  storeDirectory: string,
+  mounts: readonly MountEntry[],
+): Promise<void> {
   const own = await resolveTarget(storeDirectory, mounts);
   for (let directory = resolved; ; directory = path.dirname(directory)) {
     if (directory === own || (await isStore(directory))) {
@@ -61,7 +65,10 @@ export function isInUmbraMount(file: string, mounts: readonly MountEntry[]): boo
     // Of several mounts on one mount point, the later one is what is seen.
     if (covers && (covering === undefined || mount.mountPoint.length >= covering.mountPoint.length)) covering = mount;
   }
-  return covering !== undefined && (covering.type === 'fuse.umbra' || (covering.type === 'fuse' && covering.source === 'umbra'));
+  return (
+    covering !== undefined &&
+    (covering.type === 'fuse.umbra' || (covering.type === 'fuse' && covering.source === 'umbra'))
+  );
 }
 
 function assertNotInMount(file: string, at: string, mounts: readonly MountEntry[]): void {

@@ -4,8 +4,9 @@ import { UmbraError } from '../common/errors.js';
 import type { StartLine } from '../protocol/wire.js';
 import { toWireError } from '../protocol/wire-error.js';
 import { object, oneOf, path, string, type Validator } from './params.js';
-import { runServer, type ServerParts } from './run.js';
+import { runServer } from './serve.js';
 import { lineLog, redirectOutputToLog } from './server-log.js';
+import type { ServerParts } from './server-parts.js';
 
 /** The pipe to the command that started this server. */
 const START_FD = 3;

@@ -24,7 +24,7 @@ import type {
   VerifyResult,
 } from '../protocol/api.js';
 import { exportQcow2 } from '../restore/export-qcow2.js';
-import { restore } from '../restore/restore.js';
+import { restore } from '../restore/restore-machine.js';
 import { ByteCache } from '../store/byte-cache.js';
 import type { Listing } from '../store/catalog.js';
 import { shadowCopyInfo } from '../store/records.js';
@@ -130,8 +130,8 @@ class LocalEngine implements Engine {
     });
   }
 
-  diff(request: DiffRequest, { signal }: JobContext): Promise<DiffResult> {
-    return diffShadowCopies({ store: this.#store, pool: this.#workers, request, signal });
+  diff(request: DiffRequest, context: JobContext): Promise<DiffResult> {
+    return diffShadowCopies({ store: this.#store, pool: this.#workers, request, ...context });
   }
 
   async forget(request: ForgetRequest, { signal }: JobContext): Promise<ForgetResult> {

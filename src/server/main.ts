@@ -1,5 +1,5 @@
 import { serveInBackground } from './background.js';
-import { localParts } from './parts.js';
+import { localParts } from './local-parts.js';
 
 // The program of a server that a command starts (src/client/start-server.ts). It ends itself: what a
 // store that failed to open left behind must not keep it alive.

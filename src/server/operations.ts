@@ -200,6 +200,11 @@ async function holdLease(mounts: MountTable, active: ActiveMount | undefined, si
   });
   const first = await Promise.race([active.ended, aborted]);
   if (first !== 'aborted') return 'unmounted';
+  if (isUmbraError(signal.reason, 'SERVER_STOPPING')) {
+    // The server unmounts everything itself.
+    await active.ended;
+    return 'stopping';
+  }
   await mounts.unmount(active.info.mountPoint, { force: true });
-  return isUmbraError(signal.reason, 'SERVER_STOPPING') ? 'stopping' : 'unmounted';
+  return 'unmounted';
 }

@@ -1,6 +1,5 @@
 import { REGION_BYTES } from '../codec/formats.js';
 import { toHex } from '../codec/digest.js';
-import { isUmbraError } from '../common/errors.js';
 import type { ObjectReader } from '../store/object-reader.js';
 import type { WorkerPool } from '../workers/pool.js';
 import { unpackRegion } from './chunk-batch.js';
@@ -70,10 +69,10 @@ export class RegionCache {
     try {
       await unpackRegion(this.#reader(), this.#pool(), chunks, memory);
       return Buffer.from(memory);
-    } catch (error) {
-      // Who wants the damaged chunk reads it by itself, and gets the error; the others need not.
-      if (isUmbraError(error)) return undefined;
-      throw error;
+    } catch {
+      // Who wants the damaged chunk reads it by itself, and gets the error; the others need not. So it is with a worker
+      // that failed: decoding ahead is nobody's request, and nobody would catch its error.
+      return undefined;
     }
   }
 

@@ -1,6 +1,6 @@
 import { FANOUT, ObjectType } from '../codec/formats.js';
 import { EMPTY_DIGEST, isEmptyDigest } from '../codec/digest.js';
-import { encodeInner, treeHeight } from './node.js';
+import { encodeInner, regionsBelow, treeHeight } from './node.js';
 
 /** Stores a node, unless it is stored, and says its digest. */
 export type NodeSink = (type: typeof ObjectType.inner, node: Buffer) => Promise<Uint8Array>;
@@ -27,19 +27,30 @@ export class TreeBuilder {
 
   /** The leaf of `region`; regions left out before it are empty. */
   async add(region: number, leaf: Uint8Array): Promise<void> {
-    while (this.#next < region) await this.#push(1, EMPTY_DIGEST);
+    await this.#skipTo(region);
+    this.#next++;
     await this.#push(1, leaf);
   }
 
   /** @returns the digest of the root; zeros for an empty volume */
   async finish(): Promise<Uint8Array> {
-    while (this.#next < this.#regions) await this.#push(1, EMPTY_DIGEST);
+    await this.#skipTo(this.#regions);
     for (let level = 1; level <= this.#height; level++) await this.#close(level);
     return this.#root;
   }
 
+  /** Leave out the regions before `region`, in the largest subtrees: a huge empty disk costs no more than a small one. */
+  async #skipTo(region: number): Promise<void> {
+    while (this.#next < region) {
+      let level = 1;
+      while (level <= this.#height && this.#next % regionsBelow(level) === 0 && this.#next + regionsBelow(level) <= region) level++;
+      this.#next += regionsBelow(level - 1);
+      await this.#push(level, EMPTY_DIGEST);
+    }
+  }
+
+  /** Add a child to the unfinished node of `level`; above the highest it is the root. */
   async #push(level: number, digest: Uint8Array): Promise<void> {
-    if (level === 1) this.#next++;
     if (level > this.#height) {
       this.#root = digest;
       return;

@@ -30,11 +30,11 @@ export class TreeReader {
   }
 
   /**
-   * The digest of a region's leaf; undefined for an empty region.
+   * The digest of a region's leaf; undefined for an empty region, and behind the volume's end.
    * @throws {UmbraError} STORE_DAMAGED
    */
   async leafDigest(region: number): Promise<Uint8Array | undefined> {
-    let digest: Uint8Array | undefined = isEmptyDigest(this.#root) ? undefined : this.#root;
+    let digest: Uint8Array | undefined = region >= this.regions || isEmptyDigest(this.#root) ? undefined : this.#root;
     for (let level = this.height; level > 0 && digest !== undefined; level--) {
       const children = await this.#children(digest, level);
       digest = children[Math.floor(region / regionsBelow(level - 1)) % FANOUT];

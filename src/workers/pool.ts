@@ -61,9 +61,9 @@ class PoolThread {
     if (failure !== undefined) return Promise.reject(failure);
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
+      this.#worker.postMessage({ id, request });
       this.#waiting.set(id, { resolve, reject });
       this.#worker.ref();
-      this.#worker.postMessage({ id, request });
     });
   }
 
@@ -89,7 +89,7 @@ class PoolThread {
 /** Worker threads for all that costs CPU time: cutting, digests, compression and back. They start when first needed. */
 export class WorkerPool {
   readonly #settings: WorkerSettings;
-  readonly #threads: PoolThread[] = [];
+  #threads: PoolThread[] = [];
   /** How many threads the pool may have. */
   readonly size: number;
   /** Memory to pass regions in: one that is worked on and one that is filled or stored, for each thread. */
@@ -103,7 +103,7 @@ export class WorkerPool {
 
   /** The thread with the least to do; a new one while all are busy and there may be more. */
   #pick(): PoolThread {
-    for (const [index, thread] of this.#threads.entries()) if (thread.hasFailed) this.#threads.splice(index, 1);
+    this.#threads = this.#threads.filter(({ hasFailed }) => !hasFailed);
     let best = this.#threads[0];
     for (const thread of this.#threads) if (best === undefined || thread.load < best.load) best = thread;
     if (best !== undefined && (best.load === 0 || this.#threads.length >= this.size)) return best;

@@ -22,28 +22,30 @@ export async function ask(
   { headers = {}, signal }: AskOptions = {},
 ): Promise<Answer> {
   const address = socketAddress(store);
+  const text = body === undefined || typeof body === 'string' ? (body ?? '') : JSON.stringify(body);
   const response = await new Promise<IncomingMessage>((resolve, reject) => {
     const outgoing = request({
       socketPath: address.path,
       method,
       path,
-      headers,
+      // Without its length, the body of a DELETE would be taken for the next request.
+      headers: { 'content-length': String(Buffer.byteLength(text)), ...headers },
       agent: false,
       ...(signal && { signal }),
     });
     outgoing.on('response', resolve).on('error', reject);
-    outgoing.end(body === undefined || typeof body === 'string' ? body : JSON.stringify(body));
+    outgoing.end(text);
   }).finally(address.release);
-  let text = '';
+  let answer = '';
   response.setEncoding('utf8');
-  for await (const part of response) text += String(part);
+  for await (const part of response) answer += String(part);
   const isStream = response.headers['content-type'] === 'application/x-ndjson';
   const parsed: unknown = isStream
-    ? text
+    ? answer
         .trimEnd()
         .split('\n')
         .map((line): unknown => JSON.parse(line))
-    : JSON.parse(text);
+    : JSON.parse(answer);
   return { status: response.statusCode ?? 0, headers: response.headers, body: parsed };
 }
 

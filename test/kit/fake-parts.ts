@@ -1,4 +1,4 @@
-import type { ServerParts } from '../../src/server/run.js';
+import type { ServerParts } from '../../src/server/server-parts.js';
 import { openFakeEngine } from './fake-engine.js';
 import { FakeMounts } from './fake-mounts.js';
 

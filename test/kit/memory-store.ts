@@ -50,9 +50,22 @@ export async function openMemoryStore(t: Test): Promise<MemoryStore> {
           const image = fakeImage(content);
           const parent = parents.find((volume) => volume.name === name);
           const signal = new AbortController().signal;
-          const shared = { session, pool, reader: store.reader, signal, distrustParent: false, onRead: () => undefined };
+          const shared = {
+            session,
+            pool,
+            reader: store.reader,
+            signal,
+            distrustParent: false,
+            onRead: () => undefined,
+          };
           const { root, dataBytes } = await new VolumeBackup({ name, image, parent, ...shared }).run();
-          records.push({ name, sizeBytes: content.length, dataBytes, root, source: { path: image.path, format: 'raw' } });
+          records.push({
+            name,
+            sizeBytes: content.length,
+            dataBytes,
+            root,
+            source: { path: image.path, format: 'raw' },
+          });
         }
         const made = { machine, timeMs, consistency: 'offline', tracker: 'scan', pauseMs: 0 } as const;
         timeMs += 1000;

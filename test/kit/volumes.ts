@@ -8,7 +8,7 @@ const BLOCK_BYTES = 4096;
  */
 export function randomVolume(random: Random, sizeBytes: number): Buffer {
   const volume = Buffer.alloc(sizeBytes);
-  for (let at = 0; at < sizeBytes; ) {
+  for (let at = 0; at < sizeBytes;) {
     const length = random.between(1, random.chance(0.1) ? 3000 : 90) * BLOCK_BYTES;
     if (random.chance(0.6)) fillRun(random, volume, at, Math.min(length, sizeBytes - at));
     at += length;
@@ -50,6 +50,7 @@ function fillRun(random: Random, volume: Buffer, at: number, length: number): vo
   for (let offset = 0; offset < length; offset += BLOCK_BYTES) {
     seed.writeUInt32LE(offset, 0);
     const end = at + Math.min(offset + BLOCK_BYTES, length);
-    for (let part = at + offset; part < end; part += seed.length) seed.copy(volume, part, 0, Math.min(seed.length, end - part));
+    for (let part = at + offset; part < end; part += seed.length)
+      seed.copy(volume, part, 0, Math.min(seed.length, end - part));
   }
 }

@@ -12,7 +12,13 @@ export const HANDSHAKE = { fixedNewstyle: 1, noZeroes: 2 } as const;
 
 export const OPTION = { go: 7, structuredReply: 8, setMetaContext: 10 } as const;
 
-export const OPTION_REPLY = { ack: 1, info: 3, metaContext: 4, errorBit: 0x8000_0000, unknownExport: 0x8000_0006 } as const;
+export const OPTION_REPLY = {
+  ack: 1,
+  info: 3,
+  metaContext: 4,
+  errorBit: 0x8000_0000,
+  unknownExport: 0x8000_0006,
+} as const;
 
 export const INFO = { export: 0, blockSize: 3 } as const;
 
@@ -25,7 +31,14 @@ export type Command = (typeof COMMAND)[keyof typeof COMMAND];
 /** Flag of `writeZeroes`: allocate the range, make no hole. */
 export const NO_HOLE = 2;
 
-export const CHUNK = { none: 0, offsetData: 1, offsetHole: 2, blockStatus: 5, error: 0x8001, errorBit: 0x8000 } as const;
+export const CHUNK = {
+  none: 0,
+  offsetData: 1,
+  offsetHole: 2,
+  blockStatus: 5,
+  error: 0x8001,
+  errorBit: 0x8000,
+} as const;
 export const CHUNK_DONE = 1;
 
 /** The meta context that says what is allocated, and the bit of its flags for "reads as zeros". */

@@ -1,4 +1,11 @@
-import { ALLOCATION_ZERO, CHUNK, CHUNK_DONE, COMMAND, SIMPLE_REPLY_MAGIC, STRUCTURED_REPLY_MAGIC } from './constants.js';
+import {
+  ALLOCATION_ZERO,
+  CHUNK,
+  CHUNK_DONE,
+  COMMAND,
+  SIMPLE_REPLY_MAGIC,
+  STRUCTURED_REPLY_MAGIC,
+} from './constants.js';
 import type { NbdExport } from './handshake.js';
 import { protocolError, take, type Parser } from './parser.js';
 import { requestFailed, type Request, type RequestTable, type StatusExtent } from './requests.js';
@@ -101,12 +108,14 @@ function* fill(request: Request, length: number): Parser {
 function checkPlace(request: Request, offset: bigint, length: number): void {
   if (request.target === undefined) throw protocolError('data for a request that reads nothing');
   if (offset !== BigInt(request.offset + request.received)) throw protocolError('data out of order');
-  if (length === 0 || length > request.target.length - request.received) throw protocolError('more data than asked for');
+  if (length === 0 || length > request.target.length - request.received)
+    throw protocolError('more data than asked for');
 }
 
 function* statusChunk({ request, length }: Chunk, { allocationContext }: NbdExport): Parser {
   if (request.command !== COMMAND.blockStatus || request.extents) throw protocolError('a block status not asked for');
-  if (length < 12 || length % 8 !== 4 || length > MAX_STATUS_BYTES) throw protocolError('a block status of wrong length');
+  if (length < 12 || length % 8 !== 4 || length > MAX_STATUS_BYTES)
+    throw protocolError('a block status of wrong length');
   const bytes = yield* take(length);
   if (bytes.readUInt32BE(0) !== allocationContext) throw protocolError('a block status of an unknown context');
   request.extents = parseExtents(bytes.subarray(4), request.length);
@@ -138,5 +147,6 @@ function* errorChunk({ request, length }: Chunk): Parser {
 function checkComplete(request: Request): void {
   if (request.failure) return;
   if (request.target && request.received !== request.target.length) throw protocolError('less data than asked for');
-  if (request.command === COMMAND.blockStatus && !request.extents) throw protocolError('a block status without extents');
+  if (request.command === COMMAND.blockStatus && !request.extents)
+    throw protocolError('a block status without extents');
 }

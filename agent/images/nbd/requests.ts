@@ -89,7 +89,8 @@ export function requestHeader(command: Command, flags: number, cookie: number, o
 /** The error of one request: the server could not do it, and goes on. */
 export function requestFailed(request: Request, errno: number, reason: string): UmbraError {
   const { command, offset, length } = request;
-  const code: ErrorCode = command === COMMAND.read || command === COMMAND.blockStatus ? 'IMAGE_FAILED' : 'TARGET_FAILED';
+  const code: ErrorCode =
+    command === COMMAND.read || command === COMMAND.blockStatus ? 'IMAGE_FAILED' : 'TARGET_FAILED';
   const name = ERROR_NAMES.get(errno) ?? `error ${errno}`;
   const what = `the NBD server could not ${COMMAND_NAMES.get(command) ?? 'handle'} ${length} bytes at ${offset}: ${name}`;
   // The reason may come from anyone and go to a terminal.

@@ -53,6 +53,7 @@ export function openSocket(socketPath: string, parser: Parser, ended: (reason: U
 function asError(error: unknown): UmbraError {
   if (error instanceof UmbraError) return error;
   const code = systemCode(error);
-  const what = code === 'ECONNRESET' || code === 'EPIPE' ? 'the NBD server broke the connection' : 'the NBD connection failed';
+  const what =
+    code === 'ECONNRESET' || code === 'EPIPE' ? 'the NBD server broke the connection' : 'the NBD connection failed';
   return new UmbraError('IMAGE_FAILED', `${what}: ${messageOf(error)}`, { cause: error });
 }

@@ -13,17 +13,14 @@ service managers and for watching. It logs to standard error: on a terminal for 
   positionals: {},
   options: { 'idle-exit': textOption('End after so many seconds with nothing to do; never without it') },
   run: async (args, session) => {
-    const { serverParts, clock } = session.environment;
     const idleSeconds = args.optionalInteger('idle-exit', 0, MAX_IDLE_SECONDS);
-    const [{ runServer }, { stderrLog }, parts] = await Promise.all([
-      import('../../server/run.js'),
-      import('../../server/server-log.js'),
-      serverParts(),
+    const [{ serveInForeground }, parts] = await Promise.all([
+      import('../../server/serve.js'),
+      session.environment.serverParts(),
     ]);
-    await runServer({
+    await serveInForeground({
       store: session.store,
       ...(idleSeconds === undefined ? {} : { idleExitMs: idleSeconds * 1000 }),
-      log: stderrLog(clock),
       parts,
       onReady: () => {
         session.answer({ store: session.store, pid: process.pid }, () => '');

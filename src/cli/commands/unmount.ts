@@ -1,10 +1,10 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+import { cleanIfDead, isUmbraMount } from '../../../mount/dead-mounts.js';
 import { requests } from '../../client/requests.js';
-import { isUmbraError, messageOf, systemCode, UmbraError } from '../../common/errors.js';
+import { isUmbraError, UmbraError } from '../../common/errors.js';
+import { silentLog } from '../../common/log.js';
 import type { MountInfo } from '../../protocol/api.js';
+import { readMounts } from '../../system/mounts.js';
 import { flagOption, word, type Command } from '../command.js';
-import { ourMountPoints } from '../mountpoints.js';
 import type { Session } from '../session.js';
 
 export const command: Command = {
@@ -29,35 +29,11 @@ async function unmount(mountPoint: string, force: boolean, session: Session): Pr
     return await session.client().call(requests.unmount({ mountPoint, force }));
   } catch (error) {
     if (!isUmbraError(error, 'SERVER_UNREACHABLE', 'STORE_NOT_FOUND', 'MOUNT_POINT')) throw error;
-    if (!(await ourMountPoints()).includes(mountPoint)) throw notMounted(mountPoint);
-    if (!(await isDead(mountPoint))) throw otherServer(mountPoint);
-    await takeAway(mountPoint);
-    return { mountPoint };
-  }
-}
-
-/** The kernel answers for a connection that nobody serves any more. */
-async function isDead(mountPoint: string): Promise<boolean> {
-  const { stat } = await import('node:fs/promises');
-  try {
-    await stat(mountPoint);
-    return false;
-  } catch (error) {
-    return systemCode(error) === 'ENOTCONN';
-  }
-}
-
-async function takeAway(mountPoint: string): Promise<void> {
-  try {
-    await promisify(execFile)('fusermount', ['-u', '-z', '--', mountPoint]);
-  } catch (cause) {
-    if (systemCode(cause) === 'ENOENT') {
-      throw new UmbraError('PROGRAM_MISSING', 'fusermount is not installed', {
-        hint: 'Install the package fuse.',
-        cause,
-      });
+    if (!(await readMounts()).some((entry) => isUmbraMount(entry) && entry.mountPoint === mountPoint)) {
+      throw notMounted(mountPoint);
     }
-    throw new UmbraError('MOUNT_FAILED', `cannot unmount ${mountPoint}: ${messageOf(cause)}`, { cause });
+    if (!(await cleanIfDead(mountPoint, silentLog))) throw otherServer(mountPoint);
+    return { mountPoint };
   }
 }
 

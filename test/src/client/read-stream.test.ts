@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
@@ -65,7 +64,7 @@ void t.test('an interruption cancels the job and waits for what the server says'
     out?.end('{"error":{"code":"CANCELLED","message":"cancelled"}}\n');
     return Promise.resolve();
   });
-  await once(response, 'data');
+  await new Promise((resolve) => setTimeout(resolve, 50));
   abort.abort();
   await t.rejects(reading, { code: 'CANCELLED' });
   t.same(cancelled, [7]);

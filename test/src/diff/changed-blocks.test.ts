@@ -24,16 +24,21 @@ t.test('data against holes, at both edges of a region', async (t) => {
 });
 
 t.test('another digest, another place, another length', async (t) => {
-  t.same(changedBlocks([chunk(0, 4, 1), chunk(4, 4, 2)], [chunk(0, 4, 1), chunk(4, 4, 3)]), [{ firstBlock: 4, blocks: 4 }]);
+  t.same(changedBlocks([chunk(0, 4, 1), chunk(4, 4, 2)], [chunk(0, 4, 1), chunk(4, 4, 3)]), [
+    { firstBlock: 4, blocks: 4 },
+  ]);
   t.same(changedBlocks([chunk(0, 4, 1)], [chunk(1, 4, 1)]), [{ firstBlock: 0, blocks: 5 }]);
   t.same(changedBlocks([chunk(0, 8, 1)], [chunk(0, 4, 2), chunk(4, 4, 3)]), [{ firstBlock: 0, blocks: 8 }]);
 });
 
 t.test('runs and touching', async (t) => {
-  t.same(runsWhere(2, 8, (block) => block !== 4), [
-    { firstBlock: 2, blocks: 2 },
-    { firstBlock: 5, blocks: 3 },
-  ]);
+  t.same(
+    runsWhere(2, 8, (block) => block !== 4),
+    [
+      { firstBlock: 2, blocks: 2 },
+      { firstBlock: 5, blocks: 3 },
+    ],
+  );
   const runs = [{ firstBlock: 4, blocks: 2 }];
   t.same(
     [chunk(0, 4, 1), chunk(3, 2, 1), chunk(5, 9, 1), chunk(6, 1, 1)].map((each) => touches(each, runs)),

@@ -2,13 +2,7 @@ import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
-import {
-  findRangeLock,
-  tryFlock,
-  tryLockRange,
-  unlockFlock,
-  unlockRange,
-} from '../../../src/system/file-locks.js';
+import { findRangeLock, tryFlock, tryLockRange, unlockFlock, unlockRange } from '../../../src/system/file-locks.js';
 import { SystemCallError } from '../../../src/system/system-call-error.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
 

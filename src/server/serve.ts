@@ -1,15 +1,10 @@
 import { systemClock } from '../common/clock.js';
 import { messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
-import type { CreateStoreOptions, OpenEngine } from './engine.js';
-import type { OpenMounts } from './mount-table.js';
+import type { CreateStoreOptions } from './engine.js';
+import { stderrLog } from './server-log.js';
+import type { ServerParts } from './server-parts.js';
 import { StoreServer } from './store-server.js';
-
-/** The parts of a server that tests put others in the place of. */
-export interface ServerParts {
-  readonly openEngine: OpenEngine;
-  readonly openMounts: OpenMounts;
-}
 
 export interface RunOptions {
   readonly store: string;
@@ -60,4 +55,19 @@ export async function runServer(options: RunOptions): Promise<void> {
     process.removeListener('uncaughtException', crash);
     process.removeListener('unhandledRejection', crash);
   }
+}
+
+export type { ServerParts } from './server-parts.js';
+
+/**
+ * Be the server of a store in the foreground, with the log on standard error.
+ * @throws {UmbraError} as {@link runServer}
+ */
+export async function serveInForeground(options: Omit<RunOptions, 'log' | 'create' | 'onLocked'>): Promise<void> {
+  await runServer({ ...options, log: stderrLog(systemClock) });
+}
+
+/** What a server of a store on this machine is made of; loads it. */
+export async function loadLocalParts(): Promise<ServerParts> {
+  return (await import('./local-parts.js')).localParts;
 }

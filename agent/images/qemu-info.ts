@@ -1,0 +1,57 @@
+import { UmbraError } from '../../src/common/errors.js';
+import type { ImageFormat } from '../../src/protocol/api.js';
+import { runQemuImg } from './qemu-program.js';
+
+/** What `qemu-img info` says of one file of an image. */
+export interface QemuInfo {
+  readonly encrypted: boolean;
+  /** QEMU has found the image inconsistent before, and marked it. */
+  readonly corrupt: boolean;
+  readonly backing: { readonly path: string; readonly format: string | undefined } | undefined;
+  /** Other files with data of this layer: a qcow2's data file, a VMDK's extents. */
+  readonly parts: readonly string[];
+}
+
+/**
+ * Describe one file, without opening its backing file.
+ * @param path - absolute
+ * @throws {UmbraError} PROGRAM_MISSING, IMAGE_IN_USE, IMAGE_FORMAT
+ */
+export async function qemuInfo(path: string, format: ImageFormat): Promise<QemuInfo> {
+  // -U: look without locking; the caller holds locks of its own.
+  const output = await runQemuImg(path, ['info', '--output=json', '-U', '-f', format, path]);
+  return parseQemuInfo(path, output);
+}
+
+/** @throws {UmbraError} IMAGE_FORMAT */
+export function parseQemuInfo(path: string, output: string): QemuInfo {
+  const info = record(parse(path, output));
+  const specific = record(record(info['format-specific'])['data']);
+  const backingPath = text(info['full-backing-filename']) ?? text(info['backing-filename']);
+  const backing =
+    backingPath === undefined ? undefined : { path: backingPath, format: text(info['backing-filename-format']) };
+  const extents = Array.isArray(specific['extents']) ? specific['extents'] : [];
+  const parts = [specific['data-file'], ...extents.map((extent: unknown) => record(extent)['filename'])];
+  return {
+    encrypted: info['encrypted'] === true,
+    corrupt: specific['corrupt'] === true,
+    backing,
+    parts: parts.map(text).filter((part) => part !== undefined),
+  };
+}
+
+function parse(path: string, output: string): unknown {
+  try {
+    return JSON.parse(output);
+  } catch (error) {
+    throw new UmbraError('IMAGE_FORMAT', `qemu-img does not describe ${path} in JSON`, { cause: error });
+  }
+}
+
+function record(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

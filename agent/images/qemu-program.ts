@@ -1,0 +1,61 @@
+import { execFile, type ExecFileException } from 'node:child_process';
+import { UmbraError } from '../../src/common/errors.js';
+
+/** What programs of QEMU get of our environment: messages in English, so that they can be understood. */
+export const QEMU_ENVIRONMENT: Readonly<Record<string, string>> = {
+  PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
+  LC_ALL: 'C',
+};
+
+// A hostile image must neither stall its reader nor fill its memory.
+const TIMEOUT_MS = 30_000;
+const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Run qemu-img on the image at `path` and return what it printed.
+ * @throws {UmbraError} PROGRAM_MISSING, IMAGE_IN_USE, IMAGE_FORMAT
+ */
+export async function runQemuImg(path: string, args: readonly string[]): Promise<string> {
+  const options = {
+    env: QEMU_ENVIRONMENT,
+    timeout: TIMEOUT_MS,
+    killSignal: 'SIGKILL',
+    maxBuffer: MAX_OUTPUT_BYTES,
+  } as const;
+  return await new Promise<string>((resolve, reject) => {
+    execFile('qemu-img', args, options, (error, stdout, stderr) => {
+      if (error) reject(programFailed(path, error, stderr));
+      else resolve(stdout);
+    });
+  });
+}
+
+/** What a failed program of QEMU wanted to say about an image. */
+export function qemuError(path: string, stderr: string): UmbraError {
+  const message = stderr
+    .trim()
+    .replaceAll(/^qemu-(img|nbd): /gm, '')
+    .replaceAll(/[^\x20-\x7e]+/g, ' ')
+    .slice(0, 500);
+  if (/Failed to get .* lock|Is another process using the image/.test(message)) {
+    return new UmbraError('IMAGE_IN_USE', `${path} is in use by another program: ${message}`, {
+      hint: 'Shut the machine down, or back up a snapshot of the image.',
+    });
+  }
+  return new UmbraError('IMAGE_FORMAT', `QEMU cannot read ${path}: ${message || 'no reason given'}`);
+}
+
+/** @param program - what is not installed */
+export function qemuMissing(program: string, cause?: unknown): UmbraError {
+  return new UmbraError('PROGRAM_MISSING', `${program} is not installed`, {
+    hint: 'Install it with "apt-get install qemu-utils".',
+    cause,
+  });
+}
+
+function programFailed(path: string, error: ExecFileException, stderr: string): UmbraError {
+  if (error.code === 'ENOENT') return qemuMissing('qemu-img', error);
+  if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') return qemuError(path, 'its description has no end');
+  if (error.killed === true) return qemuError(path, `no answer within ${TIMEOUT_MS / 1000} s`);
+  return qemuError(path, stderr);
+}

@@ -1,0 +1,36 @@
+import t from 'tap';
+import { parseQemuInfo } from '../../../agent/images/qemu-info.js';
+
+t.test('a plain image', async (t) => {
+  const output = JSON.stringify({
+    'virtual-size': 1,
+    format: 'qcow2',
+    'format-specific': { data: { corrupt: false } },
+  });
+  t.same(parseQemuInfo('/a', output), { encrypted: false, corrupt: false, backing: undefined, parts: [] });
+});
+
+t.test('backing file, data file and extents', async (t) => {
+  const output = JSON.stringify({
+    encrypted: true,
+    'backing-filename': 'b',
+    'full-backing-filename': '/c/b',
+    'backing-filename-format': 'raw',
+    'format-specific': { data: { corrupt: true, 'data-file': 'd', extents: [{ filename: '/e' }, 7] } },
+  });
+  t.same(parseQemuInfo('/a', output), {
+    encrypted: true,
+    corrupt: true,
+    backing: { path: '/c/b', format: 'raw' },
+    parts: ['d', '/e'],
+  });
+});
+
+t.test('anything may come', async (t) => {
+  for (const output of ['', '{', 'nonsense']) {
+    t.throws(() => parseQemuInfo('/a', output), { code: 'IMAGE_FORMAT', message: /\/a/ });
+  }
+  for (const output of ['null', '[]', '7', '{"format-specific":{"data":{"extents":{}}},"backing-filename":3}']) {
+    t.same(parseQemuInfo('/a', output), { encrypted: false, corrupt: false, backing: undefined, parts: [] });
+  }
+});

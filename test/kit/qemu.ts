@@ -1,0 +1,53 @@
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import type { Test } from 'tap';
+
+const run = promisify(execFile);
+
+/** Run qemu-img; what it prints. */
+export function qemuImg(...args: string[]): string {
+  return execFileSync('qemu-img', args, { encoding: 'utf8' });
+}
+
+/** Run commands of qemu-io on an image; what it prints, complaints too. */
+export async function qemuIo(file: string, format: string, ...commands: string[]): Promise<string> {
+  const args = ['-f', format, ...commands.flatMap((command) => ['-c', command]), file];
+  return await run('qemu-io', args).then(
+    ({ stdout, stderr }) => stdout + stderr,
+    (error: unknown) => String(error instanceof Error && 'stderr' in error ? error.stderr : error),
+  );
+}
+
+/** A qemu-nbd that has `file` open for writing until the returned function is called, or the test ends. */
+export async function holdForWriting(t: Test, file: string, format: string): Promise<() => Promise<void>> {
+  return await serve(t, ['-t', '-f', format, '-k', `${file}.socket`, file], `${file}.socket`);
+}
+
+/** Start qemu-nbd with `args` and wait for its socket. */
+export async function serve(t: Test, args: readonly string[], socketPath: string): Promise<() => Promise<void>> {
+  return await startUntilSocket(t, 'qemu-nbd', args, socketPath);
+}
+
+/** Start a program and wait until its socket is there. The returned function ends it, and so does the test's end. */
+export async function startUntilSocket(
+  t: Test,
+  program: string,
+  args: readonly string[],
+  socketPath: string,
+): Promise<() => Promise<void>> {
+  const child = spawn(program, args, { stdio: 'ignore' });
+  const gone = once(child, 'exit');
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    await gone;
+  };
+  t.teardown(stop);
+  for (let waitedMs = 0; !existsSync(socketPath); waitedMs += 10) {
+    if (waitedMs > 20_000 || child.exitCode !== null) throw new Error(`${program} did not start`);
+    await setTimeout(10);
+  }
+  return stop;
+}

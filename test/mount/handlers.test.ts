@@ -1,0 +1,188 @@
+import { constants } from 'node:os';
+import { constants as files } from 'node:fs';
+import t from 'tap';
+import { systemClock } from '../../src/common/clock.js';
+import { silentLog } from '../../src/common/log.js';
+import { createHandlers } from '../../mount/handlers.js';
+import { OpenFiles } from '../../mount/open-files.js';
+import { TroubleLog } from '../../mount/trouble-log.js';
+import { FakeSource, patternBytes } from '../kit/fake-source.js';
+import { OWNER, treeOf } from '../kit/tree.js';
+
+const { ENOENT, EROFS, EBADF, EIO, ENOTDIR } = constants.errno;
+const T0 = Date.UTC(2026, 10, 22, 10, 15);
+const VOLUME = '/vm/2026-11-22T10-15-00Z/volumes/vda.raw';
+
+function setUp(timeMs = T0) {
+  const source = new FakeSource();
+  source.add('vm', timeMs, { volumes: [{ name: 'vda', sizeBytes: 100_000, seed: 1, damagedFrom: 90_000 }] });
+  const open = new OpenFiles();
+  const trouble = new TroubleLog(silentLog, systemClock);
+  return { source, open, handlers: createHandlers({ tree: treeOf(source), files: open, trouble }) };
+}
+
+/** Calls a handler; resolves with what it answers, the error first. */
+function call(handler: (done: (...answer: unknown[]) => void) => void): Promise<unknown[]> {
+  return new Promise((resolve) => {
+    handler((...answer) => {
+      resolve(answer);
+    });
+  });
+}
+
+t.test('getattr', async (t) => {
+  const { handlers } = setUp();
+  const [error, stat] = await call((done) => {
+    handlers.getattr(VOLUME, done);
+  });
+  t.equal(error, 0);
+  t.match(stat, { mode: 0o100400, size: 100_000, nlink: 1, ...OWNER, mtime: T0, atime: T0, ctime: T0 });
+  t.strictSame(
+    await call((done) => {
+      handlers.getattr('/none', done);
+    }),
+    [-ENOENT],
+  );
+});
+
+t.test('a time before 1970 becomes 0, since only unsigned ones can be passed', async (t) => {
+  const { handlers } = setUp(-5000);
+  const [, stat] = await call((done) => {
+    handlers.getattr('/vm', done);
+  });
+  t.match(stat, { mtime: 0 });
+});
+
+t.test('readdir gives a stat with type and number for each name', async (t) => {
+  const { handlers } = setUp();
+  const [error, names, stats] = await call((done) => {
+    handlers.readdir('/vm', done);
+  });
+  t.equal(error, 0);
+  t.strictSame(names, ['.', '..', '2026-11-22T10-15-00Z', 'latest']);
+  t.match(stats, [{}, {}, { mode: 0o040000 }, { mode: 0o120000 }]);
+  t.strictSame(
+    await call((done) => {
+      handlers.readdir(VOLUME, done);
+    }),
+    [-ENOTDIR],
+  );
+});
+
+t.test('open, read, release', async (t) => {
+  const { source, open, handlers } = setUp();
+  const [error, handle] = await call((done) => {
+    handlers.open(VOLUME, files.O_RDONLY, done);
+  });
+  t.equal(error, 0);
+  const fd = Number(handle);
+  const buffer = Buffer.alloc(4096);
+  t.strictSame(
+    await call((done) => {
+      handlers.read(VOLUME, fd, buffer, 1000, 5000, done);
+    }),
+    [1000],
+  );
+  t.ok(buffer.subarray(0, 1000).equals(patternBytes(1, 5000, 1000)));
+  t.strictSame(
+    await call((done) => {
+      handlers.read(VOLUME, fd, buffer, 4096, 200_000, done);
+    }),
+    [0],
+    'past the end',
+  );
+  t.strictSame(
+    await call((done) => {
+      handlers.read(VOLUME, fd, buffer, 4096, 89_000, done);
+    }),
+    [-EIO],
+  );
+  t.strictSame(
+    await call((done) => {
+      handlers.release(VOLUME, fd, done);
+    }),
+    [0, undefined],
+  );
+  t.strictSame([open.size, source.openReaders], [0, 0]);
+  t.strictSame(
+    await call((done) => {
+      handlers.read(VOLUME, fd, buffer, 10, 0, done);
+    }),
+    [-EBADF],
+  );
+});
+
+t.test('opening for writing is refused', async (t) => {
+  const { open, handlers } = setUp();
+  for (const flags of [files.O_WRONLY, files.O_RDWR, files.O_RDWR | files.O_TRUNC]) {
+    t.strictSame(
+      await call((done) => {
+        handlers.open(VOLUME, flags, done);
+      }),
+      [-EROFS],
+    );
+  }
+  t.equal(open.size, 0);
+});
+
+t.test('every handler that would change something says EROFS', async (t) => {
+  const { handlers: h } = setUp();
+  const empty = Buffer.alloc(0);
+  const calls: ((done: (error: number) => void) => void)[] = [
+    (done) => {
+      h.write('/x', 1, empty, 0, 0, done);
+    },
+    (done) => {
+      h.create('/x', 0o644, done);
+    },
+    (done) => {
+      h.truncate('/x', 0, done);
+    },
+    (done) => {
+      h.ftruncate('/x', 1, 0, done);
+    },
+    (done) => {
+      h.utimens('/x', 0, 0, done);
+    },
+    (done) => {
+      h.chown('/x', 0, 0, done);
+    },
+    (done) => {
+      h.chmod('/x', 0, done);
+    },
+    (done) => {
+      h.mknod('/x', 0, 0, done);
+    },
+    (done) => {
+      h.setxattr('/x', 'user.a', empty, 0, 0, done);
+    },
+    (done) => {
+      h.removexattr('/x', 'user.a', done);
+    },
+    (done) => {
+      h.unlink('/x', done);
+    },
+    (done) => {
+      h.rename('/x', '/y', done);
+    },
+    (done) => {
+      h.link('/x', '/y', done);
+    },
+    (done) => {
+      h.symlink('/x', '/y', done);
+    },
+    (done) => {
+      h.mkdir('/x', 0, done);
+    },
+    (done) => {
+      h.rmdir('/x', done);
+    },
+  ];
+  for (const handler of calls)
+    t.strictSame(
+      await call((done) => {
+        handler(done);
+      }),
+      [-EROFS],
+    );
+});

@@ -7,7 +7,7 @@ import type { Clock } from '../common/clock.js';
 import { messageOf, UmbraError } from '../common/errors.js';
 import { checkVolumeName } from '../common/names.js';
 import type { BackupRequest, BackupResult, BackupVolumeResult, Consistency, Progress } from '../protocol/api.js';
-import type { ConfigFile, ShadowCopyRecord, VolumeRecord } from '../store/records.js';
+import { CONSISTENCIES, type ConfigFile, type ShadowCopyRecord, type VolumeRecord } from '../store/records.js';
 import type { IngestSession } from '../store/session.js';
 import type { Store } from '../store/store.js';
 import type { WorkerPool } from '../workers/pool.js';
@@ -127,10 +127,8 @@ async function recordUnlessDamaged(store: Store, listing: Parameters<Store['reco
   }
 }
 
-const RANK: readonly Consistency[] = ['offline', 'application', 'filesystem', 'crash'];
-
 function worstOf(consistencies: readonly Consistency[]): Consistency {
-  return RANK[Math.max(...consistencies.map((consistency) => RANK.indexOf(consistency)))] ?? 'crash';
+  return CONSISTENCIES[Math.max(...consistencies.map((consistency) => CONSISTENCIES.indexOf(consistency)))] ?? 'crash';
 }
 
 async function openImages(request: BackupRequest, open: NonNullable<BackupMachineOptions['openImage']>): Promise<NamedImage[]> {

@@ -19,7 +19,7 @@ export async function* mapInOrder<T, R>(
       const first = running.length < limit ? undefined : running[0];
       if (first === undefined) continue;
       yield await first;
-      running.shift();
+      void running.shift();
     }
     for (const result of running) yield await result;
   } finally {

@@ -102,7 +102,7 @@ class LocalEngine implements Engine {
     const store = this.#store;
     if (machine !== undefined) store.catalog.find(machine, 'latest');
     const listings = machine === undefined ? [...store.catalog.all()] : store.catalog.shadowCopies(machine);
-    return Promise.all(listings.map(async (listing) => shadowCopyInfo(await store.record(listing))));
+    return (await store.summaries(listings)).map(({ listing, summary }) => shadowCopyInfo({ ...listing, ...summary }));
   }
 
   async restore(request: RestoreRequest, context: JobContext): Promise<RestoreResult> {

@@ -1,10 +1,11 @@
-import { DIGEST_BYTES, MetaPrefix } from '../codec/formats.js';
+import { MetaPrefix } from '../codec/formats.js';
 import { UmbraError } from '../common/errors.js';
 import { shadowCopyName } from '../common/names.js';
+import type { Consistency } from '../protocol/api.js';
 import { packRecord, unpackRecord, withCheck, withoutCheck } from './checked.js';
 import { catalogKey, prefixRange } from './keys.js';
 import type { KvOperation, KvReader } from './kv.js';
-import { Fields } from './records.js';
+import { CONSISTENCIES, Fields, type VolumeRecord } from './records.js';
 
 /** A listed shadow copy. */
 export interface Listing {
@@ -90,11 +91,35 @@ export class Catalog {
   }
 }
 
+/** What lists show of a shadow copy, kept with the listing so that a list reads no records and shows damaged ones too. */
+export interface ListingSummary {
+  readonly consistency: Consistency;
+  readonly volumes: readonly Omit<VolumeRecord, 'source'>[];
+}
+
 /** The operation that lists a shadow copy. */
-export function putListing(listing: Listing): KvOperation {
+export function putListing(listing: Listing, { consistency, volumes }: ListingSummary): KvOperation {
   const key = catalogKey(listing.machine, listing.name);
   const { record, timeMs, order } = listing;
-  return { type: 'put', key, value: withCheck(key, packRecord({ record, timeMs, order })) };
+  const shown = volumes.map(({ name, sizeBytes, dataBytes, root }) => ({ name, sizeBytes, dataBytes, root }));
+  return { type: 'put', key, value: withCheck(key, packRecord({ record, timeMs, order, consistency, volumes: shown })) };
+}
+
+/**
+ * The summaries of listed shadow copies, in order; those that are no longer listed are left out.
+ * @throws {UmbraError} STORE_DAMAGED
+ */
+export async function readSummaries(
+  meta: KvReader,
+  listings: readonly Listing[],
+): Promise<{ readonly listing: Listing; readonly summary: ListingSummary }[]> {
+  const keys = listings.map(({ machine, name }) => catalogKey(machine, name));
+  const values = await meta.getMany(keys);
+  return listings.flatMap((listing, index) => {
+    const key = keys[index];
+    const value = values[index];
+    return key === undefined || value === undefined ? [] : [{ listing, summary: decodeSummary(openListing(key, value)) }];
+  });
 }
 
 /** The operation that takes a shadow copy off the list. */
@@ -103,14 +128,28 @@ export function deleteListing(machine: string, name: string): KvOperation {
 }
 
 function decodeListing(key: Uint8Array, value: Uint8Array): Listing {
-  const [machine, name] = Buffer.from(key.subarray(1)).toString('latin1').split('\0');
+  const [machine = '', name = ''] = Buffer.from(key.subarray(1)).toString('latin1').split('\0');
+  const fields = openListing(key, value);
+  const record = Uint8Array.from(fields.digest('record'));
+  return { machine, name, record, timeMs: fields.number('timeMs'), order: fields.number('order') };
+}
+
+function openListing(key: Uint8Array, value: Uint8Array): Fields {
   const bytes = withoutCheck(key, value);
-  if (machine === undefined || name === undefined || bytes === undefined) {
-    throw new UmbraError('STORE_DAMAGED', 'the catalog of the store is damaged', {
-      hint: 'Run "umbra rebuild": it makes the catalog again from the objects.',
-    });
-  }
-  const fields = new Fields(unpackRecord(bytes, 'the catalog'), 'the catalog');
-  const record = fields.digest('record');
-  return { machine, name, record: Uint8Array.from(record.subarray(0, DIGEST_BYTES)), timeMs: fields.number('timeMs'), order: fields.number('order') };
+  if (bytes !== undefined) return new Fields(unpackRecord(bytes, 'the catalog'), 'the catalog');
+  throw new UmbraError('STORE_DAMAGED', 'the catalog of the store is damaged', {
+    hint: 'Run "umbra rebuild": it makes the catalog again from the objects.',
+  });
+}
+
+function decodeSummary(fields: Fields): ListingSummary {
+  return {
+    consistency: fields.oneOf('consistency', CONSISTENCIES),
+    volumes: fields.records('volumes').map((volume) => ({
+      name: volume.text('name'),
+      sizeBytes: volume.number('sizeBytes'),
+      dataBytes: volume.number('dataBytes'),
+      root: Uint8Array.from(volume.digest('root')),
+    })),
+  };
 }

@@ -3,7 +3,7 @@ import { toHex } from '../codec/digest.js';
 import { decodeBody, FrameError, readFrameHeader } from '../codec/frame.js';
 import { isUmbraError } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
-import { putListing, type Listing } from './catalog.js';
+import { putListing, type Listing, type ListingSummary } from './catalog.js';
 import { putEntry, type IndexEntry } from './index-entries.js';
 import { objectKey, sequenceOfObjectKey } from './keys.js';
 import type { KvOperation, KvReader, KvStore } from './kv.js';
@@ -41,7 +41,7 @@ export async function rebuildMeta(objects: KvReader, meta: KvStore, options: Reb
 
 class Rebuild {
   readonly #meta: KvStore;
-  readonly #listings = new Map<string, Listing>();
+  readonly #listings = new Map<string, { readonly listing: Listing; readonly summary: ListingSummary }>();
   readonly #deleted = new Set<string>();
   #operations: KvOperation[] = [];
   #objects = 0;
@@ -69,7 +69,7 @@ class Rebuild {
 
   async finish(): Promise<RebuildCounts> {
     const alive = [...this.#listings].filter(([record]) => !this.#deleted.has(record));
-    this.#operations.push(...alive.map(([, listing]) => putListing(listing)));
+    this.#operations.push(...alive.map(([, { listing, summary }]) => putListing(listing, summary)));
     await this.#flush();
     return {
       objects: this.#objects,
@@ -84,8 +84,10 @@ class Rebuild {
       this.#deleted.add(toHex(parseTombstone(plain).record));
       return;
     }
-    const { machine, name, timeMs } = parseShadowCopyRecord(plain);
-    this.#listings.set(toHex(entry.digest), { machine, name, timeMs, record: entry.digest, order: entry.sequence });
+    const summary = parseShadowCopyRecord(plain);
+    const { machine, name, timeMs } = summary;
+    const listing = { machine, name, timeMs, record: entry.digest, order: entry.sequence };
+    this.#listings.set(toHex(entry.digest), { listing, summary });
   }
 
   async #flush(): Promise<void> {

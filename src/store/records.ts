@@ -49,7 +49,8 @@ export interface TombstoneRecord {
   readonly timeMs: number;
 }
 
-const CONSISTENCIES: readonly Consistency[] = ['offline', 'application', 'filesystem', 'crash'];
+/** All of them, the best first. */
+export const CONSISTENCIES: readonly Consistency[] = ['offline', 'application', 'filesystem', 'crash'];
 const FORMATS: readonly ImageFormat[] = ['raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 'vpc'];
 
 /** @throws {UmbraError} STORE_DAMAGED */
@@ -81,7 +82,13 @@ export function parseTombstone(bytes: Uint8Array): TombstoneRecord {
 }
 
 /** What `--json` shows of a shadow copy. */
-export function shadowCopyInfo(record: Pick<ShadowCopyRecord, 'machine' | 'name' | 'timeMs' | 'consistency' | 'volumes'>): ShadowCopyInfo {
+export function shadowCopyInfo(record: {
+  readonly machine: string;
+  readonly name: string;
+  readonly timeMs: number;
+  readonly consistency: Consistency;
+  readonly volumes: readonly Omit<VolumeRecord, 'source'>[];
+}): ShadowCopyInfo {
   return {
     machine: record.machine,
     shadowCopy: record.name,

@@ -11,8 +11,8 @@ export async function storeStats(
   let volumes = 0;
   let logicalBytes = 0;
   let dataBytes = 0;
-  for (const listing of listings) {
-    for (const volume of (await store.record(listing)).volumes) {
+  for (const { summary } of await store.summaries(listings)) {
+    for (const volume of summary.volumes) {
       volumes++;
       logicalBytes += volume.sizeBytes;
       dataBytes += volume.dataBytes;

@@ -4,7 +4,7 @@ import { MetaPrefix, ObjectType } from '../codec/formats.js';
 import { FrameError, readFrameHeader } from '../codec/frame.js';
 import type { Clock } from '../common/clock.js';
 import { UmbraError } from '../common/errors.js';
-import { Catalog, deleteListing, putListing, type Listing } from './catalog.js';
+import { Catalog, deleteListing, putListing, readSummaries, type Listing } from './catalog.js';
 import { packRecord, withCheck, withoutCheck } from './checked.js';
 import { collect, type CollectOptions, type CollectResult } from './collect.js';
 import { encodeFormatRecord, type FormatRecord } from './format-record.js';
@@ -33,7 +33,7 @@ export class Store {
   readonly #meta: KvStore;
   readonly #clock: Clock;
   readonly #namesTaken = new Set<string>();
-  #catalog: Catalog;
+  readonly #catalog: Catalog;
 
   private constructor(parts: StoreParts, objectStore: ObjectStore, catalog: Catalog) {
     this.format = parts.format;
@@ -102,7 +102,7 @@ export class Store {
       await session.barrier();
       const order = this.objectStore.log.nextSequence;
       const listing: Listing = { machine: record.machine, name, timeMs: record.timeMs, record: digest, order };
-      await this.#meta.write([putListing(listing)], { sync: true });
+      await this.#meta.write([putListing(listing, complete)], { sync: true });
       this.#catalog.insert(listing);
       return complete;
     } finally {
@@ -142,9 +142,9 @@ export class Store {
     });
   }
 
-  /** Read the catalog again, after it was made anew. */
-  async reload(): Promise<void> {
-    this.#catalog = await Catalog.load(this.#meta);
+  /** What lists show of these shadow copies. @throws {UmbraError} STORE_DAMAGED */
+  summaries(listings: readonly Listing[]): ReturnType<typeof readSummaries> {
+    return readSummaries(this.#meta, listings);
   }
 
   /** Idempotent. */

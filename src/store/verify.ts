@@ -235,7 +235,9 @@ function base(listing: Listing): { readonly machine: string; readonly shadowCopy
 }
 
 function adviceFor(ranges: readonly DamagedRange[]): string {
-  const machines = [...new Set(ranges.map(({ machine }) => machine))];
+  const lost = ranges.filter(({ volume }) => volume === '').map(({ machine, shadowCopy }) => `${machine}@${shadowCopy}`);
+  const machines = [...new Set(ranges.filter(({ volume }) => volume !== '').map(({ machine }) => machine))];
+  if (lost.length > 0 && machines.length === 0) return `The record of ${lost.join(', ')} is lost: "umbra forget" deletes what is left.`;
   if (machines.length === 0) return 'No shadow copy refers to what is damaged; "umbra gc" removes it.';
   return (
     `Run "umbra backup" for ${machines.join(', ')}: whatever the disks still hold of the damaged content is stored ` +

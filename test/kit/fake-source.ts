@@ -126,7 +126,7 @@ export class FakeSource implements ShadowCopySource {
       sizeBytes,
       read: (target, offset) => {
         const length = Math.max(0, Math.min(target.length, sizeBytes - offset));
-        if (offset + length > damagedFrom) {
+        if (length > 0 && offset + length > damagedFrom) {
           return Promise.reject(new UmbraError('STORE_DAMAGED', `chunk c0ffee of volume ${name} is damaged`));
         }
         copyPattern(seed, target.subarray(0, length), offset);

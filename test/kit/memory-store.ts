@@ -17,7 +17,10 @@ export interface MemoryStore {
   /** The database of objects, to damage it. */
   readonly objects: KvStore;
   /** Make a shadow copy of `volumes`. */
-  backUp(volumes: Readonly<Record<string, Uint8Array>>, options?: MemoryBackupOptions): Promise<ShadowCopyRecord>;
+  readonly backUp: (
+    volumes: Readonly<Record<string, Uint8Array>>,
+    options?: MemoryBackupOptions,
+  ) => Promise<ShadowCopyRecord>;
 }
 
 export interface MemoryBackupOptions {

@@ -65,7 +65,7 @@ t.test('without exact no chunk is read', async (t) => {
   for await (const [key, value] of memory.objects.entries()) {
     if (value.length > 40_000) await memory.objects.write([{ type: 'del', key }], { sync: false });
   }
-  t.equal(await diff(memory, a, b).change, 'changed');
+  t.ok((await diff(memory, a, b)).bytes > 0);
   await t.rejects(diff(memory, a, b, true), { code: 'STORE_DAMAGED' });
 });
 
@@ -73,7 +73,7 @@ t.test('the tail counts in bytes', async (t) => {
   const memory = await openMemoryStore(t);
   const a = await memory.backUp({ vda: Buffer.alloc(BLOCK_BYTES + 10) });
   const b = await memory.backUp({ vda: Buffer.alloc(BLOCK_BYTES + 10, 1).fill(0, 0, BLOCK_BYTES) });
-  t.same(await diff(memory, a, b).ranges, [{ offset: BLOCK_BYTES, length: 10 }]);
+  t.same((await diff(memory, a, b)).ranges, [{ offset: BLOCK_BYTES, length: 10 }]);
 });
 
 function rangesOf(blocks: readonly number[], sizeBytes: number): ByteRange[] {

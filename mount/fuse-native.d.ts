@@ -78,6 +78,10 @@ declare module 'fuse-native' {
     close(done: (error: Error | null | undefined) => void): void;
     /** The option string that libfuse gets, beginning with `-o`. */
     protected _fuseOptions(): string;
+    /** Makes the memory that a thread of libfuse needs; called on the main thread. It must stay alive. */
+    protected _malloc(bytes: number): Buffer;
+    /** The `fuse_thread_t`, once it is mounted; its first eight bytes are the address of the N-API environment. */
+    protected readonly _thread: Buffer | null;
   }
 
   export = Fuse;

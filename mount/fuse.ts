@@ -1,9 +1,12 @@
 import { readdirSync, readlinkSync } from 'node:fs';
+// First of all: it must be loaded before fuse-native.
+import { markEndedThreads } from './fuse-thread-key.js';
 import Fuse from 'fuse-native';
 import type { Clock } from '../src/common/clock.js';
 import { UmbraError } from '../src/common/errors.js';
 import type { Log } from '../src/common/log.js';
 import { setCloseOnExec } from '../src/system/close-on-exec.js';
+import { FuseThreads } from './fuse-threads.js';
 import { createHandlers } from './handlers.js';
 import { OpenFiles } from './open-files.js';
 import type { VirtualTree } from './tree.js';
@@ -40,6 +43,14 @@ export interface FuseSession {
   finish(): Promise<void>;
 }
 
+/** Undefined where the memory of threads that ended can't be found. */
+const threads = markEndedThreads() ? new FuseThreads() : undefined;
+
+/** How many threads of libfuse are known; undefined where those that end can't be found. */
+export function knownThreads(): number | undefined {
+  return threads?.size;
+}
+
 /** fuse-native knows only some of libfuse's options, so the whole option string is made here. */
 class ReadOnlyFuse extends Fuse {
   readonly #libfuseOptions: readonly string[];
@@ -52,6 +63,11 @@ class ReadOnlyFuse extends Fuse {
 
   protected override _fuseOptions(): string {
     return `-o${this.#libfuseOptions.join(',')}`;
+  }
+
+  protected override _malloc(bytes: number): Buffer {
+    if (threads === undefined || this._thread === null) return super._malloc(bytes);
+    return threads.allocate(bytes, this._thread.readBigUInt64LE(0));
   }
 }
 

@@ -1,6 +1,6 @@
 import { lstat, mkdir, readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute } from 'node:path';
-import { messageOf, UmbraError } from '../src/common/errors.js';
+import { messageOf, systemCode, UmbraError } from '../src/common/errors.js';
 import type { Log } from '../src/common/log.js';
 import { readMounts, type MountEntry } from '../src/system/mounts.js';
 import { cleanIfDead, isUmbraMount } from './dead-mounts.js';
@@ -28,7 +28,7 @@ export async function prepareMountPoint({ mountPoint, store, log }: MountPointOp
   const path = await resolveFree(mountPoint, log);
   await refuseStore(path, store);
   try {
-    await mkdir(path, { recursive: true });
+    await makeDirectories(path);
     await refuseUnfit(path);
   } catch (error) {
     if (error instanceof UmbraError) throw error;
@@ -112,6 +112,18 @@ async function identity(path: string): Promise<string | undefined> {
     return `${dev}:${ino}`;
   } catch {
     return undefined;
+  }
+}
+
+/** Node.js' recursive mkdir never returns where the kernel answers ENOENT for ever, as in /proc. */
+async function makeDirectories(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return;
+    if (systemCode(error) !== 'ENOENT') throw error;
+    await makeDirectories(dirname(path));
+    await mkdir(path);
   }
 }
 

@@ -4,10 +4,10 @@ import { type Clock } from '../../src/common/clock.js';
 import { messageOf, systemCode, UmbraError } from '../../src/common/errors.js';
 import { blockDeviceSize } from '../../src/system/block-device.js';
 import { hasTrustedTimes, identityText, isSettled } from './fingerprint.js';
-import { deviceInUse, refuseWriters, writtenByQemu } from './in-use.js';
+import { deviceInUse, writtenByQemu } from './in-use.js';
 import { lockForReading } from './qemu-locks.js';
 
-/** One file or block device that an image consists of, opened for reading and locked against writers. */
+/** One file or block device that an image consists of, opened for reading and locked against QEMU's writers. */
 export class ImageFile {
   readonly path: string;
   readonly realPath: string;
@@ -120,7 +120,6 @@ async function lockAndLook(path: string, realPath: string, handle: FileHandle, c
   const isDevice = refuseOtherKinds(path, await handle.stat({ bigint: true })).isBlockDevice();
   const lock = lockForReading(handle.fd);
   if (lock === 'conflict') throw await writtenByQemu(path, realPath);
-  await refuseWriters(path, realPath);
   const stats = await handle.stat({ bigint: true });
   const settled = !isDevice && isSettled(stats, clock.now()) && (await hasTrustedTimes(realPath));
   return {

@@ -15,18 +15,23 @@ export async function writtenByQemu(path: string, realPath: string): Promise<Umb
 }
 
 /**
- * Hypervisors other than QEMU take no locks that could be asked for, so every program that has the
- * image open for writing counts, and so does a loop device.
+ * Hypervisors other than QEMU take no locks that could be asked for, so every program that has a
+ * file of the image open for writing counts, and so does a loop device.
  * @throws {UmbraError} IMAGE_IN_USE
  */
-export async function refuseWriters(path: string, realPath: string): Promise<void> {
-  const writers = (await findOpeners(realPath)).filter((opener) => opener.writable);
-  if (writers.length > 0) throw inUse(path, `is open for writing in ${names(writers)}`);
-  const [loop] = await writableLoopDevices(realPath);
-  if (loop !== undefined) {
-    throw new UmbraError('IMAGE_IN_USE', `${path} can be written through ${loop}`, {
-      hint: `Unmount it and detach it with "losetup --detach ${loop}", or attach it with "losetup --read-only".`,
-    });
+export async function refuseWriters(
+  files: readonly { readonly path: string; readonly realPath: string }[],
+): Promise<void> {
+  const writers = (await findOpeners(...files.map((file) => file.realPath))).filter((opener) => opener.writable);
+  for (const { path, realPath } of files) {
+    const mine = writers.filter((writer) => writer.path === realPath);
+    if (mine.length > 0) throw inUse(path, `is open for writing in ${names(mine)}`);
+    const [loop] = await writableLoopDevices(realPath);
+    if (loop !== undefined) {
+      throw new UmbraError('IMAGE_IN_USE', `${path} can be written through ${loop}`, {
+        hint: `Unmount it and detach it with "losetup --detach ${loop}", or attach it with "losetup --read-only".`,
+      });
+    }
   }
 }
 

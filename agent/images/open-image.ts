@@ -4,12 +4,15 @@ import { contentMagic } from './content.js';
 import { decideFormat } from './format.js';
 import { ImageFile } from './image-file.js';
 import type { DiskImage, OpenImageOptions } from './image.js';
+import { refuseWriters } from './in-use.js';
+import { refuseOwnMount } from './own-mount.js';
 import { openQemuImage } from './qemu-image.js';
 import { rawImage } from './raw-image.js';
 
 /**
  * Open the disk image at `path` for reading, and lock it against programs that write.
- * @throws {UmbraError} IMAGE_NOT_FOUND, IMAGE_FORMAT, IMAGE_IN_USE, IMAGE_CHANGED, IMAGE_FAILED, PROGRAM_MISSING
+ * @throws {UmbraError} IMAGE_NOT_FOUND, IMAGE_FORMAT, IMAGE_IN_USE, IMAGE_CHANGED, IMAGE_FAILED, PROGRAM_MISSING,
+ *   BAD_ARGUMENT for a file in a mount of Umbra
  */
 export async function openImage(path: string, options: OpenImageOptions = {}): Promise<DiskImage> {
   const { clock = systemClock } = options;
@@ -17,7 +20,10 @@ export async function openImage(path: string, options: OpenImageOptions = {}): P
   try {
     const format =
       options.format ?? decideFormat({ path: file.path, isDevice: file.isDevice, magic: await contentMagic(file) });
-    return format === 'raw' ? rawImage(file) : await openQemuImage(file, format, clock);
+    if (format !== 'raw') return await openQemuImage(file, format, clock);
+    await refuseOwnMount(file.path, file.realPath);
+    await refuseWriters([file]);
+    return rawImage(file);
   } catch (error) {
     await file.close();
     throw error;

@@ -25,14 +25,15 @@ export async function openChain(top: ImageFile, format: ImageFormat, clock: Cloc
   const files: ImageFile[] = [];
   const seen = new Set([top.realPath]);
   try {
-    let layer: Layer | undefined = { file: top, format };
+    let layer: Layer = { file: top, format };
     // Raw files have neither backing files nor parts.
-    while (layer !== undefined && layer.format !== 'raw') {
+    while (layer.format !== 'raw') {
       const overlay: ImageFile = layer.file;
       const info: QemuInfo = checkReadable(overlay.path, await qemuInfo(overlay.path, layer.format));
       for (const part of info.parts) files.push(...(await openPart(top, overlay, part, clock)));
-      layer = await openBacking(layer, info, clock);
-      if (layer === undefined) break;
+      const backing = await openBacking(layer, info, clock);
+      if (backing === undefined) break;
+      layer = backing;
       files.push(layer.file);
       if (seen.has(layer.file.realPath)) throw refuse(overlay.path, 'is its own backing file');
       if (seen.add(layer.file.realPath).size > MAX_LAYERS)

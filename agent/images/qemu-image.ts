@@ -3,6 +3,7 @@ import { isUmbraError, messageOf, UmbraError } from '../../src/common/errors.js'
 import type { ByteRange, ImageFormat } from '../../src/protocol/api.js';
 import type { ImageFile } from './image-file.js';
 import type { DiskImage } from './image.js';
+import { refuseWriters } from './in-use.js';
 import type { NbdClient } from './nbd/nbd-client.js';
 import { openChain } from './qemu-chain.js';
 import { startQemuNbd, type QemuNbd } from './qemu-nbd.js';
@@ -15,6 +16,7 @@ export async function openQemuImage(top: ImageFile, format: ImageFormat, clock: 
   const others = await openChain(top, format, clock);
   const files = [top, ...others];
   try {
+    await refuseWriters(files);
     const qemu = await serve(top.path, format, clock);
     try {
       // QEMU opened the files by name: they must still be those that were looked at and locked.

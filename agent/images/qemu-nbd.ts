@@ -93,7 +93,7 @@ class Program {
   }
 
   /** Why the program is gone; undefined while it runs. */
-  get failure(): UmbraError | undefined {
+  failure(): UmbraError | undefined {
     if (!this.#isGone) return undefined;
     if (this.#spawnError) {
       const hint = 'Install it with "apt-get install util-linux".';
@@ -114,7 +114,8 @@ class Program {
 async function connectTo(program: Program, socketPath: string, clock: Clock): Promise<NbdClient> {
   const deadline = clock.monotonic() + START_MS;
   for (;;) {
-    if (program.failure) throw program.failure;
+    const early = program.failure();
+    if (early) throw early;
     try {
       return await openNbd({ socketPath, exportName: '', clock });
     } catch (error) {
@@ -123,7 +124,7 @@ async function connectTo(program: Program, socketPath: string, clock: Clock): Pr
       if (!isStarting || clock.monotonic() > deadline) {
         // A program that broke off has a better reason than its connection.
         await Promise.race([setTimeout(GRACE_MS), program.gone]);
-        throw program.failure ?? error;
+        throw program.failure() ?? error;
       }
     }
     await Promise.race([setTimeout(POLL_MS), program.gone]);

@@ -1,8 +1,12 @@
+import { setImmediate } from 'node:timers/promises';
 import type { ByteRange } from '../../src/protocol/api.js';
 import { messageOf, systemCode, UmbraError } from '../../src/common/errors.js';
 import { advise, seekData, seekHole } from '../../src/system/sparse-file.js';
 import { changedError, type ImageFile } from './image-file.js';
 import type { DiskImage } from './image.js';
+
+// Asking for an extent blocks the thread for some microseconds; others get their turn now and then.
+const EXTENTS_AT_ONCE = 1024;
 
 /** A raw disk image: the file's or block device's bytes are the disk's. Owns `file`. */
 export function rawImage(file: ImageFile): DiskImage {
@@ -27,7 +31,9 @@ async function* rawExtents(file: ImageFile): AsyncGenerator<ByteRange> {
     if (file.sizeBytes > 0) yield { offset: 0, length: file.sizeBytes };
     return;
   }
-  for (let at = 0; at < file.sizeBytes;) {
+  let at = 0;
+  for (let count = 1; at < file.sizeBytes; count++) {
+    if (count % EXTENTS_AT_ONCE === 0) await setImmediate();
     const extent = nextExtent(file, at);
     if (extent === undefined) return;
     yield extent;

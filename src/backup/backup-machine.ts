@@ -92,7 +92,17 @@ async function backUpVolumes(
       const onRead = (position: number): void => {
         progress({ what: `reading ${name}`, doneBytes: finished + position, totalBytes });
       };
-      const backup = new VolumeBackup({ name, image, session, pool, reader: store.reader, parent, distrustParent, signal, onRead });
+      const backup = new VolumeBackup({
+        name,
+        image,
+        session,
+        pool,
+        reader: store.reader,
+        parent,
+        distrustParent,
+        signal,
+        onRead,
+      });
       const { root, dataBytes, result } = await backup.run();
       volumes.push({ name, sizeBytes: image.sizeBytes, dataBytes, root, source });
       results.push(result);
@@ -106,7 +116,12 @@ async function backUpVolumes(
 /** True if the image has the content that `parent` was made from, as its size and times say. */
 function isUnchanged(parent: VolumeRecord, image: DiskImage): boolean {
   const { fingerprint, path: from } = parent.source;
-  return fingerprint !== undefined && fingerprint === image.fingerprint && from === image.path && parent.sizeBytes === image.sizeBytes;
+  return (
+    fingerprint !== undefined &&
+    fingerprint === image.fingerprint &&
+    from === image.path &&
+    parent.sizeBytes === image.sizeBytes
+  );
 }
 
 function unchangedResult({ name, sizeBytes, dataBytes }: VolumeRecord): BackupVolumeResult {
@@ -118,7 +133,10 @@ function originOf(image: DiskImage): VolumeRecord['source'] {
   return { path: from, format, ...(fingerprint === undefined ? {} : { fingerprint }) };
 }
 
-async function recordUnlessDamaged(store: Store, listing: Parameters<Store['record']>[0]): Promise<ShadowCopyRecord | undefined> {
+async function recordUnlessDamaged(
+  store: Store,
+  listing: Parameters<Store['record']>[0],
+): Promise<ShadowCopyRecord | undefined> {
   try {
     return await store.record(listing);
   } catch (error) {
@@ -131,7 +149,10 @@ function worstOf(consistencies: readonly Consistency[]): Consistency {
   return CONSISTENCIES[Math.max(...consistencies.map((consistency) => CONSISTENCIES.indexOf(consistency)))] ?? 'crash';
 }
 
-async function openImages(request: BackupRequest, open: NonNullable<BackupMachineOptions['openImage']>): Promise<NamedImage[]> {
+async function openImages(
+  request: BackupRequest,
+  open: NonNullable<BackupMachineOptions['openImage']>,
+): Promise<NamedImage[]> {
   const names = volumeNames(request.images);
   const opened: NamedImage[] = [];
   try {
@@ -156,16 +177,22 @@ export function volumeNames(images: readonly { readonly name?: string }[]): stri
   for (const { name } of images) {
     if (name === undefined) continue;
     if (given.has(checkVolumeName(name))) {
-      throw new UmbraError('BAD_ARGUMENT', `two images are named "${name}"`, { hint: 'Give each volume a name of its own.' });
+      throw new UmbraError('BAD_ARGUMENT', `two images are named "${name}"`, {
+        hint: 'Give each volume a name of its own.',
+      });
     }
     given.add(name);
   }
   return images.map(({ name }, index) => {
     const chosen = name ?? `vd${letters(index)}`;
     if (name === undefined && given.has(chosen)) {
-      throw new UmbraError('BAD_ARGUMENT', `the ${index + 1}. image would be "${chosen}", which another image is named`, {
-        hint: `Name it too: --name NAME=IMAGE`,
-      });
+      throw new UmbraError(
+        'BAD_ARGUMENT',
+        `the ${index + 1}. image would be "${chosen}", which another image is named`,
+        {
+          hint: `Name it too: --name NAME=IMAGE`,
+        },
+      );
     }
     return chosen;
   });

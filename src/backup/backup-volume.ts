@@ -222,7 +222,8 @@ export class VolumeBackup {
     const known = new Set<string>();
     if (before !== undefined && this.#parent !== undefined) {
       try {
-        for (const { digest } of await this.#parent.chunksOfLeaf(before)) known.add(Buffer.from(digest).toString('latin1'));
+        for (const { digest } of await this.#parent.chunksOfLeaf(before))
+          known.add(Buffer.from(digest).toString('latin1'));
       } catch (error) {
         if (!isUmbraError(error, 'STORE_DAMAGED')) throw error;
       }

@@ -35,7 +35,7 @@ export async function* regionInputs(image: DiskImage): AsyncGenerator<RegionExte
       throw new UmbraError('IMAGE_FAILED', `${image.path} reports an impossible extent at byte ${extent.offset}`);
     }
     last = end;
-    for (let at = extent.offset; at < end; ) {
+    for (let at = extent.offset; at < end;) {
       const index = Math.floor(at / REGION_BYTES);
       if (index !== region) {
         yield* complete();

@@ -81,6 +81,15 @@ export function baseParser(columns: number | undefined): Argv {
     .option('json', flagOption('Print one JSON document on standard output'));
 }
 
+/** What a parser prints for a command line. */
+export async function printed(parser: Argv, commandLine: readonly string[]): Promise<string> {
+  let text = '';
+  await parser.parseAsync([...commandLine], {}, (_error: unknown, _argv: unknown, output: string) => {
+    text = output === '' ? '' : `${output}\n`;
+  });
+  return text;
+}
+
 /** Tell a parser about a command's own arguments. */
 export function defineCommand(parser: Argv, name: string, command: Command): Argv {
   parser.usage(

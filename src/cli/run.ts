@@ -4,10 +4,16 @@ import { EXIT_CODES, type ExitCodeName } from '../common/exit-codes.js';
 import { VERSION } from '../protocol/version.js';
 import { toWireError } from '../protocol/wire-error.js';
 import { Args } from './args.js';
+import type { Command } from './command.js';
 import type { Environment } from './environment.js';
 import { overview } from './overview.js';
+import type { Parsed } from './parse.js';
+import { quickParse } from './quick-parse.js';
 import { COMMANDS, type CommandEntry } from './registry.js';
 import { suggest } from './suggest.js';
+
+/** What the script of `umbra completion` calls `umbra` with. */
+const COMPLETION_REQUEST = '--get-yargs-completions';
 
 /** Options before the command that take the next word. */
 const TAKES_VALUE: readonly string[] = ['--store'];
@@ -35,8 +41,8 @@ export async function runCli(commandLine: readonly string[], environment: Enviro
 }
 
 async function dispatch(commandLine: readonly string[], environment: Environment): Promise<ExitCodeName> {
-  if (commandLine[0] === '--get-yargs-completions') {
-    const { completions } = await import('./completion.js');
+  if (commandLine[0] === COMPLETION_REQUEST) {
+    const { completions } = await import('./completions.js');
     environment.stdout.write(await completions(commandLine));
     return 'OK';
   }
@@ -51,12 +57,9 @@ async function runCommand(
   commandLine: readonly string[],
   environment: Environment,
 ): Promise<ExitCodeName> {
-  const [{ command }, { parseCommandLine }, { Session }] = await Promise.all([
-    load(),
-    import('./parse.js'),
-    import('./session.js'),
-  ]);
-  const parsed = await parseCommandLine(name, command, commandLine, environment.stdout.terminalColumns());
+  const [{ command }, { Session }] = await Promise.all([load(), import('./session.js')]);
+  const quick = quickParse(name, command, commandLine);
+  const parsed = quick === undefined ? await fullParse(name, command, commandLine, environment) : { args: quick };
   if ('help' in parsed) {
     environment.stdout.write(parsed.help);
     return 'OK';
@@ -66,6 +69,16 @@ async function runCommand(
     args,
     new Session(environment, { store: args.optionalText('store'), json: args.flag('json') }),
   );
+}
+
+async function fullParse(
+  name: string,
+  command: Command,
+  commandLine: readonly string[],
+  { stdout }: Environment,
+): Promise<Parsed> {
+  const { parseCommandLine } = await import('./parse.js');
+  return await parseCommandLine(name, command, commandLine, stdout.terminalColumns());
 }
 
 /** `umbra help COMMAND` is `umbra COMMAND --help`. */

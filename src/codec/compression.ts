@@ -123,27 +123,25 @@ function loadZstd(): Zstd {
   const library = load('libzstd.so.1', 'libzstd1');
   const createDecompressor = library.func('void *ZSTD_createDCtx(void)') as unknown as () => unknown;
   return {
-    createCompressor: library.func('void *ZSTD_createCCtx(void)') as unknown as Zstd['createCompressor'],
+    createCompressor: library.func('void *ZSTD_createCCtx(void)'),
     compress: library.func(
       'size_t ZSTD_compressCCtx(void *cctx, void *dst, size_t dstCapacity, const void *src, size_t srcSize, int level)',
-    ) as unknown as Zstd['compress'],
-    isError: library.func('unsigned int ZSTD_isError(size_t code)') as unknown as Zstd['isError'],
+    ),
+    isError: library.func('unsigned int ZSTD_isError(size_t code)'),
     decompressor: createDecompressor(),
     decompress: library.func(
       'size_t ZSTD_decompressDCtx(void *dctx, void *dst, size_t dstCapacity, const void *src, size_t srcSize)',
-    ) as unknown as Zstd['decompress'],
+    ),
   };
 }
 
 function loadLz4(): Lz4 {
   const library = load('liblz4.so.1', 'liblz4-1');
   return {
-    compress: library.func(
-      'int LZ4_compress_default(const void *src, void *dst, int srcSize, int dstCapacity)',
-    ) as unknown as Lz4['compress'],
+    compress: library.func('int LZ4_compress_default(const void *src, void *dst, int srcSize, int dstCapacity)'),
     decompress: library.func(
       'int LZ4_decompress_safe(const void *src, void *dst, int compressedSize, int dstCapacity)',
-    ) as unknown as Lz4['decompress'],
+    ),
   };
 }
 

@@ -1,5 +1,5 @@
 import { decompressInto, type Compressor } from './compression.js';
-import { digestOf, sameBytes } from './digest.js';
+import { digestOf, EMPTY_DIGEST, sameBytes } from './digest.js';
 import { Codec, DIGEST_BYTES, FRAME, MAX_OBJECT_BYTES, ObjectType } from './formats.js';
 import { xxh64 } from './xxhash.js';
 
@@ -120,6 +120,13 @@ export function decodeBody(frame: Uint8Array, header: FrameHeader): Buffer {
   const plain = Buffer.allocUnsafeSlow(header.plainBytes);
   decodeBodyInto(plain, frame, header);
   return plain;
+}
+
+/** What a frame that may be damaged says it is; a chunk without a name if it says nothing that can be. */
+export function claimedName(frame: Uint8Array): ObjectName {
+  const type = Object.values(ObjectType).find((known) => known === frame[13]) ?? ObjectType.chunk;
+  const digest = frame.subarray(DIGEST_AT, DIGEST_AT + DIGEST_BYTES);
+  return { type, digest: digest.length === DIGEST_BYTES ? digest : EMPTY_DIGEST };
 }
 
 function decodeBodyInto(plain: Buffer, frame: Uint8Array, header: FrameHeader): void {

@@ -19,6 +19,11 @@ export function isMachineName(name: string): boolean {
   return MACHINE_NAME.test(name);
 }
 
+/** True if `name` may be a volume's name. */
+export function isVolumeName(name: string): boolean {
+  return VOLUME_NAME.test(name);
+}
+
 /** True if `name` has the form of a shadow copy's name, as {@link shadowCopyName} makes it. */
 export function isShadowCopyName(name: string): boolean {
   return SHADOW_COPY_NAME.test(name);

@@ -149,9 +149,16 @@ export class VolumeRestore {
     }
     const chunks = await this.#chunks(piece);
     if (chunks === undefined) return this.#lost(piece);
-    const batch = await readChunkBatch(this.#options.reader, chunks);
-    const reply = await this.#write(piece, batch);
-    return { end, reply, damaged: await this.#reportFaults(piece, batch, reply) };
+    const { reader, pool, signal } = this.#options;
+    const slot = await pool.slots.take();
+    try {
+      signal.throwIfAborted();
+      const batch = await readChunkBatch(reader, chunks, slot.frames);
+      const reply = await this.#write(piece, batch);
+      return { end, reply, damaged: await this.#reportFaults(piece, batch, reply) };
+    } finally {
+      pool.slots.giveBack(slot);
+    }
   }
 
   #lost({ offset, length }: VolumePiece): StepResult {

@@ -2,6 +2,7 @@ import { constants, type BigIntStats } from 'node:fs';
 import { lstat, open, unlink, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 
+import { CONTAINER_EXTENSIONS } from '../../agent/images/magic.js';
 import { systemCode, UmbraError } from '../common/errors.js';
 import { blockDeviceSize } from '../system/block-device.js';
 import { readMounts, type MountEntry } from '../system/mounts.js';
@@ -38,6 +39,7 @@ export async function openTarget(options: TargetOptions): Promise<Target> {
   const mounts = await readMounts();
   const file = await resolveTarget(options.file, mounts);
   await assertNotInStore(file, options.storeDirectory, mounts);
+  assertNotContainer(file);
   try {
     const stats = await statIfThere(file);
     if (stats === undefined) return await createFile(file);
@@ -48,6 +50,15 @@ export async function openTarget(options: TargetOptions): Promise<Target> {
   }
   throw new UmbraError('TARGET_REFUSED', `${file} is neither a regular file nor a block device`, {
     hint: 'Give a file or a block device, or a directory without --volume.',
+  });
+}
+
+/** A restore writes the bytes of the virtual disk; in the place of a container they would destroy it. */
+function assertNotContainer(file: string): void {
+  const format = CONTAINER_EXTENSIONS.get(path.extname(file).toLowerCase());
+  if (format === undefined) return;
+  throw new UmbraError('TARGET_REFUSED', `${file} is named as a ${format} image, and a restore writes raw volumes`, {
+    hint: 'Give another name, or a new file to "umbra export", which writes qcow2.',
   });
 }
 

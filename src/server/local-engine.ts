@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 
 import type { ShadowCopySource } from '../../mount/source.js';
 import { backUpMachine } from '../backup/backup-machine.js';
+import { makeCompressor } from '../codec/compression.js';
 import { systemClock, type Clock } from '../common/clock.js';
 import { UmbraError } from '../common/errors.js';
 import { diffShadowCopies } from '../diff/diff-shadow-copies.js';
@@ -91,6 +92,8 @@ class LocalEngine implements Engine {
 
   get #workers(): WorkerPool {
     const { cutting, compression } = this.#store.format;
+    // A library that is missing is said here in plain words; a worker thread would just die of it.
+    if (this.#pool === undefined) makeCompressor(compression);
     return (this.#pool ??= new WorkerPool({ cutting, compression }));
   }
 

@@ -1,5 +1,5 @@
 import { MetaPrefix } from '../codec/formats.js';
-import { UmbraError } from '../common/errors.js';
+import { isUmbraError, UmbraError } from '../common/errors.js';
 import { shadowCopyName } from '../common/names.js';
 import type { Consistency } from '../protocol/api.js';
 import { packRecord, unpackRecord, withCheck, withoutCheck } from './checked.js';
@@ -131,7 +131,21 @@ function decodeListing(key: Uint8Array, value: Uint8Array): Listing {
   const [machine = '', name = ''] = Buffer.from(key.subarray(1)).toString('latin1').split('\0');
   const fields = openListing(key, value);
   const record = Uint8Array.from(fields.digest('record'));
-  return { machine, name, record, timeMs: fields.number('timeMs'), order: fields.number('order') };
+  return { machine, name, record, timeMs: fields.time('timeMs'), order: fields.whole('order') };
+}
+
+/** The shadow copies whose listings in `meta` are damaged, as `MACHINE@NAME`. */
+export async function damagedListings(meta: KvReader): Promise<string[]> {
+  const names: string[] = [];
+  for await (const [key, value] of meta.entries(prefixRange(MetaPrefix.catalog))) {
+    try {
+      decodeListing(key, value);
+    } catch (error) {
+      if (!isUmbraError(error, 'STORE_DAMAGED')) throw error;
+      names.push(Buffer.from(key.subarray(1)).toString('latin1').replace('\0', '@'));
+    }
+  }
+  return names;
 }
 
 function openListing(key: Uint8Array, value: Uint8Array): Fields {
@@ -147,8 +161,8 @@ function decodeSummary(fields: Fields): ListingSummary {
     consistency: fields.oneOf('consistency', CONSISTENCIES),
     volumes: fields.records('volumes').map((volume) => ({
       name: volume.text('name'),
-      sizeBytes: volume.number('sizeBytes'),
-      dataBytes: volume.number('dataBytes'),
+      sizeBytes: volume.whole('sizeBytes'),
+      dataBytes: volume.whole('dataBytes'),
       root: Uint8Array.from(volume.digest('root')),
     })),
   };

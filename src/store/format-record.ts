@@ -5,7 +5,7 @@ import path from 'node:path';
 import { FORMAT_VERSION, PRODUCT } from '../codec/formats.js';
 import type { CompressionSettings } from '../codec/compression.js';
 import type { CuttingSettings } from '../codec/cutting.js';
-import { messageOf, systemCode, UmbraError } from '../common/errors.js';
+import { isUmbraError, messageOf, systemCode, UmbraError } from '../common/errors.js';
 
 /** What a store says of itself: the file `format`, and a copy among the objects. */
 export interface FormatRecord {
@@ -23,9 +23,16 @@ export interface CreateOptions {
 }
 
 const FILE = 'format';
+const SEED = /^[0-9a-f]{16}$/;
 const DEFAULT_COMPRESSION: CompressionSettings = { codec: 'zstd', level: 1 };
 
+/** @throws {UmbraError} BAD_ARGUMENT for a seed that is none */
 export function newFormatRecord(options: CreateOptions, nowMs: number): FormatRecord {
+  if (options.seed !== undefined && !SEED.test(options.seed)) {
+    throw new UmbraError('BAD_ARGUMENT', `"${options.seed}" is not a cutting seed`, {
+      hint: 'Give the 16 hex digits that the format file of the other store has.',
+    });
+  }
   const seed = options.seed === undefined ? randomBytes(8).readBigUInt64BE() : BigInt(`0x${options.seed}`);
   return {
     id: randomUUID(),
@@ -57,7 +64,7 @@ export function parseFormatRecord(text: string, where: string): FormatRecord {
   const value = parseJson(text, where);
   if (value['product'] !== PRODUCT) throw foreign(where, 'its format file names another product');
   const version = value['formatVersion'];
-  if (typeof version !== 'number') throw foreign(where, 'its format file has no version');
+  if (!isWholeNumber(version, 1, Number.MAX_SAFE_INTEGER)) throw foreign(where, 'its format file has no version');
   if (version > FORMAT_VERSION) throw newer(where, `format ${version}, and this Umbra reads up to ${FORMAT_VERSION}`);
   if (value['encryption'] !== null || value['keyedNames'] !== null) throw newer(where, 'encryption or keyed names');
   const cutting = asObject(value['cutting']);
@@ -70,7 +77,7 @@ export function parseFormatRecord(text: string, where: string): FormatRecord {
     typeof id !== 'string' ||
     typeof createdMs !== 'number' ||
     typeof seed !== 'string' ||
-    !/^[0-9a-f]{16}$/.test(seed) ||
+    !SEED.test(seed) ||
     !isWholeNumber(zeroBits, 0, 16) ||
     !isWholeNumber(maxBlocks, 1, 1024) ||
     (codec !== 'zstd' && codec !== 'lz4') ||
@@ -84,7 +91,8 @@ export function parseFormatRecord(text: string, where: string): FormatRecord {
 /**
  * Read the format file of the store in `directory`.
  * @returns undefined if the directory is empty or does not exist: there is no store
- * @throws {UmbraError} STORE_FOREIGN, STORE_NEWER, STORE_FAILED
+ * @throws {UmbraError} STORE_FOREIGN, STORE_NEWER, STORE_FAILED; STORE_DAMAGED if the store's databases are there, and
+ * the file is lost or can't be read
  */
 export async function readFormatFile(directory: string): Promise<FormatRecord | undefined> {
   let text: string;
@@ -96,14 +104,33 @@ export async function readFormatFile(directory: string): Promise<FormatRecord | 
     }
     const names = await namesIn(directory);
     if (names.every((name) => LEFTOVERS.has(name))) return undefined;
-    if (names.includes('objects') && names.includes('meta')) {
-      throw new UmbraError('STORE_DAMAGED', `the store ${directory} has lost its format file`, {
-        hint: 'Run "umbra rebuild": it takes the copy among the objects.',
-      });
-    }
+    if (names.includes('objects') && names.includes('meta')) throw lostFormat(directory, 'has lost its format file');
     throw foreign(directory, 'it is not empty and has no format file');
   }
-  return parseFormatRecord(text, directory);
+  try {
+    return parseFormatRecord(text, directory);
+  } catch (error) {
+    if (!isUmbraError(error, 'STORE_FOREIGN') || namesAnotherProduct(text)) throw error;
+    const names = await namesIn(directory);
+    if (names.includes('objects') && names.includes('meta')) throw lostFormat(directory, 'has a damaged format file', error);
+    throw error;
+  }
+}
+
+/** True if the format file can be read, and is of something else. */
+function namesAnotherProduct(text: string): boolean {
+  try {
+    return asObject(JSON.parse(text))['product'] !== PRODUCT;
+  } catch {
+    return false;
+  }
+}
+
+function lostFormat(directory: string, what: string, cause?: unknown): UmbraError {
+  return new UmbraError('STORE_DAMAGED', `the store ${directory} ${what}`, {
+    hint: 'Run "umbra rebuild": it takes the copy among the objects.',
+    cause,
+  });
 }
 
 /** Make the directory and write its format file, durably, before anything else is made in it. */
@@ -122,8 +149,8 @@ export async function writeFormatFile(directory: string, record: FormatRecord): 
   await parent.sync().finally(() => parent.close());
 }
 
-/** Names that may lie in a directory which is to become a store: what a broken-off attempt leaves. */
-const LEFTOVERS = new Set([`${FILE}.new`, 'lock', 'server.log', 'server.sock']);
+/** Names that may lie in a directory which is to become a store: what a broken-off attempt leaves, or a new file system has. */
+const LEFTOVERS = new Set([`${FILE}.new`, 'lock', 'server.log', 'server.sock', 'lost+found']);
 
 async function namesIn(directory: string): Promise<string[]> {
   try {

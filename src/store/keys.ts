@@ -1,4 +1,8 @@
+import { toHex } from '../codec/digest.js';
 import { DIGEST_BYTES, MetaPrefix, type ObjectType } from '../codec/formats.js';
+
+/** Sequence numbers stay far below this; a key that holds a higher one is damaged, and must not drive up the next. */
+export const SEQUENCE_LIMIT = 2 ** 48;
 
 /** The key of an object in `objects`: its sequence number, 8 bytes big-endian, so that keys come in ingest order. */
 export function objectKey(sequence: number): Buffer {
@@ -7,8 +11,17 @@ export function objectKey(sequence: number): Buffer {
   return key;
 }
 
-export function sequenceOfObjectKey(key: Uint8Array): number {
-  return Number(Buffer.from(key.buffer, key.byteOffset, key.byteLength).readBigUInt64BE());
+/** All keys in `objects` that can be right. */
+export const objectRange: { readonly gte: Buffer; readonly lt: Buffer } = { gte: objectKey(0), lt: objectKey(SEQUENCE_LIMIT) };
+
+/** The sequence number in a key of `objects`, or undefined if the key is damaged: LevelDB checks nothing when it reads. */
+export function sequenceOfObjectKey(key: Uint8Array): number | undefined {
+  return sequenceAt(key, 0);
+}
+
+/** An object's name as a string, for maps and sets. */
+export function objectName(type: number, digest: Uint8Array): string {
+  return `${type}${toHex(digest)}`;
 }
 
 /** `d` type digest. */
@@ -29,8 +42,9 @@ export function sequenceKey(sequence: number): Buffer {
   return key;
 }
 
-export function sequenceOfKey(key: Uint8Array): number {
-  return Number(Buffer.from(key.buffer, key.byteOffset, key.byteLength).readBigUInt64BE(1));
+/** The sequence number in a key that {@link sequenceKey} made, or undefined if the key is damaged. */
+export function sequenceOfKey(key: Uint8Array): number | undefined {
+  return sequenceAt(key, 1);
 }
 
 /** `c` machine NUL shadow copy; names hold no NUL. */
@@ -44,6 +58,12 @@ export const storeKey: Buffer = Buffer.of(MetaPrefix.store);
 /** All keys that begin with one of the prefixes of {@link MetaPrefix}. */
 export function prefixRange(prefix: number): { readonly gte: Buffer; readonly lt: Buffer } {
   return { gte: Buffer.of(prefix), lt: Buffer.of(prefix + 1) };
+}
+
+function sequenceAt(key: Uint8Array, offset: number): number | undefined {
+  if (key.length !== offset + 8) return undefined;
+  const sequence = Number(Buffer.from(key.buffer, key.byteOffset, key.byteLength).readBigUInt64BE(offset));
+  return sequence < SEQUENCE_LIMIT ? sequence : undefined;
 }
 
 function typedKey(prefix: number, type: ObjectType, digest: Uint8Array): Buffer {

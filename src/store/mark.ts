@@ -3,9 +3,11 @@ import { isEmptyDigest } from '../codec/digest.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import { decodeInner, decodeLeaf, regionCount, treeHeight } from '../tree/node.js';
 import type { Listing } from './catalog.js';
+import { objectName } from './keys.js';
 import type { KvReader } from './kv.js';
 import { findSequences } from './object-index.js';
-import { damaged, type ObjectReader } from './object-reader.js';
+import type { ObjectReader } from './object-reader.js';
+import type { DamagedObject } from './object-store.js';
 import { parseShadowCopyRecord, type VolumeRecord } from './records.js';
 import type { SequenceSet } from './sequence-set.js';
 
@@ -23,6 +25,7 @@ export class Marker {
   readonly #reader: ObjectReader;
   readonly #marked: SequenceSet;
   readonly #signal: AbortSignal;
+  readonly #missing = new Map<string, DamagedObject>();
 
   constructor(options: {
     readonly meta: KvReader;
@@ -34,6 +37,11 @@ export class Marker {
     this.#reader = options.reader;
     this.#marked = options.marked;
     this.#signal = options.signal;
+  }
+
+  /** Chunks, by name, that shadow copies refer to and the index does not have. */
+  get missing(): ReadonlyMap<string, DamagedObject> {
+    return this.#missing;
   }
 
   /**
@@ -70,15 +78,18 @@ export class Marker {
 
   async #markChunks(leaf: Buffer): Promise<void> {
     const digests = decodeLeaf(leaf).map((chunk) => chunk.digest);
-    for (const sequence of await findSequences(this.#meta, ObjectType.chunk, digests)) {
+    const sequences = await findSequences(this.#meta, ObjectType.chunk, digests);
+    for (const [index, digest] of digests.entries()) {
+      const sequence = sequences[index];
       if (sequence !== undefined) this.#marked.add(sequence);
+      else this.#missing.set(objectName(ObjectType.chunk, digest), { type: ObjectType.chunk, digest });
     }
   }
 
   /** @returns true if the object was not marked before */
   async #add(type: Type, digest: Uint8Array): Promise<boolean> {
     const [sequence] = await findSequences(this.#meta, type, [digest]);
-    if (sequence === undefined) throw damaged(type, digest, 'it is not in the index');
+    if (sequence === undefined) throw await this.#reader.reportDamage(type, digest, 'it is not in the index');
     return this.#marked.add(sequence);
   }
 }

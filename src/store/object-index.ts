@@ -1,7 +1,7 @@
-import { MetaPrefix, type ObjectType } from '../codec/formats.js';
+import { DIGEST_BYTES, MetaPrefix, type ObjectType } from '../codec/formats.js';
 import { readDetails, readSequence, type IndexEntry } from './index-entries.js';
-import { digestKey, prefixRange, quarantineKey, sequenceKey, sequenceOfKey } from './keys.js';
-import type { KvOperation, KvReader, KvWriter } from './kv.js';
+import { digestKey, prefixRange, quarantineKey, SEQUENCE_LIMIT, sequenceKey, sequenceOfKey } from './keys.js';
+import type { KvOperation, KvReader } from './kv.js';
 import { packRecord, withCheck, withoutCheck, unpackRecord } from './checked.js';
 
 /** A damaged object that was taken out of the index. */
@@ -29,32 +29,43 @@ export async function findSequences(
   });
 }
 
-/** Every object in the index, by sequence number; `fault` stands for an entry that is damaged. */
+/** Every object in the index, by sequence number; `entry` is undefined where it is damaged, and both are where the key is. */
 export async function* indexEntries(
   meta: KvReader,
   from = 0,
-): AsyncGenerator<{ readonly sequence: number; readonly entry: IndexEntry | undefined }> {
+): AsyncGenerator<{ readonly sequence: number | undefined; readonly entry: IndexEntry | undefined }> {
   const { lt } = prefixRange(MetaPrefix.sequence);
   for await (const [key, value] of meta.entries({ gte: sequenceKey(from), lt })) {
     const sequence = sequenceOfKey(key);
-    yield { sequence, entry: readDetails(key, value, sequence) };
+    yield { sequence, entry: sequence === undefined ? undefined : readDetails(key, value, sequence) };
+  }
+}
+
+/** The digests of all objects of a type that are in the index. */
+export async function* indexedDigests(meta: KvReader, type: ObjectType): AsyncGenerator<Uint8Array> {
+  const prefix = Buffer.of(MetaPrefix.digest, type);
+  for await (const key of meta.keys({ gte: prefix, lt: Buffer.of(MetaPrefix.digest, type + 1) })) {
+    if (key.length === prefix.length + DIGEST_BYTES) yield key.subarray(prefix.length);
   }
 }
 
 /** The highest sequence number in the index, or -1. */
 export async function highestIndexed(meta: KvReader): Promise<number> {
-  for await (const key of meta.keys({ ...prefixRange(MetaPrefix.sequence), reverse: true, limit: 1 })) return sequenceOfKey(key);
+  const { gte } = prefixRange(MetaPrefix.sequence);
+  for await (const key of meta.keys({ gte, lt: sequenceKey(SEQUENCE_LIMIT), reverse: true })) {
+    const sequence = sequenceOfKey(key);
+    if (sequence !== undefined) return sequence;
+  }
   return -1;
 }
 
-/** Take a damaged object out of the index, durably, so that it is never used for deduplication again. */
-export async function quarantine(meta: KvWriter, entry: QuarantineEntry & { readonly type: ObjectType }): Promise<void> {
+/** The operations that take a damaged object out of the index, so that it is never used for deduplication again. */
+export function quarantineOperations(entry: QuarantineEntry & { readonly type: ObjectType }): KvOperation[] {
   const key = quarantineKey(entry.type, entry.digest);
-  const operations: KvOperation[] = [
+  return [
     { type: 'del', key: digestKey(entry.type, entry.digest) },
     { type: 'put', key, value: withCheck(key, packRecord({ reason: entry.reason, timeMs: entry.timeMs })) },
   ];
-  await meta.write(operations, { sync: true });
 }
 
 /** All objects in quarantine. */

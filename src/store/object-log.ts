@@ -1,10 +1,10 @@
 import type { ObjectType } from '../codec/formats.js';
-import { toHex } from '../codec/digest.js';
 import { UmbraError } from '../common/errors.js';
 import { putEntry, type IndexEntry } from './index-entries.js';
-import { highWaterKey, objectKey, quarantineKey } from './keys.js';
+import { highWaterKey, objectKey, objectName, quarantineKey } from './keys.js';
 import type { KvOperation, KvWriter } from './kv.js';
 import { withCheck } from './checked.js';
+import { findSequences } from './object-index.js';
 
 /** A batch of objects is written when so many bytes have come together… */
 const BATCH_BYTES = 8 * 1024 * 1024;
@@ -20,6 +20,11 @@ interface Batch {
   usedBytes: number;
 }
 
+interface Replaced {
+  readonly oldSequence: number;
+  readonly newSequence: number;
+}
+
 /** Batches at once: one that fills and one that is written. */
 const MOST_BATCHES = 2;
 
@@ -30,7 +35,8 @@ const MOST_BATCHES = 2;
 export class ObjectLog {
   readonly #objects: KvWriter;
   readonly #meta: KvWriter;
-  readonly #isQuarantined: () => boolean;
+  readonly #quarantined: Set<string>;
+  readonly #onReplaced: (oldSequence: number, newSequence: number) => void;
   readonly #inFlight = new Map<string, IndexEntry>();
   readonly #spare: Buffer[] = [];
   #filling: Batch | undefined;
@@ -50,14 +56,17 @@ export class ObjectLog {
     readonly meta: KvWriter;
     readonly nextSequence: number;
     readonly highWater: number;
-    /** True while any object is quarantined, so that adding one heals it. */
-    readonly isQuarantined: () => boolean;
+    /** The names of all objects in quarantine; those that are added again are healed and leave it. */
+    readonly quarantined: Set<string>;
+    /** Called when the index entry of an object was replaced: two sessions stored the same content, one after the other. */
+    readonly onReplaced: (oldSequence: number, newSequence: number) => void;
   }) {
     this.#objects = options.objects;
     this.#meta = options.meta;
     this.#nextSequence = options.nextSequence;
     this.#highWater = options.highWater;
-    this.#isQuarantined = options.isQuarantined;
+    this.#quarantined = options.quarantined;
+    this.#onReplaced = options.onReplaced;
   }
 
   /** The sequence number that the next object gets. */
@@ -77,7 +86,7 @@ export class ObjectLog {
 
   /** The sequence number of an object that is added but not yet in the index. */
   pending(type: ObjectType, digest: Uint8Array): number | undefined {
-    return this.#inFlight.get(flightKey(type, digest))?.sequence;
+    return this.#inFlight.get(objectName(type, digest))?.sequence;
   }
 
   /**
@@ -85,7 +94,7 @@ export class ObjectLog {
    * @returns its sequence number; that of the one in flight if the same object is
    */
   add(object: { readonly type: ObjectType; readonly digest: Uint8Array; readonly plainBytes: number; readonly frame: Uint8Array }): number {
-    const key = flightKey(object.type, object.digest);
+    const key = objectName(object.type, object.digest);
     const known = this.#inFlight.get(key);
     if (known !== undefined) return known.sequence;
     const { type, digest, plainBytes, frame } = object;
@@ -193,10 +202,11 @@ export class ObjectLog {
     if (batch.length === 0) return;
     this.#unindexed = [];
     const operations: KvOperation[] = batch.flatMap(putEntry);
-    if (this.#isQuarantined()) {
-      for (const { type, digest } of batch) operations.push({ type: 'del', key: quarantineKey(type, digest) });
-    }
+    const healed = batch.filter(({ type, digest }) => this.#quarantined.has(objectName(type, digest)));
+    operations.push(...healed.map(({ type, digest }): KvOperation => ({ type: 'del', key: quarantineKey(type, digest) })));
+    let replaced: Replaced[];
     try {
+      replaced = await this.#findReplaced(batch);
       await this.#meta.write(operations, { sync: true });
     } catch (error) {
       // The objects are durable: they go into the index with the next batch.
@@ -204,10 +214,26 @@ export class ObjectLog {
       throw error;
     }
     this.#forget(batch);
+    for (const { type, digest } of healed) this.#quarantined.delete(objectName(type, digest));
+    for (const { oldSequence, newSequence } of replaced) this.#onReplaced(oldSequence, newSequence);
+  }
+
+  /** Objects of a batch that the index has already under another sequence number. */
+  async #findReplaced(batch: readonly IndexEntry[]): Promise<Replaced[]> {
+    const replaced: Replaced[] = [];
+    for (const type of new Set(batch.map((entry) => entry.type))) {
+      const entries = batch.filter((entry) => entry.type === type);
+      const digests = entries.map(({ digest }) => digest);
+      for (const [index, oldSequence] of (await findSequences(this.#meta, type, digests)).entries()) {
+        const newSequence = entries[index]?.sequence;
+        if (oldSequence !== undefined && newSequence !== undefined) replaced.push({ oldSequence, newSequence });
+      }
+    }
+    return replaced;
   }
 
   #forget(batch: readonly IndexEntry[]): void {
-    for (const { type, digest } of batch) this.#inFlight.delete(flightKey(type, digest));
+    for (const { type, digest } of batch) this.#inFlight.delete(objectName(type, digest));
   }
 }
 
@@ -217,10 +243,6 @@ function putsOf({ buffer, entries }: Batch): KvOperation[] {
     const value = buffer.subarray(at, (at += storedBytes));
     return { type: 'put', key: objectKey(sequence), value };
   });
-}
-
-function flightKey(type: ObjectType, digest: Uint8Array): string {
-  return `${type}${toHex(digest)}`;
 }
 
 function ignore(): void {

@@ -5,7 +5,7 @@ import { toHex } from '../codec/digest.js';
 import { isUmbraError, messageOf, UmbraError } from '../common/errors.js';
 import { ByteCache } from './byte-cache.js';
 import { findSequences } from './object-index.js';
-import { objectKey } from './keys.js';
+import { objectKey, objectName } from './keys.js';
 import type { KvReader } from './kv.js';
 
 /** A stored frame, or why there is none. */
@@ -51,8 +51,13 @@ export interface ObjectReaderOptions {
   readonly objects: KvReader;
   readonly meta: KvReader;
   readonly nodeCacheBytes: number;
-  /** Takes an object out of the index. */
-  readonly quarantine: (type: ObjectType, digest: Uint8Array, reason: string) => Promise<void>;
+  /** Takes the object with this sequence number out of the index; without one it was not there. */
+  readonly quarantine: (object: {
+    readonly type: ObjectType;
+    readonly digest: Uint8Array;
+    readonly sequence: number | undefined;
+    readonly reason: string;
+  }) => Promise<void>;
 }
 
 export class StoredObjectReader implements ObjectReader {
@@ -65,7 +70,7 @@ export class StoredObjectReader implements ObjectReader {
   }
 
   async read(type: ObjectType, digest: Uint8Array): Promise<Buffer> {
-    const cacheKey = `${type}${toHex(digest)}`;
+    const cacheKey = objectName(type, digest);
     const cached = this.#cache.get(cacheKey);
     if (cached !== undefined) return cached;
     const [result] = await this.readFrames(type, [digest]);
@@ -95,12 +100,16 @@ export class StoredObjectReader implements ObjectReader {
   }
 
   async reportDamage(type: ObjectType, digest: Uint8Array, reason: string): Promise<UmbraError> {
-    const [again] = await this.readFrames(type, [digest]);
-    if (again !== undefined && 'frame' in again && Buffer.isBuffer(tryDecode(again.frame, type, digest))) {
-      return damaged(type, digest, `${reason}, but it is right when read again; check this machine's memory and disks`);
+    const { objects, meta, quarantine } = this.#options;
+    const [sequence] = await findSequences(meta, type, [digest]);
+    if (sequence !== undefined) {
+      const [again] = await readEach(objects, [objectKey(sequence)]);
+      if (again instanceof Uint8Array && Buffer.isBuffer(tryDecode(again, type, digest))) {
+        return damaged(type, digest, `${reason}, but it is right when read again; check this machine's memory and disks`);
+      }
     }
-    await this.#options.quarantine(type, digest, reason);
-    this.#cache.delete(`${type}${toHex(digest)}`);
+    await quarantine({ type, digest, sequence, reason });
+    this.#cache.delete(objectName(type, digest));
     return damaged(type, digest, reason);
   }
 }

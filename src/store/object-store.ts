@@ -1,8 +1,10 @@
 import type { ObjectType } from '../codec/formats.js';
 import type { CompressionSettings } from '../codec/compression.js';
 import type { Clock } from '../common/clock.js';
-import { findSequences, quarantine } from './object-index.js';
-import type { KvStore } from './kv.js';
+import { isUmbraError } from '../common/errors.js';
+import { objectName, quarantineKey } from './keys.js';
+import type { KvOperation, KvStore } from './kv.js';
+import { findSequences, quarantineOperations } from './object-index.js';
 import { ObjectLog } from './object-log.js';
 import { StoredObjectReader, type ObjectReader } from './object-reader.js';
 import type { SequenceSet } from './sequence-set.js';
@@ -18,6 +20,12 @@ export interface CollectionGuard {
   keep(pins: SequenceSet): void;
 }
 
+/** An object that is damaged or missing. */
+export interface DamagedObject {
+  readonly type: ObjectType;
+  readonly digest: Uint8Array;
+}
+
 export interface ObjectStoreOptions {
   readonly objects: KvStore;
   readonly meta: KvStore;
@@ -25,7 +33,8 @@ export interface ObjectStoreOptions {
   readonly clock: Clock;
   readonly nextSequence: number;
   readonly highWater: number;
-  readonly quarantinedObjects: number;
+  /** The names of the objects in quarantine. */
+  readonly quarantined: Set<string>;
 }
 
 /** The objects of a store: reading, sessions that write, and what collection needs. */
@@ -38,34 +47,59 @@ export class ObjectStore {
   readonly #compression: CompressionSettings;
   #guard: CollectionGuard | undefined;
   #epoch = 0;
-  #quarantined: number;
+  readonly #quarantined: Set<string>;
+  readonly #clock: Clock;
 
   constructor(options: ObjectStoreOptions) {
     const { objects, meta, clock } = options;
     this.objects = objects;
     this.meta = meta;
     this.#compression = options.compression;
-    this.#quarantined = options.quarantinedObjects;
-    this.log = new ObjectLog({ ...options, isQuarantined: () => this.#quarantined > 0 });
+    this.#quarantined = options.quarantined;
+    this.#clock = clock;
+    this.log = new ObjectLog({
+      ...options,
+      onReplaced: (oldSequence, newSequence) => {
+        this.#pinReplacement(oldSequence, newSequence);
+      },
+    });
     this.reader = new StoredObjectReader({
       objects,
       meta,
       nodeCacheBytes: NODE_CACHE_BYTES,
-      quarantine: async (type, digest, reason) => {
-        this.#quarantined++;
-        await this.log.exclusively(() => quarantine(meta, { type, digest, reason, timeMs: clock.now() }));
-      },
+      quarantine: (object) => this.#quarantine(object),
     });
   }
 
   /** True while some object is known to be damaged: then what a shadow copy refers to may be missing. */
   get hasDamage(): boolean {
-    return this.#quarantined > 0;
+    return this.#quarantined.size > 0;
   }
 
-  /** Say how many objects are in quarantine, once that was counted. */
-  setQuarantined(count: number): void {
-    this.#quarantined = count;
+  /** The names of the objects that are known to be damaged. */
+  get quarantined(): ReadonlySet<string> {
+    return this.#quarantined;
+  }
+
+  /**
+   * Bring the quarantine in line with what a collection found: `missing` is what shadow copies refer to and the index
+   * does not have; of the names in `before`, those that nothing refers to any more go.
+   */
+  async settleQuarantine(before: ReadonlySet<string>, missing: ReadonlyMap<string, DamagedObject>): Promise<void> {
+    await this.log.exclusively(async () => {
+      const operations: KvOperation[] = [];
+      for (const name of before) {
+        if (missing.has(name) || !this.#quarantined.delete(name)) continue;
+        operations.push({ type: 'del', key: quarantineKeyOf(name) });
+      }
+      for (const [name, { type, digest }] of missing) {
+        const [sequence] = await findSequences(this.meta, type, [digest]);
+        if (sequence !== undefined || this.#quarantined.has(name)) continue;
+        this.#quarantined.add(name);
+        operations.push(...this.#quarantineOperations(type, digest, 'it is not in the index'));
+      }
+      if (operations.length > 0) await this.meta.write(operations, { sync: true });
+    });
   }
 
   openSession(): IngestSession {
@@ -88,6 +122,35 @@ export class ObjectStore {
     this.#epoch++;
   }
 
+  /**
+   * Who pinned an object that is found under another sequence number from now on pins that one too: a collection would
+   * delete it with its index entry. Look-ups under way are done again, since they may have seen the old number.
+   */
+  #pinReplacement(oldSequence: number, newSequence: number): void {
+    for (const { pins } of this.sessions) if (pins.has(oldSequence)) pins.add(newSequence);
+    this.#epoch++;
+  }
+
+  /** Nothing is done if another object stands there by now: someone stored the content again. */
+  async #quarantine({ type, digest, sequence, reason }: DamagedObject & { readonly sequence: number | undefined; readonly reason: string }): Promise<void> {
+    const name = objectName(type, digest);
+    await this.log.exclusively(async () => {
+      const [current] = await findSequences(this.meta, type, [digest]);
+      if (current !== sequence || (current === undefined && this.#quarantined.has(name))) return;
+      this.#quarantined.add(name);
+      try {
+        await this.meta.write(this.#quarantineOperations(type, digest, reason), { sync: true });
+      } catch (error) {
+        // On a full disk it is known to this process only, and found again by the next.
+        if (!isUmbraError(error, 'STORE_FULL')) throw error;
+      }
+    });
+  }
+
+  #quarantineOperations(type: ObjectType, digest: Uint8Array, reason: string): KvOperation[] {
+    return quarantineOperations({ type, digest, reason, timeMs: this.#clock.now() });
+  }
+
   /** Which objects are live. They are pinned without a pause after the last check, so that no collection comes between. */
   async #findLive(type: ObjectType, digests: readonly Uint8Array[], pins: SequenceSet): Promise<boolean[]> {
     for (;;) {
@@ -95,12 +158,21 @@ export class ObjectStore {
       const inFlight = digests.map((digest) => this.log.pending(type, digest));
       const stored = await findSequences(this.meta, type, digests);
       if (epoch !== this.#epoch) continue;
-      return digests.map((_, index) => {
-        const sequence = inFlight[index] ?? stored[index];
+      return digests.map((digest, index) => {
+        const sequence = inFlight[index] ?? (this.#isQuarantined(type, digest) ? undefined : stored[index]);
         if (sequence === undefined || this.#guard?.isCondemned(sequence) === true) return false;
         pins.add(sequence);
         return true;
       });
     }
   }
+
+  #isQuarantined(type: ObjectType, digest: Uint8Array): boolean {
+    return this.#quarantined.size > 0 && this.#quarantined.has(objectName(type, digest));
+  }
+}
+
+/** The key of the quarantine entry of the object with this name. */
+function quarantineKeyOf(name: string): Buffer {
+  return quarantineKey(Number(name.slice(0, 1)) as ObjectType, Buffer.from(name.slice(1), 'hex'));
 }

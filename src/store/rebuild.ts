@@ -1,11 +1,12 @@
 import { ObjectType } from '../codec/formats.js';
-import { toHex } from '../codec/digest.js';
-import { decodeBody, FrameError, readFrameHeader } from '../codec/frame.js';
+import { EMPTY_DIGEST } from '../codec/digest.js';
+import { claimedName, decodeBody, FrameError, readFrameHeader } from '../codec/frame.js';
 import { isUmbraError } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
 import { putListing, type Listing, type ListingSummary } from './catalog.js';
 import { putEntry, type IndexEntry } from './index-entries.js';
-import { objectKey, sequenceOfObjectKey } from './keys.js';
+import { objectName, sequenceOfObjectKey } from './keys.js';
+import { quarantineOperations } from './object-index.js';
 import type { KvOperation, KvReader, KvStore } from './kv.js';
 import { parseShadowCopyRecord, parseTombstone } from './records.js';
 
@@ -23,6 +24,15 @@ export interface RebuildOptions {
   readonly progress: (progress: Progress) => void;
 }
 
+/** The operations that give a damaged object to the next collection, and have backups look for what is missing. */
+function damagedEntries(sequence: number, frame: Uint8Array): KvOperation[] {
+  const nameless = { sequence, type: ObjectType.chunk, digest: EMPTY_DIGEST, plainBytes: 0, storedBytes: frame.length };
+  const { type, digest } = claimedName(frame);
+  const quarantine = quarantineOperations({ type, digest, reason: 'its record is damaged', timeMs: 0 });
+  // Without the entry of its digest, and without deleting one: another copy of the object may be whole.
+  return [...putEntry(nameless).slice(1), ...quarantine.filter((operation) => operation.type === 'put')];
+}
+
 /**
  * Make the index and the catalog again from the objects alone, into an empty `meta`. Frames are checked, not decoded;
  * "umbra verify" does that. Shadow copies with a tombstone stay deleted.
@@ -30,9 +40,11 @@ export interface RebuildOptions {
 export async function rebuildMeta(objects: KvReader, meta: KvStore, options: RebuildOptions): Promise<RebuildCounts> {
   const rebuild = new Rebuild(meta);
   let doneBytes = 0;
-  for await (const [key, frame] of objects.entries({ gte: objectKey(0) })) {
+  for await (const [key, frame] of objects.entries()) {
     options.signal.throwIfAborted();
-    await rebuild.add(sequenceOfObjectKey(key), frame);
+    const sequence = sequenceOfObjectKey(key);
+    if (sequence === undefined) rebuild.noteDamage();
+    else await rebuild.add(sequence, frame);
     doneBytes += frame.length;
     options.progress({ what: 'reading objects', doneBytes });
   }
@@ -42,7 +54,8 @@ export async function rebuildMeta(objects: KvReader, meta: KvStore, options: Reb
 class Rebuild {
   readonly #meta: KvStore;
   readonly #listings = new Map<string, { readonly listing: Listing; readonly summary: ListingSummary }>();
-  readonly #deleted = new Set<string>();
+  /** By name of a record, the sequence number of its last tombstone. */
+  readonly #deleted = new Map<string, number>();
   #operations: KvOperation[] = [];
   #objects = 0;
   #damagedObjects = 0;
@@ -62,13 +75,19 @@ class Rebuild {
       this.#objects++;
     } catch (error) {
       if (!(error instanceof FrameError) && !isUmbraError(error, 'STORE_DAMAGED')) throw error;
-      this.#damagedObjects++;
+      this.noteDamage();
+      this.#operations.push(...damagedEntries(sequence, frame));
     }
     if (this.#operations.length >= BATCH_OPERATIONS) await this.#flush();
   }
 
+  /** Something is there that can't be read. */
+  noteDamage(): void {
+    this.#damagedObjects++;
+  }
+
   async finish(): Promise<RebuildCounts> {
-    const alive = [...this.#listings].filter(([record]) => !this.#deleted.has(record));
+    const alive = [...this.#listings].filter(([record, { listing }]) => listing.order > (this.#deleted.get(record) ?? -1));
     this.#operations.push(...alive.map(([, { listing, summary }]) => putListing(listing, summary)));
     await this.#flush();
     return {
@@ -81,13 +100,13 @@ class Rebuild {
 
   #note(entry: IndexEntry, plain: Buffer): void {
     if (entry.type === ObjectType.tombstone) {
-      this.#deleted.add(toHex(parseTombstone(plain).record));
+      this.#deleted.set(objectName(ObjectType.record, parseTombstone(plain).record), entry.sequence);
       return;
     }
     const summary = parseShadowCopyRecord(plain);
     const { machine, name, timeMs } = summary;
     const listing = { machine, name, timeMs, record: entry.digest, order: entry.sequence };
-    this.#listings.set(toHex(entry.digest), { listing, summary });
+    this.#listings.set(objectName(ObjectType.record, entry.digest), { listing, summary });
   }
 
   async #flush(): Promise<void> {

@@ -1,6 +1,6 @@
 import { DIGEST_BYTES } from '../codec/formats.js';
 import { UmbraError } from '../common/errors.js';
-import { checkMachineName, checkVolumeName, isShadowCopyName } from '../common/names.js';
+import { isMachineName, isShadowCopyName, isVolumeName } from '../common/names.js';
 import type { Consistency, ImageFormat, ShadowCopyInfo } from '../protocol/api.js';
 import { toHex } from '../codec/digest.js';
 import { unpackRecord } from './checked.js';
@@ -51,17 +51,17 @@ export interface TombstoneRecord {
 
 /** All of them, the best first. */
 export const CONSISTENCIES: readonly Consistency[] = ['offline', 'application', 'filesystem', 'crash'];
+/** ECMAScript, section 21.4.1.1. */
+const MAX_TIME_MS = 8.64e15;
 const FORMATS: readonly ImageFormat[] = ['raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 'vpc'];
 
 /** @throws {UmbraError} STORE_DAMAGED */
 export function parseShadowCopyRecord(bytes: Uint8Array): ShadowCopyRecord {
   const fields = new Fields(unpackRecord(bytes, "a shadow copy's record"), "a shadow copy's record");
-  const name = fields.text('name');
-  if (!isShadowCopyName(name)) throw fields.wrong('name');
   return {
-    machine: checkMachineName(fields.text('machine')),
-    name,
-    timeMs: fields.number('timeMs'),
+    machine: fields.name('machine', isMachineName),
+    name: fields.name('name', isShadowCopyName),
+    timeMs: fields.time('timeMs'),
     consistency: fields.oneOf('consistency', CONSISTENCIES),
     tracker: fields.text('tracker'),
     pauseMs: fields.number('pauseMs'),
@@ -77,7 +77,7 @@ export function parseTombstone(bytes: Uint8Array): TombstoneRecord {
     record: fields.digest('record'),
     machine: fields.text('machine'),
     name: fields.text('name'),
-    timeMs: fields.number('timeMs'),
+    timeMs: fields.time('timeMs'),
   };
 }
 
@@ -102,9 +102,9 @@ function parseVolume(fields: Fields): VolumeRecord {
   const source = fields.record('source');
   const fingerprint = source.optionalText('fingerprint');
   return {
-    name: checkVolumeName(fields.text('name')),
-    sizeBytes: fields.number('sizeBytes'),
-    dataBytes: fields.number('dataBytes'),
+    name: fields.name('name', isVolumeName),
+    sizeBytes: fields.whole('sizeBytes'),
+    dataBytes: fields.whole('dataBytes'),
     root: fields.digest('root'),
     source: {
       path: source.text('path'),
@@ -137,6 +137,27 @@ export class Fields {
   number(name: string): number {
     const value = this.#record[name];
     if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) throw this.wrong(name);
+    return value;
+  }
+
+  /** A whole number that is exact. */
+  whole(name: string): number {
+    const value = this.number(name);
+    if (!Number.isSafeInteger(value)) throw this.wrong(name);
+    return value;
+  }
+
+  /** Milliseconds since 1970, within what a Date can show. */
+  time(name: string): number {
+    const value = this.number(name);
+    if (value > MAX_TIME_MS) throw this.wrong(name);
+    return value;
+  }
+
+  /** A text that `isName` accepts. */
+  name(name: string, isName: (text: string) => boolean): string {
+    const value = this.text(name);
+    if (!isName(value)) throw this.wrong(name);
     return value;
   }
 

@@ -5,7 +5,9 @@ import { isUmbraError, systemCode } from '../common/errors.js';
 import { allocate } from '../system/sparse-file.js';
 
 const MOST_BYTES = 128 * 1024 * 1024;
-/** The reserve is at most this part of the file system. */
+/** Less is of no use: opening a database writes what its log holds, up to 16 MiB in `objects` and 8 MiB in `meta`, once more. */
+const LEAST_BYTES = 48 * 1024 * 1024;
+/** Between these bounds, the reserve is this part of the file system. */
 const PART = 32;
 
 /**
@@ -25,30 +27,49 @@ export class Reserve {
 
   /** Make the reserve, where there is room for several times its size. */
   async fill(): Promise<void> {
-    const { bsize, blocks, bavail } = await statfs(this.#directory);
-    const bytes = Math.min(MOST_BYTES, Math.floor((blocks * bsize) / PART));
-    if (bavail * bsize < 4 * bytes) return;
-    const handle = await open(this.#file, 'a', 0o600);
-    try {
-      if ((await handle.stat()).size < bytes) allocate(handle.fd, 0, bytes);
-    } catch (error) {
-      // A file system that can't reserve, or is full after all: there is no reserve, and nothing else is wrong.
-      if (!['EOPNOTSUPP', 'ENOSYS', 'ENOSPC'].includes(systemCode(error) ?? '')) throw error;
-    } finally {
-      await handle.close();
-    }
+    const { bytes, freeBytes } = await this.#sizes();
+    if (freeBytes >= 4 * bytes) await this.#allocate(bytes);
   }
 
-  /** Do `task`; if the disk is full, give the reserve up and do it once more. */
+  /** Do `task`; if the disk is full, give the reserve up, do it once more, and take back of the reserve what it left. */
   async spend<T>(task: () => Promise<T>): Promise<T> {
     try {
       return await task();
     } catch (error) {
       if (!isUmbraError(error, 'STORE_FULL')) throw error;
-      await rm(this.#file, { force: true });
+    }
+    await rm(this.#file, { force: true });
+    try {
       return await task();
     } finally {
-      await this.fill();
+      await this.#takeBack();
+    }
+  }
+
+  /** Otherwise the next backup would take it, and nothing could be deleted any more. */
+  async #takeBack(): Promise<void> {
+    const { bytes, freeBytes } = await this.#sizes();
+    await this.#allocate(Math.min(bytes, freeBytes));
+  }
+
+  async #sizes(): Promise<{ readonly bytes: number; readonly freeBytes: number }> {
+    const { bsize, blocks, bavail } = await statfs(this.#directory);
+    const bytes = Math.min(MOST_BYTES, Math.max(LEAST_BYTES, Math.floor((blocks * bsize) / PART)));
+    return { bytes, freeBytes: bavail * bsize };
+  }
+
+  async #allocate(bytes: number): Promise<void> {
+    if (bytes === 0) return;
+    try {
+      const handle = await open(this.#file, 'a', 0o600);
+      try {
+        if ((await handle.stat()).size < bytes) allocate(handle.fd, 0, bytes);
+      } finally {
+        await handle.close();
+      }
+    } catch (error) {
+      // A file system that can't reserve, or is full after all: there is no reserve, and nothing else is wrong.
+      if (!['EOPNOTSUPP', 'ENOSYS', 'ENOSPC'].includes(systemCode(error) ?? '')) throw error;
     }
   }
 }

@@ -53,12 +53,17 @@ export class IngestSession {
     return found;
   }
 
-  /** Add an object whose frame is made; resolves when there is room for the next. */
-  async add(object: PackedObject): Promise<void> {
+  /**
+   * Add an object whose frame is made; resolves when there is room for the next.
+   * @returns its sequence number
+   */
+  async add(object: PackedObject): Promise<number> {
     this.#assertOpen();
-    this.#pins.add(this.#store.log.add(object));
+    const sequence = this.#store.log.add(object);
+    this.#pins.add(sequence);
     await this.#store.log.room();
     this.#store.log.assertNoFailure(this.#failuresBefore);
+    return sequence;
   }
 
   /**
@@ -67,12 +72,24 @@ export class IngestSession {
    */
   async addPlain(type: ObjectType, plain: Uint8Array): Promise<{ readonly digest: Uint8Array; readonly newBytes: number }> {
     const digest = digestOf(plain);
-    const [found] = type === Types.record ? [false] : await this.find(type, [digest]);
+    const [found] = await this.find(type, [digest]);
     if (found === true) return { digest, newBytes: 0 };
-    this.#compressor ??= makeCompressor(this.#store.compression);
-    const frame = encodeFrame(type, plain, this.#compressor, digest);
+    const frame = this.#frame(type, plain, digest);
     await this.add({ type, digest, plainBytes: plain.length, frame });
     return { digest, newBytes: frame.length };
+  }
+
+  /**
+   * Add a record or a tombstone, also where the store has the same: which of them came last tells whether the
+   * shadow copy is deleted.
+   */
+  async addLast(
+    type: typeof Types.record | typeof Types.tombstone,
+    plain: Uint8Array,
+  ): Promise<{ readonly digest: Uint8Array; readonly sequence: number }> {
+    const digest = digestOf(plain);
+    const frame = this.#frame(type, plain, digest);
+    return { digest, sequence: await this.add({ type, digest, plainBytes: plain.length, frame }) };
   }
 
   /**
@@ -89,6 +106,11 @@ export class IngestSession {
     if (!this.#open) return;
     this.#open = false;
     this.#store.release(this);
+  }
+
+  #frame(type: ObjectType, plain: Uint8Array, digest: Uint8Array): Buffer {
+    this.#compressor ??= makeCompressor(this.#store.compression);
+    return encodeFrame(type, plain, this.#compressor, digest);
   }
 
   #assertOpen(): void {

@@ -1,24 +1,14 @@
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 
-import { ClassicLevel } from 'classic-level';
-
-import { ObjectType } from '../codec/formats.js';
-import { decodeBody, FrameError, readFrameHeader } from '../codec/frame.js';
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, messageOf, systemCode, UmbraError } from '../common/errors.js';
-import {
-  newFormatRecord,
-  parseFormatRecord,
-  readFormatFile,
-  writeFormatFile,
-  type CreateOptions,
-  type FormatRecord,
-} from './format-record.js';
+import { withCheck } from './checked.js';
+import { newFormatRecord, readFormatFile, writeFormatFile, type CreateOptions, type FormatRecord } from './format-record.js';
 import { storeKey } from './keys.js';
 import type { KvStore } from './kv.js';
 import { openLevelKv } from './level-kv.js';
-import { withCheck } from './checked.js';
+import { openObjectsRepairing, recoverFormat } from './mend.js';
 import { rebuildMeta, type RebuildCounts, type RebuildOptions } from './rebuild.js';
 import { Reserve } from './reserve.js';
 import { lockStore } from './store-lock.js';
@@ -45,9 +35,14 @@ export class StoreDirectory {
   readonly #unlock: () => Promise<void>;
   #store: Store | UmbraError;
 
-  private constructor(options: StoreDirectoryOptions, unlock: () => Promise<void>, store: Store | UmbraError) {
+  private constructor(
+    options: StoreDirectoryOptions,
+    unlock: () => Promise<void>,
+    store: Store | UmbraError,
+    reserve: Reserve,
+  ) {
     this.directory = options.directory;
-    this.reserve = new Reserve(options.directory);
+    this.reserve = reserve;
     this.#clock = options.clock;
     this.#unlock = unlock;
     this.#store = store;
@@ -56,21 +51,24 @@ export class StoreDirectory {
   /** @throws {UmbraError} STORE_NOT_FOUND, STORE_EXISTS, STORE_FOREIGN, STORE_NEWER, STORE_IN_USE, STORE_FULL, STORE_FAILED */
   static async open(options: StoreDirectoryOptions): Promise<StoreDirectory> {
     const { directory } = options;
-    await prepare(options);
+    if (!(await isThere(options))) await makeDirectory(directory);
     const unlock = await lockStore(directory);
+    let opened: StoreDirectory | undefined;
     try {
       await options.onLocked?.();
-      const store = await openOrExplain(options);
-      const opened = new StoreDirectory(options, unlock, store);
-      await opened.reserve.fill();
+      await makeFormatFile(options);
+      // LevelDB writes when it opens a database: on a full disk too, so there the reserve is given up for it.
+      const reserve = new Reserve(directory);
+      opened = new StoreDirectory(options, unlock, await reserve.spend(() => openOrExplain(options)), reserve);
+      await reserve.fill();
       return opened;
     } catch (error) {
-      await unlock();
+      await (opened === undefined ? unlock() : opened.close());
       throw error;
     }
   }
 
-  /** @throws {UmbraError} STORE_DAMAGED, why it could not be opened */
+  /** @throws {UmbraError} STORE_DAMAGED, STORE_FOREIGN, why it could not be opened */
   get store(): Store {
     if (this.#store instanceof Store) return this.#store;
     throw this.#store;
@@ -83,17 +81,24 @@ export class StoreDirectory {
   async rebuild(options: RebuildOptions): Promise<RebuildCounts> {
     if (this.#store instanceof Store) await this.#store.close();
     this.#store = new UmbraError('STORE_DAMAGED', 'rebuilding the store did not end well', { hint: 'Run "umbra rebuild" again.' });
-    const paths = databasePaths(this.directory);
-    const objects = await openObjectsRepairing(paths.objects);
+    try {
+      return await this.reserve.spend(() => this.#replaceMeta(options));
+    } finally {
+      this.#store = await this.reserve.spend(() => openOrExplain({ directory: this.directory, clock: this.#clock }));
+    }
+  }
+
+  async #replaceMeta(options: RebuildOptions): Promise<RebuildCounts> {
+    const { meta } = databasePaths(this.directory);
+    const next = `${meta}.new`;
     let counts: RebuildCounts;
     try {
-      const format = await recoverFormat(this.directory, objects);
-      counts = await this.#rebuildInto(`${paths.meta}.new`, objects, format, options);
-    } finally {
-      await objects.close();
+      counts = await this.#rebuildInto(next, options);
+    } catch (error) {
+      await rm(next, { recursive: true, force: true });
+      throw error;
     }
-    await replaceDirectory(paths.meta, `${paths.meta}.new`);
-    this.#store = await openOrExplain({ directory: this.directory, clock: this.#clock });
+    await replaceDirectory(meta, next);
     return counts;
   }
 
@@ -103,55 +108,95 @@ export class StoreDirectory {
     await this.#unlock();
   }
 
-  async #rebuildInto(directory: string, objects: KvStore, format: FormatRecord, options: RebuildOptions): Promise<RebuildCounts> {
-    await rm(directory, { recursive: true, force: true });
-    const meta = await openLevelKv(directory, { profile: 'small', createIfMissing: true, errorIfExists: true });
+  async #rebuildInto(directory: string, options: RebuildOptions): Promise<RebuildCounts> {
+    const objects = await openObjectsRepairing(databasePaths(this.directory).objects);
     try {
-      const counts = await rebuildMeta(objects, meta, options);
-      const id = Buffer.from(format.id);
-      await meta.write([{ type: 'put', key: storeKey, value: withCheck(storeKey, id) }], { sync: true });
-      return counts;
+      const format = await recoverFormat(this.directory, objects);
+      await rm(directory, { recursive: true, force: true });
+      const meta = await openLevelKv(directory, { profile: 'small', createIfMissing: true, errorIfExists: true });
+      try {
+        return await fillMeta(meta, objects, format, options);
+      } finally {
+        await meta.close();
+      }
     } finally {
-      await meta.close();
+      await objects.close();
     }
   }
 }
 
-/** Make the directory and its format file if that is asked for. */
-async function prepare({ directory, create, clock }: StoreDirectoryOptions): Promise<void> {
-  const format = await readFormatUnlessLost(directory);
-  if (format !== undefined) {
-    if (create?.mustBeNew !== true) return;
+async function fillMeta(meta: KvStore, objects: KvStore, format: FormatRecord, options: RebuildOptions): Promise<RebuildCounts> {
+  const counts = await rebuildMeta(objects, meta, options);
+  const id = Buffer.from(format.id);
+  await meta.write([{ type: 'put', key: storeKey, value: withCheck(storeKey, id) }], { sync: true });
+  return counts;
+}
+
+/**
+ * True if there is a store, false if there is none and one is to be made.
+ * @throws {UmbraError} STORE_NOT_FOUND, STORE_EXISTS, STORE_FOREIGN, STORE_NEWER, STORE_FAILED
+ */
+async function isThere({ directory, create }: StoreDirectoryOptions): Promise<boolean> {
+  const found = await hasFormatFile(directory);
+  if (found && create?.mustBeNew === true) {
     throw new UmbraError('STORE_EXISTS', `there is a store at ${directory} already`);
   }
-  if (create === undefined) {
+  if (!found && create === undefined) {
     throw new UmbraError('STORE_NOT_FOUND', `there is no store at ${directory}`, {
       hint: '"umbra backup" and "umbra init" make one; or give the right place with --store DIR.',
     });
   }
-  try {
-    await writeFormatFile(directory, newFormatRecord(create, clock.now()));
-  } catch (cause) {
-    const full = systemCode(cause) === 'ENOSPC';
-    throw new UmbraError(full ? 'STORE_FULL' : 'STORE_FAILED', `cannot make a store at ${directory}: ${messageOf(cause)}`, { cause });
-  }
+  return found;
 }
 
-async function readFormatUnlessLost(directory: string): Promise<FormatRecord | 'lost' | undefined> {
+/** True for a store, also for one whose format file is lost. */
+async function hasFormatFile(directory: string): Promise<boolean> {
   try {
-    return await readFormatFile(directory);
+    return (await readFormatFile(directory)) !== undefined;
   } catch (error) {
-    if (isUmbraError(error, 'STORE_DAMAGED')) return 'lost';
+    if (isUmbraError(error, 'STORE_DAMAGED')) return true;
     throw error;
   }
 }
 
-/** The store, or why it can't be opened, if rebuilding may help. */
+/** Write the format file if there is no store: under the lock, so that of two processes one makes it. */
+async function makeFormatFile(options: StoreDirectoryOptions): Promise<void> {
+  const { directory, create, clock } = options;
+  if ((await isThere(options)) || create === undefined) return;
+  const format = newFormatRecord(create, clock.now());
+  await creating(directory, () => writeFormatFile(directory, format));
+}
+
+async function makeDirectory(directory: string): Promise<void> {
+  await creating(directory, async () => {
+    const first = await mkdir(directory, { recursive: true, mode: 0o700 });
+    if (first === undefined) return;
+    for (let made = directory; made.length >= first.length; made = path.dirname(made)) await syncDirectory(path.dirname(made));
+  });
+}
+
+async function creating(directory: string, task: () => Promise<void>): Promise<void> {
+  try {
+    await task();
+  } catch (cause) {
+    if (systemCode(cause) === 'ENOSPC') throw noRoom(directory, cause);
+    throw new UmbraError('STORE_FAILED', `cannot make a store at ${directory}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function noRoom(directory: string, cause: unknown): UmbraError {
+  return new UmbraError('STORE_FULL', `cannot make a store at ${directory}: the disk is full`, {
+    hint: 'Make room on that disk, or give another place with --store DIR.',
+    cause,
+  });
+}
+
+/** The store, or why it can't be opened, if rebuilding may help: its databases are damaged or do not belong together. */
 async function openOrExplain(options: StoreDirectoryOptions): Promise<Store | UmbraError> {
   try {
     return await openStore(options);
   } catch (error) {
-    if (isUmbraError(error, 'STORE_DAMAGED')) return error;
+    if (isUmbraError(error, 'STORE_DAMAGED', 'STORE_FOREIGN')) return error;
     throw error;
   }
 }
@@ -160,76 +205,41 @@ async function openStore({ directory, clock }: StoreDirectoryOptions): Promise<S
   const format = await readFormatFile(directory);
   if (format === undefined) throw new UmbraError('STORE_NOT_FOUND', `there is no store at ${directory}`);
   const paths = databasePaths(directory);
-  const isOld = await exists(paths.objects);
-  if (isOld && !(await exists(paths.meta))) throw lost('index');
-  const meta = await openLevelKv(paths.meta, { profile: 'small', createIfMissing: !isOld, errorIfExists: false });
-  let objects: KvStore | undefined;
+  const { meta, objects } = await openDatabases(paths);
   try {
-    if (!isOld && (await meta.get(storeKey)) !== undefined) throw lost('objects');
-    objects = await openLevelKv(paths.objects, { profile: 'bulk', createIfMissing: !isOld, errorIfExists: false });
-    return await Store.open({ format, objects, meta, clock });
+    const store = await Store.open({ format, objects, meta, clock });
+    // The databases sync their files, not that their own directories are there.
+    await syncDirectory(directory);
+    return store;
   } catch (error) {
-    await objects?.close();
+    await objects.close();
     await meta.close();
     throw error;
   }
 }
 
-function lost(what: 'index' | 'objects'): UmbraError {
-  return new UmbraError('STORE_DAMAGED', `the store has lost its ${what}`, {
-    hint: what === 'index' ? 'Run "umbra rebuild": it makes the index again.' : 'Put the directory "objects" back from a copy.',
-  });
+/** Both databases. A store whose making broke off has one, or both, that nobody ever wrote to: they are made again. */
+async function openDatabases(paths: ReturnType<typeof databasePaths>): Promise<{ readonly meta: KvStore; readonly objects: KvStore }> {
+  const hasObjects = await exists(path.join(paths.objects, 'CURRENT'));
+  const meta = await openOrLost(paths.meta, 'small', !hasObjects, 'index');
+  try {
+    const isNew = (await meta.get(storeKey)) === undefined;
+    return { meta, objects: await openOrLost(paths.objects, 'bulk', isNew, 'objects') };
+  } catch (error) {
+    await meta.close();
+    throw error;
+  }
 }
 
-/** LevelDB's own repair keeps every table and log that can be read; it runs only when opening says that it must. */
-async function openObjectsRepairing(directory: string): Promise<KvStore> {
-  const options = { profile: 'bulk', createIfMissing: false, errorIfExists: false } as const;
+async function openOrLost(directory: string, profile: 'small' | 'bulk', createIfMissing: boolean, what: 'index' | 'objects'): Promise<KvStore> {
   try {
-    const objects = await openLevelKv(directory, options);
-    if (await isReadable(objects)) return objects;
-    await objects.close();
-  } catch (error) {
-    if (!isUmbraError(error, 'STORE_DAMAGED')) throw error;
-  }
-  try {
-    await ClassicLevel.repair(directory);
+    return await openLevelKv(directory, { profile, createIfMissing, errorIfExists: false });
   } catch (cause) {
-    throw new UmbraError('STORE_DAMAGED', `the objects of the store cannot be repaired: ${messageOf(cause)}`, { cause });
-  }
-  return openLevelKv(directory, options);
-}
-
-/** True if all keys can be walked; values are looked at one by one later. */
-async function isReadable(objects: KvStore): Promise<boolean> {
-  try {
-    for await (const key of objects.keys()) if (key.length !== 8) return false;
-    return true;
-  } catch (error) {
-    if (isUmbraError(error, 'STORE_DAMAGED')) return false;
-    throw error;
-  }
-}
-
-async function recoverFormat(directory: string, objects: KvStore): Promise<FormatRecord> {
-  const format = await readFormatUnlessLost(directory);
-  if (format !== undefined && format !== 'lost') return format;
-  for await (const [, frame] of objects.entries()) {
-    const copy = settingsIn(frame);
-    if (copy === undefined) continue;
-    const recovered = parseFormatRecord(copy, `the copy of the format record in ${directory}`);
-    await writeFormatFile(directory, recovered);
-    return recovered;
-  }
-  throw new UmbraError('STORE_DAMAGED', `no copy of the format record is left in ${directory}`);
-}
-
-function settingsIn(frame: Uint8Array): string | undefined {
-  try {
-    const header = readFrameHeader(frame);
-    return header.type === ObjectType.settings ? decodeBody(frame, header).toString() : undefined;
-  } catch (error) {
-    if (error instanceof FrameError) return undefined;
-    throw error;
+    if (!isUmbraError(cause, 'STORE_NOT_FOUND')) throw cause;
+    throw new UmbraError('STORE_DAMAGED', `the store has lost its ${what}`, {
+      hint: what === 'index' ? 'Run "umbra rebuild": it makes the index again.' : 'Put the directory "objects" back from a copy.',
+      cause,
+    });
   }
 }
 
@@ -238,9 +248,13 @@ async function replaceDirectory(current: string, next: string): Promise<void> {
   await rm(`${current}.old`, { recursive: true, force: true });
   if (await exists(current)) await rename(current, `${current}.old`);
   await rename(next, current);
-  const parent = await open(path.dirname(current), 'r');
-  await parent.sync().finally(() => parent.close());
+  await syncDirectory(path.dirname(current));
   await rm(`${current}.old`, { recursive: true, force: true });
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  await handle.sync().finally(() => handle.close());
 }
 
 async function exists(file: string): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 
-import { messageOf, UmbraError } from '../common/errors.js';
+import { messageOf, systemCode, UmbraError } from '../common/errors.js';
 import { tryFlock } from '../system/file-locks.js';
 
 /**
@@ -15,13 +15,22 @@ export async function lockStore(directory: string): Promise<() => Promise<void>>
   const handle = await openLockFile(directory);
   try {
     if (!tryFlock(handle.fd, 'exclusive')) throw await inUse(directory, handle);
-    await handle.truncate(0);
-    await handle.write(`${process.pid}\n`, 0);
+    await leaveNumber(handle);
   } catch (error) {
     await handle.close();
     throw error;
   }
   return () => handle.close();
+}
+
+/** For the message to whoever comes second; on a full disk everything else works without it. */
+async function leaveNumber(handle: FileHandle): Promise<void> {
+  try {
+    await handle.truncate(0);
+    await handle.write(`${process.pid}\n`, 0);
+  } catch (error) {
+    if (systemCode(error) !== 'ENOSPC') throw error;
+  }
 }
 
 async function openLockFile(directory: string): Promise<FileHandle> {

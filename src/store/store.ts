@@ -1,20 +1,19 @@
 import path from 'node:path';
 
-import { MetaPrefix, ObjectType } from '../codec/formats.js';
-import { FrameError, readFrameHeader } from '../codec/frame.js';
+import { ObjectType } from '../codec/formats.js';
 import type { Clock } from '../common/clock.js';
 import { UmbraError } from '../common/errors.js';
-import { Catalog, deleteListing, putListing, readSummaries, type Listing } from './catalog.js';
+import { deleteListing, putListing, readSummaries, type Catalog, type Listing } from './catalog.js';
 import { packRecord, withCheck, withoutCheck } from './checked.js';
 import { collect, type CollectOptions, type CollectResult } from './collect.js';
 import { encodeFormatRecord, type FormatRecord } from './format-record.js';
-import { putEntry } from './index-entries.js';
-import { highWaterKey, objectKey, prefixRange, sequenceOfObjectKey, storeKey } from './keys.js';
+import { highWaterKey, objectName, storeKey } from './keys.js';
 import type { KvStore } from './kv.js';
 import { Leases } from './leases.js';
-import { highestIndexed } from './object-index.js';
+import { highestIndexed, quarantined as quarantinedObjects } from './object-index.js';
 import type { ObjectReader } from './object-reader.js';
 import { ObjectStore } from './object-store.js';
+import { adoptUnindexed, highestObject, recoverCatalog } from './recover.js';
 import { parseShadowCopyRecord, type ShadowCopyRecord, type TombstoneRecord } from './records.js';
 import type { IngestSession } from './session.js';
 
@@ -51,10 +50,11 @@ export class Store {
     const { format, objects, meta, clock } = parts;
     await assertSameStore(parts);
     await adoptUnindexed(objects, meta);
+    const catalog = await recoverCatalog(objects, meta);
     const highWater = await readHighWater(meta);
     const nextSequence = Math.max(highWater, (await highestIndexed(meta)) + 1, (await highestObject(objects)) + 1);
-    let quarantinedObjects = 0;
-    for await (const key of meta.keys(prefixRange(MetaPrefix.quarantine))) quarantinedObjects += key.length > 0 ? 1 : 0;
+    const quarantined = new Set<string>();
+    for await (const { type, digest } of quarantinedObjects(meta)) quarantined.add(objectName(type, digest));
     const objectStore = new ObjectStore({
       objects,
       meta,
@@ -62,9 +62,9 @@ export class Store {
       clock,
       nextSequence,
       highWater,
-      quarantinedObjects,
+      quarantined,
     });
-    const store = new Store(parts, objectStore, await Catalog.load(meta));
+    const store = new Store(parts, objectStore, catalog);
     await store.#claim();
     return store;
   }
@@ -98,9 +98,8 @@ export class Store {
     const name = this.#reserveName(record.machine, record.timeMs);
     try {
       const complete: ShadowCopyRecord = { ...record, name };
-      const { digest } = await session.addPlain(ObjectType.record, packRecord(complete));
+      const { digest, sequence: order } = await session.addLast(ObjectType.record, packRecord(complete));
       await session.barrier();
-      const order = this.objectStore.log.nextSequence;
       const listing: Listing = { machine: record.machine, name, timeMs: record.timeMs, record: digest, order };
       await this.#meta.write([putListing(listing, complete)], { sync: true });
       this.#catalog.insert(listing);
@@ -125,7 +124,7 @@ export class Store {
     const session = this.openSession();
     try {
       const tombstone: TombstoneRecord = { record: listing.record, machine, name, timeMs: this.#clock.now() };
-      await session.addPlain(ObjectType.tombstone, packRecord(tombstone));
+      await session.addLast(ObjectType.tombstone, packRecord(tombstone));
       await session.barrier();
       await this.#meta.write([deleteListing(machine, name)], { sync: true });
       this.#catalog.remove(machine, name);
@@ -159,16 +158,16 @@ export class Store {
     return name;
   }
 
-  /** Write the store's id into a new `meta`, and a copy of the format record among the objects. */
+  /** See to it that there is a copy of the format record among the objects, and write the store's id into a new `meta`. */
   async #claim(): Promise<void> {
-    if ((await this.#meta.get(storeKey)) !== undefined) return;
     const session = this.openSession();
     try {
-      await session.addPlain(ObjectType.settings, Buffer.from(encodeFormatRecord(this.format)));
-      await session.barrier();
+      const { newBytes } = await session.addPlain(ObjectType.settings, Buffer.from(encodeFormatRecord(this.format)));
+      if (newBytes > 0) await session.barrier();
     } finally {
       session.end();
     }
+    if ((await this.#meta.get(storeKey)) !== undefined) return;
     const id = Buffer.from(this.format.id);
     await this.#meta.write([{ type: 'put', key: storeKey, value: withCheck(storeKey, id) }], { sync: true });
   }
@@ -187,30 +186,6 @@ async function assertSameStore(parts: StoreParts): Promise<void> {
   throw new UmbraError('STORE_FOREIGN', 'the index of the store belongs to another store', {
     hint: 'Run "umbra rebuild": it makes the index again from the objects.',
   });
-}
-
-/**
- * Put objects into the index that were made durable just before a crash and are not in it: the next backup then
- * finds them. They are the newest ones only, since index entries are written in the order of the objects.
- */
-async function adoptUnindexed(objects: KvStore, meta: KvStore): Promise<void> {
-  const first = (await highestIndexed(meta)) + 1;
-  for await (const [key, frame] of objects.entries({ gte: objectKey(first) })) {
-    const sequence = sequenceOfObjectKey(key);
-    try {
-      const { type, digest, plainBytes } = readFrameHeader(frame);
-      const entry = { sequence, type, digest, plainBytes, storedBytes: frame.length };
-      await meta.write(putEntry(entry), { sync: false });
-    } catch (cause) {
-      if (!(cause instanceof FrameError)) throw cause;
-      await objects.write([{ type: 'del', key }], { sync: false });
-    }
-  }
-}
-
-async function highestObject(objects: KvStore): Promise<number> {
-  for await (const key of objects.keys({ reverse: true, limit: 1 })) return sequenceOfObjectKey(key);
-  return -1;
 }
 
 async function readHighWater(meta: KvStore): Promise<number> {

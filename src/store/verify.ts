@@ -1,16 +1,18 @@
 import { BLOCK_BYTES, ObjectType, REGION_BYTES } from '../codec/formats.js';
 import { isEmptyDigest, toHex } from '../codec/digest.js';
-import { decodeFrame, FrameError } from '../codec/frame.js';
 import { isUmbraError, messageOf } from '../common/errors.js';
 import type { ByteRange, DamagedRange, Progress, VerifyResult } from '../protocol/api.js';
 import { decodeInner, decodeLeaf, regionCount, regionsBelow, treeHeight } from '../tree/node.js';
 import type { WorkerPool } from '../workers/pool.js';
-import type { Listing } from './catalog.js';
-import { indexEntries } from './object-index.js';
+import { damagedListings, type Listing } from './catalog.js';
+import { findSequences, indexEntries } from './object-index.js';
 import type { IndexEntry } from './index-entries.js';
 import { kindOf } from './object-reader.js';
-import type { VolumeRecord } from './records.js';
+import { parseShadowCopyRecord, type VolumeRecord } from './records.js';
+import { SequenceSet } from './sequence-set.js';
 import type { Store } from './store.js';
+import { adviceFor } from './verify-advice.js';
+import { ObjectChecker } from './verify-objects.js';
 
 /** Objects checked in one step. */
 const BATCH_OBJECTS = 128;
@@ -31,37 +33,35 @@ interface Place {
   readonly volume: VolumeRecord;
 }
 
-interface Damage {
-  readonly object: string;
-  readonly kind: string;
-  readonly reason: string;
-}
-
 /** One verification: every object read, decoded and its digest compared, each once. */
 export class Verification {
   readonly #options: VerifyOptions;
-  readonly #damaged = new Map<string, Damage>();
-  readonly #checkedChunks = new Set<string>();
-  readonly #whole = new Set<string>();
+  readonly #checker: ObjectChecker;
+  /** Nodes below which nothing is damaged. */
+  readonly #whole = new SequenceSet();
   readonly #ranges: DamagedRange[] = [];
-  #objects = 0;
-  #bytes = 0;
 
   constructor(options: VerifyOptions) {
     this.#options = options;
+    this.#checker = new ObjectChecker(options.store, options.pool);
   }
 
   /** @throws what `signal` was aborted with */
   async run(): Promise<Omit<VerifyResult, 'seconds'>> {
-    if (this.#options.everything) await this.#checkAllObjects();
-    for (const listing of this.#options.listings) await this.#checkShadowCopy(listing);
-    const found = this.#damaged.size > 0 || this.#ranges.length > 0;
+    const { everything, listings, store } = this.#options;
+    if (everything) {
+      for (const name of await damagedListings(store.objectStore.meta)) this.#checker.note('listing', name, 'its entry in the catalog is damaged');
+      await this.#checkAllObjects();
+    }
+    for (const listing of listings) await this.#checkShadowCopy(listing);
+    const { objects, bytes, damaged } = this.#checker;
+    const advice = adviceFor(damaged, this.#ranges);
     return {
-      checkedObjects: this.#objects,
-      checkedBytes: this.#bytes,
-      damagedObjects: [...this.#damaged.values()],
+      checkedObjects: objects,
+      checkedBytes: bytes,
+      damagedObjects: damaged,
       damaged: this.#ranges,
-      ...(found ? { advice: adviceFor(this.#ranges) } : {}),
+      ...(advice === undefined ? {} : { advice }),
     };
   }
 
@@ -72,7 +72,7 @@ export class Verification {
     let running: Promise<void> = Promise.resolve();
     for await (const { sequence, entry } of indexEntries(this.#options.store.objectStore.meta)) {
       if (entry === undefined) {
-        this.#note('index', `${sequence}`, 'its index entry is damaged');
+        this.#checker.note('index', `${sequence ?? 'unknown'}`, 'its index entry is damaged');
         continue;
       }
       batch.push(entry);
@@ -81,6 +81,8 @@ export class Verification {
       const full = batch;
       await running;
       running = this.#checkBatch(full);
+      // Awaited one batch later; whoever leaves the loop before that does so with an error of its own.
+      running.catch(() => undefined);
       batch = [];
       bytes = 0;
     }
@@ -91,48 +93,22 @@ export class Verification {
   async #checkBatch(entries: readonly IndexEntry[]): Promise<void> {
     this.#options.signal.throwIfAborted();
     for (const type of Object.values(ObjectType)) {
-      const digests = entries.filter((entry) => entry.type === type).map(({ digest }) => digest);
-      if (digests.length > 0) await this.#checkObjects(type, digests);
+      const ofType = entries.filter((entry) => entry.type === type);
+      if (ofType.length > 0) await this.#checker.checkEntries(type, ofType);
     }
-    this.#options.progress({ what: 'reading objects', doneBytes: this.#bytes });
-  }
-
-  async #checkObjects(type: ObjectType, digests: readonly Uint8Array[]): Promise<void> {
-    const { store, pool } = this.#options;
-    const results = await store.reader.readFrames(type, digests);
-    const frames: Uint8Array[] = [];
-    const present: Uint8Array[] = [];
-    for (const [index, digest] of digests.entries()) {
-      const result = results[index];
-      this.#objects++;
-      if (result !== undefined && 'frame' in result) {
-        this.#bytes += result.frame.length;
-        frames.push(result.frame);
-        present.push(digest);
-      } else if (result?.fault !== 'it is not in the index' || !this.#options.everything) {
-        await this.#found(type, digest, result?.fault ?? 'missing');
-      }
-    }
-    const faults =
-      type === ObjectType.chunk
-        ? (await pool.run({ op: 'check', frames, digests: Buffer.concat(present) })).faults
-        : faultsOf(type, frames, present);
-    for (const { index, reason } of faults) {
-      const digest = present[index];
-      if (digest !== undefined) await this.#found(type, digest, reason);
-    }
+    this.#options.progress({ what: 'reading objects', doneBytes: this.#checker.bytes });
   }
 
   async #checkShadowCopy(listing: Listing): Promise<void> {
     const { store, progress } = this.#options;
     const giveBack = store.leases.take(listing);
     try {
-      progress({ what: `walking ${listing.machine}@${listing.name}`, doneBytes: this.#bytes });
-      const { volumes } = await store.record(listing);
+      progress({ what: `walking ${listing.machine}@${listing.name}`, doneBytes: this.#checker.bytes });
+      const { volumes } = parseShadowCopyRecord(await this.#checker.read(ObjectType.record, listing.record));
       for (const volume of volumes) await this.#checkVolume(listing, volume);
     } catch (error) {
       if (!isUmbraError(error, 'STORE_DAMAGED')) throw error;
-      this.#note('record', toHex(listing.record), messageOf(error));
+      this.#checker.note('record', toHex(listing.record), messageOf(error));
       this.#ranges.push({ ...base(listing), volume: '', offset: 0, length: 0, object: toHex(listing.record), kind: 'node' });
     } finally {
       giveBack();
@@ -149,26 +125,27 @@ export class Verification {
    * @returns true if it is whole
    */
   async #checkNode(place: Place, digest: Uint8Array, level: number, firstRegion: number): Promise<boolean> {
-    const key = Buffer.from(digest).toString('latin1');
-    if (this.#whole.has(key)) return true;
     this.#options.signal.throwIfAborted();
+    const type = level === 0 ? ObjectType.leaf : ObjectType.inner;
+    const [sequence] = await findSequences(this.#options.store.objectStore.meta, type, [digest]);
+    if (sequence !== undefined && this.#whole.has(sequence)) return true;
     let whole: boolean;
     try {
-      whole = level === 0 ? await this.#checkLeaf(place, digest, firstRegion) : await this.#checkInner(place, digest, level, firstRegion);
+      const node = await this.#checker.read(type, digest);
+      whole = level === 0 ? await this.#checkLeaf(place, node, firstRegion) : await this.#checkInner(place, node, level, firstRegion);
     } catch (error) {
       if (!isUmbraError(error, 'STORE_DAMAGED')) throw error;
-      this.#note('node', toHex(digest), messageOf(error));
+      this.#checker.note(kindOf(type), toHex(digest), messageOf(error));
       this.#addRange(place, { offset: firstRegion * REGION_BYTES, length: regionsBelow(level) * REGION_BYTES }, digest, 'node');
       return false;
     }
-    if (whole) this.#whole.add(key);
+    if (whole && sequence !== undefined) this.#whole.add(sequence);
     return whole;
   }
 
-  async #checkInner(place: Place, digest: Uint8Array, level: number, firstRegion: number): Promise<boolean> {
-    const children = decodeInner(await this.#options.store.reader.read(ObjectType.inner, digest), level);
+  async #checkInner(place: Place, node: Buffer, level: number, firstRegion: number): Promise<boolean> {
     let whole = true;
-    for (const [index, child] of children.entries()) {
+    for (const [index, child] of decodeInner(node, level).entries()) {
       if (child === undefined) continue;
       const below = await this.#checkNode(place, child, level - 1, firstRegion + index * regionsBelow(level - 1));
       whole = whole && below;
@@ -176,21 +153,15 @@ export class Verification {
     return whole;
   }
 
-  async #checkLeaf(place: Place, digest: Uint8Array, region: number): Promise<boolean> {
-    const chunks = decodeLeaf(await this.#options.store.reader.read(ObjectType.leaf, digest));
-    const unseen = chunks.filter((chunk) => !this.#checkedChunks.has(toHex(chunk.digest)));
-    if (this.#options.everything) {
-      await this.#findMissing(chunks.map((chunk) => chunk.digest));
-    } else if (unseen.length > 0) {
-      for (const chunk of unseen) this.#checkedChunks.add(toHex(chunk.digest));
-      await this.#checkObjects(ObjectType.chunk, unseen.map((chunk) => chunk.digest));
-    }
+  async #checkLeaf(place: Place, node: Buffer, region: number): Promise<boolean> {
+    const chunks = decodeLeaf(node);
+    await this.#checker.checkChunks(chunks.map(({ digest }) => digest));
     let whole = true;
-    for (const chunk of chunks) {
-      if (!this.#damaged.has(toHex(chunk.digest))) continue;
+    for (const { digest, firstBlock, blocks } of chunks) {
+      if (!this.#checker.isDamaged('chunk', toHex(digest))) continue;
       whole = false;
-      const offset = region * REGION_BYTES + chunk.firstBlock * BLOCK_BYTES;
-      this.#addRange(place, { offset, length: chunk.blocks * BLOCK_BYTES }, chunk.digest, 'chunk');
+      const offset = region * REGION_BYTES + firstBlock * BLOCK_BYTES;
+      this.#addRange(place, { offset, length: blocks * BLOCK_BYTES }, digest, 'chunk');
     }
     return whole;
   }
@@ -199,48 +170,8 @@ export class Verification {
     const length = Math.min(range.length, place.volume.sizeBytes - range.offset);
     this.#ranges.push({ ...base(place.listing), volume: place.volume.name, offset: range.offset, length, object: toHex(digest), kind });
   }
-
-  /** Chunks that a tree refers to and the index does not have. */
-  async #findMissing(digests: readonly Uint8Array[]): Promise<void> {
-    const present = await this.#options.store.reader.has(ObjectType.chunk, digests);
-    for (const [index, digest] of digests.entries()) {
-      if (present[index] === false) this.#note('chunk', toHex(digest), 'it is not in the index');
-    }
-  }
-
-  async #found(type: ObjectType, digest: Uint8Array, reason: string): Promise<void> {
-    const error = await this.#options.store.reader.reportDamage(type, digest, reason);
-    this.#note(kindOf(type), toHex(digest), error.message);
-  }
-
-  #note(kind: string, object: string, reason: string): void {
-    if (!this.#damaged.has(object)) this.#damaged.set(object, { object, kind, reason });
-  }
-}
-
-function faultsOf(type: ObjectType, frames: readonly Uint8Array[], digests: readonly Uint8Array[]): { index: number; reason: string }[] {
-  return frames.flatMap((frame, index) => {
-    try {
-      decodeFrame(frame, { type, digest: digests[index] ?? new Uint8Array() });
-      return [];
-    } catch (error) {
-      if (error instanceof FrameError) return [{ index, reason: error.message }];
-      throw error;
-    }
-  });
 }
 
 function base(listing: Listing): { readonly machine: string; readonly shadowCopy: string } {
   return { machine: listing.machine, shadowCopy: listing.name };
-}
-
-function adviceFor(ranges: readonly DamagedRange[]): string {
-  const lost = ranges.filter(({ volume }) => volume === '').map(({ machine, shadowCopy }) => `${machine}@${shadowCopy}`);
-  const machines = [...new Set(ranges.filter(({ volume }) => volume !== '').map(({ machine }) => machine))];
-  if (lost.length > 0 && machines.length === 0) return `The record of ${lost.join(', ')} is lost: "umbra forget" deletes what is left.`;
-  if (machines.length === 0) return 'No shadow copy refers to what is damaged; "umbra gc" removes it.';
-  return (
-    `Run "umbra backup" for ${machines.join(', ')}: whatever the disks still hold of the damaged content is stored ` +
-    'again, and every shadow copy that refers to it is whole. What has changed on the disks since stays damaged.'
-  );
 }

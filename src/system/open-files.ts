@@ -4,6 +4,8 @@ import { setImmediate } from 'node:timers/promises';
 
 /** A process that has a file open. */
 export interface FileOpener {
+  /** Which of the files. */
+  readonly path: string;
   readonly pid: number;
   /** The program's name, at most 15 characters, as the kernel keeps it. */
   readonly name: string;
@@ -15,17 +17,19 @@ const O_ACCMODE = 0o3;
 const PROCESSES_AT_ONCE = 32;
 
 /**
- * The processes that have the file at `realPath` open, as far as this user may look: all of them
+ * The processes that have one of the files at `realPaths` open, as far as this user may look: all of them
  * for root. Compares the names that /proc shows, which touches no file system but /proc, so a dead
  * network mount can't hang it; a file opened by another hard link is not found.
  */
-export async function findOpeners(realPath: string): Promise<readonly FileOpener[]> {
+export async function findOpeners(...realPaths: readonly string[]): Promise<readonly FileOpener[]> {
   const pids = (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry));
+  const wanted = new Set(realPaths);
   const found: FileOpener[] = [];
   for (const [index, pid] of pids.entries()) {
     if (index % PROCESSES_AT_ONCE === 0) await setImmediate();
-    const writable = openingsOf(pid, realPath);
-    if (writable !== undefined) found.push({ pid: Number(pid), name: processName(pid), writable });
+    for (const [path, writable] of openingsOf(pid, wanted)) {
+      found.push({ path, pid: Number(pid), name: processName(pid), writable });
+    }
   }
   return found;
 }
@@ -35,11 +39,15 @@ export function processName(pid: number | string): string {
   return attempt(() => readFileSync(`/proc/${pid}/comm`, 'utf8').trim()) ?? '?';
 }
 
-/** Undefined if the process has not opened the file, else whether one of the openings is for writing. */
-function openingsOf(pid: string, realPath: string): boolean | undefined {
-  const descriptors = attempt(() => readdirSync(`/proc/${pid}/fd`)) ?? [];
-  const openings = descriptors.filter((fd) => attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) === realPath);
-  return openings.length === 0 ? undefined : openings.some((fd) => isWritable(pid, fd));
+/** Which of the wanted files the process has open, and whether for writing. */
+function openingsOf(pid: string, wanted: ReadonlySet<string>): ReadonlyMap<string, boolean> {
+  const openings = new Map<string, boolean>();
+  for (const fd of attempt(() => readdirSync(`/proc/${pid}/fd`)) ?? []) {
+    const path = attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`));
+    if (path === undefined || !wanted.has(path)) continue;
+    openings.set(path, (openings.get(path) ?? false) || isWritable(pid, fd));
+  }
+  return openings;
 }
 
 function isWritable(pid: string, fd: string): boolean {

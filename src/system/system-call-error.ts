@@ -9,10 +9,16 @@ export class SystemCallError extends Error {
   readonly syscall: string;
 
   constructor(syscall: string, errno: number) {
-    const code = getSystemErrorName(-errno);
+    const code = nameOf(errno);
     super(`${code}: ${syscall} failed`);
     this.code = code;
     this.errno = errno;
     this.syscall = syscall;
   }
+}
+
+/** Linux has one number for two names; Node.js knows only ENOTSUP, manual pages of system calls only the other. */
+function nameOf(errno: number): string {
+  const name = getSystemErrorName(-errno);
+  return name === 'ENOTSUP' ? 'EOPNOTSUPP' : name;
 }

@@ -16,13 +16,28 @@ export interface ChunkBatch extends FrameBatch {
 
 const NO_FRAME = new Uint8Array(0);
 
-/** Read the frames of chunks; they are not checked yet. */
-export async function readChunkBatch(reader: ObjectReader, chunks: readonly ChunkRef[]): Promise<ChunkBatch> {
+/**
+ * Read the frames of chunks; they are not checked yet.
+ * @param room memory to put the frames in, which a worker then sees without a copy for each message
+ */
+export async function readChunkBatch(
+  reader: ObjectReader,
+  chunks: readonly ChunkRef[],
+  room?: SharedArrayBuffer,
+): Promise<ChunkBatch> {
   const digests = chunks.map(({ digest }) => digest);
   const missing = new Map<number, string>();
   const results = await reader.readFrames(ObjectType.chunk, digests);
+  let used = 0;
   const frames = results.map((result, index) => {
-    if ('frame' in result) return result.frame;
+    if ('frame' in result) {
+      const { frame } = result;
+      if (room === undefined || used + frame.length > room.byteLength) return frame;
+      const shared = new Uint8Array(room, used, frame.length);
+      shared.set(frame);
+      used += frame.length;
+      return shared;
+    }
     missing.set(index, result.fault);
     return NO_FRAME;
   });
@@ -32,6 +47,7 @@ export async function readChunkBatch(reader: ObjectReader, chunks: readonly Chun
 
 /**
  * Decode the chunks of a region into place, by a worker; what no chunk covers becomes zeros.
+ * @param room as for {@link readChunkBatch}
  * @throws {UmbraError} STORE_DAMAGED for the first that can't be read; the store is told
  */
 export async function unpackRegion(
@@ -39,8 +55,9 @@ export async function unpackRegion(
   pool: WorkerPool,
   chunks: readonly ChunkRef[],
   region: SharedArrayBuffer,
+  room?: SharedArrayBuffer,
 ): Promise<void> {
-  const batch = await readChunkBatch(reader, chunks);
+  const batch = await readChunkBatch(reader, chunks, room);
   const { frames, digests, blocks } = batch;
   const [fault] = (await pool.run({ op: 'unpack', region, frames, digests, blocks })).faults;
   if (fault !== undefined) throw await reportFault(reader, batch, fault);

@@ -56,7 +56,11 @@ export function encodeLeaf(chunks: readonly ChunkRef[]): Buffer {
  */
 export function decodeLeaf(bytes: Buffer): ChunkRef[] {
   const count = bytes.length >= LEAF_HEADER_BYTES ? bytes.readUInt16BE(2) : 0;
-  if (bytes[0] !== NODE.leaf || bytes[1] !== NODE.version || bytes.length !== LEAF_HEADER_BYTES + count * LEAF_ENTRY_BYTES) {
+  if (
+    bytes[0] !== NODE.leaf ||
+    bytes[1] !== NODE.version ||
+    bytes.length !== LEAF_HEADER_BYTES + count * LEAF_ENTRY_BYTES
+  ) {
     throw malformed('leaf');
   }
   const chunks: ChunkRef[] = [];

@@ -24,7 +24,11 @@ export class RegionCache {
   readonly #entries = new Map<string, Entry>();
   readonly #spare: SharedArrayBuffer[] = [];
 
-  constructor(options: { readonly reader: () => ObjectReader; readonly pool: () => WorkerPool; readonly maxBytes: number }) {
+  constructor(options: {
+    readonly reader: () => ObjectReader;
+    readonly pool: () => WorkerPool;
+    readonly maxBytes: number;
+  }) {
     this.#reader = options.reader;
     this.#pool = options.pool;
     this.#most = Math.max(4, Math.floor(options.maxBytes / REGION_BYTES));

@@ -43,7 +43,12 @@ export class TreeBuilder {
   async #skipTo(region: number): Promise<void> {
     while (this.#next < region) {
       let level = 1;
-      while (level <= this.#height && this.#next % regionsBelow(level) === 0 && this.#next + regionsBelow(level) <= region) level++;
+      while (
+        level <= this.#height &&
+        this.#next % regionsBelow(level) === 0 &&
+        this.#next + regionsBelow(level) <= region
+      )
+        level++;
       this.#next += regionsBelow(level - 1);
       await this.#push(level, EMPTY_DIGEST);
     }
@@ -65,6 +70,9 @@ export class TreeBuilder {
     if (children.length === 0) return;
     this.#open[level - 1] = [];
     const empty = children.every(isEmptyDigest);
-    await this.#push(level + 1, empty ? EMPTY_DIGEST : await this.#sink(ObjectType.inner, encodeInner(level, children)));
+    await this.#push(
+      level + 1,
+      empty ? EMPTY_DIGEST : await this.#sink(ObjectType.inner, encodeInner(level, children)),
+    );
   }
 }

@@ -27,7 +27,13 @@ export async function* diffTrees(reader: ObjectReader, from: TreeRoot, to: TreeR
   yield* walk(reader, sideOf(from), sideOf(to), level, 0);
 }
 
-async function* walk(reader: ObjectReader, from: Side, to: Side, level: number, first: number): AsyncGenerator<RegionDifference> {
+async function* walk(
+  reader: ObjectReader,
+  from: Side,
+  to: Side,
+  level: number,
+  first: number,
+): AsyncGenerator<RegionDifference> {
   if (same(from, to)) return;
   if (level === 0) {
     yield { region: first, from: from.digest, to: to.digest };

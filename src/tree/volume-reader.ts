@@ -56,7 +56,7 @@ export class TreeVolumeReader implements VolumeReader {
     const end = Math.min(offset + target.length, this.sizeBytes);
     if (end <= offset) return 0;
     this.#readAhead(offset, end);
-    for (let at = offset; at < end; ) {
+    for (let at = offset; at < end;) {
       const region = Math.floor(at / REGION_BYTES);
       const stop = Math.min(end, (region + 1) * REGION_BYTES);
       await this.#readRegion(target.subarray(at - offset, stop - offset), region, at - region * REGION_BYTES);
@@ -113,7 +113,10 @@ export class TreeVolumeReader implements VolumeReader {
     }
     const bytes = await plain;
     if (bytes.length !== chunk.blocks * BLOCK_BYTES) {
-      throw new UmbraError('STORE_DAMAGED', `chunk ${key} has ${bytes.length} bytes, and its leaf says ${chunk.blocks} blocks`);
+      throw new UmbraError(
+        'STORE_DAMAGED',
+        `chunk ${key} has ${bytes.length} bytes, and its leaf says ${chunk.blocks} blocks`,
+      );
     }
     chunks.set(key, bytes);
     return bytes;

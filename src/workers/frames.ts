@@ -62,7 +62,7 @@ function writeDifferences(request: WriteRequest): WriteReply {
   const kindAt = (at: number): Difference => (skip.has(at / BLOCK_BYTES) ? 'same' : differenceAt(at, length, there));
   let writtenBytes = 0;
   let writtenBlocks = 0;
-  for (let at = 0; at < length; ) {
+  for (let at = 0; at < length;) {
     const kind = kindAt(at);
     let end = at + BLOCK_BYTES;
     while (end < length && kindAt(end) === kind) end += BLOCK_BYTES;
@@ -99,7 +99,8 @@ function decode(batch: FrameBatch, index: number, target: Buffer, blocks?: numbe
   const digest = batch.digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
   try {
     const length = decodeFrameInto(target, batch.frames[index] ?? new Uint8Array(), { type: ObjectType.chunk, digest });
-    if (blocks !== undefined && length !== blocks * BLOCK_BYTES) throw new FrameError(`it has ${length} bytes, not ${blocks} blocks`);
+    if (blocks !== undefined && length !== blocks * BLOCK_BYTES)
+      throw new FrameError(`it has ${length} bytes, not ${blocks} blocks`);
     return length;
   } catch (error) {
     if (!(error instanceof FrameError)) throw error;
@@ -150,5 +151,5 @@ function readUpTo(fd: number, target: Buffer, length: number, position: number):
 }
 
 function writeAll(fd: number, bytes: Buffer, position: number): void {
-  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, position + at);
+  for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at, bytes.length - at, position + at);
 }

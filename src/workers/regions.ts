@@ -55,7 +55,7 @@ function readExtents(target: Buffer, length: number, from: ReadFrom): void {
     const start = from.extents[index] ?? 0;
     const end = start + (from.extents[index + 1] ?? 0);
     target.fill(0, filled, start);
-    for (let at = start; at < end; ) {
+    for (let at = start; at < end;) {
       const got = readSync(from.fd, target, at, end - at, from.offset + at);
       if (got === 0) throw new ShortReadError(`the file ends at byte ${from.offset + at}`);
       at += got;

@@ -18,7 +18,11 @@ function main(settings: WorkerSettings): void {
   });
 }
 
-function perform(request: WorkerRequest, settings: WorkerSettings, compressor: Compressor): WorkerReplies[keyof WorkerReplies] {
+function perform(
+  request: WorkerRequest,
+  settings: WorkerSettings,
+  compressor: Compressor,
+): WorkerReplies[keyof WorkerReplies] {
   switch (request.op) {
     case 'cut':
       return cut(request, settings.cutting);

@@ -2,6 +2,7 @@ import type { DiskImage } from '../../agent/images/image.js';
 import type { ByteRange } from '../../src/protocol/api.js';
 
 const BLOCK_BYTES = 4096;
+const ZERO_BLOCK = Buffer.alloc(BLOCK_BYTES);
 
 export interface FakeImageOptions {
   /** What {@link DiskImage.path} says. */
@@ -37,7 +38,7 @@ export function dataExtents(content: Uint8Array): ByteRange[] {
   const extents: ByteRange[] = [];
   for (let offset = 0; offset < content.length; offset += BLOCK_BYTES) {
     const block = content.subarray(offset, offset + BLOCK_BYTES);
-    if (block.every((byte) => byte === 0)) continue;
+    if (ZERO_BLOCK.subarray(0, block.length).equals(block)) continue;
     const last = extents.at(-1);
     if (last !== undefined && last.offset + last.length === offset) extents.pop();
     const start = last !== undefined && last.offset + last.length === offset ? last.offset : offset;

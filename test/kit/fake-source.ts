@@ -60,6 +60,8 @@ export class FakeSource implements ShadowCopySource {
   opens = 0;
   /** Volume readers that are open now. */
   openReaders = 0;
+  /** How long `open` takes. */
+  openDelayMs = 0;
   /** Set to make every `open` fail. */
   openError: UmbraError | undefined;
   readonly #machines = new Map<string, Map<string, FakeShadowCopy>>();
@@ -97,12 +99,13 @@ export class FakeSource implements ShadowCopySource {
     return Promise.resolve(summaries);
   }
 
-  open(machine: string, name: string): Promise<ShadowCopyView> {
+  async open(machine: string, name: string): Promise<ShadowCopyView> {
     this.opens++;
-    if (this.openError !== undefined) return Promise.reject(this.openError);
+    if (this.openDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, this.openDelayMs));
+    if (this.openError !== undefined) throw this.openError;
     const copy = this.#machines.get(machine)?.get(name);
-    if (copy === undefined) return Promise.reject(new UmbraError('NOT_FOUND', `no shadow copy ${machine}@${name}`));
-    return Promise.resolve(this.#view(machine, copy));
+    if (copy === undefined) throw new UmbraError('NOT_FOUND', `no shadow copy ${machine}@${name}`);
+    return this.#view(machine, copy);
   }
 
   #view(machine: string, { summary, config, volumes }: FakeShadowCopy): ShadowCopyView {

@@ -15,6 +15,8 @@ export interface MountChildApi {
   addMany(machine: string, count: number): Promise<void>;
   forget(machine: string, name: string): Promise<void>;
   state(): Promise<MountChildState>;
+  /** How long it takes to open a shadow copy from now on. */
+  setOpenDelay(ms: number): Promise<void>;
   /** Start a program that outlives this process; returns its process id. */
   startSleeper(): Promise<number>;
 }
@@ -23,6 +25,8 @@ export interface MountChildState {
   /** How often a shadow copy was opened. */
   readonly opens: number;
   readonly openReaders: number;
+  /** Threads of FUSE that are known. */
+  readonly threads: number | undefined;
   /** Mount points whose `ended` resolved, in order. */
   readonly ended: readonly string[];
   readonly logLines: readonly {

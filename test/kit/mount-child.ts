@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { isUmbraError, messageOf } from '../../src/common/errors.js';
 import type { Log, LogFields } from '../../src/common/log.js';
+import { knownThreads } from '../../mount/fuse.js';
 import { openMounts, type Mounts } from '../../mount/mounts.js';
 import { FakeSource } from './fake-source.js';
 import type { MountChildApi, MountChildCall, MountChildReply, MountChildState } from './mount-child-api.js';
@@ -50,7 +51,14 @@ const api: MountChildApi = {
     source.forget(machine, name);
     return Promise.resolve();
   },
-  state: () => Promise.resolve({ opens: source.opens, openReaders: source.openReaders, ended, logLines }),
+  state() {
+    const { opens, openReaders } = source;
+    return Promise.resolve({ opens, openReaders, threads: knownThreads(), ended, logLines });
+  },
+  setOpenDelay(ms) {
+    source.openDelayMs = ms;
+    return Promise.resolve();
+  },
   startSleeper() {
     const sleeper = spawn('sleep', ['60'], { detached: true, stdio: 'ignore' });
     sleeper.unref();
@@ -58,11 +66,12 @@ const api: MountChildApi = {
   },
 };
 
+/** Both sides are typed by MountChildApi; only the way between them is not. */
+const methods = api as unknown as Readonly<Record<string, (...args: readonly unknown[]) => Promise<unknown>>>;
+
 async function answer({ id, method, args }: MountChildCall): Promise<MountChildReply> {
   try {
-    // Both sides are typed by MountChildApi; only the way between them is not.
-    const call = api[method] as (...args: readonly unknown[]) => Promise<unknown>;
-    return { id, value: await call(...args) };
+    return { id, value: await methods[method]?.(...args) };
   } catch (error) {
     if (!isUmbraError(error)) return { id, error: { code: 'NOT_OURS', message: messageOf(error) } };
     const { code, message, hint } = error;

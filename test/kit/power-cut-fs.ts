@@ -4,7 +4,7 @@ import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Test } from 'tap';
+import type { Teardown } from './umbra-program.js';
 
 /** What power-cut-server.ts is told. */
 export type PowerCutCommand =
@@ -20,8 +20,8 @@ export interface PowerCutFs {
   cut(target: string, seed: number): Promise<void>;
 }
 
-/** Mount a new, empty one, until the test ends. Only other processes than this one may use it. */
-export async function mountPowerCutFs(t: Test): Promise<PowerCutFs> {
+/** Mount a new, empty one, until `t` ends. Only other processes than this one may use it. */
+export async function mountPowerCutFs(t: Teardown): Promise<PowerCutFs> {
   const mountPoint = mkdtempSync(join(tmpdir(), 'umbra-power-'));
   const program = fileURLToPath(new URL('power-cut-server.js', import.meta.url));
   const server = fork(program, [mountPoint], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });

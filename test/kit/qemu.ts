@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
+import { openNbd } from '../../agent/images/nbd/nbd-client.js';
 
 const run = promisify(execFile);
 
@@ -23,12 +24,11 @@ export async function qemuIo(file: string, format: string, ...commands: string[]
 
 /** A qemu-nbd that has `file` open for writing until the returned function is called, or the test ends. */
 export async function holdForWriting(t: Test, file: string, format: string): Promise<() => Promise<void>> {
-  return await serve(t, ['-t', '-f', format, '-k', `${file}.socket`, file], `${file}.socket`);
-}
-
-/** Start qemu-nbd with `args` and wait for its socket. */
-export async function serve(t: Test, args: readonly string[], socketPath: string): Promise<() => Promise<void>> {
-  return await startUntilSocket(t, 'qemu-nbd', args, socketPath);
+  const socketPath = `${file}.socket`;
+  const stop = await startUntilSocket(t, 'qemu-nbd', ['-t', '-f', format, '-k', socketPath, file], socketPath);
+  // It listens before it opens the image, but greets only then.
+  await (await openNbd({ socketPath, exportName: '' })).close();
+  return stop;
 }
 
 /** Start a program and wait until its socket is there. The returned function ends it, and so does the test's end. */

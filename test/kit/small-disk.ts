@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmdirSync, rmSync, statfsSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -18,14 +18,34 @@ export interface SmallDisk {
 export function smallDisk(t: Test, bytes: number): SmallDisk {
   const directory = mkdtempSync(join(tmpdir(), 'umbra-disk-'));
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', directory]);
+  return mounted(t, directory, () => undefined);
+}
+
+/** Mount an ext4 of `bytes`, until the test ends; it takes only what is written to it. Needs root. */
+export function ext4Disk(t: Test, bytes: number): SmallDisk {
+  const directory = mkdtempSync(join(tmpdir(), 'umbra-disk-'));
+  const image = `${directory}.ext4`;
+  writeFileSync(image, '');
+  truncateSync(image, bytes);
+  // Without blocks that only root may use: tests run as root.
+  execFileSync('mkfs.ext4', ['-q', '-F', '-m', '0', image]);
+  execFileSync('mount', ['-o', 'loop', image, directory]);
+  return mounted(t, directory, () => {
+    rmSync(image);
+  });
+}
+
+function mounted(t: Test, directory: string, forget: () => void): SmallDisk {
   t.teardown(() => {
     execFileSync('umount', ['--lazy', directory]);
     rmdirSync(directory);
+    forget();
   });
   const filler = join(directory, 'filler');
   return {
     directory,
     fill: (leftBytes) => {
+      reserve(filler);
       fillUp(filler);
       truncateSync(filler, statSync(filler).size - leftBytes);
     },
@@ -33,6 +53,13 @@ export function smallDisk(t: Test, bytes: number): SmallDisk {
       unlinkIfThere(filler);
     },
   };
+}
+
+/** Take most of what is free, without writing it. */
+function reserve(filler: string): void {
+  const { bavail, bsize } = statfsSync(join(filler, '..'));
+  const bytes = Math.floor(bavail * bsize * 0.99);
+  if (bytes > 0) execFileSync('fallocate', ['--length', String(bytes), filler]);
 }
 
 function fillUp(path: string): void {

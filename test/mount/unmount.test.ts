@@ -3,7 +3,10 @@ import { isDeadMount, requireFusermount, unmountPath } from '../../mount/unmount
 import { MountServer } from '../kit/mount-server.js';
 
 t.test('what is not mounted', async (t) => {
-  await t.rejects(unmountPath('/does/not/exist', { lazy: false }), { code: 'MOUNT_FAILED', message: /\/does\/not\/exist/ });
+  await t.rejects(unmountPath('/does/not/exist', { lazy: false }), {
+    code: 'MOUNT_FAILED',
+    message: /\/does\/not\/exist/,
+  });
   await t.rejects(unmountPath('/does/not/exist', { lazy: true }), { code: 'MOUNT_FAILED' });
 });
 
@@ -13,7 +16,11 @@ t.test('a program that is missing is named', async (t) => {
   t.teardown(() => {
     process.env['PATH'] = PATH;
   });
-  await t.rejects(requireFusermount(), { code: 'PROGRAM_MISSING', message: /fusermount/, hint: /apt-get install fuse/ });
+  await t.rejects(requireFusermount(), {
+    code: 'PROGRAM_MISSING',
+    message: /fusermount/,
+    hint: /apt-get install fuse/,
+  });
   await t.rejects(unmountPath('/x', { lazy: false }), { code: 'PROGRAM_MISSING' });
 });
 

@@ -134,8 +134,8 @@ export class Connection {
 interface Link {
   readonly socket: Socket;
   /** End the connection; requests fail with `reason` once it is gone. */
-  fail(reason: UmbraError): void;
-  failure(): UmbraError | undefined;
+  readonly fail: (reason: UmbraError) => void;
+  readonly failure: () => UmbraError | undefined;
 }
 
 function* run(

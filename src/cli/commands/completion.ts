@@ -1,5 +1,5 @@
 import type { Command } from '../command.js';
-import { completionScript } from '../completion.js';
+import { completionScript } from '../completion-script.js';
 
 export const command: Command = {
   usage: '',

@@ -39,7 +39,7 @@ t.test('backing files that are missing, odd or unnamed', async (t) => {
   await refused('nbd://localhost:1/', 'raw', /needs the backing file nbd:.* not a local file/);
   await refused('json:{"driver":"null-co"}', 'raw', /not a local file/);
   await refused('/dev/zero', 'raw', /character device/);
-  await refused(path, 'qcow2', /is its own backing file/);
+  await refused('./disk.qcow2', 'qcow2', /is its own backing file/);
   await refused('base', 'qcow2', /QEMU cannot read .*base.*not in qcow2 format/);
   await refused('base', 'luks', /format luks, which is not supported/);
 });

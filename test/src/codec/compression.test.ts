@@ -52,7 +52,10 @@ for (const settings of SETTINGS) {
     for (const room of [0, 1, 100, body.length - 64]) {
       const memory = Buffer.alloc(room + 64, 0xee);
       t.equal(compressor.compressInto(memory.subarray(0, room), plain), 0, `${room} bytes`);
-      t.ok(memory.subarray(room).every((byte) => byte === 0xee), 'nothing is written behind it');
+      t.ok(
+        memory.subarray(room).every((byte) => byte === 0xee),
+        'nothing is written behind it',
+      );
     }
     t.equal(compressor.compressInto(Buffer.alloc(body.length + 64), plain) > 0, true, 'and it goes on working');
     t.end();
@@ -85,7 +88,8 @@ for (const settings of SETTINGS) {
 
   t.test(`${codec} level ${level}: the target must come out full, and no more`, (t) => {
     const body = compress(settings, Buffer.alloc(1000, 7));
-    for (const length of [0, 1, 999, 1001, 5000]) t.notOk(decompressInto(Codec[codec], Buffer.alloc(length), body), `${length} bytes`);
+    for (const length of [0, 1, 999, 1001, 5000])
+      t.notOk(decompressInto(Codec[codec], Buffer.alloc(length), body), `${length} bytes`);
     t.ok(decompressInto(Codec[codec], Buffer.alloc(1000), body));
     t.end();
   });

@@ -9,7 +9,7 @@ const SETTINGS: CuttingSettings = { seed: 0x0123456789abcdefn, zeroBits: 4, maxB
 /** Blocks of few kinds, in runs, some of them holes. */
 function randomRegion(random: Random, blocks: number): Buffer {
   const region = Buffer.alloc(blocks * BLOCK_BYTES);
-  for (let block = 0; block < blocks; ) {
+  for (let block = 0; block < blocks;) {
     const kind = random.below(4);
     for (let left = random.between(1, 100); left > 0 && block < blocks; left--, block++) {
       if (kind > 0) fillBlock(region, block, kind === 1 ? 7 : random.below(2 ** 32));
@@ -45,7 +45,11 @@ t.test('chunks are as defined', (t) => {
   const random = new Random(testSeed(t));
   for (let round = 0; round < 40; round++) {
     const region = randomRegion(random, random.between(0, 1024));
-    const settings = { seed: BigInt(random.below(2 ** 32)), zeroBits: random.below(7), maxBlocks: random.between(1, 70) };
+    const settings = {
+      seed: BigInt(random.below(2 ** 32)),
+      zeroBits: random.below(7),
+      maxBlocks: random.between(1, 70),
+    };
     const cuts = cutRegion(region, settings);
     t.same(cuts, naiveCuts(region, settings), `round ${round}`);
     t.same(cutRegion(Buffer.from(region), settings), cuts, 'the same again');
@@ -81,7 +85,10 @@ t.test('a changed block moves no boundary beyond the next cut that the content m
     const kept = cutRegion(changed, SETTINGS).filter((cut) => before.some((other) => sameCut(cut, other)));
     t.ok(kept.length >= before.length - 8, `block ${block}: ${kept.length} of ${before.length} chunks are the same`);
     const behind = before.filter(({ firstBlock, blocks }) => firstBlock + blocks <= block - SETTINGS.maxBlocks);
-    t.ok(behind.every((cut) => kept.some((other) => sameCut(cut, other))), 'nothing changes before it');
+    t.ok(
+      behind.every((cut) => kept.some((other) => sameCut(cut, other))),
+      'nothing changes before it',
+    );
   }
   t.end();
 });
@@ -104,7 +111,9 @@ t.test('the edges', (t) => {
   first[0] = 1;
   t.same(cutRegion(first, SETTINGS), [{ firstBlock: 0, blocks: 1 }]);
   t.same(
-    cutRegion(Buffer.alloc(10 * BLOCK_BYTES, 1), { ...SETTINGS, zeroBits: 16, maxBlocks: 4 }).map(({ blocks }) => blocks),
+    cutRegion(Buffer.alloc(10 * BLOCK_BYTES, 1), { ...SETTINGS, zeroBits: 16, maxBlocks: 4 }).map(
+      ({ blocks }) => blocks,
+    ),
     [4, 4, 2],
   );
   t.end();
@@ -113,7 +122,10 @@ t.test('the edges', (t) => {
 // Frozen with the store's format: should this fail, stores no longer share chunks with what they hold.
 t.test('the cuts of a known region', (t) => {
   const cuts = cutRegion(new Random(20261122).bytes(256 * BLOCK_BYTES), SETTINGS);
-  t.equal(cuts.map(({ firstBlock }) => firstBlock).join(' '), '0 11 22 26 29 93 118 123 142 153 163 170 195 205 215 216 217 220 244 245 254');
+  t.equal(
+    cuts.map(({ firstBlock }) => firstBlock).join(' '),
+    '0 11 22 26 29 93 118 123 142 153 163 170 195 205 215 216 217 220 244 245 254',
+  );
   t.end();
 });
 

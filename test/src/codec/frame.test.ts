@@ -22,9 +22,24 @@ const PLAIN = bytes('umbra'.repeat(30));
 
 // Made by the first release: as long as format version 1 is read, these must decode.
 const FROZEN = [
-  [Codec.zstd, ObjectType.chunk, PLAIN, '8191800afbd94c5e554d424f010101000d56abe3b53c349309f46c0b17065106a58e36dde5a1cf8e8045b091842fd53b960000001500000028b52ffd209665000028756d62726101000e50450b'],
-  [Codec.lz4, ObjectType.chunk, PLAIN, '170e0c9d235cc996554d424f010102000d56abe3b53c349309f46c0b17065106a58e36dde5a1cf8e8045b091842fd53b960000000f0000005f756d62726105007950756d627261'],
-  [Codec.none, ObjectType.record, bytes('shadow'), 'dda51ee2a58b656f554d424f01040000b56b38d09a5e94f487c6861b957071e230b9a77b781b543f3dbe791c456653140600000006000000736861646f77'],
+  [
+    Codec.zstd,
+    ObjectType.chunk,
+    PLAIN,
+    '8191800afbd94c5e554d424f010101000d56abe3b53c349309f46c0b17065106a58e36dde5a1cf8e8045b091842fd53b960000001500000028b52ffd209665000028756d62726101000e50450b',
+  ],
+  [
+    Codec.lz4,
+    ObjectType.chunk,
+    PLAIN,
+    '170e0c9d235cc996554d424f010102000d56abe3b53c349309f46c0b17065106a58e36dde5a1cf8e8045b091842fd53b960000000f0000005f756d62726105007950756d627261',
+  ],
+  [
+    Codec.none,
+    ObjectType.record,
+    bytes('shadow'),
+    'dda51ee2a58b656f554d424f01040000b56b38d09a5e94f487c6861b957071e230b9a77b781b543f3dbe791c456653140600000006000000736861646f77',
+  ],
 ] as const;
 
 /** `frame` with another header field, and a checksum that is right for it. */
@@ -78,7 +93,10 @@ t.test('frames are written one behind the other; without room to compress they a
     }
     const exact = Buffer.alloc(FRAME.headerBytes + 4096);
     const [, plain = PLAIN] = plains;
-    t.equal(encodeFrameInto(exact, 0, { type: ObjectType.chunk, digest: digestOf(plain), plain }, compressor), exact.length);
+    t.equal(
+      encodeFrameInto(exact, 0, { type: ObjectType.chunk, digest: digestOf(plain), plain }, compressor),
+      exact.length,
+    );
   }
   t.end();
 });
@@ -95,7 +113,8 @@ t.test('every flipped bit and every truncation is refused', (t) => {
     }
     t.equal(refused, frame.length * 8);
     for (let length = 0; length < frame.length; length++) {
-      if (refusal(() => decodeFrame(frame.subarray(0, length), name)) === undefined) t.fail(`${length} bytes are taken`);
+      if (refusal(() => decodeFrame(frame.subarray(0, length), name)) === undefined)
+        t.fail(`${length} bytes are taken`);
     }
     t.throws(() => decodeFrame(Buffer.concat([frame, bytes('x')]), name), FrameError);
   }
@@ -116,7 +135,9 @@ t.test('a body that is damaged in a frame with a right checksum gives no wrong b
       if (!target.subarray(0, length).equals(PLAIN)) t.fail(`bit ${bit} gives other bytes`);
     }
     for (let round = 0; round < 100; round++) {
-      const damaged = forged(frame, (copy) => copy.set(random.bytes(copy.length - FRAME.headerBytes), FRAME.headerBytes));
+      const damaged = forged(frame, (copy) => {
+        copy.set(random.bytes(copy.length - FRAME.headerBytes), FRAME.headerBytes);
+      });
       t.throws(() => decodeFrame(damaged, name), FrameError);
     }
   }
@@ -131,7 +152,9 @@ t.test('another object is refused', (t) => {
   refuse(ObjectType.leaf, digestOf(PLAIN));
   refuse(ObjectType.chunk, digestOf(bytes('else')));
   const lie = encodeFrame(ObjectType.chunk, PLAIN, ZSTD, digestOf(bytes('else')));
-  t.throws(() => decodeFrame(lie, { type: ObjectType.chunk, digest: digestOf(bytes('else')) }), { message: 'the digest is wrong' });
+  t.throws(() => decodeFrame(lie, { type: ObjectType.chunk, digest: digestOf(bytes('else')) }), {
+    message: 'the digest is wrong',
+  });
   t.end();
 });
 
@@ -147,7 +170,9 @@ t.test('headers that cannot be are refused, each with its reason', (t) => {
   expect('object type 0 is not known', (copy) => (copy[13] = 0));
   expect('object type 99 is not known', (copy) => (copy[13] = 99));
   expect('codec 3 is not known', (copy) => (copy[14] = 3));
-  expect(`a length of ${MAX_OBJECT_BYTES + 1} bytes is not possible`, (copy) => copy.writeUInt32LE(MAX_OBJECT_BYTES + 1, 48));
+  expect(`a length of ${MAX_OBJECT_BYTES + 1} bytes is not possible`, (copy) =>
+    copy.writeUInt32LE(MAX_OBJECT_BYTES + 1, 48),
+  );
   expect('the length is wrong', (copy) => copy.writeUInt32LE(1, 52));
   t.end();
 });
@@ -157,7 +182,14 @@ t.test('a length that the body does not have, or the target has no room for, is 
   for (const compressor of COMPRESSORS) {
     const frame = encodeFrame(ObjectType.chunk, PLAIN, compressor);
     for (const length of [0, PLAIN.length - 1, PLAIN.length + 1, MAX_OBJECT_BYTES]) {
-      t.throws(() => decodeFrame(forged(frame, (copy) => copy.writeUInt32LE(length, 48)), name), FrameError);
+      t.throws(
+        () =>
+          decodeFrame(
+            forged(frame, (copy) => copy.writeUInt32LE(length, 48)),
+            name,
+          ),
+        FrameError,
+      );
     }
     t.throws(() => decodeFrameInto(Buffer.alloc(PLAIN.length - 1), frame, name), { message: /more than its place/ });
   }

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -115,6 +115,16 @@ t.test('mounted block devices, and those with a mounted partition', async (t) =>
   const refused = { code: 'TARGET_BUSY', message: new RegExp(`mounted at ${mountPoint}`) };
   await t.rejects(open(partition), refused);
   await t.rejects(open(device), refused);
+});
+
+t.test('a file that is named as a container image is not written over', async (t) => {
+  const file = join(t.testdir(), 'web1.QCOW2');
+  const refused = { code: 'TARGET_REFUSED', message: /qcow2 image/, hint: /umbra export/ };
+  await t.rejects(open(file), refused);
+  t.notOk(exists(file));
+  writeFileSync(file, 'as it was');
+  await t.rejects(open(file), refused);
+  t.equal(readFileSync(file, 'utf8'), 'as it was');
 });
 
 t.test('a file on a read-only file system', async (t) => {

@@ -18,7 +18,7 @@ const MIB = 1024 * 1024;
 
 function randomChunks(random: Random): ChunkRef[] {
   const chunks: ChunkRef[] = [];
-  for (let block = random.below(50); block < 1024; ) {
+  for (let block = random.below(50); block < 1024;) {
     const blocks = Math.min(random.between(1, 64), 1024 - block);
     chunks.push({ firstBlock: block, blocks, digest: Buffer.from(random.bytes(32)) });
     block += blocks + (random.chance(0.5) ? 0 : random.below(100));
@@ -43,10 +43,25 @@ function accepts(decode: () => unknown): boolean {
 }
 
 t.test('sizes of trees', (t) => {
-  for (const [bytes, regions] of [[0, 0], [1, 1], [4 * MIB, 1], [4 * MIB + 1, 2], [2 ** 50, 2 ** 28]] as const) {
+  for (const [bytes, regions] of [
+    [0, 0],
+    [1, 1],
+    [4 * MIB, 1],
+    [4 * MIB + 1, 2],
+    [2 ** 50, 2 ** 28],
+  ] as const) {
     t.equal(regionCount(bytes), regions, `${bytes} bytes`);
   }
-  for (const [regions, height] of [[0, 0], [1, 0], [2, 1], [256, 1], [257, 2], [65536, 2], [65537, 3], [2 ** 24, 3]] as const) {
+  for (const [regions, height] of [
+    [0, 0],
+    [1, 0],
+    [2, 1],
+    [256, 1],
+    [257, 2],
+    [65536, 2],
+    [65537, 3],
+    [2 ** 24, 3],
+  ] as const) {
     t.equal(treeHeight(regions), height, `${regions} regions`);
   }
   t.same([0, 1, 2, 3].map(regionsBelow), [1, 256, 65536, 2 ** 24]);
@@ -59,7 +74,11 @@ t.test('leaves come back, with chunks side by side and with holes between them',
     const chunks = randomChunks(random);
     t.same(decodeLeaf(encodeLeaf(chunks)), chunks);
   }
-  const most = Array.from({ length: 1024 }, (_, firstBlock) => ({ firstBlock, blocks: 1, digest: Buffer.from(leafDigest(firstBlock)) }));
+  const most = Array.from({ length: 1024 }, (_, firstBlock) => ({
+    firstBlock,
+    blocks: 1,
+    digest: Buffer.from(leafDigest(firstBlock)),
+  }));
   t.same(decodeLeaf(encodeLeaf(most)), most);
   t.same(decodeLeaf(encodeLeaf([])), []);
   t.end();
@@ -86,9 +105,14 @@ t.test('the layout is frozen', (t) => {
     { firstBlock: 0, blocks: 64, digest: Buffer.alloc(32, 0xaa) },
     { firstBlock: 1000, blocks: 24, digest: Buffer.alloc(32, 0xbb) },
   ]);
-  t.equal(toHex(leaf), `4c010002${'00000040'}${'aa'.repeat(32)}${'03e80018'}${'bb'.repeat(32)}`);
-  const inner = encodeInner(2, [EMPTY_DIGEST, Buffer.alloc(32, 0xcc), ...Array<Uint8Array>(8).fill(EMPTY_DIGEST), Buffer.alloc(32, 0xdd)]);
-  t.equal(toHex(inner), `49010200${'0204'}${'00'.repeat(30)}${'cc'.repeat(32)}${'dd'.repeat(32)}`);
+  t.equal(toHex(leaf), `4c01000200000040${'aa'.repeat(32)}03e80018${'bb'.repeat(32)}`);
+  const inner = encodeInner(2, [
+    EMPTY_DIGEST,
+    Buffer.alloc(32, 0xcc),
+    ...Array<Uint8Array>(8).fill(EMPTY_DIGEST),
+    Buffer.alloc(32, 0xdd),
+  ]);
+  t.equal(toHex(inner), `490102000204${'00'.repeat(30)}${'cc'.repeat(32)}${'dd'.repeat(32)}`);
   t.equal(toHex(digestOf(inner)).length, 64);
   t.end();
 });
@@ -126,7 +150,8 @@ t.test('truncated, lengthened and random nodes are refused, never with another e
   const random = new Random(testSeed(t));
   const leaf = encodeLeaf(randomChunks(random));
   const inner = encodeInner(1, randomChildren(random));
-  for (let length = 0; length < leaf.length; length++) if (accepts(() => decodeLeaf(leaf.subarray(0, length)))) t.fail(`leaf of ${length}`);
+  for (let length = 0; length < leaf.length; length++)
+    if (accepts(() => decodeLeaf(leaf.subarray(0, length)))) t.fail(`leaf of ${length}`);
   for (let length = 0; length < inner.length; length++) {
     if (accepts(() => decodeInner(inner.subarray(0, length), 1))) t.fail(`inner node of ${length}`);
   }

@@ -22,7 +22,14 @@ t.test('the leaf of a volume of one region is its root', async (t) => {
 });
 
 t.test('one leaf needs one node of each level above it, wherever it is', async (t) => {
-  for (const [regions, nodes] of [[2, 1], [256, 1], [257, 2], [65536, 2], [65537, 3], [2 ** 31, 4]] as const) {
+  for (const [regions, nodes] of [
+    [2, 1],
+    [256, 1],
+    [257, 2],
+    [65536, 2],
+    [65537, 3],
+    [2 ** 31, 4],
+  ] as const) {
     const roots = new Set<string>();
     for (const region of [0, 1, Math.floor(regions / 2), regions - 1]) {
       const built = await rootOf(regions, [region]);

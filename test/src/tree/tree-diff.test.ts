@@ -9,7 +9,8 @@ const SIZES = [0, 1, 2, 256, 257, 3000, 65536, 65537, 2 ** 26];
 
 async function differences(memory: MemoryNodes, from: TreeRoot, to: TreeRoot): Promise<string[]> {
   const found: string[] = [];
-  for await (const { region, from: before, to: after } of diffTrees(memory, from, to)) found.push(line(region, before, after));
+  for await (const { region, from: before, to: after } of diffTrees(memory, from, to))
+    found.push(line(region, before, after));
   return found;
 }
 
@@ -32,7 +33,9 @@ t.test('volumes of all sizes against a model', async (t) => {
     const memory = new MemoryNodes();
     const sizes = [SIZES[random.below(SIZES.length)] ?? 0, SIZES[random.below(SIZES.length)] ?? 0] as const;
     const before = randomLeaves(random, sizes[0]);
-    const after = random.chance(0.5) ? randomLeaves(random, sizes[1]) : new Map([...before].filter(([region]) => region < sizes[1]));
+    const after = random.chance(0.5)
+      ? randomLeaves(random, sizes[1])
+      : new Map([...before].filter(([region]) => region < sizes[1]));
     if (sizes[1] > 0 && random.chance(0.5)) after.set(random.below(sizes[1]), leafDigest(7));
     const regions = [...new Set([...before.keys(), ...after.keys()])].sort((a, b) => a - b);
     const expected = regions
@@ -67,5 +70,7 @@ t.test('a volume that grew past its height shares its whole old tree', async (t)
 t.test('a missing node is damage', async (t) => {
   const memory = new MemoryNodes();
   const from = await memory.build(300, new Map([[1, leafDigest(1)]]));
-  await t.rejects(differences(memory, from, { root: leafDigest(2), sizeBytes: from.sizeBytes }), { code: 'STORE_DAMAGED' });
+  await t.rejects(differences(memory, from, { root: leafDigest(2), sizeBytes: from.sizeBytes }), {
+    code: 'STORE_DAMAGED',
+  });
 });

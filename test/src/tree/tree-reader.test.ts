@@ -12,7 +12,8 @@ t.test('reads what was built, sparse volumes of all heights', async (t) => {
   const random = new Random(testSeed(t));
   for (const regions of [1, 2, 255, 256, 257, 1000, 65536, 65537, 300_000, 2 ** 31]) {
     const model = new Map<number, Uint8Array>();
-    for (let count = random.between(0, 40); count > 0; count--) model.set(random.below(regions), leafDigest(random.below(9)));
+    for (let count = random.between(0, 40); count > 0; count--)
+      model.set(random.below(regions), leafDigest(random.below(9)));
     if (random.chance(0.5)) model.set(regions - 1, leafDigest(10));
     const memory = new MemoryNodes();
     const tree = new TreeReader(memory, await memory.build(regions, model));
@@ -27,7 +28,11 @@ t.test('reads what was built, sparse volumes of all heights', async (t) => {
     const first = random.below(regions);
     const rest: number[] = [];
     for await (const { region } of tree.leaves(first)) rest.push(region);
-    t.same(rest, [...model.keys()].filter((region) => region >= first).sort((a, b) => a - b), `from region ${first}`);
+    t.same(
+      rest,
+      [...model.keys()].filter((region) => region >= first).sort((a, b) => a - b),
+      `from region ${first}`,
+    );
   }
 });
 

@@ -15,7 +15,7 @@ void t.test('one volume', async (t) => {
 void t.test('everything', async (t) => {
   const { store } = await startFakeServer(t);
   const { stdout } = await runUmbra(['restore', 'web1@latest', '--to', '/r'], store);
-  t.match(stdout, /  vda to \/r\/vda.raw: 2.00 GiB, 8.00 KiB written\n  \/r\/config\/vm.xml\n/);
+  t.match(stdout, / {2}vda to \/r\/vda.raw: 2.00 GiB, 8.00 KiB written\n {2}\/r\/config\/vm.xml\n/);
   t.match(JSON.parse((await runUmbra(['restore', 'web1', '--to', '/r', '--json'], store)).stdout), {
     machine: 'web1',
     volumes: [{ name: 'vda', writtenBlocks: 2 }],

@@ -1,0 +1,137 @@
+import { ObjectType } from '../codec/formats.js';
+import { decodeFrame, FrameError, readFrameHeader } from '../codec/frame.js';
+import { isUmbraError } from '../common/errors.js';
+import { Catalog, deleteListing, putListing, type Listing } from './catalog.js';
+import { putEntry } from './index-entries.js';
+import { objectKey, objectName, objectRange, quarantineKey, sequenceOfObjectKey } from './keys.js';
+import type { KvOperation, KvReader, KvStore, KvWriter } from './kv.js';
+import { findSequences, highestIndexed, indexedDigests } from './object-index.js';
+import { parseShadowCopyRecord, parseTombstone, type ShadowCopyRecord } from './records.js';
+
+/** Index entries written in one step. */
+const BATCH_OPERATIONS = 4096;
+
+/**
+ * Put objects into the index that were made durable just before a crash and are not in it: the next backup then
+ * finds them. They are the newest ones only, since index entries are written in the order of the objects.
+ *
+ * The entries are durable before anything can rely on them: LevelDB may lose an unsynced batch and keep later ones.
+ */
+export async function adoptUnindexed(objects: KvStore, meta: KvStore): Promise<void> {
+  const first = (await highestIndexed(meta)) + 1;
+  let entries: KvOperation[] = [];
+  const torn: KvOperation[] = [];
+  for await (const [key, frame] of objects.entries({ ...objectRange, gte: objectKey(first) })) {
+    const sequence = sequenceOfObjectKey(key);
+    if (sequence === undefined) continue;
+    try {
+      const { type, digest, plainBytes } = readFrameHeader(frame);
+      entries.push(...putEntry({ sequence, type, digest, plainBytes, storedBytes: frame.length }));
+      entries.push({ type: 'del', key: quarantineKey(type, digest) });
+    } catch (cause) {
+      if (!(cause instanceof FrameError)) throw cause;
+      torn.push({ type: 'del', key });
+    }
+    if (entries.length < BATCH_OPERATIONS) continue;
+    await meta.write(entries, { sync: true });
+    entries = [];
+  }
+  if (entries.length > 0) await meta.write(entries, { sync: true });
+  if (torn.length > 0) await objects.write(torn, { sync: true });
+}
+
+/** The highest sequence number of an object, or -1. */
+export async function highestObject(objects: KvReader): Promise<number> {
+  for await (const key of objects.keys({ ...objectRange, reverse: true })) {
+    const sequence = sequenceOfObjectKey(key);
+    if (sequence !== undefined) return sequence;
+  }
+  return -1;
+}
+
+/**
+ * The catalog, brought in line with the objects, as rebuilding would do it: a durable record without a later tombstone
+ * is a shadow copy, whether a crash came before its listing or its listing was lost; one with a later tombstone is
+ * deleted, whether a crash came in the middle of forgetting it or not.
+ * @throws {UmbraError} STORE_DAMAGED
+ */
+export async function recoverCatalog(objects: KvReader, meta: KvWriter): Promise<Catalog> {
+  const catalog = await Catalog.load(meta);
+  const deleted = await readTombstones(objects, meta);
+  const listed = new Set<string>();
+  for (const listing of [...catalog.all()]) {
+    const name = objectName(ObjectType.record, listing.record);
+    listed.add(name);
+    if ((deleted.get(name) ?? -1) < listing.order) continue;
+    await meta.write([deleteListing(listing.machine, listing.name)], { sync: true });
+    catalog.remove(listing.machine, listing.name);
+  }
+  for await (const digest of indexedDigests(meta, ObjectType.record)) {
+    const name = objectName(ObjectType.record, digest);
+    if (listed.has(name)) continue;
+    const found = await findRecord(objects, meta, digest);
+    if (found === undefined || (deleted.get(name) ?? -1) >= found.sequence) continue;
+    const { record, sequence } = found;
+    if (catalog.shadowCopies(record.machine).some((other) => other.name === record.name)) continue;
+    const listing: Listing = {
+      machine: record.machine,
+      name: record.name,
+      timeMs: record.timeMs,
+      record: Uint8Array.from(digest),
+      order: sequence,
+    };
+    await meta.write([putListing(listing, record)], { sync: true });
+    catalog.insert(listing);
+  }
+  return catalog;
+}
+
+/** By name of the record, the sequence number of its tombstone. A tombstone that can't be read says nothing. */
+async function readTombstones(objects: KvReader, meta: KvReader): Promise<Map<string, number>> {
+  const deleted = new Map<string, number>();
+  for await (const digest of indexedDigests(meta, ObjectType.tombstone)) {
+    const found = await readObject(objects, meta, ObjectType.tombstone, digest);
+    const tombstone = unlessDamaged(() => found && parseTombstone(found.plain));
+    if (found === undefined || tombstone === undefined) continue;
+    const name = objectName(ObjectType.record, tombstone.record);
+    deleted.set(name, Math.max(deleted.get(name) ?? -1, found.sequence));
+  }
+  return deleted;
+}
+
+async function findRecord(
+  objects: KvReader,
+  meta: KvReader,
+  digest: Uint8Array,
+): Promise<{ readonly record: ShadowCopyRecord; readonly sequence: number } | undefined> {
+  const found = await readObject(objects, meta, ObjectType.record, digest);
+  const record = unlessDamaged(() => found && parseShadowCopyRecord(found.plain));
+  return found === undefined || record === undefined ? undefined : { record, sequence: found.sequence };
+}
+
+/** An object, if it can be read; what can't is for verification to report. */
+async function readObject(
+  objects: KvReader,
+  meta: KvReader,
+  type: ObjectType,
+  digest: Uint8Array,
+): Promise<{ readonly plain: Buffer; readonly sequence: number } | undefined> {
+  const [sequence] = await findSequences(meta, type, [digest]);
+  if (sequence === undefined) return undefined;
+  try {
+    const frame = await objects.get(objectKey(sequence));
+    return frame === undefined ? undefined : { plain: decodeFrame(frame, { type, digest }), sequence };
+  } catch (error) {
+    if (error instanceof FrameError || isUmbraError(error, 'STORE_DAMAGED')) return undefined;
+    throw error;
+  }
+}
+
+function unlessDamaged<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch (error) {
+    if (isUmbraError(error, 'STORE_DAMAGED')) return undefined;
+    throw error;
+  }
+}

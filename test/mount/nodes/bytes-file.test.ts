@@ -1,0 +1,34 @@
+import t from 'tap';
+import { Listing } from '../../../mount/listing.js';
+import { BytesFile } from '../../../mount/nodes/bytes-file.js';
+import { InodeTable } from '../../../mount/inodes.js';
+import { ViewCache } from '../../../mount/views.js';
+import { FakeSource } from '../../kit/fake-source.js';
+import { OWNER } from '../../kit/tree.js';
+
+t.test('reads at any offset', async (t) => {
+  const source = new FakeSource();
+  const listing = new Listing(source, undefined, () => undefined);
+  const context = { listing, views: new ViewCache(source), inodes: new InodeTable(), ...OWNER, madeAtMs: 0 };
+  const data = Buffer.from('0123456789');
+  const node = new BytesFile({ context, ino: 9, permissions: 0o444, mtimeMs: 7, load: () => Promise.resolve(data) });
+  t.strictSame(await node.stat(), {
+    kind: 'file',
+    ino: 9,
+    permissions: 0o444,
+    nlink: 1,
+    ...OWNER,
+    sizeBytes: 10,
+    blocks: 1,
+    mtimeMs: 7,
+  });
+  const file = await node.open();
+  const target = Buffer.alloc(4);
+  t.equal(await file.read(target, 3), 4);
+  t.equal(target.toString(), '3456');
+  t.equal(await file.read(target, 8), 2);
+  t.equal(target.toString(), '8956');
+  t.equal(await file.read(target, 10), 0);
+  t.equal(await file.read(target, 1000), 0);
+  await file.close();
+});

@@ -33,7 +33,7 @@ export class LocalSource implements ShadowCopySource {
       about: aboutOf(listing, record),
       config: record.config,
       volumes: record.volumes.map(({ name, sizeBytes, dataBytes }) => ({ name, sizeBytes, dataBytes })),
-      openVolume: (name) => Promise.resolve(this.#openVolume(listing, record, name)),
+      openVolume: (name) => Promise.resolve().then(() => this.#openVolume(listing, record, name)),
     };
   }
 
@@ -43,7 +43,9 @@ export class LocalSource implements ShadowCopySource {
     const volume = record.volumes.find((candidate) => candidate.name === name);
     if (volume === undefined) throw new UmbraError('NOT_FOUND', `${machine}@${listing.name} has no volume "${name}"`);
     // The view may be older than a forget: only what is still listed is kept from collection.
-    store.catalog.find(machine, listing.name);
+    if (store.catalog.find(machine, listing.name) !== listing) {
+      throw new UmbraError('NOT_FOUND', `${machine}@${listing.name} was deleted`);
+    }
     const giveBack = store.leases.take(listing, `${name}.raw is open in a mount`);
     return new TreeVolumeReader(this.#context(), volume, giveBack);
   }

@@ -18,17 +18,27 @@ export interface Listing {
   readonly order: number;
 }
 
+const NONE: readonly Listing[] = [];
+
 /**
  * Which shadow copies are listed. Kept in memory, about 200 bytes each, so that listing thousands of them reads nothing;
  * the truth is in `meta`.
  */
 export class Catalog {
-  readonly #machines = new Map<string, Listing[]>();
+  /** No array in it is ever changed: who was given one (a mount keeps an index of it) sees by another array that it is old. */
+  readonly #machines = new Map<string, readonly Listing[]>();
 
   /** @throws {UmbraError} STORE_DAMAGED */
   static async load(meta: KvReader): Promise<Catalog> {
     const catalog = new Catalog();
-    for await (const [key, value] of meta.entries(prefixRange(MetaPrefix.catalog))) catalog.insert(decodeListing(key, value));
+    const machines = new Map<string, Listing[]>();
+    for await (const [key, value] of meta.entries(prefixRange(MetaPrefix.catalog))) {
+      const listing = decodeListing(key, value);
+      const listed = machines.get(listing.machine);
+      if (listed === undefined) machines.set(listing.machine, [listing]);
+      else listed.push(listing);
+    }
+    for (const [machine, listed] of machines) catalog.#machines.set(machine, listed.sort(byOrder));
     return catalog;
   }
 
@@ -39,7 +49,7 @@ export class Catalog {
 
   /** The machine's shadow copies in the order they were made; empty if it is not known. */
   shadowCopies(machine: string): readonly Listing[] {
-    return this.#machines.get(machine) ?? [];
+    return this.#machines.get(machine) ?? NONE;
   }
 
   *all(): Generator<Listing> {
@@ -77,11 +87,9 @@ export class Catalog {
     }
   }
 
+  /** A machine's list is never changed in place: whoever keeps one sees by its identity that it is out of date. */
   insert(listing: Listing): void {
-    let listed = this.#machines.get(listing.machine);
-    if (listed === undefined) this.#machines.set(listing.machine, (listed = []));
-    listed.push(listing);
-    listed.sort((a, b) => a.order - b.order);
+    this.#machines.set(listing.machine, [...this.shadowCopies(listing.machine), listing].sort(byOrder));
   }
 
   remove(machine: string, name: string): void {
@@ -89,6 +97,10 @@ export class Catalog {
     if (rest.length === 0) this.#machines.delete(machine);
     else this.#machines.set(machine, rest);
   }
+}
+
+function byOrder(a: Listing, b: Listing): number {
+  return a.order - b.order;
 }
 
 /** What lists show of a shadow copy, kept with the listing so that a list reads no records and shows damaged ones too. */

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { FORMAT_VERSION, PRODUCT } from '../codec/formats.js';
@@ -104,17 +104,26 @@ export async function readFormatFile(directory: string): Promise<FormatRecord | 
     }
     const names = await namesIn(directory);
     if (names.every((name) => LEFTOVERS.has(name))) return undefined;
-    if (names.includes('objects') && names.includes('meta')) throw lostFormat(directory, 'has lost its format file');
+    if (await hasObjects(directory)) throw lostFormat(directory, 'has lost its format file');
     throw foreign(directory, 'it is not empty and has no format file');
   }
   try {
     return parseFormatRecord(text, directory);
   } catch (error) {
     if (!isUmbraError(error, 'STORE_FOREIGN') || namesAnotherProduct(text)) throw error;
-    const names = await namesIn(directory);
-    if (names.includes('objects') && names.includes('meta')) throw lostFormat(directory, 'has a damaged format file', error);
+    if (await hasObjects(directory)) throw lostFormat(directory, 'has a damaged format file', error);
     throw error;
   }
+}
+
+/** True if there is a database of objects, from which everything else can be made again. */
+async function hasObjects(directory: string): Promise<boolean> {
+  const objects = path.join(directory, 'objects');
+  const isDirectory = await stat(objects).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  return isDirectory && (await namesIn(objects)).some((name) => /^(CURRENT|MANIFEST-\d+|\d+\.(ldb|log))$/.test(name));
 }
 
 /** True if the format file can be read, and is of something else. */

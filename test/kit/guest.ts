@@ -1,5 +1,14 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -54,7 +63,15 @@ export async function getGuest(): Promise<Guest> {
 export async function bootGuest({ kernel, initrd }: Guest, disk: string): Promise<string> {
   const machine = ['-nodefaults', '-no-user-config', '-M', 'pc', '-accel', 'tcg', '-cpu', 'qemu64', '-m', '256'];
   const boot = ['-kernel', kernel, '-initrd', initrd, '-append', KERNEL_ARGUMENTS];
-  const devices = ['-display', 'none', '-serial', 'stdio', '-no-reboot', '-drive', `file=${disk},format=qcow2,if=virtio`];
+  const devices = [
+    '-display',
+    'none',
+    '-serial',
+    'stdio',
+    '-no-reboot',
+    '-drive',
+    `file=${disk},format=qcow2,if=virtio`,
+  ];
   const options = { timeout: BOOT_LIMIT_MS, killSignal: 'SIGKILL' } as const;
   const { stdout } = await promisify(execFile)('qemu-system-x86_64', [...machine, ...boot, ...devices], options);
   return stdout;
@@ -93,7 +110,9 @@ function writeInitrd(ready: string, initrd: string): string {
   const busybox = ['bin/busybox', 'usr/bin/busybox'].map((path) => join(ready, path)).find((path) => existsSync(path));
   archive.file('bin/busybox', readFileSync(busybox ?? join(ready, 'bin/busybox')));
   for (const program of PROGRAMS) archive.link(`bin/${program}`, 'busybox');
-  const [modules = ''] = ['lib/modules', 'usr/lib/modules'].map((path) => join(ready, path)).filter((path) => existsSync(path));
+  const [modules = ''] = ['lib/modules', 'usr/lib/modules']
+    .map((path) => join(ready, path))
+    .filter((path) => existsSync(path));
   const [release = ''] = readdirSync(modules);
   for (const module of MODULES) {
     archive.file(`modules/${basename(module)}`, readFileSync(join(modules, release, 'kernel', module)));

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { EXIT_CODES } from '../../src/common/exit-codes.js';
 import { Random, testSeed } from '../kit/random.js';
-import { temporaryDirectory } from '../kit/temporary.js';
+import { scratch } from '../kit/mount-server.js';
 import { checkVerifies, listedVersions } from '../kit/trust/check.js';
 import { contentDigest } from '../kit/trust/machine.js';
 import { errorOf, umbraAt, type Umbra } from '../kit/umbra-program.js';
@@ -25,7 +25,7 @@ interface Mounted {
 
 /** A store that is not made yet, and a place for a mount, which goes when the test ends. */
 function freshStore(t: Test): Mounted {
-  const directory = temporaryDirectory(t);
+  const directory = scratch(t);
   const umbra = umbraAt(t, join(directory, 'store'));
   const mountPoint = join(directory, 'mount');
   mkdirSync(mountPoint);
@@ -135,7 +135,10 @@ t.test('twenty commands at once on a store whose server does not run', { timeout
   const { umbra, directory } = freshStore(t);
   await umbra.backup('one', image(directory, 'one.raw', MIB));
   await umbra.killServer();
-  const commands = Array.from({ length: 20 }, (_, index) => [['list'], ['stats'], ['verify'], ['list', 'one']][index % 4]);
+  const commands = Array.from(
+    { length: 20 },
+    (_, index) => [['list'], ['stats'], ['verify'], ['list', 'one']][index % 4],
+  );
   const ended = await Promise.all(commands.map((command) => umbra.run(...(command ?? []))));
   t.same(
     ended.filter(({ code }) => code !== 0).map(({ command, stderr }) => `${command}: ${stderr}`),
@@ -161,7 +164,7 @@ t.test('a mount that is up shows what comes and goes', { timeout: 240_000 }, asy
   const first = await umbra.backup('one', path);
   await umbra.mount(mountPoint);
   t.same(await readdir(join(mountPoint, 'one')), [first.shadowCopy, 'latest']);
-  t.rejects(readFile(rawFile(mountPoint, 'two@latest')), { code: 'ENOENT' });
+  await t.rejects(readFile(rawFile(mountPoint, 'two@latest')), { code: 'ENOENT' });
   writeFileSync(path, random.bytes(MIB));
   const second = await umbra.backup('one', path);
   await umbra.backup('two', path);

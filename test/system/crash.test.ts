@@ -1,12 +1,12 @@
 import t from 'tap';
 import { CrashRun } from '../kit/trust/crash-run.js';
 import { Random, testSeed } from '../kit/random.js';
-import { temporaryDirectory } from '../kit/temporary.js';
+import { scratch } from '../kit/mount-server.js';
 
 const ROUNDS = 8;
 
 t.test('whatever is killed, what was acknowledged is there and whole', { timeout: 240_000 }, async (t) => {
-  const run = new CrashRun(temporaryDirectory(t), new Random(testSeed(t)));
+  const run = new CrashRun(scratch(t), new Random(testSeed(t)));
   t.teardown(() => run.end());
   for (let round = 1; round <= ROUNDS; round++) {
     await run.round();

@@ -5,7 +5,7 @@ import t, { type Test } from 'tap';
 import { systemCode } from '../../src/common/errors.js';
 import { EXIT_CODES } from '../../src/common/exit-codes.js';
 import { Random, testSeed } from '../kit/random.js';
-import { temporaryDirectory } from '../kit/temporary.js';
+import { scratch } from '../kit/mount-server.js';
 import { checkVerifies, listedVersions } from '../kit/trust/check.js';
 import { damageFile, dataFiles, flipInside, type Damage } from '../kit/trust/damage-files.js';
 import { contentDigest } from '../kit/trust/machine.js';
@@ -25,8 +25,11 @@ interface Protected {
 }
 
 /** A store with one shadow copy of an image of random bytes with a hole; its server is stopped. */
-async function protectedImage(t: Test, { sizeBytes = 4 * MIB, inTables = random.chance(0.5) } = {}): Promise<Protected> {
-  const directory = temporaryDirectory(t);
+async function protectedImage(
+  t: Test,
+  { sizeBytes = 4 * MIB, inTables = random.chance(0.5) } = {},
+): Promise<Protected> {
+  const directory = scratch(t);
   const umbra = umbraAt(t, join(directory, 'store'));
   const image = join(directory, 'one.raw');
   const content = random.bytes(sizeBytes).fill(0, 2 * MIB, 3 * MIB);
@@ -153,10 +156,7 @@ for (const damage of ['bit flip', 'truncation', 'deletion'] satisfies Damage[]) 
     const { umbra, version } = store;
     for (const file of dataFiles(umbra.store, 'meta')) damageFile(file, damage, random);
     const listed = await umbra.run('list');
-    t.ok(
-      listed.code === 0 || listed.code === EXIT_CODES.DAMAGED.code,
-      `list: ${String(listed.code)} ${listed.stderr}`,
-    );
+    t.ok(listed.code === 0 || listed.code === EXIT_CODES.DAMAGED.code, `list: ${String(listed.code)} ${listed.stderr}`);
     const { shadowCopies } = await umbra.rebuild();
     t.equal(shadowCopies, 1);
     t.same(await listedVersions(umbra), [version]);

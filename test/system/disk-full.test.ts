@@ -4,7 +4,7 @@ import t, { type Test } from 'tap';
 import { EXIT_CODES } from '../../src/common/exit-codes.js';
 import { Random, testSeed } from '../kit/random.js';
 import { ext4Disk, smallDisk, type SmallDisk } from '../kit/small-disk.js';
-import { temporaryDirectory } from '../kit/temporary.js';
+import { scratch } from '../kit/mount-server.js';
 import { checkVerifies, listedVersions, readMounted } from '../kit/trust/check.js';
 import { contentDigest } from '../kit/trust/machine.js';
 import { errorOf, umbraAt, type Umbra } from '../kit/umbra-program.js';
@@ -37,7 +37,7 @@ interface FullDisk {
 async function storeOnSmallDisk(t: Test): Promise<FullDisk> {
   const disk = ext4Disk(t, DISK_BYTES);
   const umbra = umbraAt(t, join(disk.directory, 'store'));
-  const directory = temporaryDirectory(t);
+  const directory = scratch(t);
   const image = randomImage(join(directory, 'one.raw'), 12 * MIB);
   const firstDigest = contentDigest(readFileSync(image));
   const { shadowCopy } = await umbra.backup('one', image);
@@ -134,7 +134,7 @@ t.test('rebuild that finds no room at all can be run again', { timeout: 240_000 
 });
 
 t.test('a target without room is no fault of the store', { timeout: 240_000 }, async (t) => {
-  const directory = temporaryDirectory(t);
+  const directory = scratch(t);
   const umbra = umbraAt(t, join(directory, 'store'));
   await umbra.backup('one', randomImage(join(directory, 'one.raw'), 12 * MIB));
   const { directory: target } = smallDisk(t, 4 * MIB);
@@ -154,13 +154,13 @@ t.test('a target without room is no fault of the store', { timeout: 240_000 }, a
 });
 
 t.test('a new store on a full disk', { timeout: 240_000 }, async (t) => {
-  const { directory, fill, release } = smallDisk(t, 8 * MIB);
-  const images = temporaryDirectory(t);
-  fill(0);
-  const umbra = umbraAt(t, join(directory, 'store'));
+  const disk = smallDisk(t, 8 * MIB);
+  const images = scratch(t);
+  disk.fill(0);
+  const umbra = umbraAt(t, join(disk.directory, 'store'));
   const image = randomImage(join(images, 'one.raw'), MIB);
   await assertFull(t, umbra, 'backup', 'one', image);
-  release();
+  disk.release();
   await umbra.backup('one', image);
   await checkVerifies(umbra);
 });

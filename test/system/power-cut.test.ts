@@ -1,12 +1,12 @@
 import t from 'tap';
 import { PowerCutRun } from '../kit/trust/power-cut-run.js';
 import { Random, testSeed } from '../kit/random.js';
-import { temporaryDirectory } from '../kit/temporary.js';
+import { scratch } from '../kit/mount-server.js';
 
 const CUTS = 4;
 
 t.test('after a power cut, what was acknowledged is there and whole', { timeout: 240_000 }, async (t) => {
-  const run = new PowerCutRun(temporaryDirectory(t), new Random(testSeed(t)));
+  const run = new PowerCutRun(scratch(t), new Random(testSeed(t)));
   for (let cut = 1; cut <= CUTS; cut++) {
     await run.round();
     t.pass(`cut ${cut}`);

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { bootGuest, getGuest } from '../kit/guest.js';
 import { qemuImg } from '../kit/qemu.js';
 import { Random, testSeed } from '../kit/random.js';
-import { temporaryDirectory } from '../kit/temporary.js';
+import { scratch } from '../kit/mount-server.js';
 import { contentDigest } from '../kit/trust/machine.js';
 import { umbraAt, type Umbra } from '../kit/umbra-program.js';
 
@@ -25,7 +25,7 @@ interface Mounted {
 }
 
 async function mountedVolume(t: Test): Promise<Mounted> {
-  const directory = temporaryDirectory(t);
+  const directory = scratch(t);
   const image = ext4Image(directory);
   const umbra = umbraAt(t, join(directory, 'store'));
   await umbra.backup('vm', image);
@@ -110,7 +110,7 @@ const FORMATS = [
 ] as const;
 
 t.test('images of all formats are protected as what qemu-img reads from them', { timeout: 240_000 }, async (t) => {
-  const directory = temporaryDirectory(t);
+  const directory = scratch(t);
   const umbra = umbraAt(t, join(directory, 'store'));
   const raw = ext4Image(directory);
   for (const [index, { format, options }] of FORMATS.entries()) {

@@ -1,6 +1,8 @@
+import { ok } from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { EXIT_CODES } from '../../../src/common/exit-codes.js';
 import type { Random } from '../random.js';
 import { Umbra, type Running } from '../umbra-program.js';
 import { checkRebuild, checkStore, listedVersions } from './check.js';
@@ -57,6 +59,7 @@ export class CrashRun {
     await this.#backUpOnce();
     await checkStore(this.umbra, this.#model, this.#mountPoint);
     if (++this.#rounds % REBUILD_EVERY === 0) {
+      await this.#killRebuild();
       await checkRebuild(this.umbra, this.#model, this.#mountPoint);
     }
     await this.#forgetOldest();
@@ -93,6 +96,19 @@ export class CrashRun {
     if (machine === undefined) return;
     const { shadowCopy } = await this.umbra.backup(machine.name, ...machine.images);
     this.#model.acknowledged(`${machine.name}@${shadowCopy}`, machine.content());
+  }
+
+  /** A rebuild that is cut off changes nothing, or leaves a store that asks for another. */
+  async #killRebuild(): Promise<void> {
+    await this.umbra.result('unmount', this.#mountPoint);
+    const rebuild = this.umbra.start('rebuild');
+    await sleep(this.#random.fraction() * this.#stormMs);
+    await this.umbra.killServer();
+    await rebuild.ended;
+    const { code, stderr } = await this.umbra.run('list');
+    ok(code === EXIT_CODES.OK.code || code === EXIT_CODES.DAMAGED.code, stderr);
+    if (code === EXIT_CODES.DAMAGED.code) await this.umbra.rebuild();
+    await this.umbra.mount(this.#mountPoint);
   }
 
   async #forgetOldest(): Promise<void> {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mountPowerCutFs, type PowerCutFs } from '../power-cut-fs.js';
 import type { Random } from '../random.js';
-import { Umbra, umbraAt } from '../umbra-program.js';
+import { umbraAt, type Umbra } from '../umbra-program.js';
 import { checkRebuild, checkStore } from './check.js';
 import { TestMachine } from './machine.js';
 import { Model } from './model.js';
@@ -82,9 +82,8 @@ export class PowerCutRun {
     const umbra = umbraAt(scope, store);
     const [machine] = this.#machines;
     if (machine === undefined) return;
-    if (!existsSync(join(store, 'format'))) {
-      model.settle(new Map());
-    }
+    // Where not even a store is left, none may have been promised.
+    if (!existsSync(join(store, 'format'))) model.settle(new Map());
     const { shadowCopy } = await umbra.backup(machine.name, ...machine.images);
     model.acknowledged(`${machine.name}@${shadowCopy}`, machine.content());
     scope.teardown(() => umbra.run('unmount', mountPoint, '--force'));

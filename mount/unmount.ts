@@ -12,12 +12,21 @@ export interface UnmountOptions {
   readonly lazy: boolean;
 }
 
+/** The server of another store, when it starts, looks into every mount for an instant; who stays longer than this uses it. */
+const BUSY_TRIES = 4;
+const BUSY_STEP_MS = 100;
+
 /**
  * Unmounts a FUSE mount, live or dead, by `fusermount`, which may do so for an ordinary user. No shell sees the path.
  * @throws {UmbraError} MOUNT_FAILED, PROGRAM_MISSING
  */
 export async function unmountPath(mountPoint: string, { lazy }: UnmountOptions): Promise<void> {
-  const { ok, stderr } = await run('fusermount', [lazy ? '-uz' : '-u', '--', mountPoint]);
+  const command = [lazy ? '-uz' : '-u', '--', mountPoint];
+  let { ok, stderr } = await run('fusermount', command);
+  for (let tries = 1; tries < BUSY_TRIES && !ok && stderr.includes('busy'); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, BUSY_STEP_MS));
+    ({ ok, stderr } = await run('fusermount', command));
+  }
   if (ok) return;
   if (stderr.includes('busy')) {
     throw new UmbraError('MOUNT_FAILED', `${mountPoint} is in use`, {

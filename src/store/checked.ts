@@ -38,7 +38,7 @@ export function unpackRecord(bytes: Uint8Array, what: string): Record<string, un
   } catch (cause) {
     throw new UmbraError('STORE_DAMAGED', `${what} cannot be decoded`, { cause });
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
     throw new UmbraError('STORE_DAMAGED', `${what} is not a record`);
   }
   return value as Record<string, unknown>;

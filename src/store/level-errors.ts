@@ -36,7 +36,7 @@ export function levelError(error: unknown, action: LevelAction, directory: strin
   }
   if (code === 'LEVEL_CORRUPTION' || (code === 'LEVEL_IO_ERROR' && MISSING_OR_SHORT.test(text))) {
     return new UmbraError('STORE_DAMAGED', `${what}: ${text}`, {
-      hint: 'Run "umbra verify" to see what is damaged.',
+      hint: 'Run "umbra verify" to see what is damaged, or "umbra rebuild" if the store cannot be opened.',
       cause,
     });
   }

@@ -25,8 +25,8 @@ interface Replaced {
   readonly newSequence: number;
 }
 
-/** Batches at once: one that fills and one that is written. */
-const MOST_BATCHES = 2;
+/** Batches at once: one that is written, one that waits, one that fills; who fills a fourth is held back. */
+const MOST_BATCHES = 3;
 
 /**
  * The only writer of objects. It keeps the write order: a batch of objects is durable before an index entry
@@ -40,6 +40,7 @@ export class ObjectLog {
   readonly #inFlight = new Map<string, IndexEntry>();
   readonly #spare: Buffer[] = [];
   #filling: Batch | undefined;
+  readonly #wantRoom: (() => void)[] = [];
   #batches = 0;
   #unindexed: IndexEntry[] = [];
   #nextSequence: number;
@@ -93,7 +94,12 @@ export class ObjectLog {
    * Add an object; it is durable and indexed after the next {@link barrier}. The frame is copied.
    * @returns its sequence number; that of the one in flight if the same object is
    */
-  add(object: { readonly type: ObjectType; readonly digest: Uint8Array; readonly plainBytes: number; readonly frame: Uint8Array }): number {
+  add(object: {
+    readonly type: ObjectType;
+    readonly digest: Uint8Array;
+    readonly plainBytes: number;
+    readonly frame: Uint8Array;
+  }): number {
     const key = objectName(object.type, object.digest);
     const known = this.#inFlight.get(key);
     if (known !== undefined) return known.sequence;
@@ -110,7 +116,7 @@ export class ObjectLog {
 
   /** Resolves when there is room for more; what failed is said by {@link barrier}. */
   async room(): Promise<void> {
-    while (this.#batches > MOST_BATCHES) await this.#tail;
+    while (this.#batches > MOST_BATCHES) await new Promise<void>((resolve) => this.#wantRoom.push(resolve));
   }
 
   /**
@@ -144,7 +150,11 @@ export class ObjectLog {
     if (this.#filling !== undefined && this.#filling.usedBytes + bytes > this.#filling.buffer.length) this.#flush();
     if (this.#filling === undefined) {
       const spare = bytes <= BATCH_BYTES ? this.#spare.pop() : undefined;
-      this.#filling = { buffer: spare ?? Buffer.allocUnsafeSlow(Math.max(bytes, BATCH_BYTES)), entries: [], usedBytes: 0 };
+      this.#filling = {
+        buffer: spare ?? Buffer.allocUnsafeSlow(Math.max(bytes, BATCH_BYTES)),
+        entries: [],
+        usedBytes: 0,
+      };
       this.#batches++;
     }
     return this.#filling;
@@ -161,6 +171,7 @@ export class ObjectLog {
         if (this.#unindexed.length >= INDEX_BATCH_OBJECTS) await this.#writeIndex();
       } finally {
         this.#batches--;
+        for (const resolve of this.#wantRoom.splice(0)) resolve();
         if (batch.buffer.length === BATCH_BYTES && this.#spare.length < MOST_BATCHES) this.#spare.push(batch.buffer);
       }
     });
@@ -203,7 +214,9 @@ export class ObjectLog {
     this.#unindexed = [];
     const operations: KvOperation[] = batch.flatMap(putEntry);
     const healed = batch.filter(({ type, digest }) => this.#quarantined.has(objectName(type, digest)));
-    operations.push(...healed.map(({ type, digest }): KvOperation => ({ type: 'del', key: quarantineKey(type, digest) })));
+    operations.push(
+      ...healed.map(({ type, digest }): KvOperation => ({ type: 'del', key: quarantineKey(type, digest) })),
+    );
     let replaced: Replaced[];
     try {
       replaced = await this.#findReplaced(batch);

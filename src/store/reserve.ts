@@ -1,6 +1,7 @@
 import { open, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
 
+import type { Clock } from '../common/clock.js';
 import { isUmbraError, systemCode } from '../common/errors.js';
 import { allocate } from '../system/sparse-file.js';
 
@@ -9,6 +10,10 @@ const MOST_BYTES = 128 * 1024 * 1024;
 const LEAST_BYTES = 48 * 1024 * 1024;
 /** Between these bounds, the reserve is this part of the file system. */
 const PART = 32;
+/** With so much free, a reserve would only take room: no backup fills a disk that fast. */
+const PLENTY_BYTES = 8 * 1024 * 1024 * 1024;
+/** How often a store that is open looks at its disk. */
+const WATCH_MS = 2_000;
 
 /**
  * A file that only takes room, so that there is some for deleting and compacting when the disk is full:
@@ -25,10 +30,28 @@ export class Reserve {
     return path.join(this.#directory, 'reserve');
   }
 
-  /** Make the reserve, where there is room for several times its size. */
+  /** Make the reserve where there is room for several times its size, and give it up where there is plenty. */
   async fill(): Promise<void> {
     const { bytes, freeBytes } = await this.#sizes();
-    if (freeBytes >= 4 * bytes) await this.#allocate(bytes);
+    if (freeBytes >= PLENTY_BYTES) await rm(this.#file, { force: true });
+    else if (freeBytes >= 4 * bytes) await this.#allocate(bytes);
+  }
+
+  /** Look at the disk every few seconds, so that the reserve is there before the disk is full. @returns ends it */
+  watch(clock: Clock): () => void {
+    let cancel = nothing;
+    const look = (): void => {
+      // What can't be looked at now is looked at the next time.
+      void this.fill().catch(nothing).finally(arm);
+    };
+    const arm = (): void => {
+      if (cancel !== ended) cancel = clock.after(WATCH_MS, look);
+    };
+    arm();
+    return () => {
+      cancel();
+      cancel = ended;
+    };
   }
 
   /** Do `task`; if the disk is full, give the reserve up, do it once more, and take back of the reserve what it left. */
@@ -72,4 +95,12 @@ export class Reserve {
       if (!['EOPNOTSUPP', 'ENOSYS', 'ENOSPC'].includes(systemCode(error) ?? '')) throw error;
     }
   }
+}
+
+function nothing(): void {
+  // There is no timer to cancel yet.
+}
+
+function ended(): void {
+  // The watch is over.
 }

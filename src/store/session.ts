@@ -1,5 +1,4 @@
 import type { ObjectType } from '../codec/formats.js';
-import { ObjectType as Types } from '../codec/formats.js';
 import { makeCompressor, type CompressionSettings, type Compressor } from '../codec/compression.js';
 import { digestOf } from '../codec/digest.js';
 import { encodeFrame } from '../codec/frame.js';
@@ -70,7 +69,10 @@ export class IngestSession {
    * Add a small object, unless the store has it.
    * @returns its digest, and whether it is new with its frame's length
    */
-  async addPlain(type: ObjectType, plain: Uint8Array): Promise<{ readonly digest: Uint8Array; readonly newBytes: number }> {
+  async addPlain(
+    type: ObjectType,
+    plain: Uint8Array,
+  ): Promise<{ readonly digest: Uint8Array; readonly newBytes: number }> {
     const digest = digestOf(plain);
     const [found] = await this.find(type, [digest]);
     if (found === true) return { digest, newBytes: 0 };
@@ -84,7 +86,7 @@ export class IngestSession {
    * shadow copy is deleted.
    */
   async addLast(
-    type: typeof Types.record | typeof Types.tombstone,
+    type: typeof ObjectType.record | typeof ObjectType.tombstone,
     plain: Uint8Array,
   ): Promise<{ readonly digest: Uint8Array; readonly sequence: number }> {
     const digest = digestOf(plain);

@@ -4,7 +4,13 @@ import path from 'node:path';
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, messageOf, systemCode, UmbraError } from '../common/errors.js';
 import { withCheck } from './checked.js';
-import { newFormatRecord, readFormatFile, writeFormatFile, type CreateOptions, type FormatRecord } from './format-record.js';
+import {
+  newFormatRecord,
+  readFormatFile,
+  writeFormatFile,
+  type CreateOptions,
+  type FormatRecord,
+} from './format-record.js';
 import { storeKey } from './keys.js';
 import type { KvStore } from './kv.js';
 import { openLevelKv } from './level-kv.js';
@@ -34,6 +40,7 @@ export class StoreDirectory {
   readonly #clock: Clock;
   readonly #unlock: () => Promise<void>;
   #store: Store | UmbraError;
+  #endWatch: (() => void) | undefined;
 
   private constructor(
     options: StoreDirectoryOptions,
@@ -61,6 +68,7 @@ export class StoreDirectory {
       const reserve = new Reserve(directory);
       opened = new StoreDirectory(options, unlock, await reserve.spend(() => openOrExplain(options)), reserve);
       await reserve.fill();
+      opened.#endWatch = reserve.watch(options.clock);
       return opened;
     } catch (error) {
       await (opened === undefined ? unlock() : opened.close());
@@ -80,7 +88,9 @@ export class StoreDirectory {
    */
   async rebuild(options: RebuildOptions): Promise<RebuildCounts> {
     if (this.#store instanceof Store) await this.#store.close();
-    this.#store = new UmbraError('STORE_DAMAGED', 'rebuilding the store did not end well', { hint: 'Run "umbra rebuild" again.' });
+    this.#store = new UmbraError('STORE_DAMAGED', 'rebuilding the store did not end well', {
+      hint: 'Run "umbra rebuild" again.',
+    });
     try {
       return await this.reserve.spend(() => this.#replaceMeta(options));
     } finally {
@@ -104,6 +114,7 @@ export class StoreDirectory {
 
   /** Idempotent. */
   async close(): Promise<void> {
+    this.#endWatch?.();
     if (this.#store instanceof Store) await this.#store.close();
     await this.#unlock();
   }
@@ -125,7 +136,12 @@ export class StoreDirectory {
   }
 }
 
-async function fillMeta(meta: KvStore, objects: KvStore, format: FormatRecord, options: RebuildOptions): Promise<RebuildCounts> {
+async function fillMeta(
+  meta: KvStore,
+  objects: KvStore,
+  format: FormatRecord,
+  options: RebuildOptions,
+): Promise<RebuildCounts> {
   const counts = await rebuildMeta(objects, meta, options);
   const id = Buffer.from(format.id);
   await meta.write([{ type: 'put', key: storeKey, value: withCheck(storeKey, id) }], { sync: true });
@@ -171,7 +187,8 @@ async function makeDirectory(directory: string): Promise<void> {
   await creating(directory, async () => {
     const first = await mkdir(directory, { recursive: true, mode: 0o700 });
     if (first === undefined) return;
-    for (let made = directory; made.length >= first.length; made = path.dirname(made)) await syncDirectory(path.dirname(made));
+    for (let made = directory; made.length >= first.length; made = path.dirname(made))
+      await syncDirectory(path.dirname(made));
   });
 }
 
@@ -214,12 +231,23 @@ async function openStore({ directory, clock }: StoreDirectoryOptions): Promise<S
   } catch (error) {
     await objects.close();
     await meta.close();
-    throw error;
+    throw needsRebuild(error);
   }
 }
 
+/** Damage that keeps a store from being opened can't be verified; rebuilding mends it. Other errors stay as they are. */
+function needsRebuild(error: unknown): unknown {
+  if (!isUmbraError(error, 'STORE_DAMAGED')) return error;
+  return new UmbraError('STORE_DAMAGED', error.message, {
+    hint: 'Run "umbra rebuild": it makes the index and the catalog again from the objects.',
+    cause: error,
+  });
+}
+
 /** Both databases. A store whose making broke off has one, or both, that nobody ever wrote to: they are made again. */
-async function openDatabases(paths: ReturnType<typeof databasePaths>): Promise<{ readonly meta: KvStore; readonly objects: KvStore }> {
+async function openDatabases(
+  paths: ReturnType<typeof databasePaths>,
+): Promise<{ readonly meta: KvStore; readonly objects: KvStore }> {
   const hasObjects = await exists(path.join(paths.objects, 'CURRENT'));
   const meta = await openOrLost(paths.meta, 'small', !hasObjects, 'index');
   try {
@@ -231,13 +259,21 @@ async function openDatabases(paths: ReturnType<typeof databasePaths>): Promise<{
   }
 }
 
-async function openOrLost(directory: string, profile: 'small' | 'bulk', createIfMissing: boolean, what: 'index' | 'objects'): Promise<KvStore> {
+async function openOrLost(
+  directory: string,
+  profile: 'small' | 'bulk',
+  createIfMissing: boolean,
+  what: 'index' | 'objects',
+): Promise<KvStore> {
   try {
     return await openLevelKv(directory, { profile, createIfMissing, errorIfExists: false });
   } catch (cause) {
-    if (!isUmbraError(cause, 'STORE_NOT_FOUND')) throw cause;
+    if (!isUmbraError(cause, 'STORE_NOT_FOUND')) throw needsRebuild(cause);
     throw new UmbraError('STORE_DAMAGED', `the store has lost its ${what}`, {
-      hint: what === 'index' ? 'Run "umbra rebuild": it makes the index again.' : 'Put the directory "objects" back from a copy.',
+      hint:
+        what === 'index'
+          ? 'Run "umbra rebuild": it makes the index again.'
+          : 'Put the directory "objects" back from a copy.',
       cause,
     });
   }

@@ -49,10 +49,11 @@ export class Store {
   static async open(parts: StoreParts): Promise<Store> {
     const { format, objects, meta, clock } = parts;
     await assertSameStore(parts);
+    const highest = await highestObject(objects);
     await adoptUnindexed(objects, meta);
     const catalog = await recoverCatalog(objects, meta);
     const highWater = await readHighWater(meta);
-    const nextSequence = Math.max(highWater, (await highestIndexed(meta)) + 1, (await highestObject(objects)) + 1);
+    const nextSequence = Math.max(highWater, (await highestIndexed(meta)) + 1, highest + 1);
     const quarantined = new Set<string>();
     for await (const { type, digest } of quarantinedObjects(meta)) quarantined.add(objectName(type, digest));
     const objectStore = new ObjectStore({
@@ -153,7 +154,9 @@ export class Store {
   }
 
   #reserveName(machine: string, timeMs: number): string {
-    const name = this.#catalog.freeName(machine, timeMs, (candidate) => this.#namesTaken.has(`${machine}\0${candidate}`));
+    const name = this.#catalog.freeName(machine, timeMs, (candidate) =>
+      this.#namesTaken.has(`${machine}\0${candidate}`),
+    );
     this.#namesTaken.add(`${machine}\0${name}`);
     return name;
   }

@@ -50,8 +50,12 @@ export class Verification {
   async run(): Promise<Omit<VerifyResult, 'seconds'>> {
     const { everything, listings, store } = this.#options;
     if (everything) {
-      for (const name of await damagedListings(store.objectStore.meta)) this.#checker.note('listing', name, 'its entry in the catalog is damaged');
-      await this.#checkAllObjects();
+      await this.#unlessUnreadable(async () => {
+        for (const name of await damagedListings(store.objectStore.meta)) {
+          this.#checker.note('listing', name, 'its entry in the catalog is damaged');
+        }
+      });
+      await this.#unlessUnreadable(() => this.#checkAllObjects());
     }
     for (const listing of listings) await this.#checkShadowCopy(listing);
     const { objects, bytes, damaged } = this.#checker;
@@ -63,6 +67,16 @@ export class Verification {
       damaged: this.#ranges,
       ...(advice === undefined ? {} : { advice }),
     };
+  }
+
+  /** Where a block of `meta` can't be read, walking its entries ends there; what shadow copies refer to is checked all the same. */
+  async #unlessUnreadable(walk: () => Promise<void>): Promise<void> {
+    try {
+      await walk();
+    } catch (error) {
+      if (!isUmbraError(error, 'STORE_DAMAGED')) throw error;
+      this.#checker.note('index', 'unknown', messageOf(error));
+    }
   }
 
   /** All objects in ingest order: sequential reading, whatever refers to them. */
@@ -109,7 +123,14 @@ export class Verification {
     } catch (error) {
       if (!isUmbraError(error, 'STORE_DAMAGED')) throw error;
       this.#checker.note('record', toHex(listing.record), messageOf(error));
-      this.#ranges.push({ ...base(listing), volume: '', offset: 0, length: 0, object: toHex(listing.record), kind: 'node' });
+      this.#ranges.push({
+        ...base(listing),
+        volume: '',
+        offset: 0,
+        length: 0,
+        object: toHex(listing.record),
+        kind: 'node',
+      });
     } finally {
       giveBack();
     }
@@ -127,20 +148,27 @@ export class Verification {
   async #checkNode(place: Place, digest: Uint8Array, level: number, firstRegion: number): Promise<boolean> {
     this.#options.signal.throwIfAborted();
     const type = level === 0 ? ObjectType.leaf : ObjectType.inner;
-    const [sequence] = await findSequences(this.#options.store.objectStore.meta, type, [digest]);
-    if (sequence !== undefined && this.#whole.has(sequence)) return true;
-    let whole: boolean;
     try {
+      const [sequence] = await findSequences(this.#options.store.objectStore.meta, type, [digest]);
+      if (sequence !== undefined && this.#whole.has(sequence)) return true;
       const node = await this.#checker.read(type, digest);
-      whole = level === 0 ? await this.#checkLeaf(place, node, firstRegion) : await this.#checkInner(place, node, level, firstRegion);
+      const whole =
+        level === 0
+          ? await this.#checkLeaf(place, node, firstRegion)
+          : await this.#checkInner(place, node, level, firstRegion);
+      if (whole && sequence !== undefined) this.#whole.add(sequence);
+      return whole;
     } catch (error) {
       if (!isUmbraError(error, 'STORE_DAMAGED')) throw error;
       this.#checker.note(kindOf(type), toHex(digest), messageOf(error));
-      this.#addRange(place, { offset: firstRegion * REGION_BYTES, length: regionsBelow(level) * REGION_BYTES }, digest, 'node');
+      this.#addRange(
+        place,
+        { offset: firstRegion * REGION_BYTES, length: regionsBelow(level) * REGION_BYTES },
+        digest,
+        'node',
+      );
       return false;
     }
-    if (whole && sequence !== undefined) this.#whole.add(sequence);
-    return whole;
   }
 
   async #checkInner(place: Place, node: Buffer, level: number, firstRegion: number): Promise<boolean> {
@@ -168,7 +196,14 @@ export class Verification {
 
   #addRange(place: Place, range: ByteRange, digest: Uint8Array, kind: DamagedRange['kind']): void {
     const length = Math.min(range.length, place.volume.sizeBytes - range.offset);
-    this.#ranges.push({ ...base(place.listing), volume: place.volume.name, offset: range.offset, length, object: toHex(digest), kind });
+    this.#ranges.push({
+      ...base(place.listing),
+      volume: place.volume.name,
+      offset: range.offset,
+      length,
+      object: toHex(digest),
+      kind,
+    });
   }
 }
 

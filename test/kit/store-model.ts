@@ -29,7 +29,8 @@ export async function reachable(store: Store): Promise<Set<string>> {
   for (const listing of store.catalog.all()) {
     names.add(objectName(ObjectType.record, listing.record));
     for (const volume of (await store.record(listing)).volumes) {
-      if (!isEmptyDigest(volume.root)) await addTree(store, names, volume.root, treeHeight(regionCount(volume.sizeBytes)));
+      if (!isEmptyDigest(volume.root))
+        await addTree(store, names, volume.root, treeHeight(regionCount(volume.sizeBytes)));
     }
   }
   return names;
@@ -42,7 +43,8 @@ async function addTree(store: Store, names: Set<string>, digest: Uint8Array, lev
   names.add(name);
   const node = await store.reader.read(type, digest);
   if (level > 0) {
-    for (const child of decodeInner(node, level)) if (child !== undefined) await addTree(store, names, child, level - 1);
+    for (const child of decodeInner(node, level))
+      if (child !== undefined) await addTree(store, names, child, level - 1);
   } else {
     for (const chunk of decodeLeaf(node)) names.add(objectName(ObjectType.chunk, chunk.digest));
   }
@@ -66,11 +68,29 @@ export async function storedObjects({ objects }: Databases): Promise<Map<string,
 export async function assertNoGarbage(t: Test, store: Store, databases: Databases): Promise<void> {
   const stored = await storedObjects(databases);
   const expected = await reachable(store);
-  const garbage = [...stored.keys()].filter((name) => !expected.has(name) && !name.startsWith(`${ObjectType.settings}`));
-  t.same(garbage.filter((name) => !name.startsWith(`${ObjectType.tombstone}`)), [], 'nothing unreachable is left');
-  t.same([...expected].filter((name) => !stored.has(name)), [], 'everything reachable is there');
-  t.same([...stored].filter(([, sequences]) => sequences.length > 1), [], 'nothing is there twice');
-  t.equal([...stored.keys()].filter((name) => name.startsWith(`${ObjectType.settings}`)).length, 1, 'the settings are there once');
+  const garbage = [...stored.keys()].filter(
+    (name) => !expected.has(name) && !name.startsWith(`${ObjectType.settings}`),
+  );
+  t.same(
+    garbage.filter((name) => !name.startsWith(`${ObjectType.tombstone}`)),
+    [],
+    'nothing unreachable is left',
+  );
+  t.same(
+    [...expected].filter((name) => !stored.has(name)),
+    [],
+    'everything reachable is there',
+  );
+  t.same(
+    [...stored].filter(([, sequences]) => sequences.length > 1),
+    [],
+    'nothing is there twice',
+  );
+  t.equal(
+    [...stored.keys()].filter((name) => name.startsWith(`${ObjectType.settings}`)).length,
+    1,
+    'the settings are there once',
+  );
 }
 
 /** The names of the records that tombstones in the store name. */
@@ -79,7 +99,9 @@ export async function tombstoned(databases: Databases, store: Store): Promise<st
   for (const name of (await storedObjects(databases)).keys()) {
     if (!name.startsWith(`${ObjectType.tombstone}`)) continue;
     const digest = Buffer.from(name.slice(1), 'hex');
-    names.push(objectName(ObjectType.record, parseTombstone(await store.reader.read(ObjectType.tombstone, digest)).record));
+    names.push(
+      objectName(ObjectType.record, parseTombstone(await store.reader.read(ObjectType.tombstone, digest)).record),
+    );
   }
   return names;
 }
@@ -88,8 +110,13 @@ export async function tombstoned(databases: Databases, store: Store): Promise<st
 export async function assertContents(t: Test, store: Store, models: ReadonlyMap<string, Buffer>): Promise<void> {
   for (const listing of store.catalog.all()) {
     const model = models.get(keyOf(listing));
-    if (model !== undefined && !(await readBack(store, listing)).equals(model)) t.fail(`${keyOf(listing)} is not what it was`);
+    if (model !== undefined && !(await readBack(store, listing)).equals(model))
+      t.fail(`${keyOf(listing)} is not what it was`);
   }
   const listed = new Set([...store.catalog.all()].map(keyOf));
-  t.same([...models.keys()].filter((key) => !listed.has(key)), [], 'everything is listed');
+  t.same(
+    [...models.keys()].filter((key) => !listed.has(key)),
+    [],
+    'everything is listed',
+  );
 }

@@ -39,7 +39,7 @@ export async function listedVersions(umbra: Umbra): Promise<Version[]> {
  * @throws AssertionError
  */
 export async function checkStore(umbra: Umbra, model: Model, mountPoint: string): Promise<void> {
-  await umbra.mount(mountPoint);
+  await makeSureOfMount(umbra, mountPoint);
   const versions = await listedVersions(umbra);
   model.settle(readMounted(mountPoint, versions));
   await checkVerifies(umbra);
@@ -47,6 +47,12 @@ export async function checkStore(umbra: Umbra, model: Model, mountPoint: string)
   // The kernel has the files of this mount in its cache: only the server can say what is left of them.
   await checkVerifies(umbra);
   deepEqual(await listedVersions(umbra), versions);
+}
+
+/** A server that lives still has its mount; what a dead one left there is no hindrance. */
+async function makeSureOfMount(umbra: Umbra, mountPoint: string): Promise<void> {
+  const mounts = umbra.serverPid() === undefined ? [] : (await umbra.status()).mounts;
+  if (!mounts.some((mount) => mount.mountPoint === mountPoint)) await umbra.mount(mountPoint);
 }
 
 /** @throws AssertionError if verification finds damage */
@@ -63,7 +69,7 @@ export async function checkVerifies(umbra: Umbra): Promise<void> {
  */
 export async function checkRebuild(umbra: Umbra, model: Model, mountPoint: string): Promise<void> {
   const before = await listedVersions(umbra);
-  await umbra.result('unmount', mountPoint);
+  await umbra.result('unmount', mountPoint, '--force');
   await umbra.rebuild();
   deepEqual((await listedVersions(umbra)).sort(), before.sort(), 'rebuilding changed what is listed');
   await umbra.mount(mountPoint);

@@ -12,7 +12,7 @@ import { storm } from './storm.js';
 
 /** More shadow copies than this only make the checks slow. */
 const MOST_LISTED = 6;
-const REBUILD_EVERY = 4;
+const REBUILD_EVERY = 3;
 /** Where in a storm the strike comes, as parts of what storms took before. */
 const LATEST_STRIKE = 1.2;
 
@@ -100,7 +100,7 @@ export class CrashRun {
 
   /** A rebuild that is cut off changes nothing, or leaves a store that asks for another. */
   async #killRebuild(): Promise<void> {
-    await this.umbra.result('unmount', this.#mountPoint);
+    await this.umbra.result('unmount', this.#mountPoint, '--force');
     const rebuild = this.umbra.start('rebuild');
     await sleep(this.#random.fraction() * this.#stormMs);
     await this.umbra.killServer();

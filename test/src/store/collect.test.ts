@@ -11,7 +11,15 @@ import type { Store } from '../../../src/store/store.js';
 import { decodeLeaf } from '../../../src/tree/node.js';
 import { TreeReader } from '../../../src/tree/tree-reader.js';
 import { Random, testSeed } from '../../kit/random.js';
-import { assertContents, assertNoGarbage, keyOf, listingOf, QUIET, storedObjects, tombstoned } from '../../kit/store-model.js';
+import {
+  assertContents,
+  assertNoGarbage,
+  keyOf,
+  listingOf,
+  QUIET,
+  storedObjects,
+  tombstoned,
+} from '../../kit/store-model.js';
 import { backUp, ingest, memoryDatabases, openTestStore, randomVolume, readBack } from '../../kit/test-store.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
 
@@ -125,7 +133,9 @@ t.test('a node without an index entry stops it too, and is healed by the next ba
   const content = randomVolume(new Random(5), 1500);
   await backUp(store, 'a', content);
   const leaf = [...(await storedObjects(databases)).keys()].find((name) => name.startsWith(`${ObjectType.leaf}`)) ?? '';
-  await databases.meta.write([{ type: 'del', key: digestKey(ObjectType.leaf, Buffer.from(leaf.slice(1), 'hex')) }], { sync: true });
+  await databases.meta.write([{ type: 'del', key: digestKey(ObjectType.leaf, Buffer.from(leaf.slice(1), 'hex')) }], {
+    sync: true,
+  });
   await t.rejects(store.collect(QUIET), { code: 'STORE_DAMAGED' });
   t.ok(store.objectStore.hasDamage);
   await backUp(store, 'a', content);

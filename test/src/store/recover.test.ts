@@ -23,10 +23,20 @@ t.test('a shadow copy whose listing was lost is listed again', async (t) => {
   const second = await backUp(store, 'a', content);
   await databases.meta.write([{ type: 'del', key: catalogKey('a', second.name) }], { sync: true });
   const reopened = await openTestStore(databases);
-  t.same(reopened.catalog.shadowCopies('a').map(({ name }) => name), [first.name, second.name]);
+  t.same(
+    reopened.catalog.shadowCopies('a').map(({ name }) => name),
+    [first.name, second.name],
+  );
   t.same(reopened.catalog.shadowCopies('a'), store.catalog.shadowCopies('a'));
   await reopened.collect(QUIET);
-  await assertContents(t, reopened, new Map([[keyOf(first), content], [keyOf(second), content]]));
+  await assertContents(
+    t,
+    reopened,
+    new Map([
+      [keyOf(first), content],
+      [keyOf(second), content],
+    ]),
+  );
 });
 
 t.test('a crash in the middle of forgetting: it is forgotten when the store is opened again', async (t) => {
@@ -50,7 +60,15 @@ t.test('the same shadow copy made again after it was forgotten, in the same mill
   const store = await openTestStore(databases);
   for (let turn = 0; turn < 2; turn++) {
     const session = store.openSession();
-    await store.commit(session, { machine: 'a', timeMs: 5, consistency: 'crash', tracker: 'scan', pauseMs: 0, volumes: [], config: [] });
+    await store.commit(session, {
+      machine: 'a',
+      timeMs: 5,
+      consistency: 'crash',
+      tracker: 'scan',
+      pauseMs: 0,
+      volumes: [],
+      config: [],
+    });
     session.end();
     if (turn === 0) await store.forget(listingOf(store, 'a'));
   }
@@ -92,11 +110,17 @@ t.test('damaged keys neither drive up sequence numbers nor get in the way', asyn
   const record = await backUp(store, 'a', content);
   const value = Buffer.from('?');
   const flipped = [Buffer.from('ff00000000000001', 'hex'), Buffer.from('00ff', 'hex'), Buffer.alloc(11)];
-  await databases.objects.write(flipped.map((key) => ({ type: 'put', key, value })), { sync: true });
+  await databases.objects.write(
+    flipped.map((key) => ({ type: 'put', key, value })),
+    { sync: true },
+  );
   const high = sequenceKey(3);
   high[1] = 0xff;
   const odd = Buffer.concat([sequenceKey(3), Buffer.of(7)]);
-  await databases.meta.write([high, odd].map((key) => ({ type: 'put', key, value })), { sync: true });
+  await databases.meta.write(
+    [high, odd].map((key) => ({ type: 'put', key, value })),
+    { sync: true },
+  );
   const reopened = await openTestStore(databases);
   t.ok(reopened.objectStore.log.nextSequence < 2 ** 20);
   await reopened.collect(QUIET);

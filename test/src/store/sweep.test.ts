@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap';
 
-import { BLOCK_BYTES, MetaPrefix, REGION_BYTES } from '../../../src/codec/formats.js';
+import { BLOCK_BYTES, MetaPrefix, ObjectType, REGION_BYTES } from '../../../src/codec/formats.js';
+import { readFrameHeader } from '../../../src/codec/frame.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import type { Listing } from '../../../src/store/catalog.js';
 import { FaultQueue } from '../../../src/store/faults.js';
@@ -8,48 +9,100 @@ import { openFaultyKv } from '../../../src/store/faulty-kv.js';
 import type { KvOperation, KvReader } from '../../../src/store/kv.js';
 import { openMemoryKv } from '../../../src/store/memory-kv.js';
 import { rebuildMeta } from '../../../src/store/rebuild.js';
+import type { PackedObject } from '../../../src/store/session.js';
 import type { Store } from '../../../src/store/store.js';
 import { openJitteryKv } from '../../kit/jittery-kv.js';
 import { openPowerCutKv } from '../../kit/power-cut-kv.js';
 import { Random, testSeed } from '../../kit/random.js';
 import { assertContents, assertNoGarbage, keyOf, listingOf, QUIET } from '../../kit/store-model.js';
-import { backUp, ingest, memoryDatabases, openTestStore, randomVolume, readBack, scribble, type Databases } from '../../kit/test-store.js';
+import {
+  backUp,
+  ingest,
+  memoryDatabases,
+  openTestStore,
+  randomVolume,
+  readBack,
+  scribble,
+  type Databases,
+} from '../../kit/test-store.js';
 
 // What collection promises while others work, and over crashes.
 
 t.test('content that two sessions stored, one after the other, stays while one of them is open', async (t) => {
   const databases = memoryDatabases();
   const store = await openTestStore(databases);
-  const content = new Random(1).bytes(3 * 4096);
+  const content = new Random(1).bytes(3 * BLOCK_BYTES);
+  const chunks = await chunksOf(content);
   const first = store.openSession();
   const second = store.openSession();
-  const plan = await planOf(content);
-  for (const session of [first, second]) for (const { type, digest } of plan) await session.find(type, [digest]);
-  for (const session of [first, second]) {
-    for (const object of plan) await session.add(object);
-    await session.barrier();
-  }
+  for (const { type, digest } of chunks) t.same(await second.find(type, [digest]), [false]);
+  const volume = await ingest(first, content);
+  await first.barrier();
+  for (const chunk of chunks) await second.add(chunk);
+  await second.barrier();
   second.end();
   await store.collect(QUIET);
-  await backUp(store, 'a', content, first);
+  const record = {
+    machine: 'a',
+    timeMs: 0,
+    consistency: 'crash',
+    tracker: 'scan',
+    pauseMs: 0,
+    volumes: [volume],
+    config: [],
+  } as const;
+  await store.commit(first, record);
+  first.end();
   t.ok((await readBack(store, listingOf(store, 'a'))).equals(content));
   await store.collect(QUIET);
   await assertNoGarbage(t, store, databases);
 });
 
-/** The chunks of `content` as another store would hold them. */
-async function planOf(content: Buffer): Promise<Parameters<ReturnType<Store['openSession']>['add']>[0][]> {
-  const objects: Parameters<ReturnType<Store['openSession']>['add']>[0][] = [];
-  const store = await openTestStore();
-  const session = store.openSession();
-  const add = session.add.bind(session);
-  session.add = (object) => {
-    objects.push(object);
-    return add(object);
-  };
-  await ingest(session, content);
-  return objects.filter(({ type }) => type === 1);
+/** The chunks of `content` as they are stored. */
+async function chunksOf(content: Buffer): Promise<PackedObject[]> {
+  const databases = memoryDatabases();
+  await backUp(await openTestStore(databases), 'x', content);
+  const chunks: PackedObject[] = [];
+  for await (const [, frame] of databases.objects.entries()) {
+    const { type, digest, plainBytes } = readFrameHeader(frame);
+    if (type === ObjectType.chunk) chunks.push({ type, digest, plainBytes, frame });
+  }
+  return chunks;
 }
+
+t.test('what is condemned is stored again, not referred to', async (t) => {
+  const inner = memoryDatabases();
+  const faults = new FaultQueue();
+  const databases = { objects: inner.objects, meta: openFaultyKv(inner.meta, faults) };
+  const store = await openTestStore(databases);
+  const content = new Random(2).bytes(3 * BLOCK_BYTES);
+  await backUp(store, 'a', content);
+  await store.forget(listingOf(store, 'a'));
+  let goOn = (): void => undefined;
+  const until = new Promise<void>((resolve) => (goOn = resolve));
+  let atDeletion = (): void => undefined;
+  const deletes = new Promise<void>((resolve) => (atDeletion = resolve));
+  // The second deletion of digests: the first is of records.
+  const isDeletion = ({ operations }: { readonly operations: readonly KvOperation[] }): boolean => {
+    const is = operations.some(
+      ({ type, key }) => type === 'del' && key[0] === MetaPrefix.digest && key[1] === ObjectType.chunk,
+    );
+    if (is) atDeletion();
+    return is;
+  };
+  faults.push({ on: 'write', match: isDeletion, until });
+  const collecting = store.collect(QUIET);
+  await deletes;
+  const session = store.openSession();
+  for (const { type, digest } of await chunksOf(content)) t.same(await session.find(type, [digest]), [false]);
+  const backingUp = backUp(store, 'b', content, session);
+  goOn();
+  await Promise.all([collecting, backingUp]);
+  faults.assertAllFired();
+  t.ok((await readBack(store, listingOf(store, 'b'))).equals(content));
+  await store.collect(QUIET);
+  await assertNoGarbage(t, store, inner);
+});
 
 t.test('beside backups, forgetting and readers, in random order', async (t) => {
   const seed = testSeed(t);
@@ -58,7 +111,10 @@ t.test('beside backups, forgetting and readers, in random order', async (t) => {
   for (let round = 0; round < 25; round++) {
     const random = new Random(seed + round);
     const inner = memoryDatabases();
-    const store = await openTestStore({ objects: openJitteryKv(inner.objects, random), meta: openJitteryKv(inner.meta, random) });
+    const store = await openTestStore({
+      objects: openJitteryKv(inner.objects, random),
+      meta: openJitteryKv(inner.meta, random),
+    });
     const world = new World(store, random);
     let working = true;
     const collecting = async (): Promise<void> => {
@@ -77,7 +133,10 @@ t.test('beside backups, forgetting and readers, in random order', async (t) => {
     await store.collect(QUIET);
     await assertContents(t, store, world.models);
     await assertNoGarbage(t, store, inner);
-    if (!t.passing()) return t.comment(`round ${round}`);
+    if (!t.passing()) {
+      t.comment(`round ${round}`);
+      return;
+    }
   }
   t.comment(`${backups} shadow copies at the end, ${collections} collections`);
   t.ok(backups > 50 && collections > 50, 'the test did something');
@@ -175,14 +234,18 @@ class World {
 t.test('a power cut in the middle of deleting loses nothing, and the next collection leaves no garbage', async (t) => {
   const random = new Random(testSeed(t));
   for (let round = 0; round < 40; round++) {
-    const databases = { objects: openPowerCutKv({ random }), meta: openPowerCutKv({ random, reordering: random.chance(0.5) }) };
+    const databases = {
+      objects: openPowerCutKv({ random }),
+      meta: openPowerCutKv({ random, reordering: random.chance(0.5) }),
+    };
     const models = await prepare(random, databases);
     const store = await openTestStore(databases);
     let running = true;
     const collecting = store.collect(QUIET).catch((error: unknown) => {
       if (running) throw error;
     });
-    for (let turn = random.below(120); turn > 0; turn--) await (random.chance(0.1) ? new Promise(setImmediate) : Promise.resolve());
+    for (let turn = random.below(120); turn > 0; turn--)
+      await (random.chance(0.1) ? new Promise(setImmediate) : Promise.resolve());
     running = false;
     const survived = { objects: databases.objects.powerCut(), meta: databases.meta.powerCut() };
     await collecting;
@@ -194,7 +257,10 @@ t.test('a power cut in the middle of deleting loses nothing, and the next collec
     await reopened.collect(QUIET);
     await assertContents(t, reopened, models);
     await assertNoGarbage(t, reopened, survived);
-    if (!t.passing()) return t.comment(`round ${round}`);
+    if (!t.passing()) {
+      t.comment(`round ${round}`);
+      return;
+    }
   }
 });
 
@@ -220,7 +286,11 @@ async function prepare(random: Random, databases: Databases): Promise<Map<string
 }
 
 /** Rebuilding at this moment gives the same shadow copies, all of them whole. */
-async function assertRebuilt(t: Test, { objects }: { readonly objects: KvReader }, models: ReadonlyMap<string, Buffer>): Promise<void> {
+async function assertRebuilt(
+  t: Test,
+  { objects }: { readonly objects: KvReader },
+  models: ReadonlyMap<string, Buffer>,
+): Promise<void> {
   const meta = openMemoryKv();
   await rebuildMeta(objects, meta, QUIET);
   const copy = openMemoryKv();

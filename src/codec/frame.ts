@@ -67,7 +67,12 @@ export function encodeFrameInto(
 }
 
 /** The frame of one object in a buffer of its own. */
-export function encodeFrame(type: ObjectType, plain: Uint8Array, compressor: Compressor, digest = digestOf(plain)): Buffer {
+export function encodeFrame(
+  type: ObjectType,
+  plain: Uint8Array,
+  compressor: Compressor,
+  digest = digestOf(plain),
+): Buffer {
   const target = Buffer.allocUnsafe(frameBound(compressor, plain.length));
   const length = encodeFrameInto(target, 0, { type, digest, plain }, compressor);
   return Buffer.from(target.subarray(0, length));
@@ -87,7 +92,8 @@ export function readFrameHeader(frame: Uint8Array): FrameHeader {
   const codec = knownValue(Codec, bytes[14], 'codec');
   const plainBytes = bytes.readUInt32LE(PLAIN_LENGTH_AT);
   if (plainBytes > MAX_OBJECT_BYTES) throw new FrameError(`a length of ${plainBytes} bytes is not possible`);
-  if (bytes.readUInt32LE(BODY_LENGTH_AT) !== bytes.length - FRAME.headerBytes) throw new FrameError('the length is wrong');
+  if (bytes.readUInt32LE(BODY_LENGTH_AT) !== bytes.length - FRAME.headerBytes)
+    throw new FrameError('the length is wrong');
   return { type, codec, digest: bytes.subarray(DIGEST_AT, DIGEST_AT + DIGEST_BYTES), plainBytes };
 }
 
@@ -130,7 +136,8 @@ export function claimedName(frame: Uint8Array): ObjectName {
 }
 
 function decodeBodyInto(plain: Buffer, frame: Uint8Array, header: FrameHeader): void {
-  if (!decompressInto(header.codec, plain, frame.subarray(FRAME.headerBytes))) throw new FrameError('decompression fails');
+  if (!decompressInto(header.codec, plain, frame.subarray(FRAME.headerBytes)))
+    throw new FrameError('decompression fails');
   if (!sameBytes(digestOf(plain), header.digest)) throw new FrameError('the digest is wrong');
 }
 

@@ -40,8 +40,8 @@ import type { Engine, JobContext, OpenEngine } from './engine.js';
 import { LocalSource } from './local-source.js';
 
 /** What mounts keep decoded, all together: regions read in sequence, and single chunks. */
-const REGION_CACHE_BYTES = 64 * 1024 * 1024;
-const CHUNK_CACHE_BYTES = 32 * 1024 * 1024;
+const REGION_CACHE_BYTES = 32 * 1024 * 1024;
+const CHUNK_CACHE_BYTES = 16 * 1024 * 1024;
 
 /** The engine of a store on this machine. */
 export const openLocalEngine: OpenEngine = async ({ store, create, onLocked }) => {

@@ -5,6 +5,7 @@ import type { CreateStoreOptions } from './engine.js';
 import { stderrLog } from './server-log.js';
 import type { ServerParts } from './server-parts.js';
 import { StoreServer } from './store-server.js';
+import { tuneProcess } from './tune-process.js';
 
 export interface RunOptions {
   readonly store: string;
@@ -27,6 +28,7 @@ const CRASH_LIMIT_MS = 5_000;
  */
 export async function runServer(options: RunOptions): Promise<void> {
   const { parts, onReady, log, ...rest } = options;
+  tuneProcess(systemClock);
   process.umask(0o077);
   process.chdir('/');
   const server = await StoreServer.start({ ...rest, ...parts, log, clock: systemClock });

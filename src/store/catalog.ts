@@ -114,7 +114,11 @@ export function putListing(listing: Listing, { consistency, volumes }: ListingSu
   const key = catalogKey(listing.machine, listing.name);
   const { record, timeMs, order } = listing;
   const shown = volumes.map(({ name, sizeBytes, dataBytes, root }) => ({ name, sizeBytes, dataBytes, root }));
-  return { type: 'put', key, value: withCheck(key, packRecord({ record, timeMs, order, consistency, volumes: shown })) };
+  return {
+    type: 'put',
+    key,
+    value: withCheck(key, packRecord({ record, timeMs, order, consistency, volumes: shown })),
+  };
 }
 
 /**
@@ -130,7 +134,9 @@ export async function readSummaries(
   return listings.flatMap((listing, index) => {
     const key = keys[index];
     const value = values[index];
-    return key === undefined || value === undefined ? [] : [{ listing, summary: decodeSummary(openListing(key, value)) }];
+    return key === undefined || value === undefined
+      ? []
+      : [{ listing, summary: decodeSummary(openListing(key, value)) }];
   });
 }
 

@@ -12,7 +12,10 @@ export function objectKey(sequence: number): Buffer {
 }
 
 /** All keys in `objects` that can be right. */
-export const objectRange: { readonly gte: Buffer; readonly lt: Buffer } = { gte: objectKey(0), lt: objectKey(SEQUENCE_LIMIT) };
+export const objectRange: { readonly gte: Buffer; readonly lt: Buffer } = {
+  gte: objectKey(0),
+  lt: objectKey(SEQUENCE_LIMIT),
+};
 
 /** The sequence number in a key of `objects`, or undefined if the key is damaged: LevelDB checks nothing when it reads. */
 export function sequenceOfObjectKey(key: Uint8Array): number | undefined {

@@ -1,7 +1,7 @@
 import { UmbraError } from '../common/errors.js';
 import type { KvOperation, KvRange, KvStore } from './kv.js';
 import { closedError } from './level-errors.js';
-import { LevelHandle } from './level-handle.js';
+import { type LevelDatabase, LevelHandle } from './level-handle.js';
 import { iterateLevel } from './level-iterate.js';
 import type { LevelKvOptions } from './level-options.js';
 import { operationBytes, WriteQueue } from './write-queue.js';

@@ -55,10 +55,14 @@ export class Marker {
       for (const volume of record.volumes) await this.#markTree(volume);
     } catch (cause) {
       if (!isUmbraError(cause, 'STORE_DAMAGED')) throw cause;
-      throw new UmbraError('STORE_DAMAGED', `nothing was collected, since ${listing.machine}@${listing.name} is damaged: ${cause.message}`, {
-        hint: `Back up ${listing.machine} again, which heals what its disks still hold, or forget that shadow copy.`,
-        cause,
-      });
+      throw new UmbraError(
+        'STORE_DAMAGED',
+        `nothing was collected, since ${listing.machine}@${listing.name} is damaged: ${cause.message}`,
+        {
+          hint: `Back up ${listing.machine} again, which heals what its disks still hold, or forget that shadow copy.`,
+          cause,
+        },
+      );
     }
   }
 
@@ -72,7 +76,9 @@ export class Marker {
       if (!(await this.#add(type, digest))) continue;
       const bytes = await this.#reader.read(type, digest);
       if (level === 0) await this.#markChunks(bytes);
-      else for (const child of decodeInner(bytes, level)) if (child !== undefined) pending.push({ digest: child, level: level - 1 });
+      else
+        for (const child of decodeInner(bytes, level))
+          if (child !== undefined) pending.push({ digest: child, level: level - 1 });
     }
   }
 

@@ -30,7 +30,9 @@ export async function openObjectsRepairing(directory: string): Promise<KvStore> 
   try {
     await ClassicLevel.repair(directory);
   } catch (cause) {
-    throw new UmbraError('STORE_DAMAGED', `the objects of the store cannot be repaired: ${messageOf(cause)}`, { cause });
+    throw new UmbraError('STORE_DAMAGED', `the objects of the store cannot be repaired: ${messageOf(cause)}`, {
+      cause,
+    });
   }
   return openLevelKv(directory, options);
 }

@@ -7,7 +7,7 @@ import { withCheck } from './checked.js';
 import { findSequences } from './object-index.js';
 
 /** A batch of objects is written when so many bytes have come together… */
-const BATCH_BYTES = 8 * 1024 * 1024;
+const BATCH_BYTES = 4 * 1024 * 1024;
 /** …and their index entries when so many objects are durable, or at a barrier. */
 const INDEX_BATCH_OBJECTS = 2048;
 /** Sequence numbers are taken from a durable reserve of so many. */

@@ -74,7 +74,8 @@ export class StoredObjectReader implements ObjectReader {
     const cached = this.#cache.get(cacheKey);
     if (cached !== undefined) return cached;
     const [result] = await this.readFrames(type, [digest]);
-    if (result === undefined || 'fault' in result) throw await this.reportDamage(type, digest, result?.fault ?? 'missing');
+    if (result === undefined || 'fault' in result)
+      throw await this.reportDamage(type, digest, result?.fault ?? 'missing');
     const plain = tryDecode(result.frame, type, digest);
     if (!Buffer.isBuffer(plain)) throw await this.reportDamage(type, digest, plain.fault);
     if (type !== Types.chunk) this.#cache.set(cacheKey, plain);
@@ -105,7 +106,11 @@ export class StoredObjectReader implements ObjectReader {
     if (sequence !== undefined) {
       const [again] = await readEach(objects, [objectKey(sequence)]);
       if (again instanceof Uint8Array && Buffer.isBuffer(tryDecode(again, type, digest))) {
-        return damaged(type, digest, `${reason}, but it is right when read again; check this machine's memory and disks`);
+        return damaged(
+          type,
+          digest,
+          `${reason}, but it is right when read again; check this machine's memory and disks`,
+        );
       }
     }
     await quarantine({ type, digest, sequence, reason });

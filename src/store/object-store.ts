@@ -10,7 +10,7 @@ import { StoredObjectReader, type ObjectReader } from './object-reader.js';
 import type { SequenceSet } from './sequence-set.js';
 import { IngestSession } from './session.js';
 
-const NODE_CACHE_BYTES = 32 * 1024 * 1024;
+const NODE_CACHE_BYTES = 16 * 1024 * 1024;
 
 /** What a running collection tells the store. */
 export interface CollectionGuard {
@@ -132,7 +132,12 @@ export class ObjectStore {
   }
 
   /** Nothing is done if another object stands there by now: someone stored the content again. */
-  async #quarantine({ type, digest, sequence, reason }: DamagedObject & { readonly sequence: number | undefined; readonly reason: string }): Promise<void> {
+  async #quarantine({
+    type,
+    digest,
+    sequence,
+    reason,
+  }: DamagedObject & { readonly sequence: number | undefined; readonly reason: string }): Promise<void> {
     const name = objectName(type, digest);
     await this.log.exclusively(async () => {
       const [current] = await findSequences(this.meta, type, [digest]);

@@ -69,7 +69,10 @@ class Rebuild {
       const header = readFrameHeader(frame);
       const { type, digest, plainBytes } = header;
       if (type === ObjectType.record || type === ObjectType.tombstone) {
-        this.#note({ sequence, type, digest: Uint8Array.from(digest), plainBytes, storedBytes: frame.length }, decodeBody(frame, header));
+        this.#note(
+          { sequence, type, digest: Uint8Array.from(digest), plainBytes, storedBytes: frame.length },
+          decodeBody(frame, header),
+        );
       }
       this.#operations.push(...putEntry({ sequence, type, digest, plainBytes, storedBytes: frame.length }));
       this.#objects++;
@@ -87,7 +90,9 @@ class Rebuild {
   }
 
   async finish(): Promise<RebuildCounts> {
-    const alive = [...this.#listings].filter(([record, { listing }]) => listing.order > (this.#deleted.get(record) ?? -1));
+    const alive = [...this.#listings].filter(
+      ([record, { listing }]) => listing.order > (this.#deleted.get(record) ?? -1),
+    );
     this.#operations.push(...alive.map(([, { listing, summary }]) => putListing(listing, summary)));
     await this.#flush();
     return {

@@ -17,7 +17,9 @@ function indexAdvice(damaged: readonly Damage[]): string | undefined {
 }
 
 function contentAdvice(ranges: readonly DamagedRange[]): string[] {
-  const lost = ranges.filter(({ volume }) => volume === '').map(({ machine, shadowCopy }) => `${machine}@${shadowCopy}`);
+  const lost = ranges
+    .filter(({ volume }) => volume === '')
+    .map(({ machine, shadowCopy }) => `${machine}@${shadowCopy}`);
   const machines = [...new Set(ranges.filter(({ volume }) => volume !== '').map(({ machine }) => machine))];
   const advice: string[] = [];
   if (lost.length > 0) advice.push(`The record of ${lost.join(', ')} is lost: "umbra forget" deletes what is left.`);

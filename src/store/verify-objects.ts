@@ -141,7 +141,11 @@ function damageKey(kind: string, object: string): string {
   return `${kind} ${object}`;
 }
 
-function faultsOf(type: ObjectType, frames: readonly Uint8Array[], digests: readonly Uint8Array[]): { index: number; reason: string }[] {
+function faultsOf(
+  type: ObjectType,
+  frames: readonly Uint8Array[],
+  digests: readonly Uint8Array[],
+): { index: number; reason: string }[] {
   return frames.flatMap((frame, index) => {
     try {
       decodeFrame(frame, { type, digest: digests[index] ?? new Uint8Array() });

@@ -16,7 +16,7 @@ import { ObjectChecker } from './verify-objects.js';
 
 /** Objects checked in one step. */
 const BATCH_OBJECTS = 128;
-const BATCH_BYTES = 8 * 1024 * 1024;
+const BATCH_BYTES = 2 * 1024 * 1024;
 
 export interface VerifyOptions {
   readonly store: Store;

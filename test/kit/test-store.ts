@@ -35,7 +35,12 @@ export function openTestStore(databases: Databases = memoryDatabases()): Promise
 }
 
 /** Back up a machine of one volume from memory, in this thread: what a backup does, without workers and images. */
-export async function backUp(store: Store, machine: string, content: Buffer, session = store.openSession()): Promise<ShadowCopyRecord> {
+export async function backUp(
+  store: Store,
+  machine: string,
+  content: Buffer,
+  session = store.openSession(),
+): Promise<ShadowCopyRecord> {
   try {
     const volume = await ingest(session, content);
     return await store.commit(session, {
@@ -76,7 +81,8 @@ export async function ingest(session: IngestSession, content: Buffer): Promise<V
     if (refs.length > 0) leaves.push({ region, leaf: encodeLeaf(refs) });
   }
   await session.barrier();
-  for (const { region, leaf } of leaves) await builder.add(region, (await session.addPlain(ObjectType.leaf, leaf)).digest);
+  for (const { region, leaf } of leaves)
+    await builder.add(region, (await session.addPlain(ObjectType.leaf, leaf)).digest);
   const root = await builder.finish();
   return { name: 'vda', sizeBytes: content.length, dataBytes, root, source: { path: '/vda', format: 'raw' } };
 }
@@ -89,7 +95,10 @@ export async function readBack(store: Store, listing: Listing): Promise<Buffer> 
   const tree = new TreeReader(store.reader, volume);
   for await (const { region, leaf } of tree.leaves()) {
     for (const { firstBlock, digest } of decodeLeaf(await store.reader.read(ObjectType.leaf, leaf))) {
-      (await store.reader.read(ObjectType.chunk, digest)).copy(content, region * REGION_BYTES + firstBlock * BLOCK_BYTES);
+      (await store.reader.read(ObjectType.chunk, digest)).copy(
+        content,
+        region * REGION_BYTES + firstBlock * BLOCK_BYTES,
+      );
     }
   }
   return content.subarray(0, volume.sizeBytes);

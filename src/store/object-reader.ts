@@ -42,8 +42,10 @@ export function kindOf(type: ObjectType): string {
 
 /** The error for an object that can't be read. */
 export function damaged(type: ObjectType, digest: Uint8Array, reason: string): UmbraError {
+  const heals = 'the next backup that holds the same content heals it';
+  const remedy = type === Types.record ? '"umbra forget" deletes what is left of the shadow copy' : heals;
   return new UmbraError('STORE_DAMAGED', `${kindOf(type)} ${toHex(digest)} cannot be read: ${reason}`, {
-    hint: 'Run "umbra verify" to see what it concerns; the next backup that holds the same content heals it.',
+    hint: `Run "umbra verify" to see what it concerns; ${remedy}.`,
   });
 }
 

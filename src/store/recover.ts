@@ -5,7 +5,7 @@ import { Catalog, deleteListing, putListing, type Listing } from './catalog.js';
 import { putEntry } from './index-entries.js';
 import { objectKey, objectName, objectRange, quarantineKey, sequenceOfObjectKey } from './keys.js';
 import type { KvOperation, KvReader, KvStore, KvWriter } from './kv.js';
-import { findSequences, highestIndexed, indexedDigests } from './object-index.js';
+import { findSequences, highestIndexed, indexedDigests, indexEntries, quarantineOperations } from './object-index.js';
 import { parseShadowCopyRecord, parseTombstone, type ShadowCopyRecord } from './records.js';
 
 /** Index entries written in one step. */
@@ -38,6 +38,27 @@ export async function adoptUnindexed(objects: KvStore, meta: KvStore): Promise<v
   }
   if (entries.length > 0) await meta.write(entries, { sync: true });
   if (torn.length > 0) await objects.write(torn, { sync: true });
+}
+
+/**
+ * Quarantine the objects that the index has above the newest one there is. LevelDB loses the end of a damaged log without a
+ * word; who stores the same content before anyone reads it would otherwise be told that the store has it.
+ * @param newest the highest sequence number of an object, or -1
+ */
+export async function quarantineLost(meta: KvWriter, newest: number, timeMs: number): Promise<void> {
+  let operations: KvOperation[] = [];
+  for await (const { sequence, entry } of indexEntries(meta, newest + 1)) {
+    if (entry === undefined) continue;
+    const { type, digest } = entry;
+    const [current] = await findSequences(meta, type, [digest]);
+    // A crash in the middle of deleting leaves entries of objects that are gone, and that nothing points at.
+    if (current === sequence)
+      operations.push(...quarantineOperations({ type, digest, reason: 'its record is missing', timeMs }));
+    if (operations.length < BATCH_OPERATIONS) continue;
+    await meta.write(operations, { sync: true });
+    operations = [];
+  }
+  if (operations.length > 0) await meta.write(operations, { sync: true });
 }
 
 /** The highest sequence number of an object, or -1. */

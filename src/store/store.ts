@@ -13,7 +13,7 @@ import { Leases } from './leases.js';
 import { highestIndexed, quarantined as quarantinedObjects } from './object-index.js';
 import type { ObjectReader } from './object-reader.js';
 import { ObjectStore } from './object-store.js';
-import { adoptUnindexed, highestObject, recoverCatalog } from './recover.js';
+import { adoptUnindexed, highestObject, quarantineLost, recoverCatalog } from './recover.js';
 import { parseShadowCopyRecord, type ShadowCopyRecord, type TombstoneRecord } from './records.js';
 import type { IngestSession } from './session.js';
 
@@ -51,6 +51,7 @@ export class Store {
     await assertSameStore(parts);
     const highest = await highestObject(objects);
     await adoptUnindexed(objects, meta);
+    await quarantineLost(meta, highest, clock.now());
     const catalog = await recoverCatalog(objects, meta);
     const highWater = await readHighWater(meta);
     const nextSequence = Math.max(highWater, (await highestIndexed(meta)) + 1, highest + 1);

@@ -39,6 +39,40 @@ t.test('a shadow copy whose listing was lost is listed again', async (t) => {
   );
 });
 
+t.test('objects that the end of a log took with it are not used for deduplication', async (t) => {
+  const databases = memoryDatabases();
+  const content = randomVolume(new Random(testSeed(t)), 100);
+  const store = await openTestStore(databases);
+  const first = await backUp(store, 'a', content);
+  const lost: Uint8Array[] = [];
+  for await (const key of databases.objects.keys({ gte: objectKey(3) })) lost.push(key);
+  t.ok(lost.length > 3, 'something is lost');
+  await databases.objects.write(
+    lost.map((key): KvOperation => ({ type: 'del', key })),
+    { sync: true },
+  );
+  const reopened = await openTestStore(databases);
+  t.equal(reopened.objectStore.hasDamage, true, 'it is noticed before anyone reads');
+  const second = await backUp(reopened, 'a', content);
+  await assertContents(t, reopened, new Map([[keyOf(second), content]]));
+  t.ok(second.name !== first.name);
+});
+
+t.test('entries that a crash in the middle of deleting left are no damage', async (t) => {
+  const databases = memoryDatabases();
+  const store = await openTestStore(databases);
+  await backUp(store, 'a', randomVolume(new Random(3), 30));
+  const newest = await highestIndexed(databases.meta);
+  const key = sequenceKey(newest);
+  const value = (await databases.meta.get(key)) ?? Buffer.alloc(0);
+  await store.forget(listingOf(store, 'a'));
+  await store.collect(QUIET);
+  await store.collect(QUIET);
+  await databases.meta.write([{ type: 'put', key, value }], { sync: true });
+  const reopened = await openTestStore(databases);
+  t.equal(reopened.objectStore.hasDamage, false);
+});
+
 t.test('a crash in the middle of forgetting: it is forgotten when the store is opened again', async (t) => {
   const { objects, meta } = memoryDatabases();
   const faults = new FaultQueue();

@@ -29,6 +29,7 @@ class PoolThread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
   #nextId = 0;
+  #isEnding = false;
   #failure: Error | undefined;
 
   constructor(settings: WorkerSettings) {
@@ -68,13 +69,16 @@ class PoolThread {
   }
 
   async terminate(): Promise<void> {
+    // An answer that comes meanwhile must not let the process end before the thread has.
+    this.#isEnding = true;
+    this.#worker.ref();
     await this.#worker.terminate();
   }
 
   #settle(answer: WorkerAnswer): void {
     const waiting = this.#waiting.get(answer.id);
     this.#waiting.delete(answer.id);
-    if (this.#waiting.size === 0) this.#worker.unref();
+    if (this.#waiting.size === 0 && !this.#isEnding) this.#worker.unref();
     if ('fault' in answer) waiting?.reject(new WorkerError(answer.fault));
     else waiting?.resolve(answer.reply as never);
   }

@@ -1,8 +1,9 @@
 import { readdir, stat, statfs } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { ClassicLevel } from 'classic-level';
+import type { ClassicLevel } from 'classic-level';
 import { systemCode, UmbraError } from '../common/errors.js';
 import { Gate } from './gate.js';
+import { NodeLevel } from './level-database.js';
 import { closedError, inUseError, levelError, type LevelAction } from './level-errors.js';
 import { levelOpenOptions, type LevelKvOptions } from './level-options.js';
 
@@ -160,7 +161,7 @@ async function fileSize(path: string): Promise<number> {
 }
 
 async function openDatabase(directory: string, options: LevelKvOptions): Promise<LevelDatabase> {
-  const database: LevelDatabase = new ClassicLevel(directory, { keyEncoding: 'view', valueEncoding: 'view' });
+  const database: LevelDatabase = new NodeLevel(directory, { keyEncoding: 'view', valueEncoding: 'view' });
   try {
     await database.open({ ...levelOpenOptions(options), passive: false });
     return database;

@@ -1,10 +1,9 @@
-import { ClassicLevel } from 'classic-level';
-
 import { ObjectType } from '../codec/formats.js';
 import { decodeBody, FrameError, readFrameHeader } from '../codec/frame.js';
 import { isUmbraError, messageOf, UmbraError } from '../common/errors.js';
 import { parseFormatRecord, readFormatFile, writeFormatFile, type FormatRecord } from './format-record.js';
 import type { KvReader, KvStore } from './kv.js';
+import { NodeLevel } from './level-database.js';
 import { openLevelKv } from './level-kv.js';
 
 /**
@@ -28,7 +27,7 @@ export async function openObjectsRepairing(directory: string): Promise<KvStore> 
     if (!isUmbraError(cause, 'STORE_DAMAGED')) throw cause;
   }
   try {
-    await ClassicLevel.repair(directory);
+    await NodeLevel.repair(directory);
   } catch (cause) {
     throw new UmbraError('STORE_DAMAGED', `the objects of the store cannot be repaired: ${messageOf(cause)}`, {
       cause,

@@ -57,6 +57,24 @@ export async function backUp(
   }
 }
 
+/** Make an empty shadow copy, forget it, and make it again in the same millisecond: both have the same record. */
+export async function makeTwice(store: Store, machine: string): Promise<void> {
+  for (let turn = 0; turn < 2; turn++) {
+    const session = store.openSession();
+    await store.commit(session, {
+      machine,
+      timeMs: 5,
+      consistency: 'crash',
+      tracker: 'scan',
+      pauseMs: 0,
+      volumes: [],
+      config: [],
+    });
+    session.end();
+    if (turn === 0) await store.forget(store.catalog.find(machine, 'latest'));
+  }
+}
+
 /** Store the content of a volume, children before parents. */
 export async function ingest(session: IngestSession, content: Buffer): Promise<VolumeRecord> {
   const regions = regionCount(content.length);

@@ -15,6 +15,7 @@ import {
   randomVolume,
   scribble,
   type Databases,
+  makeTwice,
 } from '../../kit/test-store.js';
 
 /** Databases with several machines, and what their shadow copies must hold. */
@@ -103,20 +104,7 @@ t.test('a damaged record costs its shadow copy only', async (t) => {
 t.test('a record that came again after its tombstone is alive; the newest of two copies counts', async (t) => {
   const databases = memoryDatabases();
   const store = await openTestStore(databases);
-  for (let turn = 0; turn < 2; turn++) {
-    const session = store.openSession();
-    await store.commit(session, {
-      machine: 'a',
-      timeMs: 5,
-      consistency: 'crash',
-      tracker: 'scan',
-      pauseMs: 0,
-      volumes: [],
-      config: [],
-    });
-    session.end();
-    if (turn === 0) await store.forget(listingOf(store, 'a'));
-  }
+  await makeTwice(store, 'a');
   const meta = openMemoryKv();
   t.match(await rebuildMeta(databases.objects, meta, QUIET), { shadowCopies: 1, stayedDeleted: 0 });
   const rebuilt = await openTestStore({ objects: databases.objects, meta });

@@ -10,7 +10,7 @@ import { openMemoryKv } from '../../../src/store/memory-kv.js';
 import { highestIndexed } from '../../../src/store/object-index.js';
 import { Random, testSeed } from '../../kit/random.js';
 import { assertContents, assertNoGarbage, keyOf, listingOf, QUIET } from '../../kit/store-model.js';
-import { backUp, memoryDatabases, openTestStore, randomVolume } from '../../kit/test-store.js';
+import { backUp, memoryDatabases, openTestStore, randomVolume, makeTwice } from '../../kit/test-store.js';
 
 const touchesCatalog = ({ operations }: { readonly operations: readonly KvOperation[] }): boolean =>
   operations.some(({ key }) => key[0] === MetaPrefix.catalog);
@@ -92,20 +92,7 @@ t.test('a crash in the middle of forgetting: it is forgotten when the store is o
 t.test('the same shadow copy made again after it was forgotten, in the same millisecond, is not deleted', async (t) => {
   const databases = memoryDatabases();
   const store = await openTestStore(databases);
-  for (let turn = 0; turn < 2; turn++) {
-    const session = store.openSession();
-    await store.commit(session, {
-      machine: 'a',
-      timeMs: 5,
-      consistency: 'crash',
-      tracker: 'scan',
-      pauseMs: 0,
-      volumes: [],
-      config: [],
-    });
-    session.end();
-    if (turn === 0) await store.forget(listingOf(store, 'a'));
-  }
+  await makeTwice(store, 'a');
   const reopened = await openTestStore(databases);
   t.equal([...reopened.catalog.all()].length, 1);
   await reopened.collect(QUIET);

@@ -150,8 +150,13 @@ function refuseOtherKinds(path: string, stats: BigIntStats): BigIntStats {
 
 function notFound(path: string, cause: unknown): UmbraError {
   const code = systemCode(cause);
-  const missing = code === 'ENOENT' || code === 'ENOTDIR';
-  return new UmbraError('IMAGE_NOT_FOUND', missing ? `${path} does not exist` : `${path}: ${messageOf(cause)}`, {
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new UmbraError('IMAGE_NOT_FOUND', `${path} does not exist`, {
+      hint: "Give the path of the machine's disk image or block device.",
+      cause,
+    });
+  }
+  return new UmbraError('IMAGE_NOT_FOUND', `${path}: ${messageOf(cause)}`, {
     ...(code === 'EACCES' || code === 'EPERM' ? { hint: 'Run as a user who may read it.' } : {}),
     cause,
   });

@@ -142,7 +142,11 @@ t.test('only files and block devices are images', async (t) => {
   await t.rejects(openImage(pipe), { code: 'IMAGE_FORMAT', message: /is a pipe or socket/ });
   await t.rejects(openImage(folder), { code: 'IMAGE_FORMAT', message: /is a directory/ });
   await t.rejects(openImage('/dev/zero'), { code: 'IMAGE_FORMAT', message: /is a character device/ });
-  await t.rejects(openImage(join(directory, 'none')), { code: 'IMAGE_NOT_FOUND', message: /none does not exist/ });
+  await t.rejects(openImage(join(directory, 'none')), {
+    code: 'IMAGE_NOT_FOUND',
+    message: /none does not exist/,
+    hint: /disk image/,
+  });
   await t.rejects(openImage(join(pipe, 'none')), { code: 'IMAGE_NOT_FOUND' });
 });
 

@@ -69,6 +69,7 @@ async function serve(
   { idle, log }: HttpServerOptions,
 ): Promise<void> {
   const done = idle.begin();
+  const { socket } = request;
   const gone = new AbortController();
   response.on('error', () => undefined);
   response.on('close', () => {
@@ -92,8 +93,9 @@ async function serve(
     if (!isUmbraError(error)) log.error('defect', { route: request.url, error: stackOf(error) });
     sendError(response, error);
   } finally {
-    // What is left of the body is of no use to anyone; closing is the cheapest way to be rid of it.
-    if (!request.complete) response.once('finish', () => request.destroy());
+    // What is left of the body is of no use to anyone; closing is the cheapest way to be rid of it. The request itself
+    // may be destroyed already, which in some versions of Node.js leaves its connection open.
+    if (!request.complete) response.once('finish', () => socket.destroy());
   }
 }
 

@@ -31,7 +31,10 @@ export class Store {
   readonly objectStore: ObjectStore;
   readonly #meta: KvStore;
   readonly #clock: Clock;
+  /** Names that commits under way will use. */
   readonly #namesTaken = new Set<string>();
+  /** Names of forgotten shadow copies: what a mount's users and the kernel still know under one must not become another. */
+  readonly #namesGone = new Set<string>();
   readonly #catalog: Catalog;
 
   private constructor(parts: StoreParts, objectStore: ObjectStore, catalog: Catalog) {
@@ -130,6 +133,7 @@ export class Store {
       await session.barrier();
       await this.#meta.write([deleteListing(machine, name)], { sync: true });
       this.#catalog.remove(machine, name);
+      this.#namesGone.add(`${machine}\0${name}`);
     } finally {
       session.end();
     }
@@ -155,9 +159,10 @@ export class Store {
   }
 
   #reserveName(machine: string, timeMs: number): string {
-    const name = this.#catalog.freeName(machine, timeMs, (candidate) =>
-      this.#namesTaken.has(`${machine}\0${candidate}`),
-    );
+    const name = this.#catalog.freeName(machine, timeMs, (candidate) => {
+      const key = `${machine}\0${candidate}`;
+      return this.#namesTaken.has(key) || this.#namesGone.has(key);
+    });
     this.#namesTaken.add(`${machine}\0${name}`);
     return name;
   }

@@ -57,22 +57,27 @@ export async function backUp(
   }
 }
 
-/** Make an empty shadow copy, forget it, and make it again in the same millisecond: both have the same record. */
-export async function makeTwice(store: Store, machine: string): Promise<void> {
-  for (let turn = 0; turn < 2; turn++) {
-    const session = store.openSession();
-    await store.commit(session, {
-      machine,
-      timeMs: 5,
-      consistency: 'crash',
-      tracker: 'scan',
-      pauseMs: 0,
-      volumes: [],
-      config: [],
-    });
-    session.end();
-    if (turn === 0) await store.forget(store.catalog.find(machine, 'latest'));
-  }
+/**
+ * Make an empty shadow copy, forget it, and make it again in the same millisecond, by the clock: both have the same
+ * record. One store never gives a name twice, so the store is opened again in between.
+ * @returns the store as it was opened last
+ */
+export async function makeTwice(databases: Databases, machine: string): Promise<Store> {
+  const first = await openTestStore(databases);
+  await makeEmpty(first, machine, 5);
+  await first.forget(first.catalog.find(machine, 'latest'));
+  const second = await openTestStore(databases);
+  await makeEmpty(second, machine, 5);
+  return second;
+}
+
+/** List a shadow copy without volumes. @returns its name */
+export async function makeEmpty(store: Store, machine: string, timeMs: number): Promise<string> {
+  const session = store.openSession();
+  const settings = { consistency: 'crash', tracker: 'scan', pauseMs: 0, volumes: [], config: [] } as const;
+  const { name } = await store.commit(session, { machine, timeMs, ...settings });
+  session.end();
+  return name;
 }
 
 /** Store the content of a volume, children before parents. */

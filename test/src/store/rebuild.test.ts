@@ -103,8 +103,7 @@ t.test('a damaged record costs its shadow copy only', async (t) => {
 
 t.test('a record that came again after its tombstone is alive; the newest of two copies counts', async (t) => {
   const databases = memoryDatabases();
-  const store = await openTestStore(databases);
-  await makeTwice(store, 'a');
+  const store = await makeTwice(databases, 'a');
   const meta = openMemoryKv();
   t.match(await rebuildMeta(databases.objects, meta, QUIET), { shadowCopies: 1, stayedDeleted: 0 });
   const rebuilt = await openTestStore({ objects: databases.objects, meta });

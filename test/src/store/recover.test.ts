@@ -91,8 +91,7 @@ t.test('a crash in the middle of forgetting: it is forgotten when the store is o
 
 t.test('the same shadow copy made again after it was forgotten, in the same millisecond, is not deleted', async (t) => {
   const databases = memoryDatabases();
-  const store = await openTestStore(databases);
-  await makeTwice(store, 'a');
+  await makeTwice(databases, 'a');
   const reopened = await openTestStore(databases);
   t.equal([...reopened.catalog.all()].length, 1);
   await reopened.collect(QUIET);

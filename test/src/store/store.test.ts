@@ -3,7 +3,15 @@ import t, { type Test } from 'tap';
 import type { UmbraError } from '../../../src/common/errors.js';
 import { openPowerCutKv, type PowerCutKv } from '../../kit/power-cut-kv.js';
 import { Random, testSeed } from '../../kit/random.js';
-import { backUp, memoryDatabases, openTestStore, randomVolume, readBack, scribble } from '../../kit/test-store.js';
+import {
+  backUp,
+  makeEmpty,
+  memoryDatabases,
+  openTestStore,
+  randomVolume,
+  readBack,
+  scribble,
+} from '../../kit/test-store.js';
 import type { Store } from '../../../src/store/store.js';
 
 const never = new AbortController().signal;
@@ -36,6 +44,18 @@ t.test('shadow copies of one second get names of their own, also when made at on
       .map(({ name }) => name)
       .sort(),
     records.map(({ name }) => name).sort(),
+  );
+});
+
+t.test('the name of a forgotten shadow copy is not given to another one of the same second', async (t) => {
+  const store = await openTestStore();
+  const first = await makeEmpty(store, 'web', 1000);
+  await store.forget(store.catalog.find('web', first));
+  const second = await makeEmpty(store, 'web', 1999);
+  t.not(second, first);
+  t.same(
+    store.catalog.shadowCopies('web').map(({ name }) => name),
+    [second],
   );
 });
 

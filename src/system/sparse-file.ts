@@ -6,7 +6,6 @@ const SEEK_HOLE = 4;
 
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
-const FALLOC_FL_ZERO_RANGE = 16;
 
 const ADVICE = { sequential: 2, willNeed: 3, dontNeed: 4 } as const;
 
@@ -48,14 +47,6 @@ export function allocate(fd: number, offset: number, length: number): void {
  */
 export function punchHole(fd: number, offset: number, length: number): void {
   systemCall('fallocate', () => libc().fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length));
-}
-
-/**
- * Make a range read as zeros while its disk space stays reserved; the file's size stays.
- * @throws {SystemCallError} EOPNOTSUPP where the file system can't
- */
-export function zeroRange(fd: number, offset: number, length: number): void {
-  systemCall('fallocate', () => libc().fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, length));
 }
 
 /**

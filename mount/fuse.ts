@@ -1,16 +1,18 @@
 import { readdirSync, readlinkSync } from 'node:fs';
-// First of all: it must be loaded before fuse-native.
-import { markEndedThreads } from './fuse-thread-key.js';
-import Fuse from 'fuse-native';
+import type FuseNative from 'fuse-native';
 import type { Clock } from '../src/common/clock.js';
 import { UmbraError } from '../src/common/errors.js';
 import type { Log } from '../src/common/log.js';
 import { setCloseOnExec } from '../src/system/close-on-exec.js';
+import { markEndedThreads } from './fuse-thread-key.js';
 import { FuseThreads } from './fuse-threads.js';
 import { createHandlers } from './handlers.js';
 import { OpenFiles } from './open-files.js';
 import type { VirtualTree } from './tree.js';
 import { TroubleLog } from './trouble-log.js';
+
+// Not a plain import: those come first, and fuse-thread-key.js must be there before.
+const { default: Fuse } = await import('fuse-native');
 
 /**
  * How long the kernel may go on with what it knows of a path, in seconds; libfuse takes one number
@@ -55,7 +57,7 @@ export function knownThreads(): number | undefined {
 class ReadOnlyFuse extends Fuse {
   readonly #libfuseOptions: readonly string[];
 
-  constructor(mountPoint: string, operations: Fuse.Operations, libfuseOptions: readonly string[]) {
+  constructor(mountPoint: string, operations: FuseNative.Operations, libfuseOptions: readonly string[]) {
     // A slow disk is no reason to fail: the package's own limit is 15 s.
     super(mountPoint, operations, { timeout: false });
     this.#libfuseOptions = libfuseOptions;
@@ -96,12 +98,12 @@ const sessions = new Set<Session>();
 
 class Session implements FuseSession {
   readonly mountPoint: string;
-  readonly #fuse: Fuse;
+  readonly #fuse: FuseNative;
   readonly #files: OpenFiles;
   readonly #descriptor: number | undefined;
   #over = false;
 
-  constructor(mountPoint: string, fuse: Fuse, files: OpenFiles, descriptor: number | undefined) {
+  constructor(mountPoint: string, fuse: FuseNative, files: OpenFiles, descriptor: number | undefined) {
     this.mountPoint = mountPoint;
     this.#fuse = fuse;
     this.#files = files;
@@ -154,7 +156,7 @@ export async function mountFuse(options: FuseOptions): Promise<FuseSession> {
   return session;
 }
 
-function start(fuse: Fuse, mountPoint: string): Promise<void> {
+function start(fuse: FuseNative, mountPoint: string): Promise<void> {
   return new Promise((resolve, reject) => {
     fuse.mount((error) => {
       if (error === null || error === undefined) resolve();

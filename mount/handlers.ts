@@ -80,11 +80,14 @@ function readingHandlers({ tree, files, trouble }: HandlerOptions) {
         done(EBADF);
         return;
       }
-      file
-        .read(buffer.length === length ? buffer : buffer.subarray(0, length), position)
-        .then(done, (error: unknown) => {
-          done(fail(error, 'read', path));
-        });
+      const read = file.read(buffer.length === length ? buffer : buffer.subarray(0, length), position);
+      if (typeof read === 'number') {
+        done(read);
+        return;
+      }
+      read.then(done, (error: unknown) => {
+        done(fail(error, 'read', path));
+      });
     },
     release(path: string, handle: number, done: Done): void {
       answer(files.close(handle), 'release', path, done);

@@ -3,7 +3,6 @@ import { messageOf, UmbraError } from '../src/common/errors.js';
 import type { Log } from '../src/common/log.js';
 import type { MountInfo, MountRequest } from '../src/protocol/api.js';
 import { cleanDeadMounts } from './dead-mounts.js';
-import { mountFuse } from './fuse.js';
 import { resolveScope } from './listing.js';
 import { ActiveMount } from './active-mount.js';
 import { findMount, prepareMountPoint } from './mount-point.js';
@@ -70,6 +69,8 @@ export class Mounts {
     // The kernel gives the numbers of mounts that are gone to new ones: first see which are gone.
     await this.#look();
     const { kernelCacheSeconds } = this.#options;
+    // Loaded when it is needed: most servers live for one backup and mount nothing.
+    const { mountFuse } = await import('./fuse.js');
     const session = await mountFuse({
       tree,
       mountPoint,

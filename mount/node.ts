@@ -52,9 +52,9 @@ export interface NodeStat {
 export interface OpenFile {
   /**
    * Fill `target` with the bytes from `offset`, up to the file's end.
-   * @returns the number of bytes, less than `target.length` only at the end
+   * @returns the number of bytes, less than `target.length` only at the end; at once if they are in memory
    */
-  read(target: Uint8Array, offset: number): Promise<number>;
+  read(target: Uint8Array, offset: number): number | Promise<number>;
   /** Idempotent. */
   close(): Promise<void>;
 }

@@ -46,10 +46,10 @@ export interface VolumeReader {
   /**
    * Fill `target` with the bytes from `offset`, up to the volume's end.
    * Reads ahead when calls are sequential; concurrent calls are fine.
-   * @returns the number of bytes, less than `target.length` only at the end
+   * @returns the number of bytes, less than `target.length` only at the end; at once if they are in memory
    * @throws {UmbraError} STORE_DAMAGED, naming the chunk
    */
-  read(target: Uint8Array, offset: number): Promise<number>;
+  read(target: Uint8Array, offset: number): number | Promise<number>;
   /** Idempotent. */
   close(): Promise<void>;
 }

@@ -9,6 +9,8 @@ interface Entry {
   readonly memory: SharedArrayBuffer;
   /** The decoded region; undefined if some chunk of it is damaged. */
   readonly ready: Promise<Buffer | undefined>;
+  /** What `ready` gives, once it has. */
+  region: Buffer | undefined;
   /** Who decodes into the memory or waits to copy from it; without any it may be used again. */
   users: number;
 }
@@ -41,10 +43,8 @@ export class RegionCache {
    */
   async copyInto(target: Uint8Array, leaf: Uint8Array, from: number): Promise<boolean> {
     const key = toHex(leaf);
-    const entry = this.#entries.get(key);
+    const entry = this.#use(key);
     if (entry === undefined) return false;
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
     entry.users++;
     try {
       const region = await entry.ready;
@@ -55,16 +55,34 @@ export class RegionCache {
     }
   }
 
+  /** Like {@link copyInto}, if the region is there already. @returns false if it is not */
+  copyNow(target: Uint8Array, leaf: Uint8Array, from: number): boolean {
+    const region = this.#use(toHex(leaf))?.region;
+    if (region === undefined) return false;
+    target.set(region.subarray(from, from + target.length));
+    return true;
+  }
+
+  /** An entry, which was used last now. */
+  #use(key: string): Entry | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    return entry;
+  }
+
   /** Begin to decode a region, unless it is there or all memory is being decoded into. */
   fetch(leaf: Uint8Array, chunks: readonly ChunkRef[]): void {
     const key = toHex(leaf);
     if (this.#entries.has(key)) return;
     const memory = this.#takeMemory();
     if (memory === undefined) return;
-    const entry: Entry = { memory, ready: this.#decode(chunks, memory), users: 1 };
+    const entry: Entry = { memory, ready: this.#decode(chunks, memory), region: undefined, users: 1 };
     this.#entries.set(key, entry);
     void entry.ready.then((region) => {
       entry.users--;
+      entry.region = region;
       if (region === undefined && this.#entries.get(key) === entry) this.#drop(key, entry);
     });
   }

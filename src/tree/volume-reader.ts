@@ -40,6 +40,8 @@ export class TreeVolumeReader implements VolumeReader {
   readonly #tree: TreeReader;
   readonly #onClose: () => void;
   readonly #layouts = new Map<number, Promise<Layout | undefined>>();
+  /** Those of them that are there; undefined for a hole. */
+  readonly #known = new Map<number, Layout | undefined>();
   #sequentialBytes = 0;
   #expected = 0;
   #aheadUntil = 0;
@@ -52,10 +54,25 @@ export class TreeVolumeReader implements VolumeReader {
     this.#onClose = onClose;
   }
 
-  async read(target: Uint8Array, offset: number): Promise<number> {
+  read(target: Uint8Array, offset: number): number | Promise<number> {
     const end = Math.min(offset + target.length, this.sizeBytes);
     if (end <= offset) return 0;
     this.#readAhead(offset, end);
+    return this.#readNow(target, offset, end) ? end - offset : this.#readLater(target, offset, end);
+  }
+
+  /** What lies in one region that is a hole, or decoded, is there at once. @returns false if it is not */
+  #readNow(target: Uint8Array, offset: number, end: number): boolean {
+    const region = Math.floor(offset / REGION_BYTES);
+    if (end > (region + 1) * REGION_BYTES || !this.#known.has(region)) return false;
+    const part = target.subarray(0, end - offset);
+    const layout = this.#known.get(region);
+    if (layout !== undefined) return this.#context.regions.copyNow(part, layout.leaf, offset - region * REGION_BYTES);
+    part.fill(0);
+    return true;
+  }
+
+  async #readLater(target: Uint8Array, offset: number, end: number): Promise<number> {
     for (let at = offset; at < end;) {
       const region = Math.floor(at / REGION_BYTES);
       const stop = Math.min(end, (region + 1) * REGION_BYTES);
@@ -127,10 +144,16 @@ export class TreeVolumeReader implements VolumeReader {
     if (known !== undefined) return known;
     const layout = this.#readLayout(region);
     this.#layouts.set(region, layout);
-    layout.catch(() => this.#layouts.delete(region));
+    layout.then(
+      (value) => {
+        if (this.#layouts.get(region) === layout) this.#known.set(region, value);
+      },
+      () => this.#layouts.delete(region),
+    );
     for (const oldest of this.#layouts.keys()) {
       if (this.#layouts.size <= MAX_LAYOUTS) break;
       this.#layouts.delete(oldest);
+      this.#known.delete(oldest);
     }
     return layout;
   }

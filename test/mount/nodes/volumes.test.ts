@@ -45,5 +45,5 @@ t.test('damage is an error, what is before it can be read', async (t) => {
   const { tree, top } = setUp();
   const file = await tree.open(`${top}/bad.raw`);
   t.equal(await file.read(Buffer.alloc(4096), 0), 4096);
-  await t.rejects(file.read(Buffer.alloc(4096), 4096), { code: 'STORE_DAMAGED', message: /c0ffee/ });
+  await t.rejects(async () => file.read(Buffer.alloc(4096), 4096), { code: 'STORE_DAMAGED', message: /c0ffee/ });
 });

@@ -16,7 +16,7 @@ import type {
   WireError,
 } from '../../src/protocol/api.js';
 
-const PROGRAM = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../../bundle/src/cli/main.js', import.meta.url));
 const GONE_LIMIT_MS = 30_000;
 
 /** How a command ended. */
@@ -39,7 +39,7 @@ export interface Teardown {
   teardown(handler: () => unknown): void;
 }
 
-/** The real `umbra` program over one store, every command a process, with `--json`. */
+/** The real `umbra` program, as users run it, over one store, every command a process, with `--json`. */
 export class Umbra {
   readonly store: string;
 

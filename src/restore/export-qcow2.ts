@@ -17,7 +17,7 @@ import type { ChunkRef } from '../tree/node.js';
 import { TreeReader, type RegionLeaf } from '../tree/tree-reader.js';
 import type { WorkerPool } from '../workers/pool.js';
 import { findVolume } from './find-volume.js';
-import { targetError } from './target-error.js';
+import { isFull, targetError } from './target-error.js';
 import { assertNotInStore, resolveTarget } from './target-path.js';
 import { syncDirectory } from './target.js';
 
@@ -177,5 +177,6 @@ function endOfRun(chunks: readonly ChunkRef[], index: number): number {
 function exportError(file: string, error: unknown): unknown {
   if (!isUmbraError(error, 'IMAGE_FAILED', 'IMAGE_FORMAT', 'IMAGE_IN_USE', 'TARGET_FAILED'))
     return targetError(file, error);
+  if (isFull(error.cause)) return targetError(file, error.cause);
   return new UmbraError('TARGET_FAILED', `${file} cannot be written: ${error.message}`, { cause: error });
 }

@@ -4,6 +4,11 @@ import { WorkerError } from '../workers/pool.js';
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
 const BUSY = new Set(['EBUSY', 'ETXTBSY']);
 
+/** True if a system call failed for want of room. */
+export function isFull(error: unknown): boolean {
+  return FULL.has(systemCode(error) ?? '');
+}
+
 /**
  * What a failed system call on a target means to the user. Errors that are ours already, and defects, come back as they are.
  */
@@ -13,7 +18,7 @@ export function targetError(target: string, error: unknown): unknown {
   if (error instanceof WorkerError && error.kind !== 'system') return error;
   if (BUSY.has(code)) return busy(target, 'the kernel says that it is in use', error);
   const said = `${target} cannot be written: ${messageOf(error)}`;
-  if (FULL.has(code)) {
+  if (isFull(error)) {
     return new UmbraError('TARGET_FAILED', `the disk of ${target} is full`, {
       hint: 'Make room there and run the command again: a restore goes on where it stopped.',
       cause: error,

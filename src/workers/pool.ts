@@ -94,6 +94,7 @@ class PoolThread {
 export class WorkerPool {
   readonly #settings: WorkerSettings;
   #threads: PoolThread[] = [];
+  #closed = false;
   /** How many threads the pool may have. */
   readonly size: number;
   /** Memory to pass regions in: one that is worked on and one that is filled or stored, for each thread. */
@@ -118,10 +119,13 @@ export class WorkerPool {
 
   /** Have a thread perform a request. @throws {WorkerError | UmbraError} */
   run<R extends WorkerRequest>(request: R): Promise<WorkerReplies[R['op']]> {
+    if (this.#closed) return Promise.reject(new UmbraError('INTERNAL', 'the worker threads were ended'));
     return this.#pick().call(request);
   }
 
+  /** Ends all threads; what they were at fails. Idempotent. */
   async close(): Promise<void> {
+    this.#closed = true;
     await Promise.all(this.#threads.splice(0).map((thread) => thread.terminate()));
   }
 }

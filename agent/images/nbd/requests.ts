@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../../src/common/error-codes.js';
 import { UmbraError } from '../../../src/common/errors.js';
+import { SystemCallError } from '../../../src/system/system-call-error.js';
 import { COMMAND, ERROR_NAMES, REQUEST_MAGIC, type Command } from './constants.js';
 
 /** An extent of a block status reply. */
@@ -86,7 +87,7 @@ export function requestHeader(command: Command, flags: number, cookie: number, o
   return header;
 }
 
-/** The error of one request: the server could not do it, and goes on. */
+/** The error of one request: the server could not do it, and goes on. Its cause has the errno, if that is known. */
 export function requestFailed(request: Request, errno: number, reason: string): UmbraError {
   const { command, offset, length } = request;
   const code: ErrorCode =
@@ -95,7 +96,10 @@ export function requestFailed(request: Request, errno: number, reason: string): 
   const what = `the NBD server could not ${COMMAND_NAMES.get(command) ?? 'handle'} ${length} bytes at ${offset}: ${name}`;
   // The reason may come from anyone and go to a terminal.
   const printable = reason.replaceAll(/[^\x20-\x7e]/g, '?');
-  return new UmbraError(code, printable === '' ? what : `${what}, ${printable}`);
+  return new UmbraError(code, printable === '' ? what : `${what}, ${printable}`, {
+    // The protocol's numbers are those of Linux.
+    cause: ERROR_NAMES.has(errno) ? new SystemCallError('NBD request', errno) : undefined,
+  });
 }
 
 function writeUint64(target: Buffer, value: number, at: number): void {

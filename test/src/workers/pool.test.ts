@@ -107,4 +107,5 @@ t.test('closing ends what is under way with an error', async (t) => {
   }
   t.equal((await settled).length, 8, 'none waits for ever');
   await pool.close();
+  await t.rejects(pool.run(cutRequest(1)), { code: 'INTERNAL' }, 'no thread starts again');
 });

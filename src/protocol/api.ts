@@ -192,6 +192,8 @@ export interface VerifyResult {
 export interface RebuildResult {
   readonly objects: number;
   readonly damagedObjects: number;
+  /** Blocks of the store's tables that could not be read, with all objects in them. */
+  readonly lostBlocks: number;
   readonly shadowCopies: number;
   /** Shadow copies whose deletion is on record and which therefore stay deleted. */
   readonly stayedDeleted: number;

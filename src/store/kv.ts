@@ -49,6 +49,12 @@ export interface KvWriter extends KvReader {
   write(operations: readonly KvOperation[], options: { readonly sync: boolean }): Promise<void>;
 }
 
+/** Files of one directory. */
+export interface KvTables {
+  readonly directory: string;
+  readonly names: readonly string[];
+}
+
 export interface KvStore extends KvWriter {
   /**
    * Give back the space of deleted keys between `start` and `end`, both included.
@@ -57,6 +63,8 @@ export interface KvStore extends KvWriter {
   compact(start: Uint8Array, end: Uint8Array): Promise<void>;
   /** Bytes on disk, about. */
   diskBytes(): Promise<number>;
+  /** The table files that hold what is stored; absent if it does not lie in such. @throws {UmbraError} STORE_FAILED */
+  tables?(): Promise<KvTables>;
   /** Idempotent; everything else fails afterwards with STORE_FAILED. */
   close(): Promise<void>;
 }

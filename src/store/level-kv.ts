@@ -1,5 +1,5 @@
 import { UmbraError } from '../common/errors.js';
-import type { KvOperation, KvRange, KvStore } from './kv.js';
+import type { KvOperation, KvRange, KvStore, KvTables } from './kv.js';
 import { closedError } from './level-errors.js';
 import { type LevelDatabase, LevelHandle } from './level-handle.js';
 import { iterateLevel } from './level-iterate.js';
@@ -64,6 +64,18 @@ class LevelKv implements KvStore {
   async diskBytes(): Promise<number> {
     this.#checkOpen();
     return this.#handle.fileBytes(() => true);
+  }
+
+  /** Those of LevelDB's current version: not the ones that a compaction is just writing. */
+  async tables(): Promise<KvTables> {
+    this.#checkOpen();
+    const { directory } = this.#handle;
+    const listed = await this.#handle.use('read', (database) =>
+      Promise.resolve(database.getProperty('leveldb.sstables')),
+    );
+    // A line for each: " NUMBER:BYTES[KEYS]".
+    const names = [...listed.matchAll(/^ (\d+):\d+\[/gm)].map(([, number = '']) => `${number.padStart(6, '0')}.ldb`);
+    return { directory, names };
   }
 
   close(): Promise<void> {

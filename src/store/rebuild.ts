@@ -15,6 +15,8 @@ const BATCH_OPERATIONS = 8192;
 export interface RebuildCounts {
   readonly objects: number;
   readonly damagedObjects: number;
+  /** Blocks of objects that are gone, with nobody knows how many objects. */
+  readonly lostBlocks: number;
   readonly shadowCopies: number;
   readonly stayedDeleted: number;
 }
@@ -22,6 +24,8 @@ export interface RebuildCounts {
 export interface RebuildOptions {
   readonly signal: AbortSignal;
   readonly progress: (progress: Progress) => void;
+  /** Blocks of objects that are known to be lost; 0 without it. */
+  readonly lostBlocks?: number;
 }
 
 /** The operations that give a damaged object to the next collection, and have backups look for what is missing. */
@@ -38,7 +42,9 @@ function damagedEntries(sequence: number, frame: Uint8Array): KvOperation[] {
  * "umbra verify" does that. Shadow copies with a tombstone stay deleted.
  */
 export async function rebuildMeta(objects: KvReader, meta: KvStore, options: RebuildOptions): Promise<RebuildCounts> {
+  const { lostBlocks = 0 } = options;
   const rebuild = new Rebuild(meta);
+  if (lostBlocks > 0) rebuild.noteLoss();
   let doneBytes = 0;
   for await (const [key, frame] of objects.entries()) {
     options.signal.throwIfAborted();
@@ -48,7 +54,7 @@ export async function rebuildMeta(objects: KvReader, meta: KvStore, options: Reb
     doneBytes += frame.length;
     options.progress({ what: 'reading objects', doneBytes });
   }
-  return rebuild.finish();
+  return { ...(await rebuild.finish()), lostBlocks };
 }
 
 class Rebuild {
@@ -89,7 +95,18 @@ class Rebuild {
     this.#damagedObjects++;
   }
 
-  async finish(): Promise<RebuildCounts> {
+  /** Something is gone without its name: backups look for what is missing until a collection has found out what it is. */
+  noteLoss(): void {
+    const nameless = {
+      type: ObjectType.chunk,
+      digest: EMPTY_DIGEST,
+      reason: 'a part of the objects is lost',
+      timeMs: 0,
+    };
+    this.#operations.push(...quarantineOperations(nameless));
+  }
+
+  async finish(): Promise<Omit<RebuildCounts, 'lostBlocks'>> {
     const alive = [...this.#listings].filter(
       ([record, { listing }]) => listing.order > (this.#deleted.get(record) ?? -1),
     );

@@ -1,9 +1,10 @@
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, messageOf, systemCode, UmbraError } from '../common/errors.js';
 import { withCheck } from './checked.js';
+import { exists, syncDirectory } from './directories.js';
 import {
   newFormatRecord,
   readFormatFile,
@@ -15,10 +16,14 @@ import { storeKey } from './keys.js';
 import type { KvStore } from './kv.js';
 import { openLevelKv } from './level-kv.js';
 import { openObjectsRepairing, recoverFormat } from './mend.js';
+import { openChecked } from './open-store.js';
+import { OpeningMark } from './opening-mark.js';
 import { rebuildMeta, type RebuildCounts, type RebuildOptions } from './rebuild.js';
 import { Reserve } from './reserve.js';
 import { lockStore } from './store-lock.js';
 import { databasePaths, Store } from './store.js';
+import { mendTables } from './table-mend.js';
+import { retireSalvaged, salvageTables } from './table-salvage.js';
 
 export interface StoreDirectoryOptions {
   /** Absolute. */
@@ -39,19 +44,22 @@ export class StoreDirectory {
   readonly reserve: Reserve;
   readonly #clock: Clock;
   readonly #unlock: () => Promise<void>;
+  readonly #mark: OpeningMark;
   #store: Store | UmbraError;
   #endWatch: (() => void) | undefined;
 
   private constructor(
     options: StoreDirectoryOptions,
     unlock: () => Promise<void>,
-    store: Store | UmbraError,
+    mark: OpeningMark,
     reserve: Reserve,
+    store: Store | UmbraError,
   ) {
     this.directory = options.directory;
     this.reserve = reserve;
     this.#clock = options.clock;
     this.#unlock = unlock;
+    this.#mark = mark;
     this.#store = store;
   }
 
@@ -60,18 +68,21 @@ export class StoreDirectory {
     const { directory } = options;
     if (!(await isThere(options))) await makeDirectory(directory);
     const unlock = await lockStore(directory);
+    let mark: OpeningMark | undefined;
     let opened: StoreDirectory | undefined;
     try {
       await options.onLocked?.();
       await makeFormatFile(options);
-      // LevelDB writes when it opens a database: on a full disk too, so there the reserve is given up for it.
       const reserve = new Reserve(directory);
-      opened = new StoreDirectory(options, unlock, await reserve.spend(() => openOrExplain(options)), reserve);
+      mark = await OpeningMark.leave(directory, options.clock);
+      const store = await openChecked(options, mark, reserve);
+      opened = new StoreDirectory(options, unlock, mark, reserve, store);
       await reserve.fill();
       opened.#endWatch = reserve.watch(options.clock);
       return opened;
     } catch (error) {
-      await (opened === undefined ? unlock() : opened.close());
+      if (opened !== undefined) await opened.close();
+      else await (mark?.clear() ?? Promise.resolve()).finally(unlock);
       throw error;
     }
   }
@@ -84,7 +95,7 @@ export class StoreDirectory {
 
   /**
    * Make `meta` again from `objects`, and the format file if it is lost. Nothing else may use the store meanwhile.
-   * @throws {UmbraError} STORE_FULL, STORE_FAILED, STORE_DAMAGED; then everything is as it was
+   * @throws {UmbraError} STORE_FULL, STORE_FAILED, STORE_DAMAGED; then `meta` is as it was, and what is left of `objects` too
    */
   async rebuild(options: RebuildOptions): Promise<RebuildCounts> {
     if (this.#store instanceof Store) await this.#store.close();
@@ -92,14 +103,16 @@ export class StoreDirectory {
       hint: 'Run "umbra rebuild" again.',
     });
     try {
-      return await this.reserve.spend(() => this.#replaceMeta(options));
+      const counts = await this.reserve.spend(() => this.#replaceMeta(options));
+      this.#mark.trust();
+      return counts;
     } finally {
-      this.#store = await this.reserve.spend(() => openOrExplain({ directory: this.directory, clock: this.#clock }));
+      this.#store = await openChecked({ directory: this.directory, clock: this.#clock }, this.#mark, this.reserve);
     }
   }
 
   async #replaceMeta(options: RebuildOptions): Promise<RebuildCounts> {
-    const { meta } = databasePaths(this.directory);
+    const { meta, objects } = databasePaths(this.directory);
     const next = `${meta}.new`;
     let counts: RebuildCounts;
     try {
@@ -109,6 +122,7 @@ export class StoreDirectory {
       throw error;
     }
     await replaceDirectory(meta, next);
+    await retireSalvaged(objects);
     return counts;
   }
 
@@ -116,17 +130,22 @@ export class StoreDirectory {
   async close(): Promise<void> {
     this.#endWatch?.();
     if (this.#store instanceof Store) await this.#store.close();
+    await this.#mark.clear();
     await this.#unlock();
   }
 
   async #rebuildInto(directory: string, options: RebuildOptions): Promise<RebuildCounts> {
-    const objects = await openObjectsRepairing(databasePaths(this.directory).objects);
+    const paths = databasePaths(this.directory);
+    // Before LevelDB sees them: it would end the process.
+    const blanked = await mendTables(paths.objects, { signal: options.signal });
+    const objects = await openObjectsRepairing(paths.objects);
     try {
+      const lostBlocks = blanked + (await salvageTables(paths.objects, objects, options.signal));
       const format = await recoverFormat(this.directory, objects);
       await rm(directory, { recursive: true, force: true });
       const meta = await openLevelKv(directory, { profile: 'small', createIfMissing: true, errorIfExists: true });
       try {
-        return await fillMeta(meta, objects, format, options);
+        return await fillMeta(meta, objects, format, { ...options, lostBlocks });
       } finally {
         await meta.close();
       }
@@ -140,7 +159,7 @@ async function fillMeta(
   meta: KvStore,
   objects: KvStore,
   format: FormatRecord,
-  options: RebuildOptions,
+  options: RebuildOptions & { readonly lostBlocks: number },
 ): Promise<RebuildCounts> {
   const counts = await rebuildMeta(objects, meta, options);
   const id = Buffer.from(format.id);
@@ -208,77 +227,6 @@ function noRoom(directory: string, cause: unknown): UmbraError {
   });
 }
 
-/** The store, or why it can't be opened, if rebuilding may help: its databases are damaged or do not belong together. */
-async function openOrExplain(options: StoreDirectoryOptions): Promise<Store | UmbraError> {
-  try {
-    return await openStore(options);
-  } catch (error) {
-    if (isUmbraError(error, 'STORE_DAMAGED', 'STORE_FOREIGN')) return error;
-    throw error;
-  }
-}
-
-async function openStore({ directory, clock }: StoreDirectoryOptions): Promise<Store> {
-  const format = await readFormatFile(directory);
-  if (format === undefined) throw new UmbraError('STORE_NOT_FOUND', `there is no store at ${directory}`);
-  const paths = databasePaths(directory);
-  const { meta, objects } = await openDatabases(paths);
-  try {
-    const store = await Store.open({ format, objects, meta, clock });
-    // The databases sync their files, not that their own directories are there.
-    await syncDirectory(directory);
-    return store;
-  } catch (error) {
-    await objects.close();
-    await meta.close();
-    throw needsRebuild(error);
-  }
-}
-
-/** Damage that keeps a store from being opened can't be verified; rebuilding mends it. Other errors stay as they are. */
-function needsRebuild(error: unknown): unknown {
-  if (!isUmbraError(error, 'STORE_DAMAGED')) return error;
-  return new UmbraError('STORE_DAMAGED', error.message, {
-    hint: 'Run "umbra rebuild": it makes the index and the catalog again from the objects.',
-    cause: error,
-  });
-}
-
-/** Both databases. A store whose making broke off has one, or both, that nobody ever wrote to: they are made again. */
-async function openDatabases(
-  paths: ReturnType<typeof databasePaths>,
-): Promise<{ readonly meta: KvStore; readonly objects: KvStore }> {
-  const hasObjects = await exists(path.join(paths.objects, 'CURRENT'));
-  const meta = await openOrLost(paths.meta, 'small', !hasObjects, 'index');
-  try {
-    const isNew = (await meta.get(storeKey)) === undefined;
-    return { meta, objects: await openOrLost(paths.objects, 'bulk', isNew, 'objects') };
-  } catch (error) {
-    await meta.close();
-    throw error;
-  }
-}
-
-async function openOrLost(
-  directory: string,
-  profile: 'small' | 'bulk',
-  createIfMissing: boolean,
-  what: 'index' | 'objects',
-): Promise<KvStore> {
-  try {
-    return await openLevelKv(directory, { profile, createIfMissing, errorIfExists: false });
-  } catch (cause) {
-    if (!isUmbraError(cause, 'STORE_NOT_FOUND')) throw needsRebuild(cause);
-    throw new UmbraError('STORE_DAMAGED', `the store has lost its ${what}`, {
-      hint:
-        what === 'index'
-          ? 'Run "umbra rebuild": it makes the index again.'
-          : 'Put the directory "objects" back from a copy.',
-      cause,
-    });
-  }
-}
-
 /** Put the directory `next` in the place of `current`, durably; a crash between leaves no `current`, which is noticed. */
 async function replaceDirectory(current: string, next: string): Promise<void> {
   await rm(`${current}.old`, { recursive: true, force: true });
@@ -286,19 +234,4 @@ async function replaceDirectory(current: string, next: string): Promise<void> {
   await rename(next, current);
   await syncDirectory(path.dirname(current));
   await rm(`${current}.old`, { recursive: true, force: true });
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  await handle.sync().finally(() => handle.close());
-}
-
-async function exists(file: string): Promise<boolean> {
-  try {
-    await stat(file);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw error;
-  }
 }

@@ -1,8 +1,8 @@
 import type { DamagedRange } from '../protocol/api.js';
 import type { Damage } from './verify-objects.js';
 
-/** Kinds of damage in `meta`, which is made again from the objects. */
-const INDEX_KINDS: ReadonlySet<string> = new Set(['index', 'listing']);
+/** Kinds of damage that rebuilding mends: in `meta`, which is made again from the objects, and in LevelDB's files. */
+const INDEX_KINDS: ReadonlySet<string> = new Set(['index', 'listing', 'table']);
 
 /** What to do about damage, in words; undefined when there is none. */
 export function adviceFor(damaged: readonly Damage[], ranges: readonly DamagedRange[]): string | undefined {

@@ -13,6 +13,7 @@ import { SequenceSet } from './sequence-set.js';
 import type { Store } from './store.js';
 import { adviceFor } from './verify-advice.js';
 import { ObjectChecker } from './verify-objects.js';
+import { findTableDamage } from './verify-tables.js';
 
 /** Objects checked in one step. */
 const BATCH_OBJECTS = 128;
@@ -48,6 +49,23 @@ export class Verification {
 
   /** @throws what `signal` was aborted with */
   async run(): Promise<Omit<VerifyResult, 'seconds'>> {
+    for (const { kind, object, reason } of await findTableDamage(this.#options)) {
+      this.#checker.note(kind, object, reason);
+    }
+    // LevelDB could end the process over what is damaged, and nothing that it says of the rest would be sure.
+    if (this.#checker.damaged.length === 0) await this.#checkContents();
+    const { objects, bytes, damaged } = this.#checker;
+    const advice = adviceFor(damaged, this.#ranges);
+    return {
+      checkedObjects: objects,
+      checkedBytes: bytes,
+      damagedObjects: damaged,
+      damaged: this.#ranges,
+      ...(advice === undefined ? {} : { advice }),
+    };
+  }
+
+  async #checkContents(): Promise<void> {
     const { everything, listings, store } = this.#options;
     if (everything) {
       await this.#unlessUnreadable(async () => {
@@ -58,15 +76,6 @@ export class Verification {
       await this.#unlessUnreadable(() => this.#checkAllObjects());
     }
     for (const listing of listings) await this.#checkShadowCopy(listing);
-    const { objects, bytes, damaged } = this.#checker;
-    const advice = adviceFor(damaged, this.#ranges);
-    return {
-      checkedObjects: objects,
-      checkedBytes: bytes,
-      damagedObjects: damaged,
-      damaged: this.#ranges,
-      ...(advice === undefined ? {} : { advice }),
-    };
   }
 
   /** Where a block of `meta` can't be read, walking its entries ends there; what shadow copies refer to is checked all the same. */

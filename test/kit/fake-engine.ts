@@ -187,7 +187,7 @@ export class FakeEngine implements Engine {
 
   async rebuild(context: JobContext): Promise<RebuildResult> {
     await this.#work(existsSync(join(this.#store, 'rebuild-slowly')) ? 'slow' : '', context);
-    return { objects: 1000, damagedObjects: 1, shadowCopies: 5, stayedDeleted: 2, seconds: 1 };
+    return { objects: 1000, damagedObjects: 1, lostBlocks: 3, shadowCopies: 5, stayedDeleted: 2, seconds: 1 };
   }
 
   stats(): Promise<StatsResult> {

@@ -6,7 +6,7 @@ import { build } from 'esbuild';
 const PROGRAMS = ['src/cli/main', 'src/server/main', 'src/workers/worker'];
 
 /** Packages that load a native library from their own folder. */
-const NATIVE = ['fuse-native', 'koffi', 'classic-level', '@napi-rs/blake-hash', 'msgpackr-extract'];
+const NATIVE = ['fuse-native', 'koffi', 'classic-level', '@napi-rs/blake-hash', '@node-rs/crc32', 'msgpackr-extract'];
 
 /** CommonJS packages look for `require`, which an ES module has not. */
 const REQUIRE =

@@ -10,7 +10,6 @@ import { openLevelKv } from './level-kv.js';
 import type { OpeningMark } from './opening-mark.js';
 import type { Reserve } from './reserve.js';
 import { databasePaths, Store } from './store.js';
-import { refuseDamagedTables } from './table-check.js';
 
 export interface OpenOptions {
   /** Absolute; locked by the caller. */
@@ -25,7 +24,8 @@ export async function openChecked(
   reserve: Reserve,
 ): Promise<Store | UmbraError> {
   try {
-    if (mark.isSuspect) await refuseDamagedTables(databasePaths(options.directory));
+    // What reads tables is loaded only where it is needed, so that every other start is faster.
+    if (mark.isSuspect) await (await import('./table-check.js')).refuseDamagedTables(databasePaths(options.directory));
     mark.trust();
   } catch (error) {
     mark.keep();

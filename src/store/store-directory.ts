@@ -22,8 +22,6 @@ import { rebuildMeta, type RebuildCounts, type RebuildOptions } from './rebuild.
 import { Reserve } from './reserve.js';
 import { lockStore } from './store-lock.js';
 import { databasePaths, Store } from './store.js';
-import { mendTables } from './table-mend.js';
-import { retireSalvaged, salvageTables } from './table-salvage.js';
 
 export interface StoreDirectoryOptions {
   /** Absolute. */
@@ -122,7 +120,7 @@ export class StoreDirectory {
       throw error;
     }
     await replaceDirectory(meta, next);
-    await retireSalvaged(objects);
+    await (await import('./table-salvage.js')).retireSalvaged(objects);
     return counts;
   }
 
@@ -136,6 +134,8 @@ export class StoreDirectory {
 
   async #rebuildInto(directory: string, options: RebuildOptions): Promise<RebuildCounts> {
     const paths = databasePaths(this.directory);
+    const { mendTables } = await import('./table-mend.js');
+    const { salvageTables } = await import('./table-salvage.js');
     // Before LevelDB sees them: it would end the process.
     const blanked = await mendTables(paths.objects, { signal: options.signal });
     const objects = await openObjectsRepairing(paths.objects);

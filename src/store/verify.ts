@@ -13,7 +13,6 @@ import { SequenceSet } from './sequence-set.js';
 import type { Store } from './store.js';
 import { adviceFor } from './verify-advice.js';
 import { ObjectChecker } from './verify-objects.js';
-import { findTableDamage } from './verify-tables.js';
 
 /** Objects checked in one step. */
 const BATCH_OBJECTS = 128;
@@ -49,6 +48,7 @@ export class Verification {
 
   /** @throws what `signal` was aborted with */
   async run(): Promise<Omit<VerifyResult, 'seconds'>> {
+    const { findTableDamage } = await import('./verify-tables.js');
     for (const { kind, object, reason } of await findTableDamage(this.#options)) {
       this.#checker.note(kind, object, reason);
     }

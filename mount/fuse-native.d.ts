@@ -80,6 +80,8 @@ declare module 'fuse-native' {
     protected _fuseOptions(): string;
     /** Makes the memory that a thread of libfuse needs; called on the main thread. It must stay alive. */
     protected _malloc(bytes: number): Buffer;
+    /** What requests are given to; the package looks it up for each. */
+    protected ops: Partial<Fuse.Operations>;
     /** The `fuse_thread_t`, once it is mounted; its first eight bytes are the address of the N-API environment. */
     protected readonly _thread: Buffer | null;
   }

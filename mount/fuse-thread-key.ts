@@ -1,44 +1,71 @@
 import koffi from 'koffi';
 import { UmbraError } from '../src/common/errors.js';
 
-const libc = koffi.load('libc.so.6');
-const pthreadKeyCreate = libc.func('int pthread_key_create(_Out_ uint32_t *key, void *destructor)');
-const pthreadKeyDelete = libc.func('int pthread_key_delete(uint32_t key)');
-const dlsym = libc.func('void *dlsym(void *handle, const char *name)');
-
-/**
- * Makes a thread-specific key; the C library gives the lowest number that is free.
- * @param destructor the address of a C function, called with the thread's value when a thread ends
- */
-function createKey(destructor: unknown): number | undefined {
-  const key: [number] = [0];
-  return pthreadKeyCreate(key, destructor) === 0 ? key[0] : undefined;
+/** The C library's thread-specific keys, as numbers; it always gives the lowest that is free. */
+export interface ThreadKeys {
+  /** @param destructor the address of a C function, called with a thread's value when the thread ends */
+  create(destructor: unknown): number;
+  delete(key: number): void;
+  /** The address of `time(2)`. */
+  readonly time: unknown;
 }
 
-function nextKey(): number | undefined {
-  const key = createKey(null);
-  if (key !== undefined) pthreadKeyDelete(key);
-  return key;
+/** Undefined where the C library does not have them under these names. */
+export function threadKeys(): ThreadKeys | undefined {
+  try {
+    const process = koffi.load(null);
+    const create = process.func('int pthread_key_create(_Out_ uint32_t *key, void *destructor)');
+    const remove = process.func('int pthread_key_delete(uint32_t key)');
+    const dlsym = process.func('void *dlsym(void *handle, const char *name)');
+    const time: unknown = dlsym(null, 'time');
+    if (time === null) return undefined;
+    return {
+      create(destructor) {
+        const key: [number] = [0];
+        return create(key, destructor) === 0 ? key[0] : -1;
+      },
+      delete: (key) => void remove(key),
+      time,
+    };
+  } catch {
+    return undefined;
+  }
 }
 
-/** Taken before fuse-native is loaded, so this is the key that it makes for what it keeps for each thread. */
-const fuseNativeKey = nextKey();
-
 /**
- * Makes threads of FUSE say when they end. fuse-native keeps a piece of memory for each thread of libfuse and never
- * learns that the thread is gone. From now on `time(2)` is called with the address of that memory when the thread ends:
- * it writes the time over the memory's first eight bytes, which are of no use any more, and nobody needs to be called.
+ * Loads fuse-native such that threads of FUSE say when they end. fuse-native keeps a piece of memory for each thread of
+ * libfuse, under a key that it makes when it is loaded, and never learns that the thread is gone. Its key is given a
+ * destructor here: `time(2)`, called with the address of that memory when the thread ends, writes the time over the
+ * memory's first eight bytes, which are of no use any more, and nobody needs to be called.
  *
- * To be called once, after fuse-native was loaded and before anything is mounted.
- * @returns false if that can't be arranged; then the memory of threads that ended is not found
+ * Which key is fuse-native's is not asked but proven: exactly one was made while it was loaded, the lowest that was free.
+ * @param load loads it and does nothing else
+ * @returns whether threads are marked; if not, the memory of those that ended is not found
  * @throws {UmbraError} INTERNAL
  */
-export function markEndedThreads(): boolean {
-  const time: unknown = dlsym(null, 'time');
-  if (fuseNativeKey === undefined || time === null || nextKey() === fuseNativeKey) return false;
-  pthreadKeyDelete(fuseNativeKey);
-  const again = createKey(time);
-  if (again === fuseNativeKey) return true;
-  // Without its key fuse-native would take memory for every request. No thread makes keys at this time, so it can't be.
-  throw new UmbraError('INTERNAL', 'the thread key of fuse-native was taken by another thread');
+export function loadMarkingThreads<T>(
+  load: () => T,
+  keys = threadKeys(),
+): { readonly loaded: T; readonly marked: boolean } {
+  if (keys === undefined) return { loaded: load(), marked: false };
+  const [first, second] = freeKeys(keys);
+  const loaded = load();
+  const [now] = freeKeys(keys);
+  if (first < 0 || second <= first || now !== second) return { loaded, marked: false };
+  keys.delete(first);
+  const again = keys.create(keys.time);
+  if (again === first) return { loaded, marked: true };
+  // Without its key fuse-native would take memory for every request. Only another thread that makes a key in this very
+  // moment could bring that about.
+  throw new UmbraError('INTERNAL', 'the thread key of fuse-native was taken by another thread', {
+    hint: 'Run "umbra stop" and try again.',
+  });
+}
+
+/** The two keys that would be made next, or -1 where there are none. */
+function freeKeys(keys: ThreadKeys): [number, number] {
+  const first = keys.create(null);
+  const second = keys.create(null);
+  for (const key of [first, second]) if (key >= 0) keys.delete(key);
+  return [first, second];
 }

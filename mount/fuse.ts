@@ -1,18 +1,19 @@
 import { readdirSync, readlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import type FuseNative from 'fuse-native';
 import type { Clock } from '../src/common/clock.js';
-import { UmbraError } from '../src/common/errors.js';
+import { messageOf, UmbraError } from '../src/common/errors.js';
 import type { Log } from '../src/common/log.js';
 import { setCloseOnExec } from '../src/system/close-on-exec.js';
-import { markEndedThreads } from './fuse-thread-key.js';
+import { loadMarkingThreads } from './fuse-thread-key.js';
 import { FuseThreads } from './fuse-threads.js';
 import { createHandlers } from './handlers.js';
 import { OpenFiles } from './open-files.js';
 import type { VirtualTree } from './tree.js';
 import { TroubleLog } from './trouble-log.js';
 
-// Not a plain import: those come first, and fuse-thread-key.js must be there before.
-const { default: Fuse } = await import('fuse-native');
+const packages = createRequire(import.meta.url);
+const { loaded: Fuse, marked } = loadMarkingThreads(() => packages('fuse-native') as typeof FuseNative);
 
 /**
  * How long the kernel may go on with what it knows of a path, in seconds; libfuse takes one number
@@ -46,7 +47,7 @@ export interface FuseSession {
 }
 
 /** Undefined where the memory of threads that ended can't be found. */
-const threads = markEndedThreads() ? new FuseThreads() : undefined;
+const threads = marked ? new FuseThreads() : undefined;
 
 /** How many threads of libfuse are known; undefined where those that end can't be found. */
 export function knownThreads(): number | undefined {
@@ -56,11 +57,22 @@ export function knownThreads(): number | undefined {
 /** fuse-native knows only some of libfuse's options, so the whole option string is made here. */
 class ReadOnlyFuse extends Fuse {
   readonly #libfuseOptions: readonly string[];
+  readonly #log: Log;
 
-  constructor(mountPoint: string, operations: FuseNative.Operations, libfuseOptions: readonly string[]) {
+  constructor(
+    mountPoint: string,
+    operations: FuseNative.Operations,
+    { libfuse, log }: { readonly libfuse: readonly string[]; readonly log: Log },
+  ) {
     // A slow disk is no reason to fail: the package's own limit is 15 s.
     super(mountPoint, operations, { timeout: false });
-    this.#libfuseOptions = libfuseOptions;
+    this.#libfuseOptions = libfuse;
+    this.#log = log;
+  }
+
+  /** The package keeps this object for good; what it leads to, the whole tree, need not stay. Nothing is asked any more. */
+  letGo(): void {
+    this.ops = {};
   }
 
   protected override _fuseOptions(): string {
@@ -69,7 +81,13 @@ class ReadOnlyFuse extends Fuse {
 
   protected override _malloc(bytes: number): Buffer {
     if (threads === undefined || this._thread === null) return super._malloc(bytes);
-    return threads.allocate(bytes, this._thread.readBigUInt64LE(0));
+    try {
+      return threads.allocate(bytes, this._thread.readBigUInt64LE(0));
+    } catch (error) {
+      // The package goes on with whatever it gets, and must get memory.
+      this.#log.error('mount: the memory of ended threads is not used again', { reason: messageOf(error) });
+      return super._malloc(bytes);
+    }
   }
 }
 
@@ -98,12 +116,12 @@ const sessions = new Set<Session>();
 
 class Session implements FuseSession {
   readonly mountPoint: string;
-  readonly #fuse: FuseNative;
+  readonly #fuse: ReadOnlyFuse;
   readonly #files: OpenFiles;
   readonly #descriptor: number | undefined;
   #over = false;
 
-  constructor(mountPoint: string, fuse: FuseNative, files: OpenFiles, descriptor: number | undefined) {
+  constructor(mountPoint: string, fuse: ReadOnlyFuse, files: OpenFiles, descriptor: number | undefined) {
     this.mountPoint = mountPoint;
     this.#fuse = fuse;
     this.#files = files;
@@ -133,6 +151,7 @@ class Session implements FuseSession {
         resolve();
       });
     });
+    this.#fuse.letGo();
   }
 }
 
@@ -144,7 +163,7 @@ export async function mountFuse(options: FuseOptions): Promise<FuseSession> {
   const { tree, mountPoint, log, clock } = options;
   const files = new OpenFiles();
   const handlers = createHandlers({ tree, files, trouble: new TroubleLog(log, clock) });
-  const fuse = new ReadOnlyFuse(mountPoint, handlers, libfuseOptions(options));
+  const fuse = new ReadOnlyFuse(mountPoint, handlers, { libfuse: libfuseOptions(options), log });
   const before = connectionDescriptors();
   await start(fuse, mountPoint);
   const descriptor = connectionDescriptors().find((fd) => !before.includes(fd));

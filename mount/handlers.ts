@@ -80,14 +80,17 @@ function readingHandlers({ tree, files, trouble }: HandlerOptions) {
         done(EBADF);
         return;
       }
-      const read = file.read(buffer.length === length ? buffer : buffer.subarray(0, length), position);
-      if (typeof read === 'number') {
-        done(read);
-        return;
-      }
-      read.then(done, (error: unknown) => {
+      const failed = (error: unknown): void => {
         done(fail(error, 'read', path));
-      });
+      };
+      const target = buffer.length === length ? buffer : buffer.subarray(0, length);
+      try {
+        const read = file.read(target, position);
+        if (typeof read === 'number') done(read);
+        else read.then(done, failed);
+      } catch (error) {
+        failed(error);
+      }
     },
     release(path: string, handle: number, done: Done): void {
       answer(files.close(handle), 'release', path, done);

@@ -3,12 +3,28 @@ import { messageOf, UmbraError } from '../src/common/errors.js';
 import type { Log } from '../src/common/log.js';
 import type { MountInfo, MountRequest } from '../src/protocol/api.js';
 import { cleanDeadMounts } from './dead-mounts.js';
+import type * as FuseModule from './fuse.js';
 import { resolveScope } from './listing.js';
 import { ActiveMount } from './active-mount.js';
 import { findMount, prepareMountPoint } from './mount-point.js';
 import { checkFuse } from './requirements.js';
 import type { ShadowCopySource } from './source.js';
 import { VirtualTree } from './tree.js';
+
+/**
+ * Loaded when it is needed: most servers live for one backup and mount nothing.
+ * @throws {UmbraError} MOUNT_FAILED
+ */
+async function loadFuse(): Promise<typeof FuseModule> {
+  try {
+    return await import('./fuse.js');
+  } catch (cause) {
+    throw new UmbraError('MOUNT_FAILED', `FUSE cannot be loaded: ${messageOf(cause)}`, {
+      hint: 'Umbra needs libfuse 2 (apt-get install libfuse2). Run "umbra stop" and try again.',
+      cause,
+    });
+  }
+}
 
 export interface MountsOptions {
   /** Absolute path of the store's directory. */
@@ -69,8 +85,7 @@ export class Mounts {
     // The kernel gives the numbers of mounts that are gone to new ones: first see which are gone.
     await this.#look();
     const { kernelCacheSeconds } = this.#options;
-    // Loaded when it is needed: most servers live for one backup and mount nothing.
-    const { mountFuse } = await import('./fuse.js');
+    const { mountFuse } = await loadFuse();
     const session = await mountFuse({
       tree,
       mountPoint,

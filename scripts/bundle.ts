@@ -1,29 +1,45 @@
-import { rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { build } from 'esbuild';
+import { build, type OutputFile } from 'esbuild';
 
 /** The programs: the command line, the server that it starts, and the worker threads of that. */
 const PROGRAMS = ['src/cli/main', 'src/server/main', 'src/workers/worker'];
 
 /** Packages that load a native library from their own folder. */
-const NATIVE = ['fuse-native', 'koffi', 'classic-level', '@napi-rs/blake-hash', '@node-rs/crc32', 'msgpackr-extract'];
+const NATIVE = ['fuse-native', 'koffi', 'classic-level', '@napi-rs/blake-hash', '@node-rs/crc32'];
 
 /** CommonJS packages look for `require`, which an ES module has not. */
 const REQUIRE =
   'import { createRequire as bundleRequire } from "node:module"; const require = bundleRequire(import.meta.url);';
 
+/** So many bundles stay: servers run from them, and load parts of them when these are needed. */
+const KEPT = 10;
+
 /**
- * Bundles what tsc compiled into a few files in dist/bundle: Node.js takes about a millisecond for each module that it
- * loads, in the command, in the server and in each of its threads, and a small backup takes a few tenths of a second.
+ * Bundles what tsc compiled into a few files: Node.js takes about a millisecond for each module that it loads, in the
+ * command, in the server and in each of its threads, and a small backup takes a few tenths of a second.
+ *
+ * Each bundle has a folder of its own, named by its content, and dist/bundle/umbra.js runs the newest: what runs from
+ * an older one is not disturbed.
  */
 async function main(root: string): Promise<void> {
-  const compiled = path.join(root, 'dist');
-  const bundle = path.join(compiled, 'bundle');
-  await rm(bundle, { recursive: true, force: true });
-  await build({
-    absWorkingDir: root,
+  const home = path.join(root, 'dist', 'bundle');
+  // Source maps name the sources from here; nothing is written there.
+  const outdir = path.join(home, 'NAME');
+  const files = await bundle(path.join(root, 'dist'), outdir);
+  const name = nameOf(files, outdir);
+  if (!existsSync(path.join(home, name))) await writeBundle(files, outdir, path.join(home, name));
+  await replaceFile(path.join(home, 'umbra.js'), `#!/usr/bin/env node\nawait import('./${name}/src/cli/main.js');\n`);
+  await prune(home, name);
+}
+
+async function bundle(compiled: string, outdir: string): Promise<readonly OutputFile[]> {
+  const { outputFiles } = await build({
     entryPoints: PROGRAMS.map((program) => ({ in: path.join(compiled, `${program}.js`), out: program })),
-    outdir: bundle,
+    outdir,
+    write: false,
     bundle: true,
     splitting: true,
     // What programs share is in chunks. They lie beside the worker, since the pool of workers looks for it beside itself.
@@ -32,10 +48,48 @@ async function main(root: string): Promise<void> {
     platform: 'node',
     target: 'node20',
     external: NATIVE,
+    // Its native helper is found only from the package itself; for records of a few hundred bytes it is not needed.
+    define: { 'process.env.MSGPACKR_NATIVE_ACCELERATION_DISABLED': '"true"' },
     banner: { js: REQUIRE },
+    sourcemap: 'linked',
+    sourcesContent: false,
     legalComments: 'linked',
     logLevel: 'warning',
   });
+  return outputFiles;
+}
+
+function nameOf(files: readonly OutputFile[], outdir: string): string {
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(path.relative(outdir, file.path)).update('\0').update(file.contents);
+  return hash.digest('hex').slice(0, 12);
+}
+
+/** All or nothing: a build that is killed leaves no half of a bundle under its name. */
+async function writeBundle(files: readonly OutputFile[], outdir: string, target: string): Promise<void> {
+  const unfinished = `${target}.tmp`;
+  await rm(unfinished, { recursive: true, force: true });
+  for (const file of files) {
+    const place = path.join(unfinished, path.relative(outdir, file.path));
+    await mkdir(path.dirname(place), { recursive: true });
+    await writeFile(place, file.contents);
+  }
+  await rename(unfinished, target);
+}
+
+async function replaceFile(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.tmp`, text, { mode: 0o755 });
+  await rename(`${file}.tmp`, file);
+}
+
+/** Delete the oldest bundles, and what an older layout of this folder left. */
+async function prune(home: string, current: string): Promise<void> {
+  const others = (await readdir(home)).filter((name) => name !== 'umbra.js' && name !== current);
+  const dated = await Promise.all(
+    others.map(async (name) => ({ name, made: (await stat(path.join(home, name))).mtimeMs })),
+  );
+  dated.sort((a, b) => b.made - a.made);
+  for (const { name } of dated.slice(KEPT - 1)) await rm(path.join(home, name), { recursive: true });
 }
 
 await main(path.resolve(import.meta.dirname, '../..'));

@@ -6,7 +6,7 @@ import type { RunResult } from './process.js';
 import { waitFor } from './system.js';
 
 /** The compiled command line, not `scripts/umbra`, which first looks for sources that changed. */
-const UMBRA = path.resolve(import.meta.dirname, '../../bundle/src/cli/main.js');
+const UMBRA = path.resolve(import.meta.dirname, '../../bundle/umbra.js');
 const VOLUME = 'vda';
 
 /** Umbra; the first command starts its server, which stays until {@link close}. */

@@ -27,6 +27,8 @@ export interface MountChildState {
   readonly openReaders: number;
   /** Threads of FUSE that are known. */
   readonly threads: number | undefined;
+  /** Handles of the event loop of the kind that fuse-native makes for each thread. */
+  readonly asyncHandles: number;
   /** Mount points whose `ended` resolved, in order. */
   readonly ended: readonly string[];
   readonly logLines: readonly {

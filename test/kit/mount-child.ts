@@ -23,6 +23,12 @@ function record(level: string): (message: string, fields?: LogFields) => void {
 
 const log: Log = { info: record('info'), warn: record('warn'), error: record('error') };
 
+/** The event loop's handles of the kind that fuse-native makes for each thread. */
+function asyncHandles(): number {
+  const { libuv } = process.report.getReport() as { readonly libuv: readonly { readonly type: string }[] };
+  return libuv.filter(({ type }) => type === 'async').length;
+}
+
 function table(): Mounts {
   if (mounts === undefined) throw new Error('call openMounts first');
   return mounts;
@@ -53,7 +59,14 @@ const api: MountChildApi = {
   },
   state() {
     const { opens, openReaders } = source;
-    return Promise.resolve({ opens, openReaders, threads: knownThreads(), ended, logLines });
+    return Promise.resolve({
+      opens,
+      openReaders,
+      threads: knownThreads(),
+      asyncHandles: asyncHandles(),
+      ended,
+      logLines,
+    });
   },
   setOpenDelay(ms) {
     source.openDelayMs = ms;

@@ -16,7 +16,7 @@ import type {
   WireError,
 } from '../../src/protocol/api.js';
 
-const PROGRAM = fileURLToPath(new URL('../../bundle/src/cli/main.js', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../../bundle/umbra.js', import.meta.url));
 const GONE_LIMIT_MS = 30_000;
 
 /** How a command ended. */

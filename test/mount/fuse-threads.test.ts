@@ -20,9 +20,13 @@ t.test('the memory of threads that ended is used again', async (t) => {
     const outcomes = await server.catAll(part);
     t.equal(outcomes.filter((text) => text.includes('"machine": "vm"')).length, 40);
   }
-  const { threads = Infinity } = await server.call('state');
+  const { threads = Infinity, asyncHandles } = await server.call('state');
   t.ok(threads > 10, 'there were many at once');
   t.ok(threads < 80, `${threads} are known, and not the 160 and more that there have been`);
+  t.ok(
+    asyncHandles < threads + 20,
+    `${asyncHandles} handles are looked at for each request, some of them Node.js' own`,
+  );
   t.ok((await readFile(join(vm, 'latest/about.json'))).length > 0);
 });
 

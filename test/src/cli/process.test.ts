@@ -39,7 +39,7 @@ void t.test('the server ends when idle, and the next command starts another', as
 void t.test('an interruption cancels a backup', async (t) => {
   const store = storeOf(t);
   const backup = spawnUmbra(['backup', 'slow', 'a.raw', '--json'], store);
-  await until(() => existsSync(join(store, 'server.log')));
+  await until(() => existsSync(join(store, 'server.sock')));
   await until(async () => JSON.stringify((await ask(store, 'GET', '/v1/status')).body).includes('"backup"'));
   backup.kill('SIGINT');
   const { code, stdout } = await backup.done;

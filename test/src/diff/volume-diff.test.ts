@@ -63,7 +63,7 @@ t.test('without exact no chunk is read', async (t) => {
     vda: changedVolume(random, Buffer.from(volume.map((byte, at) => (at === 0 ? byte ^ 1 : byte)))),
   });
   for await (const [key, value] of memory.objects.entries()) {
-    if (value.length > 40_000) await memory.objects.write([{ type: 'del', key }], { sync: false });
+    if (value.length > 5_000) await memory.objects.write([{ type: 'del', key }], { sync: false });
   }
   t.ok((await diff(memory, a, b)).bytes > 0);
   await t.rejects(diff(memory, a, b, true), { code: 'STORE_DAMAGED' });

@@ -1,4 +1,4 @@
-import { execFile, execFileSync, fork, type ChildProcess } from 'node:child_process';
+import { execFile, fork, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
@@ -22,12 +22,19 @@ export class MountChildError extends Error {
   }
 }
 
+async function mountsBelow(directory: string): Promise<string[]> {
+  return (await readMounts()).map(({ mountPoint }) => mountPoint).filter((path) => path.startsWith(`${directory}/`));
+}
+
 /** A directory of the test's own; whatever is mounted in it at the end is unmounted. */
 export function scratch(t: Test): string {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'umbra-mount-')));
   t.teardown(async () => {
-    for (const { mountPoint } of await readMounts()) {
-      if (mountPoint.startsWith(`${directory}/`)) execFileSync('fusermount', ['-uz', '--', mountPoint]);
+    for (const mountPoint of await mountsBelow(directory)) {
+      const { status } = spawnSync('fusermount', ['-uz', '--', mountPoint]);
+      // Its server may have gone just now, and the mount with it.
+      if (status !== 0 && (await mountsBelow(directory)).includes(mountPoint))
+        throw new Error(`${mountPoint} cannot be unmounted`);
     }
     rmSync(directory, { recursive: true, force: true });
   });

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { build, type OutputFile } from 'esbuild';
+import { build, type Metafile } from 'esbuild';
 
 /** The programs: the command line, the server that it starts, and the worker threads of that. */
 const PROGRAMS = ['src/cli/main', 'src/server/main', 'src/workers/worker'];
@@ -13,6 +13,13 @@ const NATIVE = ['fuse-native', 'koffi', 'classic-level', '@napi-rs/blake-hash', 
 /** CommonJS packages look for `require`, which an ES module has not. */
 const REQUIRE =
   'import { createRequire as bundleRequire } from "node:module"; const require = bundleRequire(import.meta.url);';
+
+/** A file of the bundle. */
+interface Output {
+  /** Relative to the bundle's folder. */
+  readonly place: string;
+  readonly contents: string | Uint8Array;
+}
 
 /** So many bundles stay: servers run from them, and load parts of them when these are needed. */
 const KEPT = 10;
@@ -26,19 +33,21 @@ const KEPT = 10;
  */
 async function main(root: string): Promise<void> {
   const home = path.join(root, 'dist', 'bundle');
-  // Source maps name the sources from here; nothing is written there.
-  const outdir = path.join(home, 'NAME');
-  const files = await bundle(path.join(root, 'dist'), outdir);
-  const name = nameOf(files, outdir);
-  if (!existsSync(path.join(home, name))) await writeBundle(files, outdir, path.join(home, name));
+  const files = await bundle(root, home);
+  const name = nameOf(files);
+  if (!existsSync(path.join(home, name))) await writeBundle(files, path.join(home, name));
   await replaceFile(path.join(home, 'umbra.js'), `#!/usr/bin/env node\nawait import('./${name}/src/cli/main.js');\n`);
   await prune(home, name);
 }
 
-async function bundle(compiled: string, outdir: string): Promise<readonly OutputFile[]> {
-  const { outputFiles } = await build({
-    entryPoints: PROGRAMS.map((program) => ({ in: path.join(compiled, `${program}.js`), out: program })),
+async function bundle(root: string, home: string): Promise<readonly Output[]> {
+  // Source maps name the sources from here; nothing is written there.
+  const outdir = path.join(home, 'NAME');
+  const { outputFiles, metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: PROGRAMS.map((program) => ({ in: `dist/${program}.js`, out: program })),
     outdir,
+    metafile: true,
     write: false,
     bundle: true,
     splitting: true,
@@ -53,26 +62,41 @@ async function bundle(compiled: string, outdir: string): Promise<readonly Output
     banner: { js: REQUIRE },
     sourcemap: 'linked',
     sourcesContent: false,
-    legalComments: 'linked',
+    legalComments: 'none',
     logLevel: 'warning',
   });
-  return outputFiles;
+  const files = outputFiles.map((file) => ({ place: path.relative(outdir, file.path), contents: file.contents }));
+  return [...files, { place: 'LICENSES.txt', contents: await licenses(root, metafile) }];
 }
 
-function nameOf(files: readonly OutputFile[], outdir: string): string {
+/** The licence of each package whose code is in the bundle. */
+async function licenses(root: string, { inputs }: Metafile): Promise<string> {
+  const folders = new Set(
+    Object.keys(inputs).flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file) ?? []),
+  );
+  const texts = [...folders].sort().map(async (folder) => {
+    const names = await readdir(path.join(root, folder));
+    const file = names.find((name) => /^licen[cs]e/i.test(name));
+    if (file === undefined) throw new Error(`${folder} comes without its licence`);
+    return `${path.relative('node_modules', folder)}\n\n${await readFile(path.join(root, folder, file), 'utf8')}`;
+  });
+  return (await Promise.all(texts)).join(`\n${'-'.repeat(72)}\n\n`);
+}
+
+function nameOf(files: readonly Output[]): string {
   const hash = createHash('sha256');
-  for (const file of files) hash.update(path.relative(outdir, file.path)).update('\0').update(file.contents);
+  for (const { place, contents } of files) hash.update(place).update('\0').update(contents);
   return hash.digest('hex').slice(0, 12);
 }
 
 /** All or nothing: a build that is killed leaves no half of a bundle under its name. */
-async function writeBundle(files: readonly OutputFile[], outdir: string, target: string): Promise<void> {
+async function writeBundle(files: readonly Output[], target: string): Promise<void> {
   const unfinished = `${target}.tmp`;
   await rm(unfinished, { recursive: true, force: true });
-  for (const file of files) {
-    const place = path.join(unfinished, path.relative(outdir, file.path));
-    await mkdir(path.dirname(place), { recursive: true });
-    await writeFile(place, file.contents);
+  for (const { place, contents } of files) {
+    const file = path.join(unfinished, place);
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, contents);
   }
   await rename(unfinished, target);
 }

@@ -3,13 +3,14 @@ import type { Clock } from '../../src/common/clock.js';
 import { isUmbraError, UmbraError } from '../../src/common/errors.js';
 import type { ImageFormat } from '../../src/protocol/api.js';
 import { ImageFile } from './image-file.js';
-import { qemuInfo, type QemuInfo } from './qemu-info.js';
+import { notWhole } from './qemu-check.js';
+import { qemuInfo, type ImagePart, type QemuInfo } from './qemu-info.js';
 
 const FORMATS: readonly ImageFormat[] = ['raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 'vpc'];
 const MAX_LAYERS = 256;
 
 /** A file that QEMU will open, and what it will take it for. */
-interface Layer {
+export interface Layer {
   readonly file: ImageFile;
   readonly format: ImageFormat;
 }
@@ -18,11 +19,16 @@ interface Layer {
  * Open and lock every file that `top` is made of: its backing files down to the last, data files
  * and extents. Each layer is looked at before QEMU is let at it, so that QEMU opens nothing but
  * local files in formats that their overlays name.
- * @returns all files but `top`; the caller closes them
+ * @returns all files but `top`, which the caller closes; and the layers, `top` first
  * @throws {UmbraError} IMAGE_FORMAT, IMAGE_IN_USE, IMAGE_NOT_FOUND, IMAGE_FAILED, PROGRAM_MISSING
  */
-export async function openChain(top: ImageFile, format: ImageFormat, clock: Clock): Promise<readonly ImageFile[]> {
+export async function openChain(
+  top: ImageFile,
+  format: ImageFormat,
+  clock: Clock,
+): Promise<{ readonly others: readonly ImageFile[]; readonly layers: readonly Layer[] }> {
   const files: ImageFile[] = [];
+  const layers: Layer[] = [{ file: top, format }];
   const seen = new Set([top.realPath]);
   try {
     let layer: Layer = { file: top, format };
@@ -34,12 +40,13 @@ export async function openChain(top: ImageFile, format: ImageFormat, clock: Cloc
       const backing = await openBacking(layer, info, clock);
       if (backing === undefined) break;
       layer = backing;
+      layers.push(layer);
       files.push(layer.file);
       if (seen.has(layer.file.realPath)) throw refuse(overlay.path, 'is its own backing file');
       if (seen.add(layer.file.realPath).size > MAX_LAYERS)
         throw refuse(top.path, `has over ${MAX_LAYERS} backing files`);
     }
-    return files;
+    return { others: files, layers };
   } catch (error) {
     for (const file of files) await file.close();
     throw error;
@@ -83,13 +90,22 @@ function backingFormat(overlay: Layer, file: ImageFile, recorded: string | undef
 }
 
 /** Nothing if the part is the image itself, as a monolithic VMDK's only extent is. */
-async function openPart(top: ImageFile, owner: ImageFile, name: string, clock: Clock): Promise<ImageFile[]> {
+async function openPart(
+  top: ImageFile,
+  owner: ImageFile,
+  { name, leastBytes }: ImagePart,
+  clock: Clock,
+): Promise<ImageFile[]> {
   // QEMU looks for a qcow2's data file in its working directory, which is that of `top`.
   if (!isAbsolute(name) && dirname(owner.path) !== dirname(top.path)) {
     throw refuse(owner.path, `names its data file ${name} without a directory`);
   }
   const isItself = resolve(dirname(owner.path), name) === owner.path;
-  return isItself ? [] : [await openLocal(owner, name, 'the data file', clock)];
+  if (isItself) return [];
+  const file = await openLocal(owner, name, 'the data file', clock);
+  if (file.sizeBytes >= leastBytes) return [file];
+  await file.close();
+  throw notWhole(file.path, `has ${file.sizeBytes} of ${leastBytes} bytes`);
 }
 
 async function openLocal(owner: ImageFile, name: string, what: string, clock: Clock): Promise<ImageFile> {

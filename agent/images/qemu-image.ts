@@ -5,7 +5,8 @@ import type { ImageFile } from './image-file.js';
 import type { DiskImage } from './image.js';
 import { refuseWriters } from './in-use.js';
 import type { NbdClient } from './nbd/nbd-client.js';
-import { openChain } from './qemu-chain.js';
+import { openChain, type Layer } from './qemu-chain.js';
+import { checkWhole } from './qemu-check.js';
 import { startQemuNbd, type QemuNbd } from './qemu-nbd.js';
 
 /**
@@ -13,7 +14,7 @@ import { startQemuNbd, type QemuNbd } from './qemu-nbd.js';
  * @throws {UmbraError} IMAGE_FORMAT, IMAGE_IN_USE, IMAGE_CHANGED, IMAGE_FAILED, PROGRAM_MISSING
  */
 export async function openQemuImage(top: ImageFile, format: ImageFormat, clock: Clock): Promise<DiskImage> {
-  const others = await openChain(top, format, clock);
+  const { others, layers } = await openChain(top, format, clock);
   const files = [top, ...others];
   try {
     await refuseWriters(files);
@@ -32,7 +33,7 @@ export async function openQemuImage(top: ImageFile, format: ImageFormat, clock: 
       consistency: files.every((file) => file.locked) ? 'offline' : 'crash',
       fd: undefined,
       fingerprint: chainFingerprint(files, format),
-      extents: () => named(top.path, () => dataExtents(qemu.client)),
+      extents: () => named(top.path, () => extentsOfWhole(layers, qemu.client)),
       read: (target, offset) => readNamed(top.path, qemu.client, target, offset),
       assertUnchanged: () => assertAllUnchanged(files),
       async close() {
@@ -52,6 +53,12 @@ async function serve(path: string, format: ImageFormat, clock: Clock): Promise<Q
   } catch (error) {
     throw isUmbraError(error, 'IMAGE_FAILED') ? naming(path, error) : error;
   }
+}
+
+/** Looks first whether all is there: only now, since most images are not read again when nothing changed. */
+async function* extentsOfWhole(layers: readonly Layer[], client: NbdClient): AsyncGenerator<ByteRange> {
+  for (const { file, format } of layers) await checkWhole(file, format);
+  yield* dataExtents(client);
 }
 
 /** What QEMU does not know to be zeros, neighbours joined. */
@@ -89,6 +96,7 @@ async function readNamed(path: string, client: NbdClient, target: Uint8Array, of
 }
 
 function naming(path: string, error: unknown): UmbraError {
+  if (isUmbraError(error, 'IMAGE_FORMAT')) return error;
   const code = error instanceof UmbraError ? error.code : 'IMAGE_FAILED';
   return new UmbraError(code, `${path} cannot be read: ${messageOf(error)}`, { cause: error });
 }

@@ -2,6 +2,13 @@ import { UmbraError } from '../../src/common/errors.js';
 import type { ImageFormat } from '../../src/protocol/api.js';
 import { runQemuImg } from './qemu-program.js';
 
+/** Another file with data of an image. */
+export interface ImagePart {
+  readonly name: string;
+  /** The bytes that it must have at least, where that is known. */
+  readonly leastBytes: number;
+}
+
 /** What `qemu-img info` says of one file of an image. */
 export interface QemuInfo {
   readonly encrypted: boolean;
@@ -9,7 +16,7 @@ export interface QemuInfo {
   readonly corrupt: boolean;
   readonly backing: { readonly path: string; readonly format: string | undefined } | undefined;
   /** Other files with data of this layer: a qcow2's data file, a VMDK's extents. */
-  readonly parts: readonly string[];
+  readonly parts: readonly ImagePart[];
 }
 
 /**
@@ -31,13 +38,25 @@ export function parseQemuInfo(path: string, output: string): QemuInfo {
   const backing =
     backingPath === undefined ? undefined : { path: backingPath, format: text(info['backing-filename-format']) };
   const extents = Array.isArray(specific['extents']) ? specific['extents'] : [];
-  const parts = [specific['data-file'], ...extents.map((extent: unknown) => record(extent)['filename'])];
+  const parts = [part(specific['data-file'], 0), ...extents.map(extentOf)];
   return {
     encrypted: info['encrypted'] === true,
     corrupt: specific['corrupt'] === true,
     backing,
-    parts: parts.map(text).filter((part) => part !== undefined),
+    parts: parts.filter((found) => found !== undefined),
   };
+}
+
+/** An extent of a VMDK; a flat one is as long as what it holds. */
+function extentOf(value: unknown): ImagePart | undefined {
+  const extent = record(value);
+  const bytes = extent['virtual-size'];
+  return part(extent['filename'], extent['format'] === 'FLAT' && typeof bytes === 'number' ? bytes : 0);
+}
+
+function part(filename: unknown, leastBytes: number): ImagePart | undefined {
+  const name = text(filename);
+  return name === undefined ? undefined : { name, leastBytes };
 }
 
 function parse(path: string, output: string): unknown {

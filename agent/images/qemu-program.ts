@@ -1,4 +1,5 @@
 import { execFile, type ExecFileException } from 'node:child_process';
+import { dirname } from 'node:path';
 import { UmbraError } from '../../src/common/errors.js';
 
 /** What programs of QEMU get of our environment: messages in English, so that they can be understood. */
@@ -16,16 +17,42 @@ const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
  * @throws {UmbraError} PROGRAM_MISSING, IMAGE_IN_USE, IMAGE_FORMAT
  */
 export async function runQemuImg(path: string, args: readonly string[]): Promise<string> {
+  const { stdout, failed } = await tryQemuImg(path, args, TIMEOUT_MS);
+  if (failed !== undefined) throw failed;
+  return stdout;
+}
+
+/** How qemu-img ended. */
+export interface QemuImgEnd {
+  /** Undefined if it did not end by itself. */
+  readonly code: number | undefined;
+  readonly stdout: string;
+  /** Unless the exit code is 0. */
+  readonly failed: UmbraError | undefined;
+}
+
+/**
+ * As {@link runQemuImg}, where exit codes other than 0 mean something too.
+ * @throws {UmbraError} PROGRAM_MISSING
+ */
+export async function tryQemuImg(path: string, args: readonly string[], timeoutMs: number): Promise<QemuImgEnd> {
   const options = {
     env: QEMU_ENVIRONMENT,
-    timeout: TIMEOUT_MS,
+    timeout: timeoutMs,
     killSignal: 'SIGKILL',
     maxBuffer: MAX_OUTPUT_BYTES,
+    // QEMU looks there for the data file of a qcow2.
+    cwd: dirname(path),
   } as const;
-  return await new Promise<string>((resolve, reject) => {
+  return await new Promise((resolve, reject) => {
     execFile('qemu-img', args, options, (error, stdout, stderr) => {
-      if (error) reject(programFailed(path, error, stderr));
-      else resolve(stdout);
+      if (error === null) {
+        resolve({ code: 0, stdout, failed: undefined });
+        return;
+      }
+      const failed = programFailed(path, error, stderr, timeoutMs);
+      if (failed.code === 'PROGRAM_MISSING') reject(failed);
+      else resolve({ code: typeof error.code === 'number' ? error.code : undefined, stdout, failed });
     });
   });
 }
@@ -53,9 +80,9 @@ export function qemuMissing(program: string, cause?: unknown): UmbraError {
   });
 }
 
-function programFailed(path: string, error: ExecFileException, stderr: string): UmbraError {
+function programFailed(path: string, error: ExecFileException, stderr: string, timeoutMs: number): UmbraError {
   if (error.code === 'ENOENT') return qemuMissing('qemu-img', error);
-  if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') return qemuError(path, 'its description has no end');
-  if (error.killed === true) return qemuError(path, `no answer within ${TIMEOUT_MS / 1000} s`);
+  if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') return qemuError(path, 'what is said of it has no end');
+  if (error.killed === true) return qemuError(path, `no answer within ${timeoutMs / 1000} s`);
   return qemuError(path, stderr);
 }

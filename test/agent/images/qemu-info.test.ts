@@ -16,13 +16,23 @@ t.test('backing file, data file and extents', async (t) => {
     'backing-filename': 'b',
     'full-backing-filename': '/c/b',
     'backing-filename-format': 'raw',
-    'format-specific': { data: { corrupt: true, 'data-file': 'd', extents: [{ filename: '/e' }, 7] } },
+    'format-specific': {
+      data: {
+        corrupt: true,
+        'data-file': 'd',
+        extents: [{ filename: '/e' }, 7, { filename: '/f', format: 'FLAT', 'virtual-size': 512 }],
+      },
+    },
   });
   t.same(parseQemuInfo('/a', output), {
     encrypted: true,
     corrupt: true,
     backing: { path: '/c/b', format: 'raw' },
-    parts: ['d', '/e'],
+    parts: [
+      { name: 'd', leastBytes: 0 },
+      { name: '/e', leastBytes: 0 },
+      { name: '/f', leastBytes: 512 },
+    ],
   });
 });
 

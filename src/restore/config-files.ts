@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
-import { lstat, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
+import { lstat, open, readFile, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
 
 import { systemCode, UmbraError } from '../common/errors.js';
+import { makeDirectories } from '../system/make-directory.js';
 import type { ConfigFile } from '../store/records.js';
 import { targetError } from './target-error.js';
 import { syncDirectory } from './target.js';
@@ -21,7 +22,7 @@ export async function writeConfigFiles(directory: string, files: readonly Config
   for (const { name } of files) assertPlainName(name);
   try {
     await assertNoLink(directory);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeDirectories(directory);
     for (const { name, data } of files) {
       const file = path.join(directory, name);
       if (await hasContent(file, data)) continue;

@@ -1,4 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { Clock } from '../common/clock.js';
@@ -6,6 +6,7 @@ import { systemCode, UmbraError } from '../common/errors.js';
 import type { Progress, RestoreRequest, RestoreResult, RestoreVolumeResult } from '../protocol/api.js';
 import type { ShadowCopyRecord, VolumeRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
+import { makeDirectories } from '../system/make-directory.js';
 import { readMounts } from '../system/mounts.js';
 import type { WorkerPool } from '../workers/pool.js';
 import { writeConfigFiles } from './config-files.js';
@@ -70,11 +71,7 @@ async function makeDirectory({ request, storeDirectory }: RestoreOptions): Promi
   try {
     const stats = await stat(directory).catch(ignoreMissing);
     if (stats !== undefined && !stats.isDirectory()) throw notDirectory(directory);
-    const first = await mkdir(directory, { recursive: true, mode: 0o700 });
-    if (first !== undefined) {
-      for (let made = directory; made.length >= first.length; made = path.dirname(made))
-        await syncDirectory(path.dirname(made));
-    }
+    for (const made of await makeDirectories(directory)) await syncDirectory(path.dirname(made));
   } catch (error) {
     throw targetError(directory, error);
   }

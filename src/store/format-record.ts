@@ -1,11 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, stat } from 'node:fs/promises';
+import { open, readdir, readFile, rename, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { FORMAT_VERSION, PRODUCT } from '../codec/formats.js';
 import type { CompressionSettings } from '../codec/compression.js';
 import type { CuttingSettings } from '../codec/cutting.js';
 import { isUmbraError, messageOf, systemCode, UmbraError } from '../common/errors.js';
+import { makeDirectories } from '../system/make-directory.js';
 
 /** What a store says of itself: the file `format`, and a copy among the objects. */
 export interface FormatRecord {
@@ -144,7 +145,7 @@ function lostFormat(directory: string, what: string, cause?: unknown): UmbraErro
 
 /** Make the directory and write its format file, durably, before anything else is made in it. */
 export async function writeFormatFile(directory: string, record: FormatRecord): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDirectories(directory);
   const file = path.join(directory, FILE);
   const handle = await open(`${file}.new`, 'w', 0o600);
   try {

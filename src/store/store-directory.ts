@@ -1,8 +1,9 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, messageOf, systemCode, UmbraError } from '../common/errors.js';
+import { makeDirectories } from '../system/make-directory.js';
 import { withCheck } from './checked.js';
 import { exists, syncDirectory } from './directories.js';
 import {
@@ -204,10 +205,7 @@ async function makeFormatFile(options: StoreDirectoryOptions): Promise<void> {
 
 async function makeDirectory(directory: string): Promise<void> {
   await creating(directory, async () => {
-    const first = await mkdir(directory, { recursive: true, mode: 0o700 });
-    if (first === undefined) return;
-    for (let made = directory; made.length >= first.length; made = path.dirname(made))
-      await syncDirectory(path.dirname(made));
+    for (const made of await makeDirectories(directory)) await syncDirectory(path.dirname(made));
   });
 }
 

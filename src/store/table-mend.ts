@@ -1,7 +1,8 @@
-import { mkdir, open, rename, type FileHandle } from 'node:fs/promises';
+import { open, rename, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 
 import { UmbraError } from '../common/errors.js';
+import { makeDirectories } from '../system/make-directory.js';
 import { syncDirectory } from './directories.js';
 import { levelError } from './level-errors.js';
 import {
@@ -68,7 +69,7 @@ async function metaindexOf(handle: FileHandle): Promise<BlockHandle> {
 async function setAside(directory: string, table: string): Promise<void> {
   const aside = asideOf(directory);
   try {
-    await mkdir(aside, { recursive: true, mode: 0o700 });
+    await makeDirectories(aside);
     await rename(path.join(directory, table), path.join(aside, table));
     for (const changed of [aside, directory]) await syncDirectory(changed);
   } catch (error) {

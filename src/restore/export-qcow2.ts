@@ -1,4 +1,5 @@
-import { open, unlink, type FileHandle } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { NbdClient } from '../../agent/images/nbd/nbd-client.js';
@@ -37,7 +38,8 @@ export interface ExportOptions {
 
 /**
  * Write a volume to a new qcow2 file, through qemu-nbd. Only data is written. A volume whose size is no multiple of 512
- * gets zeros up to the next one, since QEMU knows only whole sectors. On failure the file is removed.
+ * gets zeros up to the next one, since QEMU knows only whole sectors. The file has another name until it is complete; on
+ * failure it is removed.
  *
  * @throws {UmbraError} NOT_FOUND, TARGET_EXISTS, TARGET_REFUSED, TARGET_FAILED, PROGRAM_MISSING, STORE_DAMAGED,
  *   STORE_FAILED, CANCELLED
@@ -53,17 +55,7 @@ export async function exportQcow2(options: ExportOptions): Promise<ExportResult>
     const mounts = await readMounts();
     const file = await resolveTarget(request.to, mounts);
     await assertNotInStore(file, storeDirectory, mounts);
-    const handle = await createNew(file);
-    let fileBytes: number;
-    try {
-      await writeImage(options, volume, file);
-      fileBytes = await makeDurable(file, handle);
-    } catch (error) {
-      await unlink(file).catch(() => undefined);
-      throw exportError(file, error);
-    } finally {
-      await handle.close();
-    }
+    const fileBytes = await writeWhole(options, volume, file);
     const seconds = (clock.monotonic() - start) / 1000;
     const { machine, name } = record;
     return {
@@ -80,24 +72,51 @@ export async function exportQcow2(options: ExportOptions): Promise<ExportResult>
   }
 }
 
-/** Make the file for this user only, before QEMU would make it for everybody. */
-async function createNew(file: string): Promise<FileHandle> {
+/** @returns the file's size in bytes */
+async function writeWhole(options: ExportOptions, volume: VolumeRecord, file: string): Promise<number> {
+  if (await isThere(file)) throw alreadyThere(file);
+  const partial = `${file}.${randomBytes(4).toString('hex')}.partial`;
+  let handle: FileHandle | undefined;
   try {
-    return await open(file, 'wx', 0o600);
+    // Made here, for this user only: QEMU would make it for everybody.
+    handle = await open(partial, 'wx', 0o600);
+    await writeImage(options, volume, partial);
+    await handle.sync();
+    await giveName(partial, file);
+    await syncDirectory(path.dirname(file));
+    return (await handle.stat()).size;
   } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw targetError(file, error);
-    throw new UmbraError('TARGET_EXISTS', `${file} is there already`, {
-      hint: 'Give the name of a new file.',
-      cause: error,
-    });
+    throw exportError(file, error);
+  } finally {
+    await handle?.close();
+    await unlink(partial).catch(() => undefined);
   }
 }
 
-/** @returns the file's size in bytes */
-async function makeDurable(file: string, handle: FileHandle): Promise<number> {
-  await handle.sync();
-  await syncDirectory(path.dirname(file));
-  return (await handle.stat()).size;
+/** Give a complete file its name, which nobody may have taken meanwhile. */
+async function giveName(partial: string, file: string): Promise<void> {
+  try {
+    await link(partial, file);
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') throw alreadyThere(file, error);
+    // A file system without hard links, like FAT.
+    if (await isThere(file)) throw alreadyThere(file);
+    await rename(partial, file);
+  }
+}
+
+async function isThere(file: string): Promise<boolean> {
+  try {
+    await lstat(file);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw targetError(file, error);
+  }
+}
+
+function alreadyThere(file: string, cause?: unknown): UmbraError {
+  return new UmbraError('TARGET_EXISTS', `${file} is there already`, { hint: 'Give the name of a new file.', cause });
 }
 
 async function writeImage(options: ExportOptions, volume: VolumeRecord, file: string): Promise<void> {

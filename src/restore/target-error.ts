@@ -20,7 +20,7 @@ export function targetError(target: string, error: unknown): unknown {
   const said = `${target} cannot be written: ${messageOf(error)}`;
   if (isFull(error)) {
     return new UmbraError('TARGET_FAILED', `the disk of ${target} is full`, {
-      hint: 'Make room there and run the command again: a restore goes on where it stopped.',
+      hint: 'Make room there and run the command again.',
       cause: error,
     });
   }

@@ -88,6 +88,7 @@ t.test('nothing is left when it fails', async (t) => {
   const here = temporaryDirectory(t);
   const controller = new AbortController();
   const progress = ({ doneBytes }: Progress): void => {
+    t.match(readdirSync(here), [/^x\.[0-9a-f]{8}\.partial$/], 'half a file does not have the name');
     if (doneBytes > 0) controller.abort(new DOMException('enough', 'AbortError'));
   };
   const { signal } = controller;

@@ -121,7 +121,12 @@ function asTyped(word: string, commandLine: readonly string[]): string {
     : `-${word}`;
 }
 
+/** yargs writes headings and lists; here it is one line. */
 function lowerFirst(text: string): string {
-  const [line = ''] = text.split('\n');
+  const line = text
+    .split('\n')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .join(' ');
   return line.charAt(0).toLowerCase() + line.slice(1);
 }

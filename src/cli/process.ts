@@ -1,9 +1,11 @@
 import { homedir } from 'node:os';
 import { systemClock } from '../common/clock.js';
-import { systemCode } from '../common/errors.js';
+import { messageOf, systemCode, UmbraError } from '../common/errors.js';
 import { EXIT_CODES } from '../common/exit-codes.js';
 import type { Environment, Output } from './environment.js';
 import { runCli } from './run.js';
+
+const STDOUT = 1;
 
 /** Be the `umbra` program: run the command line of this process and end with its exit code. */
 export async function runProcess(parts: Pick<Environment, 'serverProgram' | 'serverParts'>): Promise<void> {
@@ -11,7 +13,9 @@ export async function runProcess(parts: Pick<Environment, 'serverProgram' | 'ser
   const code = await runCli(commandLine, {
     ...parts,
     variables: process.env,
-    directory: process.cwd(),
+    get directory() {
+      return workingDirectory();
+    },
     home: homedir(),
     isRoot: process.geteuid?.() === 0,
     stdout: output(process.stdout),
@@ -21,13 +25,31 @@ export async function runProcess(parts: Pick<Environment, 'serverProgram' | 'ser
   });
   process.exitCode = code;
   // A pipe is written in the background: what is left of the output must go out before the process ends.
-  process.stdout.write('', () => process.exit(code));
+  process.stdout.write('', (error) => {
+    // What could not be written comes as an event, too, and that ends the process.
+    if (error === undefined || error === null) process.exit(code);
+  });
+}
+
+/** @throws {UmbraError} BAD_ARGUMENT if it was deleted */
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    throw new UmbraError('BAD_ARGUMENT', 'the current directory does not exist any more', {
+      hint: 'Go to another one with "cd".',
+      cause,
+    });
+  }
 }
 
 /** What reads our output may have had enough of it (`umbra list | head -1`): no reason to complain. */
-function output(stream: NodeJS.WriteStream): Output {
+function output(stream: NodeJS.WriteStream & { readonly fd: number }): Output {
   stream.on('error', (error) => {
-    process.exit(systemCode(error) === 'EPIPE' ? EXIT_CODES.OK.code : EXIT_CODES.INTERNAL.code);
+    const code = systemCode(error);
+    if (code === 'EPIPE') process.exit(EXIT_CODES.OK.code);
+    if (stream.fd === STDOUT) process.stderr.write(`umbra: the output cannot be written: ${messageOf(error)}\n`);
+    process.exit(code === 'ENOSPC' ? EXIT_CODES.FULL.code : EXIT_CODES.INTERNAL.code);
   });
   return {
     write: (text) => {

@@ -8,7 +8,11 @@ export function suggest(word: string, candidates: readonly string[]): string | u
   for (const candidate of candidates) {
     const prefix = word.length > 2 && candidate.startsWith(word);
     const distance = prefix ? 1 : editDistance(word, candidate);
-    if (distance < bestDistance && distance < candidate.length) {
+    // Of two that are as near, the one that begins like it: "umount" is no "mount".
+    const isNearer =
+      distance < bestDistance ||
+      (distance === bestDistance && candidate.startsWith(word.charAt(0)) && best?.startsWith(word.charAt(0)) === false);
+    if (isNearer && distance < candidate.length && distance <= MAX_DISTANCE) {
       best = candidate;
       bestDistance = distance;
     }

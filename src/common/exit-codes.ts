@@ -6,7 +6,7 @@ export const EXIT_CODES = {
   NOT_FOUND: { code: 3, meaning: 'what was named does not exist' },
   BUSY: { code: 4, meaning: 'something is in use; try again later' },
   DAMAGED: { code: 5, meaning: 'damaged data was found' },
-  FULL: { code: 6, meaning: 'a disk is full' },
+  FULL: { code: 6, meaning: 'the disk of the store, or of the output, is full' },
   IMAGE: { code: 7, meaning: 'a disk image cannot be read as it should' },
   TARGET: { code: 8, meaning: 'the target of a restore cannot be used' },
   MOUNT: { code: 9, meaning: 'mounting or unmounting failed' },

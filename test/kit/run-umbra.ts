@@ -7,7 +7,8 @@ import { runCli } from '../../src/cli/run.js';
 import { fakeParts } from './fake-parts.js';
 
 const FAKE_SERVER = fileURLToPath(new URL('fake-server.js', import.meta.url));
-const FAKE_UMBRA = fileURLToPath(new URL('fake-umbra.js', import.meta.url));
+/** The program of {@link spawnUmbra}. */
+export const FAKE_UMBRA = fileURLToPath(new URL('fake-umbra.js', import.meta.url));
 
 export interface Outcome {
   readonly code: number;

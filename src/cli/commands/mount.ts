@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { requests } from '../../client/requests.js';
-import { messageOf, UmbraError } from '../../common/errors.js';
+import { isUmbraError, messageOf, UmbraError } from '../../common/errors.js';
 import { parseMachineVersion } from '../../common/names.js';
 import type { MountInfo, MountRequest } from '../../protocol/api.js';
 import type { MountEnd } from '../../protocol/wire.js';
@@ -67,7 +67,9 @@ async function foreground(request: MountRequest, session: Session): Promise<'OK'
   interrupted.addEventListener('abort', unmount);
   if (interrupted.aborted) unmount();
   else await ready(info, session);
-  const end = await mount.ended();
+  const end = await mount.ended().catch((error: unknown) => {
+    throw withoutServer(error, info.mountPoint);
+  });
   await mount.close();
   session.environment.stderr.write(`${farewell(end)} ${info.mountPoint}\n`);
   return 'OK';
@@ -76,6 +78,15 @@ async function foreground(request: MountRequest, session: Session): Promise<'OK'
 async function ready(info: MountInfo, session: Session): Promise<void> {
   await answers(info.mountPoint);
   session.answer(info, () => `mounted at ${info.mountPoint}; Ctrl-C unmounts\n`);
+}
+
+/** A server that dies leaves its mount to whoever comes next. */
+function withoutServer(error: unknown, mountPoint: string): unknown {
+  if (!isUmbraError(error, 'SERVER_UNREACHABLE')) return error;
+  return new UmbraError('SERVER_UNREACHABLE', error.message, {
+    hint: `"umbra unmount '${mountPoint}'" takes away what is left of the mount. ${error.hint ?? ''}`.trimEnd(),
+    cause: error,
+  });
 }
 
 function farewell(end: MountEnd): string {

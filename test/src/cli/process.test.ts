@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { socketPath } from '../../../src/protocol/socket-path.js';
 import { ask, until } from '../../kit/api-client.js';
-import { runUmbra, spawnUmbra } from '../../kit/run-umbra.js';
+import { FAKE_UMBRA, runUmbra, spawnUmbra } from '../../kit/run-umbra.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
 
 /** A new store's path; what serves it is ended with the test. */
@@ -54,6 +55,30 @@ void t.test('a reader that goes away is no error', async (t) => {
   const list = spawnUmbra(['list'], store);
   list.closeStdout();
   t.match(await list.done, { code: 0, stderr: '' });
+});
+
+void t.test('output that can not be written is an error', async (t) => {
+  const store = storeOf(t);
+  await spawnUmbra(['backup', 'web1', 'a.raw'], store).done;
+  const full = openSync('/dev/full', 'w');
+  t.teardown(() => {
+    closeSync(full);
+  });
+  const { status, stderr } = spawnSync(process.execPath, [FAKE_UMBRA, 'list', '--json', '--store', store], {
+    stdio: ['ignore', full, 'pipe'],
+    encoding: 'utf8',
+  });
+  t.equal(status, 6);
+  t.match(stderr, /^umbra: the output cannot be written: ENOSPC/);
+});
+
+void t.test('a working directory that is gone is said so', async (t) => {
+  const directory = join(temporaryDirectory(t), 'gone');
+  mkdirSync(directory);
+  const command = `cd '${directory}' && rmdir '${directory}' && exec '${process.execPath}' '${FAKE_UMBRA}' list --json`;
+  const { status, stdout } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
+  t.equal(status, 2);
+  t.match(JSON.parse(stdout), { error: { code: 'BAD_ARGUMENT', message: /current directory/ } });
 });
 
 void t.test('a foreground mount ends with a signal', async (t) => {

@@ -19,7 +19,7 @@ void t.test('distances', async (t) => {
 void t.test('suggests what was probably meant', async (t) => {
   const commands = ['backup', 'list', 'mount', 'unmount', 'gc', 'verify'];
   t.equal(suggest('bakcup', commands), 'backup');
-  t.equal(suggest('umount', commands), 'mount');
+  t.equal(suggest('umount', commands), 'unmount');
   t.equal(suggest('ver', commands), 'verify');
   t.equal(suggest('snapshots', commands), undefined);
   t.equal(suggest('xx', commands), undefined);

@@ -3,7 +3,6 @@ import type { DiskImage } from '../../../agent/images/image.js';
 import { VolumeBackup, type BackedUpVolume } from '../../../src/backup/backup-volume.js';
 import { BLOCK_BYTES, ObjectType, REGION_BYTES } from '../../../src/codec/formats.js';
 import { toHex } from '../../../src/codec/digest.js';
-import type { KvStore } from '../../../src/store/kv.js';
 import { openMemoryKv } from '../../../src/store/memory-kv.js';
 import { indexEntries } from '../../../src/store/object-index.js';
 import type { VolumeRecord } from '../../../src/store/records.js';
@@ -11,6 +10,7 @@ import type { Store } from '../../../src/store/store.js';
 import type { WorkerPool } from '../../../src/workers/pool.js';
 import { chunksOf } from '../../kit/damage.js';
 import { fakeImage } from '../../kit/fake-image.js';
+import { kvWith } from '../../kit/kv-with.js';
 import { assertSlotsFree, testPool } from '../../kit/machine-backups.js';
 import { Random, testSeed } from '../../kit/random.js';
 import { openTestStore } from '../../kit/test-store.js';
@@ -137,16 +137,7 @@ t.test('a chunk looked up before another region stored it, and claimed after, is
     }
     return values;
   };
-  const slow: KvStore = {
-    getMany,
-    get: (key) => meta.get(key),
-    entries: (range) => meta.entries(range),
-    keys: (range) => meta.keys(range),
-    write: (operations, options) => meta.write(operations, options),
-    compact: (start, end) => meta.compact(start, end),
-    diskBytes: () => meta.diskBytes(),
-    close: () => meta.close(),
-  };
+  const slow = kvWith(meta, { getMany });
   const store = await openTestStore({ objects: openMemoryKv(), meta: slow });
   const { log } = store.objectStore;
   const before = log.nextSequence;

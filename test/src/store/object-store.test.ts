@@ -2,9 +2,9 @@ import t from 'tap';
 
 import { ObjectType } from '../../../src/codec/formats.js';
 import { digestKey, objectName } from '../../../src/store/keys.js';
-import type { KvStore } from '../../../src/store/kv.js';
 import { FaultQueue } from '../../../src/store/faults.js';
 import { openFaultyKv } from '../../../src/store/faulty-kv.js';
+import { kvWith } from '../../kit/kv-with.js';
 import { memoryDatabases, openTestStore } from '../../kit/test-store.js';
 
 const type = ObjectType.leaf;
@@ -51,20 +51,13 @@ t.test('a look-up that a collection overtakes is done again', async (t) => {
 t.test('so is one that saw what a collection has deleted by the time it ends', async (t) => {
   const { meta, objects } = memoryDatabases();
   let letGo: Promise<void> | undefined;
-  const slow: KvStore = {
-    get: (key) => meta.get(key),
+  const slow = kvWith(meta, {
     getMany: async (keys) => {
       const values = await meta.getMany(keys);
       await letGo;
       return values;
     },
-    entries: (range) => meta.entries(range),
-    keys: (range) => meta.keys(range),
-    write: (operations, options) => meta.write(operations, options),
-    compact: (start, end) => meta.compact(start, end),
-    diskBytes: () => meta.diskBytes(),
-    close: () => meta.close(),
-  };
+  });
   const store = await openTestStore({ objects, meta: slow });
   const before = store.openSession();
   const { digest: name } = await before.addPlain(type, Buffer.from('a leaf'));

@@ -19,7 +19,7 @@ interface ThreadMemory {
  * The memory of the threads of libfuse. libfuse starts a thread whenever all are busy and ends those beyond ten that are
  * idle. For each one fuse-native adds a handle to the event loop, for good; and the event loop looks at every one of them
  * for every request. After a few minutes of forty programs walking the tree at once a read was measured to take 1.3 ms
- * instead of 0.07. Here the handles of threads that ended (see markEndedThreads) are closed and their memory is used again.
+ * instead of 0.07. Here the handles of threads that ended (see loadMarkingThreads) are closed and their memory is used again.
  */
 export class FuseThreads {
   readonly #handleBytes = Number(uvHandleSize(UV_ASYNC));

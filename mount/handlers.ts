@@ -84,13 +84,15 @@ function readingHandlers({ tree, files, trouble }: HandlerOptions) {
         done(fail(error, 'read', path));
       };
       const target = buffer.length === length ? buffer : buffer.subarray(0, length);
+      let read: number | Promise<number>;
       try {
-        const read = file.read(target, position);
-        if (typeof read === 'number') done(read);
-        else read.then(done, failed);
+        read = file.read(target, position);
       } catch (error) {
         failed(error);
+        return;
       }
+      if (typeof read === 'number') done(read);
+      else read.then(done, failed);
     },
     release(path: string, handle: number, done: Done): void {
       answer(files.close(handle), 'release', path, done);

@@ -32,6 +32,11 @@ export const ERROR_CODES = {
   TARGET_TOO_SMALL: { exit: 'TARGET', meaning: 'the target of a restore is smaller than the volume' },
   TARGET_REFUSED: { exit: 'TARGET', meaning: 'the target lies in a store or in a mount of Umbra' },
   TARGET_FAILED: { exit: 'TARGET', meaning: 'the target of a restore or export could not be written' },
+  FILESYSTEM_DAMAGED: { exit: 'DAMAGED', meaning: 'a file system inside a volume, or a file in it, is damaged' },
+  FILESYSTEM_UNREADABLE: {
+    exit: 'IMAGE',
+    meaning: 'a file system inside a volume, or a file in it, is of a kind that Umbra does not read',
+  },
   MOUNT_POINT: { exit: 'MOUNT', meaning: 'the mount point cannot be used' },
   MOUNT_FAILED: { exit: 'MOUNT', meaning: 'mounting or unmounting failed' },
   SHADOW_COPY_OPEN: { exit: 'BUSY', meaning: 'someone has a file of the shadow copy open' },

@@ -10,6 +10,10 @@ interface LibC {
   ioctl(fd: number, request: number, argumentType: string, argument: ArrayBuffer): number;
   fallocate(fd: number, mode: number, offset: number, length: number): number;
   posixFadvise(fd: number, offset: number, length: number, advice: number): number;
+  /** Paths end with a NUL byte. */
+  llistxattr(path: Uint8Array, list: Uint8Array, size: number): number | bigint;
+  lgetxattr(path: Uint8Array, name: string, value: Uint8Array, size: number): number | bigint;
+  lsetxattr(path: Uint8Array, name: string, value: Uint8Array, size: number, flags: number): number;
 }
 
 let loaded: LibC | undefined;
@@ -48,6 +52,11 @@ function load(): LibC {
       ioctl: library.func('int ioctl(int fd, unsigned long request, ...)'),
       fallocate: library.func('int fallocate64(int fd, int mode, int64_t offset, int64_t length)'),
       posixFadvise: library.func('int posix_fadvise64(int fd, int64_t offset, int64_t length, int advice)'),
+      llistxattr: library.func('int64_t llistxattr(const uint8_t *path, uint8_t *list, size_t size)'),
+      lgetxattr: library.func('int64_t lgetxattr(const uint8_t *path, const char *name, uint8_t *value, size_t size)'),
+      lsetxattr: library.func(
+        'int lsetxattr(const uint8_t *path, const char *name, const uint8_t *value, size_t size, int flags)',
+      ),
     };
   } catch (error) {
     throw new UmbraError('PROGRAM_MISSING', `the GNU C library cannot be used: ${messageOf(error)}`, {

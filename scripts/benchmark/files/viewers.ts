@@ -1,0 +1,144 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import type { BackupResult } from '../../../src/protocol/api.js';
+import { BenchError } from '../bench-error.js';
+import { Borg } from '../borg.js';
+import { run } from '../process.js';
+import { Restic } from '../restic.js';
+import { isMounted, unmountAll, waitFor } from '../system.js';
+import type { FilesInput, FilesystemName } from './images.js';
+
+/** A way to look at the files in an image (or, for restic and borg, at the same files). */
+export interface Viewer {
+  readonly name: string;
+  readonly filesystem: FilesystemName;
+  /** Once, before anything is measured: backups. */
+  prepare(dir: string): Promise<void>;
+  /**
+   * Everything that a user waits for before the files are there, but for the first look at them; returns the
+   * directory with the files.
+   */
+  mount(mountPoint: string): Promise<string>;
+  /** The raw volume through the same mount, and where the large file lies in it; undefined where there is none. */
+  rawVolume(mountPoint: string): string | undefined;
+  unmount(mountPoint: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+const UMBRA = path.resolve(import.meta.dirname, '../../../bundle/umbra.js');
+const NOTHING = (): Promise<void> => Promise.resolve();
+const NO_VOLUME = (): undefined => undefined;
+
+/** Umbra: the mount of the store is there all the time; what a user waits for is the first look into a shadow copy. */
+export function umbraViewer(input: FilesInput, filesystem: FilesystemName): Viewer {
+  let env: Record<string, string> = {};
+  let version = '';
+  const umbra = async (...args: string[]): Promise<string> =>
+    (await run(process.execPath, [UMBRA, ...args], { env })).stdout;
+  return {
+    name: 'umbra',
+    filesystem,
+    async prepare(dir) {
+      env = { UMBRA_STORE: path.join(dir, 'store') };
+      const result = JSON.parse(await umbra('backup', 'vm', input.images[filesystem], '--json')) as BackupResult;
+      version = result.shadowCopy;
+      await umbra('stop');
+    },
+    async mount(mountPoint) {
+      await umbra('mount', mountPoint, '--background');
+      return path.join(mountPoint, 'vm', version, 'files', 'vda');
+    },
+    rawVolume: (mountPoint) => path.join(mountPoint, 'vm', version, 'volumes', 'vda.raw'),
+    async unmount(mountPoint) {
+      await umbra('unmount', mountPoint);
+      await umbra('stop');
+    },
+    async close() {
+      if (env['UMBRA_STORE'] !== undefined && existsSync(env['UMBRA_STORE']))
+        await umbra('stop').catch(() => undefined);
+    },
+  };
+}
+
+/** The kernel's own driver, read-only over a loop device: the fastest there is, for trusted images only. */
+export function kernelViewer(input: FilesInput, filesystem: 'ext4' | 'xfs'): Viewer {
+  const recovery = filesystem === 'xfs' ? 'norecovery' : 'noload';
+  return {
+    name: 'kernel',
+    filesystem,
+    prepare: NOTHING,
+    async mount(mountPoint) {
+      await run('mount', ['-o', `loop,ro,${recovery}`, input.images[filesystem], mountPoint]);
+      return mountPoint;
+    },
+    rawVolume: NO_VOLUME,
+    unmount: unmountAll,
+    close: NOTHING,
+  };
+}
+
+const PROGRAMS = {
+  fuse2fs: (image: string, mountPoint: string) => ['fuse2fs', '-o', 'ro', image, mountPoint],
+  'ntfs-3g': (image: string, mountPoint: string) => ['ntfs-3g', '-o', 'ro', image, mountPoint],
+  'exfat-fuse': (image: string, mountPoint: string) => ['mount.exfat-fuse', '-o', 'ro', image, mountPoint],
+  'grub-mount': (image: string, mountPoint: string) => ['grub-mount', image, mountPoint],
+  guestmount: (image: string, mountPoint: string) => ['guestmount', '--ro', '-a', image, '-m', '/dev/sda', mountPoint],
+} as const;
+
+/** What guestmount needs where there is no libvirt, and no KVM. */
+function guestfs(): Record<string, string> {
+  const settings = existsSync('/dev/kvm') ? {} : { LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' };
+  return { LIBGUESTFS_BACKEND: 'direct', ...settings };
+}
+
+/** Another project's FUSE program on the image. */
+export function programViewer(input: FilesInput, filesystem: FilesystemName, name: keyof typeof PROGRAMS): Viewer {
+  return {
+    name,
+    filesystem,
+    prepare: NOTHING,
+    async mount(mountPoint) {
+      const [program = '', ...args] = PROGRAMS[name](input.images[filesystem], mountPoint);
+      // Its own log is of no interest, and it may stay in the foreground.
+      const child = spawn(program, args, { stdio: 'ignore', env: { ...process.env, ...guestfs() } });
+      let failed: string | undefined;
+      child.once('error', (error) => (failed = error.message));
+      child.once('exit', (code) => {
+        if (code !== 0) failed = `code ${code}`;
+      });
+      await waitFor(`${name} (${failed ?? 'no answer'})`, () => failed !== undefined || isMounted(mountPoint), 120);
+      if (failed !== undefined) throw new BenchError(`${name} could not be started: ${failed}`);
+      return mountPoint;
+    },
+    rawVolume: NO_VOLUME,
+    unmount: unmountAll,
+    close: NOTHING,
+  };
+}
+
+/** A backup of the files themselves, mounted: what users of file backups have. */
+export function backupViewer(input: FilesInput, name: 'restic' | 'borg', signal: AbortSignal): Viewer {
+  let contender: Restic | Borg | undefined;
+  let version: Awaited<ReturnType<Borg['backup']>>['version'] | undefined;
+  return {
+    name,
+    filesystem: 'ext4',
+    async prepare(dir) {
+      contender = name === 'restic' ? new Restic(dir, signal) : new Borg(dir, signal);
+      await contender.init();
+      ({ version } = await contender.backup('vm', input.content));
+    },
+    async mount(mountPoint) {
+      if (contender === undefined || version === undefined) throw new BenchError(`${name} was not prepared`);
+      return await contender.mount(version, mountPoint);
+    },
+    rawVolume: NO_VOLUME,
+    async unmount(mountPoint) {
+      await contender?.unmount(mountPoint);
+    },
+    async close() {
+      await contender?.close();
+    },
+  };
+}

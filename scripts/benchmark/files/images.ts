@@ -77,19 +77,39 @@ async function mountWritable(name: FilesystemName, image: string, mountPoint: st
       await run('umount', [mountPoint]);
     };
   }
-  // These programs go to the background; they have written everything when they are gone.
-  if (name === 'ntfs') await run('ntfs-3g', ['-o', 'big_writes,noatime', image, mountPoint]);
-  else await run('mount.exfat-fuse', ['-o', 'noatime', image, mountPoint]);
+  if (name === 'ntfs') return await mountProgram('ntfs-3g', ['-o', 'big_writes,noatime'], image, mountPoint);
+  // exfat-fuse wants a device.
+  const device = await attachLoop(image);
+  const unmount = await mountProgram('mount.exfat-fuse', ['-o', 'noatime'], device, mountPoint);
   return async () => {
-    await run('umount', [mountPoint]);
-    await waitFor(`${name} to be unmounted`, () => !isMounted(mountPoint));
-    await waitForProgram(image);
+    await unmount();
+    await run('losetup', ['--detach', device]);
   };
 }
 
-async function waitForProgram(image: string): Promise<void> {
+/** A loop device over a file. */
+export async function attachLoop(file: string): Promise<string> {
+  return (await run('losetup', ['--find', '--show', file])).stdout.trim();
+}
+
+/** These programs go to the background; they have written everything when they are gone. */
+async function mountProgram(
+  program: string,
+  options: readonly string[],
+  source: string,
+  mountPoint: string,
+): Promise<() => Promise<void>> {
+  await run(program, [...options, source, mountPoint]);
+  return async () => {
+    await run('umount', [mountPoint]);
+    await waitFor(`${program} to be unmounted`, () => !isMounted(mountPoint));
+    await waitForProgram(program, source);
+  };
+}
+
+async function waitForProgram(program: string, source: string): Promise<void> {
   for (let running = true; running;) {
-    running = await run('pgrep', ['-f', `(ntfs-3g|exfat-fuse|fuse2fs|grub-mount).* ${image} `]).then(
+    running = await run('pgrep', ['-f', `${program} .*${source} `]).then(
       () => true,
       () => false,
     );

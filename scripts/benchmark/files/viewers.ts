@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { BackupResult } from '../../../src/protocol/api.js';
 import { BenchError } from '../bench-error.js';
@@ -7,7 +7,7 @@ import { Borg } from '../borg.js';
 import { run } from '../process.js';
 import { Restic } from '../restic.js';
 import { isMounted, unmountAll, waitFor } from '../system.js';
-import type { FilesInput, FilesystemName } from './images.js';
+import { attachLoop, type FilesInput, type FilesystemName } from './images.js';
 
 /** A way to look at the files in an image (or, for restic and borg, at the same files). */
 export interface Viewer {
@@ -86,35 +86,68 @@ const PROGRAMS = {
   guestmount: (image: string, mountPoint: string) => ['guestmount', '--ro', '-a', image, '-m', '/dev/sda', mountPoint],
 } as const;
 
-/** What guestmount needs where there is no libvirt, and no KVM. */
-function guestfs(): Record<string, string> {
-  const settings = existsSync('/dev/kvm') ? {} : { LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' };
-  return { LIBGUESTFS_BACKEND: 'direct', ...settings };
+/** libguestfs' settings where there is no libvirt, and where there is no KVM. */
+const GUESTFS = { LIBGUESTFS_BACKEND: 'direct' } as const;
+const WITHOUT_KVM = { LIBGUESTFS_BACKEND_SETTINGS: 'force_tcg' } as const;
+
+/** True if guestmount's machine boots as it comes. */
+async function boots(image: string, mountPoint: string): Promise<boolean> {
+  mkdirSync(mountPoint);
+  try {
+    await run('guestmount', PROGRAMS.guestmount(image, mountPoint).slice(1), { env: GUESTFS });
+    await run('guestunmount', [mountPoint]);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Another project's FUSE program on the image. */
 export function programViewer(input: FilesInput, filesystem: FilesystemName, name: keyof typeof PROGRAMS): Viewer {
+  let device: string | undefined;
+  let env: Readonly<Record<string, string>> = GUESTFS;
   return {
     name,
     filesystem,
-    prepare: NOTHING,
+    async prepare(dir) {
+      // KVM can be there and not work.
+      if (name === 'guestmount' && !(await boots(input.images[filesystem], dir))) env = { ...GUESTFS, ...WITHOUT_KVM };
+    },
     async mount(mountPoint) {
-      const [program = '', ...args] = PROGRAMS[name](input.images[filesystem], mountPoint);
-      // Its own log is of no interest, and it may stay in the foreground.
-      const child = spawn(program, args, { stdio: 'ignore', env: { ...process.env, ...guestfs() } });
-      let failed: string | undefined;
-      child.once('error', (error) => (failed = error.message));
-      child.once('exit', (code) => {
-        if (code !== 0) failed = `code ${code}`;
-      });
-      await waitFor(`${name} (${failed ?? 'no answer'})`, () => failed !== undefined || isMounted(mountPoint), 120);
-      if (failed !== undefined) throw new BenchError(`${name} could not be started: ${failed}`);
+      // exfat-fuse wants a device.
+      if (name === 'exfat-fuse') device ??= await attachLoop(input.images[filesystem]);
+      await startProgram(name, PROGRAMS[name](device ?? input.images[filesystem], mountPoint), mountPoint, env);
       return mountPoint;
     },
     rawVolume: NO_VOLUME,
     unmount: unmountAll,
-    close: NOTHING,
+    async close() {
+      if (device !== undefined) await run('losetup', ['--detach', device]);
+    },
   };
+}
+
+/** Starts a program that may stay in the foreground, and waits for its mount. */
+async function startProgram(
+  name: string,
+  [program = '', ...args]: readonly string[],
+  mountPoint: string,
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  const errors = `${mountPoint}.err`;
+  const descriptor = openSync(errors, 'w');
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'ignore', descriptor],
+    env: { ...process.env, ...env },
+  });
+  closeSync(descriptor);
+  let failed: string | undefined;
+  child.once('error', (error) => (failed = error.message));
+  child.once('exit', (code) => {
+    if (code !== 0) failed = `code ${code}: ${readFileSync(errors, 'utf8').trim().slice(-300)}`;
+  });
+  await waitFor(name, () => failed !== undefined || isMounted(mountPoint), 120);
+  if (failed !== undefined) throw new BenchError(`${name} could not be started: ${failed}`);
 }
 
 /** A backup of the files themselves, mounted: what users of file backups have. */

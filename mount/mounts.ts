@@ -3,6 +3,7 @@ import { messageOf, UmbraError } from '../src/common/errors.js';
 import type { Log } from '../src/common/log.js';
 import type { MountInfo, MountRequest } from '../src/protocol/api.js';
 import { cleanDeadMounts } from './dead-mounts.js';
+import type { FilesService } from './files/files-service.js';
 import type * as FuseModule from './fuse.js';
 import { resolveScope } from './listing.js';
 import { ActiveMount } from './active-mount.js';
@@ -30,6 +31,8 @@ export interface MountsOptions {
   /** Absolute path of the store's directory. */
   readonly store: string;
   readonly source: ShadowCopySource;
+  /** The files inside its shadow copies. */
+  readonly files: FilesService;
   readonly log: Log;
   readonly clock?: Clock;
   /** For tests; see KERNEL_CACHE_SECONDS. */

@@ -32,6 +32,18 @@ export interface ShadowCopyView {
    * @throws {UmbraError} NOT_FOUND
    */
   openVolume(name: string): Promise<VolumeReader>;
+  /**
+   * Open a volume to look something up in it. The shadow copy can be forgotten all the same: its data stays until the
+   * reader is closed, so close it soon.
+   * @throws {UmbraError} NOT_FOUND, also when the shadow copy is forgotten
+   */
+  lookInto(name: string): Promise<VolumeReader>;
+  /**
+   * Keep the shadow copy from being forgotten until the function that is returned is called (once is enough).
+   * @param holder shown to who wants to forget it: `FILE is open in a mount`
+   * @throws {UmbraError} NOT_FOUND when it is forgotten
+   */
+  keep(holder: string): Promise<() => void>;
 }
 
 export interface VolumeSummary {

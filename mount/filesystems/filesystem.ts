@@ -96,6 +96,8 @@ export interface Filesystem {
   readonly journal: JournalState;
   /** What was found wrong or left out when it was opened, in plain words; a few at most. */
   readonly problems: readonly string[];
+  /** What it keeps in memory at rest, about: a replayed journal; half a MiB is assumed when it does not say. */
+  readonly memoryBytes?: number;
   /** The top directory. */
   readonly root: FileId;
   stat(id: FileId): Promise<FileStat>;

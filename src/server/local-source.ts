@@ -33,22 +33,35 @@ export class LocalSource implements ShadowCopySource {
       about: aboutOf(listing, record),
       config: record.config,
       volumes: record.volumes.map(({ name, sizeBytes, dataBytes }) => ({ name, sizeBytes, dataBytes })),
-      openVolume: (name) => Promise.resolve().then(() => this.#openVolume(listing, record, name)),
+      openVolume: attempt((name) => this.#openVolume(listing, record, name, `${name}.raw is open in a mount`)),
+      lookInto: attempt((name) => this.#openVolume(listing, record, name)),
+      keep: attempt((holder) => this.#lease(listing, holder)),
     };
   }
 
-  #openVolume(listing: Listing, record: ShadowCopyRecord, name: string): VolumeReader {
-    const store = this.#store();
-    const { machine } = listing;
-    const volume = record.volumes.find((candidate) => candidate.name === name);
-    if (volume === undefined) throw new UmbraError('NOT_FOUND', `${machine}@${listing.name} has no volume "${name}"`);
-    // The view may be older than a forget: only what is still listed is kept from collection.
-    if (store.catalog.find(machine, listing.name) !== listing) {
-      throw new UmbraError('NOT_FOUND', `${machine}@${listing.name} was deleted`);
-    }
-    const giveBack = store.leases.take(listing, `${name}.raw is open in a mount`);
-    return new TreeVolumeReader(this.#context(), volume, giveBack);
+  #openVolume(listing: Listing, record: ShadowCopyRecord, name: string, holder?: string): VolumeReader {
+    const volume = volumeOf(listing, record, name);
+    return new TreeVolumeReader(this.#context(), volume, this.#lease(listing, holder));
   }
+
+  /** The view may be older than a forget: only what is still listed is kept from collection. */
+  #lease(listing: Listing, holder?: string): () => void {
+    const { catalog, leases } = this.#store();
+    const { machine, name } = listing;
+    if (catalog.find(machine, name) !== listing) throw new UmbraError('NOT_FOUND', `${machine}@${name} was deleted`);
+    return leases.take(listing, holder);
+  }
+}
+
+/** What throws, as what rejects. */
+function attempt<A, R>(work: (argument: A) => R): (argument: A) => Promise<R> {
+  return (argument) => Promise.resolve(argument).then(work);
+}
+
+function volumeOf(listing: Listing, record: ShadowCopyRecord, name: string): ShadowCopyRecord['volumes'][number] {
+  const volume = record.volumes.find((candidate) => candidate.name === name);
+  if (volume !== undefined) return volume;
+  throw new UmbraError('NOT_FOUND', `${listing.machine}@${listing.name} has no volume "${name}"`);
 }
 
 function aboutOf(listing: Listing, record: ShadowCopyRecord): Readonly<Record<string, unknown>> {

@@ -1,5 +1,6 @@
 import type { Log } from '../common/log.js';
 import type { MountInfo, MountRequest } from '../protocol/api.js';
+import type { FilesService } from '../../mount/files/files-service.js';
 import type { ShadowCopySource } from '../../mount/source.js';
 
 /** A mount of this server. */
@@ -31,6 +32,8 @@ export interface OpenMountsOptions {
   /** Absolute path of the store's directory. */
   readonly store: string;
   readonly source: ShadowCopySource;
+  /** The files inside its shadow copies. */
+  readonly files: FilesService;
   readonly log: Log;
 }
 

@@ -1,3 +1,4 @@
+import type { FilesService } from '../../mount/files/files-service.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import type { MountInfo } from '../protocol/api.js';
 import type { MountEnd } from '../protocol/wire.js';
@@ -11,6 +12,8 @@ import * as params from './request-params.js';
 export interface Services {
   readonly engine: Engine;
   readonly mounts: MountTable;
+  /** The files inside shadow copies. */
+  readonly files: FilesService;
 }
 
 /** A request whose parameters were found good, ready to run. */

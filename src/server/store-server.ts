@@ -1,4 +1,6 @@
 import type { Server } from 'node:http';
+import { FilesService } from '../../mount/files/files-service.js';
+import { findDevices } from '../../mount/files/find-devices.js';
 import type { Clock } from '../common/clock.js';
 import { messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
@@ -105,7 +107,9 @@ export class StoreServer {
       },
     });
     try {
-      return { engine, mounts: await openMounts({ store, source: engine.shadowCopySource(), log }) };
+      const source = engine.shadowCopySource();
+      const files = new FilesService({ source, find: findDevices, clock: this.#options.clock, log });
+      return { engine, files, mounts: await openMounts({ store, source, files, log }) };
     } catch (error) {
       await engine.close();
       throw error;
@@ -123,6 +127,7 @@ export class StoreServer {
     const unmounted = services.mounts.list();
     this.#stopping.abort(reason);
     await services.mounts.close();
+    services.files.close();
     this.#http.close();
     try {
       await services.engine.close();

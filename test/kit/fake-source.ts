@@ -9,6 +9,8 @@ export interface FakeVolume {
   readonly seed: number;
   /** Reads that touch a byte from here on fail with STORE_DAMAGED. */
   readonly damagedFrom?: number;
+  /** Its content, instead of the pattern. */
+  readonly bytes?: Uint8Array;
 }
 
 export interface FakeShadowCopy {
@@ -60,6 +62,10 @@ export class FakeSource implements ShadowCopySource {
   opens = 0;
   /** Volume readers that are open now. */
   openReaders = 0;
+  /** How often a volume was looked into. */
+  looks = 0;
+  /** Who keeps shadow copies from being forgotten. */
+  readonly holders = new Set<string>();
   /** How long `open` takes. */
   openDelayMs = 0;
   /** Set to make every `open` fail. */
@@ -109,20 +115,34 @@ export class FakeSource implements ShadowCopySource {
   }
 
   #view(machine: string, { summary, config, volumes }: FakeShadowCopy): ShadowCopyView {
+    const gone = new UmbraError('NOT_FOUND', `${machine}@${summary.name} was deleted`);
+    const open = (name: string): Promise<VolumeReader> => {
+      const volume = volumes.find((candidate) => candidate.name === name);
+      if (volume === undefined) return Promise.reject(new UmbraError('NOT_FOUND', `no volume ${name}`));
+      if (this.#machines.get(machine)?.get(summary.name) === undefined) return Promise.reject(gone);
+      return Promise.resolve(this.#reader(volume));
+    };
     return {
       timeMs: summary.timeMs,
       about: { machine, shadowCopy: summary.name, consistency: 'offline' },
       config,
       volumes: volumes.map(({ name, sizeBytes }) => ({ name, sizeBytes, dataBytes: Math.floor(sizeBytes / 2) })),
-      openVolume: (name) => {
-        const volume = volumes.find((candidate) => candidate.name === name);
-        if (volume === undefined) return Promise.reject(new UmbraError('NOT_FOUND', `no volume ${name}`));
-        return Promise.resolve(this.#reader(volume));
+      openVolume: (name) => open(name),
+      lookInto: (name) => {
+        this.looks++;
+        return open(name);
+      },
+      keep: (holder) => {
+        if (this.#machines.get(machine)?.get(summary.name) === undefined) return Promise.reject(gone);
+        this.holders.add(holder);
+        return Promise.resolve(() => {
+          this.holders.delete(holder);
+        });
       },
     };
   }
 
-  #reader({ name, sizeBytes, seed, damagedFrom = Infinity }: FakeVolume): VolumeReader {
+  #reader({ name, sizeBytes, seed, damagedFrom = Infinity, bytes }: FakeVolume): VolumeReader {
     let isOpen = true;
     this.openReaders++;
     return {
@@ -132,7 +152,8 @@ export class FakeSource implements ShadowCopySource {
         if (length > 0 && offset + length > damagedFrom) {
           return Promise.reject(new UmbraError('STORE_DAMAGED', `chunk c0ffee of volume ${name} is damaged`));
         }
-        copyPattern(seed, target.subarray(0, length), offset);
+        if (bytes === undefined) copyPattern(seed, target.subarray(0, length), offset);
+        else target.set(bytes.subarray(offset, offset + length));
         return Promise.resolve(length);
       },
       close: () => {

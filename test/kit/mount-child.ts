@@ -5,6 +5,9 @@
 import { spawn } from 'node:child_process';
 import { isUmbraError, messageOf } from '../../src/common/errors.js';
 import type { Log, LogFields } from '../../src/common/log.js';
+import { systemClock } from '../../src/common/clock.js';
+import { FilesService } from '../../mount/files/files-service.js';
+import { wholeVolumes } from '../../mount/files/find-devices.js';
 import { knownThreads } from '../../mount/fuse.js';
 import { openMounts, type Mounts } from '../../mount/mounts.js';
 import { FakeSource } from './fake-source.js';
@@ -36,7 +39,8 @@ function table(): Mounts {
 
 const api: MountChildApi = {
   async openMounts(options) {
-    mounts = await openMounts({ ...options, source, log });
+    const files = new FilesService({ source, find: wholeVolumes([]), clock: systemClock, log });
+    mounts = await openMounts({ ...options, source, files, log });
   },
   async mount({ allowOther = false, ...request }) {
     const mount = await table().mount({ ...request, allowOther });

@@ -1,0 +1,35 @@
+import type { BlockCache } from '../blocks/block-cache.js';
+import type { ByteSource } from '../blocks/byte-source.js';
+import type { Filesystem } from '../filesystems/filesystem.js';
+
+/** A volume of a machine, to be searched for partitions. */
+export interface GuestVolume {
+  readonly name: string;
+  readonly source: ByteSource;
+}
+
+/** What a partition, a logical volume or a whole volume holds. */
+export type GuestContent =
+  | { readonly filesystem: Filesystem }
+  /** Something that has no files for us, and why, in plain words: what it is, and what to do. */
+  | { readonly unreadable: { readonly text: string } }
+  /** Nothing that anybody misses: a part of something that is shown elsewhere, or empty space. */
+  | { readonly nothing: true };
+
+/** A place in a machine's volumes where a file system may be: a partition, a logical volume, a whole volume. */
+export interface GuestDevice {
+  /** As the guest names it: `vda1`, `vg0-root`. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  /**
+   * Look what it holds.
+   * @throws {UmbraError} FILESYSTEM_DAMAGED, FILESYSTEM_UNREADABLE, STORE_DAMAGED
+   */
+  open(cache: BlockCache): Promise<GuestContent>;
+}
+
+/**
+ * Finds the devices of a machine: reads partition tables and volume groups, and no file system.
+ * @throws {UmbraError} STORE_DAMAGED
+ */
+export type FindDevices = (volumes: readonly GuestVolume[]) => Promise<readonly GuestDevice[]>;

@@ -1,0 +1,141 @@
+import type { Clock } from '../../src/common/clock.js';
+import { isUmbraError, messageOf } from '../../src/common/errors.js';
+import type { Log } from '../../src/common/log.js';
+import type { BlockCache } from '../blocks/block-cache.js';
+import type { Filesystem } from '../filesystems/filesystem.js';
+import type { ShadowCopyView } from '../source.js';
+import { uniqueNames } from './device-names.js';
+import type { FindDevices, GuestContent, GuestDevice } from './guest-device.js';
+import { unreadableText } from './unreadable-text.js';
+import { VolumeSource } from './volume-source.js';
+
+/** A file system of a guest, or why it can't be read. */
+export interface Guest {
+  /** Its folder in `files/`: the partition or logical volume, unique in the shadow copy. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly filesystem?: Filesystem;
+  /** Set when `filesystem` is not: what it is and what to do, in plain words, one or more lines. */
+  readonly unreadable?: { readonly text: string };
+}
+
+export interface ShadowFilesOptions {
+  /** `MACHINE@VERSION`, for the log. */
+  readonly title: string;
+  readonly view: ShadowCopyView;
+  readonly find: FindDevices;
+  readonly cache: BlockCache;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Called when a file system was opened: it takes memory now. */
+  readonly onOpened: (filesystem: Filesystem) => void;
+}
+
+interface Looked {
+  readonly guest: Promise<Guest | undefined>;
+  /** When it is worth a new look; never if undefined. */
+  retryMs: number | undefined;
+}
+
+/** How long it is remembered that the store could not give what a file system is made of. */
+const RETRY_MS = 10_000;
+
+/**
+ * The file systems in one shadow copy. Each is opened when it is first asked for, once for all who ask. Holds nothing
+ * that keeps the shadow copy from being forgotten; see {@link keep}.
+ */
+export class ShadowFiles {
+  readonly #options: ShadowFilesOptions;
+  readonly #volumes: readonly VolumeSource[];
+  readonly #devices: ReadonlyMap<string, GuestDevice>;
+  readonly #looked = new Map<string, Looked>();
+
+  /**
+   * Reads the partition tables.
+   * @throws {UmbraError} STORE_DAMAGED, NOT_FOUND when the shadow copy is forgotten
+   */
+  static async open(options: ShadowFilesOptions): Promise<ShadowFiles> {
+    const { view, clock, find } = options;
+    const volumes = view.volumes.map(
+      ({ name, sizeBytes }) => new VolumeSource({ name, sizeBytes, clock, open: () => view.lookInto(name) }),
+    );
+    try {
+      const devices = await find(volumes.map((source) => ({ name: source.name, source })));
+      return new ShadowFiles(options, volumes, devices);
+    } catch (error) {
+      await closeAll(volumes);
+      throw error;
+    }
+  }
+
+  private constructor(options: ShadowFilesOptions, volumes: readonly VolumeSource[], devices: readonly GuestDevice[]) {
+    this.#options = options;
+    this.#volumes = volumes;
+    const names = uniqueNames(devices.map(({ name }) => name));
+    this.#devices = new Map(devices.map((device, index) => [names[index] ?? device.name, device]));
+  }
+
+  /** The devices in which something may be, in the order of the volumes; whether they can be read is not known yet. */
+  get names(): readonly string[] {
+    return [...this.#devices.keys()];
+  }
+
+  /** What the device of that name holds; undefined if there is none, or nothing in it. */
+  async guest(name: string): Promise<Guest | undefined> {
+    const device = this.#devices.get(name);
+    if (device === undefined) return undefined;
+    const { clock } = this.#options;
+    const known = this.#looked.get(name);
+    if (known !== undefined && !(known.retryMs !== undefined && known.retryMs <= clock.monotonic())) {
+      return await known.guest;
+    }
+    const looked: Looked = {
+      guest: this.#look(name, device, () => {
+        looked.retryMs = clock.monotonic() + RETRY_MS;
+      }),
+      retryMs: undefined,
+    };
+    this.#looked.set(name, looked);
+    return await looked.guest;
+  }
+
+  /** All file systems, opened, and what can't be read. */
+  async guests(): Promise<readonly Guest[]> {
+    const guests = await Promise.all(this.names.map((name) => this.guest(name)));
+    return guests.filter((guest) => guest !== undefined);
+  }
+
+  /** See ShadowCopyView.keep. */
+  keep(holder: string): Promise<() => void> {
+    return this.#options.view.keep(holder);
+  }
+
+  /** Stop reading for now; whoever still uses it makes it read again, if the shadow copy is still there. */
+  close(): Promise<void> {
+    return closeAll(this.#volumes);
+  }
+
+  async #look(name: string, device: GuestDevice, onTransient: () => void): Promise<Guest | undefined> {
+    const { sizeBytes } = device;
+    try {
+      const content = await device.open(this.#options.cache);
+      return this.#guestOf(name, sizeBytes, content);
+    } catch (error) {
+      const { title, log } = this.#options;
+      log.warn('files: a file system cannot be read', { shadowCopy: title, device: name, reason: messageOf(error) });
+      if (!isUmbraError(error, 'FILESYSTEM_DAMAGED', 'FILESYSTEM_UNREADABLE')) onTransient();
+      return { name, sizeBytes, unreadable: { text: unreadableText(name, error) } };
+    }
+  }
+
+  #guestOf(name: string, sizeBytes: number, content: GuestContent): Guest | undefined {
+    if ('nothing' in content) return undefined;
+    if ('unreadable' in content) return { name, sizeBytes, unreadable: content.unreadable };
+    this.#options.onOpened(content.filesystem);
+    return { name, sizeBytes, filesystem: content.filesystem };
+  }
+}
+
+async function closeAll(volumes: readonly VolumeSource[]): Promise<void> {
+  await Promise.all(volumes.map((volume) => volume.close()));
+}

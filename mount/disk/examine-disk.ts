@@ -1,0 +1,100 @@
+import type { BlockCache } from '../blocks/block-cache.js';
+import { type ByteSource, WindowSource } from '../blocks/byte-source.js';
+import type { BlockDevice, Unreadable } from './block-device.js';
+import { partitionName } from './device-names.js';
+import type { Partition, PartitionTable } from './partition.js';
+import { readPartitionTable } from './partition-table.js';
+import { Probe } from './probe.js';
+
+/** The partitions of a disk, or the whole of it when it has none; names are not unique yet. */
+export async function examineDisk(name: string, source: ByteSource, cache: BlockCache): Promise<BlockDevice[]> {
+  const probe = new Probe(source, cache);
+  const table = await readPartitionTable(probe);
+  if (table === undefined) return [{ name, source, origin: { kind: 'volume' }, problems: [] }];
+  if ('lost' in table) return [unreadableDisk(name, lostTable(table.lost))];
+  if (table.partitions.length === 0) return [unreadableDisk(name, EMPTY_TABLE, table.problems)];
+  const whole = await wholeBesideTable(name, probe);
+  return [...whole, ...partitionDevices(name, source, table)];
+}
+
+/** A CD image that can be written to a USB stick has a partition table, too: both are shown. */
+async function wholeBesideTable(name: string, probe: Probe): Promise<BlockDevice[]> {
+  if (!(await probe.has(32_769, 'CD001'))) return [];
+  return [{ name, source: probe.source, origin: { kind: 'volume' }, problems: [] }];
+}
+
+const EMPTY_TABLE: Unreadable = {
+  what: 'a disk with a partition table and no partitions',
+  hint: 'There is nothing to show: no place for a file system was made on it yet.',
+};
+
+function lostTable(why: string): Unreadable {
+  return {
+    what: `a disk whose partition table (GPT) can't be used: ${why}`,
+    hint:
+      'Where its partitions begin is not known, so no files can be shown. Copy the raw volume and let a program that ' +
+      'searches for partitions look at the copy: "testdisk" or the recovery menu of "gdisk".',
+  };
+}
+
+function unreadableDisk(name: string, unreadable: Unreadable, problems: readonly string[] = []): BlockDevice {
+  return { name, source: NOTHING, origin: { kind: 'volume' }, unreadable, problems };
+}
+
+const NOTHING: ByteSource = { sizeBytes: 0, read: () => 0, locate: () => [] };
+
+function partitionDevices(disk: string, source: ByteSource, table: PartitionTable): BlockDevice[] {
+  const inOrder = [...table.partitions].sort((a, b) => a.startBytes - b.startBytes || a.number - b.number);
+  const overlaps = overlapProblems(disk, inOrder);
+  return table.partitions.map((partition, index) => {
+    const problems = index === 0 ? [...table.problems] : [];
+    const overlap = overlaps.get(partition);
+    if (overlap !== undefined) problems.push(overlap);
+    return partitionDevice(disk, source, table.scheme, partition, problems);
+  });
+}
+
+/** Of the partitions that begin inside of another one, the other. */
+function overlapProblems(disk: string, inOrder: readonly Partition[]): Map<Partition, string> {
+  const problems = new Map<Partition, string>();
+  let reaching: Partition | undefined;
+  for (const partition of inOrder) {
+    if (reaching !== undefined && partition.startBytes < reaching.startBytes + reaching.sizeBytes) {
+      problems.set(partition, `it overlaps with ${partitionName(disk, reaching.number)}`);
+    }
+    const end = partition.startBytes + partition.sizeBytes;
+    if (reaching === undefined || end > reaching.startBytes + reaching.sizeBytes) reaching = partition;
+  }
+  return problems;
+}
+
+function partitionDevice(
+  disk: string,
+  source: ByteSource,
+  scheme: PartitionTable['scheme'],
+  partition: Partition,
+  problems: string[],
+): BlockDevice {
+  const { number, type, label, uuid, startBytes, sizeBytes } = partition;
+  const beyond = startBytes >= source.sizeBytes;
+  const window = new WindowSource(source, startBytes, sizeBytes);
+  if (!beyond && window.sizeBytes < sizeBytes) {
+    problems.push(`it ends ${sizeBytes - window.sizeBytes} bytes after the end of ${disk}; what is there is shown`);
+  }
+  return {
+    name: partitionName(disk, number),
+    source: window,
+    origin: { kind: 'partition', disk, scheme, number, type, label, uuid, startBytes },
+    ...(beyond && { unreadable: outsideOf(disk) }),
+    problems,
+  };
+}
+
+function outsideOf(disk: string): Unreadable {
+  return {
+    what: `a partition that begins after the end of ${disk}`,
+    hint:
+      'Nothing of it is in this shadow copy: the disk was made smaller, or its partition table is damaged. ' +
+      'An older shadow copy may have it.',
+  };
+}

@@ -2,7 +2,7 @@ import yargs, { type Argv } from 'yargs';
 import { UmbraError } from '../common/errors.js';
 import type { RawArgs } from './args.js';
 import { flagOption, textOption, type Command } from './command.js';
-import { suggest } from './suggest.js';
+import { suggest } from '../common/suggest.js';
 
 /** What a command line asks for: its help, or to be run with these arguments. */
 export type Parsed = { readonly help: string } | { readonly args: RawArgs };

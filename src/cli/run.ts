@@ -10,7 +10,7 @@ import { overview } from './overview.js';
 import type { Parsed } from './parse.js';
 import { quickParse } from './quick-parse.js';
 import { COMMANDS, type CommandEntry } from './registry.js';
-import { suggest } from './suggest.js';
+import { suggest } from '../common/suggest.js';
 
 /** What the script of `umbra completion` calls `umbra` with. */
 const COMPLETION_REQUEST = '--get-yargs-completions';

@@ -14,6 +14,11 @@ interface LibC {
   llistxattr(path: Uint8Array, list: Uint8Array, size: number): number | bigint;
   lgetxattr(path: Uint8Array, name: string, value: Uint8Array, size: number): number | bigint;
   lsetxattr(path: Uint8Array, name: string, value: Uint8Array, size: number, flags: number): number;
+  fsetxattr(fd: number, name: string, value: Uint8Array, size: number, flags: number): number;
+  futimens(fd: number, times: Uint8Array): number;
+  utimensat(directory: number, path: Uint8Array, times: Uint8Array, flags: number): number;
+  mknod(path: Uint8Array, mode: number, device: bigint): number;
+  renameat2(fromDirectory: number, from: Uint8Array, toDirectory: number, to: Uint8Array, flags: number): number;
 }
 
 let loaded: LibC | undefined;
@@ -56,6 +61,13 @@ function load(): LibC {
       lgetxattr: library.func('int64_t lgetxattr(const uint8_t *path, const char *name, uint8_t *value, size_t size)'),
       lsetxattr: library.func(
         'int lsetxattr(const uint8_t *path, const char *name, const uint8_t *value, size_t size, int flags)',
+      ),
+      fsetxattr: library.func('int fsetxattr(int fd, const char *name, const uint8_t *value, size_t size, int flags)'),
+      futimens: library.func('int futimens(int fd, const uint8_t *times)'),
+      utimensat: library.func('int utimensat(int dirfd, const uint8_t *path, const uint8_t *times, int flags)'),
+      mknod: library.func('int mknod(const uint8_t *path, uint32_t mode, uint64_t device)'),
+      renameat2: library.func(
+        'int renameat2(int olddirfd, const uint8_t *oldpath, int newdirfd, const uint8_t *newpath, uint32_t flags)',
       ),
     };
   } catch (error) {

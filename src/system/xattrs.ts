@@ -35,6 +35,7 @@ export function setXattr(path: SystemPath, name: string, value: Uint8Array): voi
   systemCall('lsetxattr', () => libc().lsetxattr(pathBytes(path), name, value, value.length, 0));
 }
 
-function pathBytes(path: SystemPath): Buffer {
+/** A path as the C library takes it: with a NUL byte at its end. */
+export function pathBytes(path: SystemPath): Buffer {
   return Buffer.concat([typeof path === 'string' ? Buffer.from(path, 'utf8') : path, Buffer.of(0)]);
 }

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { editDistance, suggest } from '../../../src/cli/suggest.js';
+import { editDistance, suggest } from '../../../src/common/suggest.js';
 
 void t.test('distances', async (t) => {
   const cases: [string, string, number][] = [

@@ -6,6 +6,8 @@ export interface Unreadable {
   readonly what: string;
   /** What to do: sentences. */
   readonly hint: string;
+  /** Commands for root that do it, `LOOP` standing for a loop device over its bytes and `NAME` for its name. */
+  readonly commands?: readonly string[];
 }
 
 /** An entry of a partition table. */

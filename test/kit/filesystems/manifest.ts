@@ -25,7 +25,7 @@ export interface ManifestEntry {
   sha256?: string;
   /** Values in hex. */
   xattrs: Readonly<Record<string, string>>;
-  /** Which files are the same: the first path of each inode. */
+  /** Which files are the same: the least path of each inode, at all the others. */
   sameAs?: string;
 }
 
@@ -37,26 +37,23 @@ const PIECE_BYTES = 1024 * 1024;
 /** Everything in a directory of this machine: a file system mounted by the kernel or by another project's FUSE program. */
 export function directoryManifest(root: string): Manifest {
   const manifest: Manifest = new Map();
-  const firstPaths = new Map<bigint, string>();
+  const paths = new Map<bigint, string[]>();
   const pending: { path: Buffer; name: string }[] = [{ path: Buffer.from(root), name: '/' }];
   for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
     const { path, name } = next;
     const stat = lstatSync(path, { bigint: true });
-    manifest.set(name, directoryEntry(path, name, stat, firstPaths));
+    const entry = directoryEntry(path, stat);
+    manifest.set(name, entry);
+    noteLink(entry, stat.ino, name, paths);
     if (!stat.isDirectory()) continue;
     for (const child of readdirSync(path, { encoding: 'buffer' })) {
       pending.push({ path: Buffer.concat([path, Buffer.from('/'), child]), name: joinPath(name, escapeName(child)) });
     }
   }
-  return manifest;
+  return nameLinks(manifest, paths);
 }
 
-function directoryEntry(
-  path: Buffer,
-  name: string,
-  stat: BigIntStats,
-  firstPaths: Map<bigint, string>,
-): Partial<ManifestEntry> {
+function directoryEntry(path: Buffer, stat: BigIntStats): Partial<ManifestEntry> {
   const type = typeOfMode(Number(stat.mode));
   const entry: Partial<ManifestEntry> = {
     type,
@@ -74,21 +71,27 @@ function directoryEntry(
   if (type === 'character-device' || type === 'block-device') entry.device = deviceName(stat.rdev);
   if (type === 'symlink') entry.target = escapeTarget(readlinkSync(path, { encoding: 'buffer' }));
   if (type === 'file') entry.sha256 = sha256OfFile(path);
-  noteLink(entry, type, stat.ino, name, firstPaths);
   return entry;
 }
 
-function noteLink<K>(
-  entry: Partial<ManifestEntry>,
-  type: FileType,
-  key: K,
-  name: string,
-  firstPaths: Map<K, string>,
-): void {
-  if (type === 'directory' || entry.nlink === 1) return;
-  const first = firstPaths.get(key);
-  if (first === undefined) firstPaths.set(key, name);
-  else entry.sameAs = first;
+/** Note that a path leads to the file of that key. */
+function noteLink<K>(entry: Partial<ManifestEntry>, key: K, path: string, paths: Map<K, string[]>): void {
+  if (entry.type === 'directory' || entry.nlink === 1) return;
+  const known = paths.get(key);
+  if (known === undefined) paths.set(key, [path]);
+  else known.push(path);
+}
+
+/** Say which paths lead to the same file, whatever order they were found in. */
+function nameLinks<K>(manifest: Manifest, paths: Map<K, string[]>): Manifest {
+  for (const same of paths.values()) {
+    const [first, ...others] = same.sort();
+    for (const path of others) {
+      const entry = manifest.get(path);
+      if (entry !== undefined && first !== undefined) entry.sameAs = first;
+    }
+  }
+  return manifest;
 }
 
 /** Linux' split of a device number. */
@@ -131,7 +134,7 @@ export type OnError = (path: string, error: unknown) => void;
 /** Everything that a reader shows. Without `onError` the first error ends it. */
 export async function filesystemManifest(filesystem: Filesystem, onError?: OnError): Promise<Manifest> {
   const manifest: Manifest = new Map();
-  const firstPaths = new Map<FileId, string>();
+  const paths = new Map<FileId, string[]>();
   const pending: { id: FileId; name: string }[] = [{ id: filesystem.root, name: '/' }];
   const attempt = async (name: string, work: () => Promise<void>): Promise<void> => {
     if (onError === undefined) await work();
@@ -148,7 +151,7 @@ export async function filesystemManifest(filesystem: Filesystem, onError?: OnErr
     await attempt(name, async () => {
       const stat = await filesystem.stat(id);
       const entry = entryOf(stat);
-      noteLink(entry, stat.type, id, name, firstPaths);
+      noteLink(entry, id, name, paths);
       manifest.set(name, entry);
       entry.xattrs = await xattrsOf(filesystem, id);
       if (stat.type === 'symlink') entry.target = await filesystem.readlink(id);
@@ -159,7 +162,7 @@ export async function filesystemManifest(filesystem: Filesystem, onError?: OnErr
       }
     });
   }
-  return manifest;
+  return nameLinks(manifest, paths);
 }
 
 function entryOf(stat: FileStat): Partial<ManifestEntry> {

@@ -76,6 +76,8 @@ export interface FilesystemUsage {
   readonly blockBytes: number;
   readonly blocks: number;
   readonly freeBlocks: number;
+  /** Those of the free ones that are not kept for root; all of them where it is not said. */
+  readonly availableBlocks?: number;
   /** Inodes in all and free; 0 where there is no such number. */
   readonly files: number;
   readonly freeFiles: number;

@@ -1,0 +1,123 @@
+import type {
+  DirectoryItem,
+  Extent,
+  FileId,
+  FileReader,
+  FileStat,
+  Filesystem,
+  FilesystemUsage,
+  JournalState,
+} from '../filesystem.js';
+import { unescapeName } from '../names.js';
+import { Directory } from './directory.js';
+import { damaged, unreadable } from './errors.js';
+import { extentsOf } from './extents.js';
+import { typeOf } from './features.js';
+import { BytesFile, MappedFile } from './file-reader.js';
+import { FLAG, type Inode, statOf } from './inode.js';
+import { ROOT_INODE } from './inode-table.js';
+import { hasInlineData, inlineParts } from './inline-data.js';
+import { Lru } from './lru.js';
+import { mappingOf } from './mapping.js';
+import { targetOf } from './symlink.js';
+import { usageOf } from './usage.js';
+import type { Volume } from './volume.js';
+import { xattrsOf } from './xattrs.js';
+
+const CACHED_DIRECTORIES = 16;
+
+/** An ext2, ext3 or ext4 file system. */
+export class ExtFilesystem implements Filesystem {
+  readonly type: string;
+  readonly label: string;
+  readonly uuid: string;
+  readonly sizeBytes: number;
+  readonly journal: JournalState;
+  readonly problems: readonly string[];
+  readonly root = ROOT_INODE;
+  readonly #volume: Volume;
+  readonly #journalBlocks: number;
+  readonly #directories = new Lru<number, Directory>(CACHED_DIRECTORIES);
+
+  /** @param journalBlocks how many blocks the journal takes in the file system */
+  constructor(volume: Volume, journal: JournalState, journalBlocks: number, problems: readonly string[]) {
+    const { superblock } = volume;
+    this.type = typeOf(superblock);
+    this.label = superblock.label;
+    this.uuid = formatUuid(superblock.uuid);
+    this.sizeBytes = superblock.blocksCount * superblock.blockBytes;
+    this.journal = journal;
+    this.problems = problems;
+    this.#volume = volume;
+    this.#journalBlocks = journalBlocks;
+  }
+
+  async stat(id: FileId): Promise<FileStat> {
+    const inode = await this.#inode(id);
+    const stat = statOf(inode);
+    const isEncryptedLink = stat.type === 'symlink' && (inode.flags & FLAG.ENCRYPT) !== 0;
+    // What is shown is longer than what is stored.
+    return isEncryptedLink ? { ...stat, sizeBytes: unescapeName(await this.readlink(id)).length } : stat;
+  }
+
+  async lookup(directory: FileId, name: string): Promise<DirectoryItem | undefined> {
+    return await (await this.#directory(directory)).lookup(name);
+  }
+
+  async *readDirectory(directory: FileId): AsyncGenerator<readonly DirectoryItem[]> {
+    yield* (await this.#directory(directory)).list();
+  }
+
+  async readlink(id: FileId): Promise<string> {
+    return await targetOf(this.#volume, await this.#inode(id, 'symlink'));
+  }
+
+  async open(id: FileId): Promise<FileReader> {
+    const inode = await this.#inode(id, 'file');
+    if ((inode.flags & FLAG.ENCRYPT) !== 0) throw encrypted(inode);
+    if (hasInlineData(inode)) {
+      return new BytesFile(Buffer.concat(await inlineParts(this.#volume, inode)), inode.sizeBytes);
+    }
+    const { source, superblock } = this.#volume;
+    return new MappedFile(source, mappingOf(this.#volume, inode), superblock.blockBytes, inode.sizeBytes);
+  }
+
+  async *extents(id: FileId): AsyncGenerator<Extent> {
+    yield* extentsOf(this.#volume, await this.#inode(id, 'file'));
+  }
+
+  async xattrs(id: FileId): Promise<ReadonlyMap<string, Uint8Array>> {
+    return await xattrsOf(this.#volume, await this.#inode(id));
+  }
+
+  async usage(): Promise<FilesystemUsage> {
+    return await usageOf(this.#volume.superblock, this.#volume.groups, this.#journalBlocks);
+  }
+
+  async #inode(id: FileId, type?: Inode['type']): Promise<Inode> {
+    const inode = await this.#volume.inodes.get(Number(id));
+    if (type !== undefined && inode.type !== type) throw damaged(`inode ${inode.number} is no ${type}`);
+    return inode;
+  }
+
+  async #directory(id: FileId): Promise<Directory> {
+    const number = Number(id);
+    const known = this.#directories.get(number);
+    if (known !== undefined) return known;
+    const directory = new Directory(this.#volume, await this.#inode(id, 'directory'));
+    this.#directories.set(number, directory);
+    return directory;
+  }
+}
+
+function encrypted({ number }: Inode): Error {
+  const hint = 'Its key is in no shadow copy: restore the volume, and read the file where the key is.';
+  return unreadable(`the content of inode ${number} is encrypted (fscrypt)`, hint);
+}
+
+/** As blkid prints it; empty if it is all zeros. */
+function formatUuid(uuid: Buffer): string {
+  if (uuid.every((byte) => byte === 0)) return '';
+  const hex = uuid.toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}

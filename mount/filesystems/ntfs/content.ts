@@ -1,17 +1,69 @@
-import type { FileReader } from '../filesystem.js';
+import type { Extent, FileReader } from '../filesystem.js';
 import { AttributeType } from './attribute.js';
 import type { NtfsCore } from './core.js';
 import type { NtfsFile } from './file.js';
-import { PlainReader } from './plain-reader.js';
-import { streamOf } from './stream.js';
-import { damaged } from './parse.js';
+import { FileAttribute } from './file-attributes.js';
+import { openStream } from './open-stream.js';
+import { damaged, unreadable } from './parse.js';
+import { ReparseTag } from './reparse-point.js';
+import { type Stream, streamOf } from './stream.js';
+import { streamExtents, wholeExtents } from './stream-extents.js';
+import { wofCompression, WOF_STREAM } from './wof.js';
+import { WofReader } from './wof-reader.js';
 
 const EMPTY: FileReader = { sizeBytes: 0, read: () => 0 };
 
-/** Open the content of a regular file. */
-export async function openContent(core: NtfsCore, { inode, type }: NtfsFile): Promise<FileReader> {
+/**
+ * Open the content of a regular file.
+ * @throws {UmbraError} FILESYSTEM_UNREADABLE for what is encrypted, or not on the volume
+ */
+export async function openContent(core: NtfsCore, file: NtfsFile): Promise<FileReader> {
+  const stream = await contentStream(core, file);
+  if (stream === undefined) return EMPTY;
+  const compression = wofCompression(file.reparse);
+  if (compression !== undefined) {
+    return new WofReader({ core, compression, sizeBytes: stream.sizeBytes, packed: await packedStream(core, file) });
+  }
+  checkReadable(file);
+  return openStream(core, stream);
+}
+
+/** Where the content of a regular file stands. */
+export async function* contentExtents(core: NtfsCore, file: NtfsFile): AsyncGenerator<Extent> {
+  const stream = await contentStream(core, file);
+  if (stream === undefined) return;
+  if (wofCompression(file.reparse) === undefined) yield* streamExtents(core, stream);
+  else yield* wholeExtents(core, await packedStream(core, file), stream.sizeBytes);
+}
+
+async function contentStream(core: NtfsCore, { inode, type }: NtfsFile): Promise<Stream | undefined> {
   if (type !== 'file') throw damaged(`file ${inode.record.number} is no regular file`);
   const parts = await inode.parts(AttributeType.DATA, '');
-  if (parts.length === 0) return EMPTY;
-  return new PlainReader(core, streamOf(core, parts));
+  return parts.length === 0 ? undefined : streamOf(core, parts);
+}
+
+async function packedStream(core: NtfsCore, { inode }: NtfsFile): Promise<Stream> {
+  return streamOf(core, await inode.parts(AttributeType.DATA, WOF_STREAM));
+}
+
+const ELSEWHERE: ReadonlySet<number> = new Set([
+  ReparseTag.DEDUP,
+  ReparseTag.SIS,
+  ReparseTag.WIM,
+  ReparseTag.WOF,
+  ReparseTag.HSM,
+  ReparseTag.HSM2,
+]);
+
+const AWAY = FileAttribute.OFFLINE | FileAttribute.RECALL_ON_OPEN | FileAttribute.RECALL_ON_DATA_ACCESS;
+
+/** The clusters of a placeholder hold zeros: those are not the file's content. */
+function checkReadable({ reparse, information, sizeBytes }: NtfsFile): void {
+  if (reparse === undefined || sizeBytes === 0) return;
+  if (!ELSEWHERE.has(reparse.tag) && (information.attributes & AWAY) === 0) return;
+  const tag = reparse.tag.toString(16).toUpperCase();
+  throw unreadable(
+    `the file's content is not here, but where a filter of Windows put it (reparse tag ${tag})`,
+    'Read it with the Windows that the volume is from: it is deduplicated, archived, or in a cloud.',
+  );
 }

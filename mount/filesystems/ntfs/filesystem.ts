@@ -10,20 +10,23 @@ import type {
 } from '../filesystem.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import { AttributeType } from './attribute.js';
-import { openContent } from './content.js';
+import { contentExtents, openContent } from './content.js';
 import type { NtfsCore } from './core.js';
 import { DIRECTORY_INDEX, findName, listNames } from './directory.js';
 import { loadFile, type NtfsFile } from './file.js';
 import { packReference } from './file-record.js';
 import { IndexTree } from './index-tree.js';
 import { Inode } from './inode.js';
+import { type LinkVolume, resolveLink } from './link-resolver.js';
 import { Lru } from './lru.js';
 import { SystemFile } from './mft.js';
 import { damaged } from './parse.js';
 import { ownershipOf } from './permissions.js';
+import { SecurityDescriptors } from './security.js';
 import { readAll, streamOf } from './stream.js';
 import { commonUpcase, parseUpcase, type UpcaseTable } from './upcase.js';
 import { countUsage } from './usage.js';
+import { readXattrs } from './xattrs.js';
 
 const KEPT_FILES = 128;
 const KEPT_DIRECTORIES = 8;
@@ -52,10 +55,18 @@ export class NtfsFilesystem implements Filesystem {
   readonly #core: NtfsCore;
   readonly #files = new Lru<number, NtfsFile>(KEPT_FILES);
   readonly #directories = new Lru<number, IndexTree>(KEPT_DIRECTORIES);
+  readonly #security: SecurityDescriptors;
+  readonly #volume: LinkVolume;
   #upcase: Promise<UpcaseTable> | undefined;
 
   constructor({ core, label, journal, problems, root }: NtfsDescription) {
     this.#core = core;
+    this.#security = new SecurityDescriptors(core);
+    this.#volume = {
+      root,
+      file: (id) => this.#file(id),
+      lookup: (directory, name) => this.lookup(directory, name),
+    };
     this.label = label;
     this.uuid = core.geometry.serial.toString(16).toUpperCase().padStart(16, '0');
     this.sizeBytes = core.geometry.sizeBytes;
@@ -67,11 +78,13 @@ export class NtfsFilesystem implements Filesystem {
   async stat(id: FileId): Promise<FileStat> {
     const file = await this.#file(id);
     const { information, type, device, links, takenBytes } = file;
+    // As Linux has it, the size of a link is its target's.
+    const sizeBytes = type === 'symlink' ? Buffer.byteLength(await this.readlink(id)) : file.sizeBytes;
     return {
       type,
       ...ownershipOf(type, file.wsl),
       nlink: links,
-      sizeBytes: file.sizeBytes,
+      sizeBytes,
       blocks: Math.ceil(takenBytes / SECTOR_BYTES),
       ...(device === undefined ? {} : { device }),
       mtimeNs: information.mtimeNs,
@@ -92,8 +105,7 @@ export class NtfsFilesystem implements Filesystem {
   }
 
   async readlink(id: FileId): Promise<string> {
-    const { inode } = await this.#file(id);
-    throw damaged(`file ${inode.record.number} is no symbolic link`);
+    return await resolveLink(this.#volume, await this.#file(id));
   }
 
   async open(id: FileId): Promise<FileReader> {
@@ -101,13 +113,11 @@ export class NtfsFilesystem implements Filesystem {
   }
 
   async *extents(id: FileId): AsyncGenerator<Extent> {
-    await this.#file(id);
-    yield* [];
+    yield* contentExtents(this.#core, await this.#file(id));
   }
 
   async xattrs(id: FileId): Promise<ReadonlyMap<string, Uint8Array>> {
-    await this.#file(id);
-    return new Map();
+    return await readXattrs(this.#core, this.#security, await this.#file(id));
   }
 
   async usage(): Promise<FilesystemUsage> {

@@ -1,0 +1,46 @@
+import type { BlockCache } from '../../blocks/block-cache.js';
+import type { ByteSource } from '../../blocks/byte-source.js';
+import type { Filesystem, FilesystemDriver } from '../filesystem.js';
+import { Btrfs } from './btrfs.js';
+import { SystemChunks, TreeChunks } from './chunk-map.js';
+import { TreeChecksums } from './csums.js';
+import { DataReader } from './data-reader.js';
+import { openDevices } from './devices.js';
+import { ObjectId } from './layout.js';
+import { NodeStore } from './node-store.js';
+import { Subvolumes } from './subvolumes.js';
+import { hasMagic } from './superblock.js';
+import { Tree } from './tree.js';
+
+export { type BtrfsDevice, readBtrfsDevice } from './devices.js';
+
+export interface OpenBtrfsOptions {
+  /** The device that is asked for, and any others that may belong to it; what does not is left alone. */
+  readonly sources: readonly ByteSource[];
+  readonly cache: BlockCache;
+}
+
+/**
+ * Open a file system of one or more devices. If some are missing, what is on them alone gives errors when it is read.
+ * @throws {UmbraError} FILESYSTEM_DAMAGED, FILESYSTEM_UNREADABLE, STORE_DAMAGED
+ */
+export async function openBtrfs({ sources, cache }: OpenBtrfsOptions): Promise<Filesystem> {
+  const { devices, problems } = await openDevices(sources, cache);
+  const { superblock } = devices;
+  const rules = { checksum: superblock.checksum, uuids: devices.metadataUuids };
+  const system = new SystemChunks(superblock.systemChunks);
+  const chunkTree = new Tree(new NodeStore(devices, system, rules), superblock.chunkRoot);
+  const chunks = new TreeChunks(chunkTree);
+  const nodes = new NodeStore(devices, chunks, rules);
+  const subvolumes = new Subvolumes(new Tree(nodes, superblock.root), nodes);
+  const csumTree = await subvolumes.tree(ObjectId.csumTree);
+  const checksums = new TreeChecksums(csumTree, superblock.checksum.sizeBytes, superblock.sectorBytes);
+  const data = new DataReader(devices, chunks, checksums);
+  return new Btrfs({ devices, chunkTree, subvolumes, data, journal: { state: 'clean' }, problems });
+}
+
+/** Opens a btrfs file system that is on one device, as far as it is. */
+export const btrfsDriver: FilesystemDriver = {
+  matches: hasMagic,
+  open: ({ source, cache }) => openBtrfs({ sources: [source], cache }),
+};

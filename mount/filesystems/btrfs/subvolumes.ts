@@ -1,0 +1,83 @@
+import { type DirEntry, parseDirItem } from './dir-item.js';
+import { nameHash } from './checksum.js';
+import { KeyType, ObjectId } from './layout.js';
+import type { NodeStore } from './node-store.js';
+import { damaged, u64 } from './numbers.js';
+import type { TreeRoot } from './superblock.js';
+import { type Item, type ItemTree, Tree } from './tree.js';
+
+/** A root item without what newer kernels added to it. */
+const ROOT_ITEM_BYTES = 239;
+const ROOT_REF_BYTES = 18;
+/** The directory in the tree of roots that names the default subvolume. */
+const ROOT_DIRECTORY = 6;
+/** How many trees are kept open. */
+const MAX_TREES = 256;
+
+/** The trees of a file system, by the tree of roots. */
+export class Subvolumes {
+  readonly #roots: ItemTree;
+  readonly #nodes: NodeStore;
+  readonly #trees = new Map<number, Promise<ItemTree>>();
+  /** Trees that a replayed log changed. */
+  readonly #replayed: ReadonlyMap<number, ItemTree>;
+
+  constructor(roots: ItemTree, nodes: NodeStore, replayed: ReadonlyMap<number, ItemTree> = new Map()) {
+    this.#roots = roots;
+    this.#nodes = nodes;
+    this.#replayed = replayed;
+  }
+
+  /**
+   * The items of a subvolume, or of another tree.
+   * @throws {UmbraError} FILESYSTEM_DAMAGED when it is not there, or was deleted
+   */
+  async tree(id: number): Promise<ItemTree> {
+    const replayed = this.#replayed.get(id);
+    if (replayed !== undefined) return replayed;
+    const known = this.#trees.get(id);
+    if (known !== undefined) return known;
+    if (this.#trees.size >= MAX_TREES) this.#trees.clear();
+    const opened = this.#open(id);
+    this.#trees.set(id, opened);
+    opened.catch(() => this.#trees.delete(id));
+    return opened;
+  }
+
+  /** True if a subvolume stands in a directory of another one under a name: an entry alone is not enough. */
+  async stands(parent: number, directory: number, name: Buffer, child: number): Promise<boolean> {
+    const reference = await this.#roots.find({ objectId: parent, type: KeyType.rootRef, offset: child });
+    if (reference === undefined || reference.data.length < ROOT_REF_BYTES) return false;
+    const { data } = reference;
+    return data.readBigUInt64LE(0) === BigInt(directory) && data.subarray(ROOT_REF_BYTES).equals(name);
+  }
+
+  /** The number of the subvolume that a mount without options shows. */
+  async defaultId(): Promise<number> {
+    const name = Buffer.from('default');
+    const key = { objectId: ROOT_DIRECTORY, type: KeyType.dirItem, offset: nameHash(name) };
+    const item = await this.#roots.find(key);
+    const entry = item === undefined ? undefined : parseDirItem(item.data).find((entry) => isNamed(entry, name));
+    return entry?.location.objectId ?? ObjectId.topLevel;
+  }
+
+  async #open(id: number): Promise<ItemTree> {
+    const item = await this.#roots.floor({ objectId: id, type: KeyType.rootItem, offset: -1 });
+    if (item?.objectId !== id || item.type !== KeyType.rootItem) throw damaged(`there is no subvolume ${id}`);
+    return new Tree(this.#nodes, parseRoot(item));
+  }
+}
+
+/**
+ * The root that a root item names.
+ * @throws {UmbraError} FILESYSTEM_DAMAGED, also for a subvolume that is being deleted
+ */
+export function parseRoot({ objectId, data }: Item): TreeRoot {
+  if (data.length < ROOT_ITEM_BYTES) throw damaged(`the root of the tree ${objectId} is cut off`);
+  if (data.readUInt32LE(216) === 0) throw damaged(`the subvolume ${objectId} was deleted`);
+  return { logical: u64(data, 176), generation: u64(data, 160), level: data.readUInt8(238) };
+}
+
+function isNamed(entry: DirEntry, name: Buffer): boolean {
+  return entry.name.equals(name);
+}

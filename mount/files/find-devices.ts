@@ -1,26 +1,43 @@
+import type { BlockCache } from '../blocks/block-cache.js';
+import type { BlockDevice } from '../disk/block-device.js';
+import { discover } from '../disk/discover.js';
+import { describe } from '../disk/recognise/recognise.js';
+import { unreadableText } from '../disk/recognise/unreadable-text.js';
+import { btrfsDriver } from '../filesystems/btrfs/driver.js';
+import { exfatDriver } from '../filesystems/exfat/exfat-driver.js';
+import { extDriver } from '../filesystems/ext/ext.js';
+import { fatDriver } from '../filesystems/fat/fat-driver.js';
 import type { FilesystemDriver } from '../filesystems/filesystem.js';
-import type { FindDevices, GuestContent, GuestDevice, GuestVolume } from './guest-device.js';
+import { ntfsDriver } from '../filesystems/ntfs/driver.js';
+import { xfsDriver } from '../filesystems/xfs/driver.js';
+import { BtrfsPool } from './btrfs-pool.js';
+import type { FindDevices, GuestContent, GuestDevice } from './guest-device.js';
 
-/** The file systems that Umbra reads. */
-const DRIVERS: readonly FilesystemDriver[] = [];
+/** The file systems that Umbra reads and that lie on one device. */
+const DRIVERS: readonly FilesystemDriver[] = [extDriver, xfsDriver, ntfsDriver, exfatDriver, fatDriver];
 
 /** Finds the devices of a machine, each with whatever file system it holds. */
-export const findDevices: FindDevices = wholeVolumes(DRIVERS);
+export const findDevices: FindDevices = async (volumes) => {
+  const devices = await discover(volumes);
+  const pool = new BtrfsPool(devices);
+  return devices.map((device): GuestDevice => ({
+    name: device.name,
+    sizeBytes: device.source.sizeBytes,
+    problems: device.problems,
+    open: (cache) => open(device, pool, cache),
+  }));
+};
 
-/** Finds file systems that take a whole volume, of the kinds that `drivers` read. */
-export function wholeVolumes(drivers: readonly FilesystemDriver[]): FindDevices {
-  return (volumes) => Promise.resolve(volumes.map((volume) => deviceOf(volume, drivers)));
+async function open(device: BlockDevice, pool: BtrfsPool, cache: BlockCache): Promise<GuestContent> {
+  const { source } = device;
+  if (device.unreadable !== undefined) return unreadable(device);
+  for (const driver of DRIVERS) {
+    if (await driver.matches(source)) return { filesystem: await driver.open({ source, cache }) };
+  }
+  if (await btrfsDriver.matches(source)) return await pool.open(device, cache);
+  return await unreadable(device);
 }
 
-function deviceOf({ name, source }: GuestVolume, drivers: readonly FilesystemDriver[]): GuestDevice {
-  return {
-    name,
-    sizeBytes: source.sizeBytes,
-    async open(cache): Promise<GuestContent> {
-      for (const driver of drivers) {
-        if (await driver.matches(source)) return { filesystem: await driver.open({ source, cache }) };
-      }
-      return { unreadable: { text: `${name} holds no file system that Umbra knows.\n` } };
-    },
-  };
+async function unreadable(device: BlockDevice): Promise<GuestContent> {
+  return { unreadable: { text: unreadableText(device, await describe(device)) } };
 }

@@ -21,6 +21,8 @@ export interface GuestDevice {
   /** As the guest names it: `vda1`, `vg0-root`. */
   readonly name: string;
   readonly sizeBytes: number;
+  /** What was found wrong on the way to it: a damaged partition table. */
+  readonly problems?: readonly string[];
   /**
    * Look what it holds.
    * @throws {UmbraError} FILESYSTEM_DAMAGED, FILESYSTEM_UNREADABLE, STORE_DAMAGED

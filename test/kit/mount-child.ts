@@ -7,7 +7,7 @@ import { isUmbraError, messageOf } from '../../src/common/errors.js';
 import type { Log, LogFields } from '../../src/common/log.js';
 import { systemClock } from '../../src/common/clock.js';
 import { FilesService } from '../../mount/files/files-service.js';
-import { wholeVolumes } from '../../mount/files/find-devices.js';
+import { findDevices } from '../../mount/files/find-devices.js';
 import { knownThreads } from '../../mount/fuse.js';
 import { openMounts, type Mounts } from '../../mount/mounts.js';
 import { FakeSource } from './fake-source.js';
@@ -39,7 +39,7 @@ function table(): Mounts {
 
 const api: MountChildApi = {
   async openMounts(options) {
-    const files = new FilesService({ source, find: wholeVolumes([]), clock: systemClock, log });
+    const files = new FilesService({ source, find: findDevices, clock: systemClock, log });
     mounts = await openMounts({ ...options, source, files, log });
   },
   async mount({ allowOther = false, ...request }) {

@@ -1,8 +1,11 @@
 import { BlockCache } from '../blocks/block-cache.js';
-import { type ByteSource } from '../blocks/byte-source.js';
+import type { ByteSource } from '../blocks/byte-source.js';
 import type { BlockDevice } from './block-device.js';
 import { DeviceNames } from './device-names.js';
 import { examineDisk } from './examine-disk.js';
+import { readLabel } from './lvm/label.js';
+import { type PhysicalVolumeDevice, readVolumeGroups } from './lvm/volume-groups.js';
+import { Probe } from './probe.js';
 
 /** What is read here is small and read once. */
 const CACHE_BYTES = 4 * 1024 * 1024;
@@ -20,13 +23,30 @@ export interface MachineVolume {
  * @throws {UmbraError} STORE_DAMAGED; what is wrong with the volumes themselves is told in the devices
  */
 export async function discover(volumes: readonly MachineVolume[]): Promise<readonly BlockDevice[]> {
-  const cache = new BlockCache(CACHE_BYTES);
   const names = new DeviceNames();
-  const devices: BlockDevice[] = [];
-  for (const { name, source } of volumes) {
-    for (const device of await examineDisk(name, source, cache)) {
-      devices.push({ ...device, name: names.take(device.name) });
-    }
+  const discovery = new Discovery();
+  for (const { name, source } of volumes) await discovery.addDisk(name, source);
+  const devices = await discovery.finish();
+  return devices.map((device) => ({ ...device, name: names.take(device.name) }));
+}
+
+class Discovery {
+  readonly #cache = new BlockCache(CACHE_BYTES);
+  readonly #devices: BlockDevice[] = [];
+  readonly #physicalVolumes: PhysicalVolumeDevice[] = [];
+
+  async addDisk(name: string, source: ByteSource): Promise<void> {
+    for (const device of await examineDisk(name, source, this.#cache)) await this.#add(device);
   }
-  return devices;
+
+  async finish(): Promise<BlockDevice[]> {
+    return [...this.#devices, ...(await readVolumeGroups(this.#physicalVolumes, this.#cache))];
+  }
+
+  async #add(device: BlockDevice): Promise<void> {
+    const probe = new Probe(device.source, this.#cache);
+    const label = device.unreadable === undefined ? await readLabel(probe) : undefined;
+    if (label === undefined) this.#devices.push(device);
+    else this.#physicalVolumes.push({ device, probe, label });
+  }
 }

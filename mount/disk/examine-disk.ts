@@ -2,6 +2,7 @@ import type { BlockCache } from '../blocks/block-cache.js';
 import { type ByteSource, WindowSource } from '../blocks/byte-source.js';
 import type { BlockDevice, Unreadable } from './block-device.js';
 import { partitionName } from './device-names.js';
+import { NOTHING } from './nothing.js';
 import type { Partition, PartitionTable } from './partition.js';
 import { readPartitionTable } from './partition-table.js';
 import { Probe } from './probe.js';
@@ -40,8 +41,6 @@ function lostTable(why: string): Unreadable {
 function unreadableDisk(name: string, unreadable: Unreadable, problems: readonly string[] = []): BlockDevice {
   return { name, source: NOTHING, origin: { kind: 'volume' }, unreadable, problems };
 }
-
-const NOTHING: ByteSource = { sizeBytes: 0, read: () => 0, locate: () => [] };
 
 function partitionDevices(disk: string, source: ByteSource, table: PartitionTable): BlockDevice[] {
   const inOrder = [...table.partitions].sort((a, b) => a.startBytes - b.startBytes || a.number - b.number);

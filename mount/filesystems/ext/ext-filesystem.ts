@@ -17,6 +17,7 @@ import { BytesFile, MappedFile } from './file-reader.js';
 import { FLAG, type Inode, statOf } from './inode.js';
 import { ROOT_INODE } from './inode-table.js';
 import { hasInlineData, inlineParts } from './inline-data.js';
+import { journalBlocksOf } from './journal/replay.js';
 import { Lru } from './lru.js';
 import { mappingOf } from './mapping.js';
 import { targetOf } from './symlink.js';
@@ -25,6 +26,8 @@ import type { Volume } from './volume.js';
 import { xattrsOf } from './xattrs.js';
 
 const CACHED_DIRECTORIES = 16;
+/** The caches of inodes, directories and group descriptors when they are full. */
+const OWN_BYTES = 768 * 1024;
 
 /** An ext2, ext3 or ext4 file system. */
 export class ExtFilesystem implements Filesystem {
@@ -34,13 +37,13 @@ export class ExtFilesystem implements Filesystem {
   readonly sizeBytes: number;
   readonly journal: JournalState;
   readonly problems: readonly string[];
+  readonly memoryBytes: number;
   readonly root = ROOT_INODE;
   readonly #volume: Volume;
-  readonly #journalBlocks: number;
   readonly #directories = new Lru<number, Directory>(CACHED_DIRECTORIES);
 
-  /** @param journalBlocks how many blocks the journal takes in the file system */
-  constructor(volume: Volume, journal: JournalState, journalBlocks: number, problems: readonly string[]) {
+  /** @param overlayBytes what the replayed journal keeps in memory */
+  constructor(volume: Volume, journal: JournalState, problems: readonly string[], overlayBytes: number) {
     const { superblock } = volume;
     this.type = typeOf(superblock);
     this.label = superblock.label;
@@ -48,8 +51,8 @@ export class ExtFilesystem implements Filesystem {
     this.sizeBytes = superblock.blocksCount * superblock.blockBytes;
     this.journal = journal;
     this.problems = problems;
+    this.memoryBytes = OWN_BYTES + overlayBytes;
     this.#volume = volume;
-    this.#journalBlocks = journalBlocks;
   }
 
   async stat(id: FileId): Promise<FileStat> {
@@ -91,7 +94,7 @@ export class ExtFilesystem implements Filesystem {
   }
 
   async usage(): Promise<FilesystemUsage> {
-    return await usageOf(this.#volume.superblock, this.#volume.groups, this.#journalBlocks);
+    return await usageOf(this.#volume.superblock, this.#volume.groups, await journalBlocksOf(this.#volume));
   }
 
   async #inode(id: FileId, type?: Inode['type']): Promise<Inode> {

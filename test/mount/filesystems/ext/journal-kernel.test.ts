@@ -1,0 +1,17 @@
+import t from 'tap';
+import { dirtyExtImage, EXT_HISTORIES, sameAsE2fsck, sameAsReplayed } from '../../../kit/filesystems/ext-history.js';
+import { testSeed } from '../../../kit/random.js';
+import { temporaryDirectory } from '../../../kit/temporary.js';
+
+void t.test('the reader replays what the kernel replays', async (t) => {
+  const directory = temporaryDirectory(t);
+  const seed = testSeed(t);
+  for (const [index, history] of EXT_HISTORIES.entries()) {
+    await t.test(history.name, async (t) => {
+      for (const dirty of dirtyExtImage(t, directory, history, seed + index)) {
+        await sameAsReplayed(t, dirty);
+        await sameAsE2fsck(t, dirty);
+      }
+    });
+  }
+});

@@ -29,6 +29,8 @@ export interface Superblock extends Features {
   readonly inodeBytes: number;
   readonly firstInode: number;
   readonly descriptorBytes: number;
+  /** Blocks behind the group descriptors that are kept for more of them. */
+  readonly reservedDescriptorBlocks: number;
   readonly firstMetaGroup: number;
   readonly backupGroups: readonly [number, number];
   /** The group that this copy stands in. */
@@ -78,6 +80,7 @@ export function parseSuperblock(bytes: Buffer): Superblock {
     inodeBytes: old ? 128 : bytes.readUInt16LE(88),
     firstInode: old ? 11 : bytes.readUInt32LE(84),
     descriptorBytes: (features.incompat & INCOMPAT.BIT64) === 0 ? 32 : bytes.readUInt16LE(254),
+    reservedDescriptorBlocks: bytes.readUInt16LE(206),
     firstMetaGroup: bytes.readUInt32LE(260),
     backupGroups: [bytes.readUInt32LE(0x24c), bytes.readUInt32LE(0x250)],
     group: bytes.readUInt16LE(90),

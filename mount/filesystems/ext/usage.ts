@@ -58,11 +58,12 @@ function overheadClusters(superblock: Superblock, journalBlocks: number): number
 
 /** Superblocks, descriptors, bitmaps and inodes of all groups. */
 function blocksOfGroups(superblock: Superblock): number {
-  const { groups, inodesPerGroup, inodeBytes, blockBytes } = superblock;
+  const { groups, inodesPerGroup, inodeBytes, blockBytes, reservedDescriptorBlocks } = superblock;
   const inodeBlocks = Math.ceil((inodesPerGroup * inodeBytes) / blockBytes);
   let blocks = groups * (inodeBlocks + 2);
   for (let group = 0; group < Math.min(groups, MAX_COUNTED_GROUPS); group++) {
-    blocks += (hasSuperblock(superblock, group) ? 1 : 0) + descriptorBlocks(superblock, group);
+    blocks += descriptorBlocks(superblock, group);
+    if (hasSuperblock(superblock, group)) blocks += 1 + reservedDescriptorBlocks;
   }
   return blocks;
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { BlockCache } from '../../../mount/blocks/block-cache.js';
@@ -102,4 +102,19 @@ export function kernelManifest(t: Test, image: string, options: readonly string[
 export async function sameAsKernel(t: Test, image: string): Promise<void> {
   const expected = kernelManifest(t, image);
   sameManifest(t, await filesystemManifest(await openExt(t, image)), expected);
+}
+
+/** One assertion: that statfs(2) of the kernel and the reader's figures are the same. */
+export async function sameUsageAsKernel(t: Test, image: string): Promise<void> {
+  const mounted = loopMount(t, image, ['ro'], 'ext4');
+  const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(mounted.directory);
+  mounted.unmount();
+  t.same(await (await openExt(t, image)).usage(), {
+    blockBytes: bsize,
+    blocks,
+    freeBlocks: bfree,
+    availableBlocks: bavail,
+    files,
+    freeFiles: ffree,
+  });
 }

@@ -22,6 +22,8 @@ export interface Superblock {
   readonly agCount: number;
   readonly inodeBytes: number;
   readonly inodesPerBlockLog: number;
+  /** Of chunks of inodes, in blocks. */
+  readonly inodeAlignment: number;
   readonly directoryBlockBytes: number;
   readonly rootInode: number;
   readonly label: string;
@@ -69,6 +71,7 @@ export function parseSuperblock(bytes: Buffer, isPrimary = true): Superblock {
     ...geometry,
     ...identityOf(bytes, isVersion5 && (incompat & INCOMPAT.metaUuid) !== 0),
     ...countersOf(bytes),
+    inodeAlignment: bytes.readUInt32BE(180),
     logStart: number64(bytes, 48, 'log start'),
     logBlocks: bytes.readUInt32BE(96),
     logVersion: isVersion5 || (versionNumber & VERSION_BITS.logV2) !== 0 ? 2 : 1,

@@ -9,6 +9,7 @@ import type {
   JournalState,
 } from '../filesystem.js';
 import { UmbraError } from '../../../src/common/errors.js';
+import { unescapeName } from '../names.js';
 import { AttributeType } from './attribute.js';
 import { contentExtents, openContent } from './content.js';
 import type { NtfsCore } from './core.js';
@@ -79,7 +80,7 @@ export class NtfsFilesystem implements Filesystem {
     const file = await this.#file(id);
     const { information, type, device, links, takenBytes } = file;
     // As Linux has it, the size of a link is its target's.
-    const sizeBytes = type === 'symlink' ? Buffer.byteLength(await this.readlink(id)) : file.sizeBytes;
+    const sizeBytes = type === 'symlink' ? unescapeName(await this.readlink(id)).length : file.sizeBytes;
     return {
       type,
       ...ownershipOf(type, file.wsl),

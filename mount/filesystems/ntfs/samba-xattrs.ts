@@ -10,13 +10,28 @@ const NTACL_VERSION = 1;
 /** What NDR puts in the place of a pointer. */
 const POINTER = 0x0002_0000;
 
-/** A self-relative security descriptor in the form of `xattr_NTACL` (Samba's librpc/idl/xattr.idl). */
-export function ntaclXattr(descriptor: Buffer): Buffer {
-  const header = Buffer.alloc(8);
+const HEADER_BYTES = 8;
+/** Where a descriptor has the places of its owner, group and lists. */
+const PLACES = [4, 8, 12, 16];
+const DESCRIPTOR_BYTES = 20;
+
+/**
+ * A self-relative security descriptor in the form of `xattr_NTACL` (Samba's librpc/idl/xattr.idl).
+ * @returns undefined if it is too short for one
+ */
+export function ntaclXattr(descriptor: Buffer): Buffer | undefined {
+  if (descriptor.length < DESCRIPTOR_BYTES) return undefined;
+  const header = Buffer.alloc(HEADER_BYTES);
   header.writeUInt16LE(NTACL_VERSION, 0);
   header.writeUInt16LE(NTACL_VERSION, 2);
   header.writeUInt32LE(POINTER, 4);
-  return Buffer.concat([header, descriptor]);
+  const moved = Buffer.from(descriptor);
+  for (const place of PLACES) {
+    const offset = descriptor.readUInt32LE(place);
+    // In this form places count from the beginning of the attribute.
+    if (offset !== 0) moved.writeUInt32LE((offset + HEADER_BYTES) >>> 0, place);
+  }
+  return Buffer.concat([header, moved]);
 }
 
 /** What Samba shows of a file's attributes and others can keep: not that it is compressed, encrypted, or a link. */

@@ -30,7 +30,8 @@ export async function readXattrs(
 ): Promise<Map<string, Uint8Array>> {
   const xattrs = new Map<string, Uint8Array>();
   const descriptor = await descriptorOf(core, security, file);
-  if (descriptor !== undefined) xattrs.set(NTACL_XATTR, ntaclXattr(descriptor));
+  const ntacl = descriptor === undefined ? undefined : ntaclXattr(descriptor);
+  if (ntacl !== undefined) xattrs.set(NTACL_XATTR, ntacl);
   if (file.type !== 'file' && file.type !== 'directory') return xattrs;
   xattrs.set(DOSATTRIB_XATTR, dosattribXattr(file.information, file.type === 'directory'));
   for (const [name, value] of file.extended) if (name.startsWith(USER)) xattrs.set(name, value);

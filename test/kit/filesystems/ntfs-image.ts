@@ -4,9 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { BlockCache } from '../../../mount/blocks/block-cache.js';
+import { WindowSource } from '../../../mount/blocks/byte-source.js';
 import type { Filesystem } from '../../../mount/filesystems/filesystem.js';
 import { ntfsDriver } from '../../../mount/filesystems/ntfs/driver.js';
 import type { LoopMount } from './loop-mount.js';
+import type { Manifest } from './manifest.js';
 import { fileSource } from './sources.js';
 
 const MIB = 1024 * 1024;
@@ -50,7 +52,23 @@ export function mountNtfs3g(t: Test, image: string, options: readonly string[] =
   return { directory, unmount };
 }
 
-/** Open a volume with the reader under test. */
-export async function openNtfs(t: Test, image: string): Promise<Filesystem> {
-  return await ntfsDriver.open({ source: fileSource(t, image), cache: new BlockCache(8 * MIB) });
+/** Open a volume with the reader under test; it may be a part of a disk. */
+export async function openNtfs(
+  t: Test,
+  image: string,
+  part: { readonly offset: number; readonly sizeBytes: number } = { offset: 0, sizeBytes: Infinity },
+): Promise<Filesystem> {
+  const source = new WindowSource(fileSource(t, image), part.offset, part.sizeBytes);
+  return await ntfsDriver.open({ source, cache: new BlockCache(8 * MIB) });
+}
+
+/** What ntfs-3g shows, and nothing that a reader adds for Samba, or shows otherwise on purpose. */
+export function withoutSamba(manifest: Manifest): Manifest {
+  for (const entry of manifest.values()) {
+    const kept = Object.entries(entry.xattrs ?? {}).filter(
+      ([key]) => key.startsWith('user.') && key !== 'user.DOSATTRIB',
+    );
+    entry.xattrs = Object.fromEntries(kept);
+  }
+  return manifest;
 }

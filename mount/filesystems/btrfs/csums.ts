@@ -47,3 +47,29 @@ export class TreeChecksums implements DataChecksums {
     }
   }
 }
+
+/** Checksums of several trees: what an earlier one has counts. */
+export class LayeredChecksums implements DataChecksums {
+  readonly #layers: readonly DataChecksums[];
+  readonly #sumBytes: number;
+
+  constructor(layers: readonly DataChecksums[], sumBytes: number) {
+    this.#layers = layers;
+    this.#sumBytes = sumBytes;
+  }
+
+  async read(target: Buffer, logical: number, count: number): Promise<boolean[]> {
+    const found = new Array<boolean>(count).fill(false);
+    const sums = Buffer.alloc(target.length);
+    for (const layer of this.#layers) {
+      const here = await layer.read(sums, logical, count);
+      for (const [sector, has] of here.entries()) {
+        if (!has || found[sector] === true) continue;
+        sums.copy(target, sector * this.#sumBytes, sector * this.#sumBytes, (sector + 1) * this.#sumBytes);
+        found[sector] = true;
+      }
+      if (!found.includes(false)) break;
+    }
+    return found;
+  }
+}

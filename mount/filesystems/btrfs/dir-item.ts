@@ -1,4 +1,5 @@
 import { type Key, readKey } from './key.js';
+import { KeyType } from './layout.js';
 import { damaged } from './numbers.js';
 
 const HEAD_BYTES = 30;
@@ -11,6 +12,8 @@ export interface DirEntry {
   readonly name: Buffer;
   /** The value of an attribute. */
   readonly data: Buffer;
+  /** All of the entry, as it stands. */
+  readonly raw: Buffer;
 }
 
 /**
@@ -29,8 +32,20 @@ export function parseDirItem(bytes: Buffer): DirEntry[] {
       type: bytes[at + 29] ?? 0,
       name: bytes.subarray(at + HEAD_BYTES, nameEnd),
       data: bytes.subarray(nameEnd, end),
+      raw: bytes.subarray(at, end),
     });
     at = end;
   }
   return entries;
+}
+
+/** An entry of a directory that leads to an inode, as it is stored; the transaction, which nothing reads, left at 0. */
+export function makeDirEntry(inode: number, type: number, name: Buffer): Buffer {
+  const bytes = Buffer.alloc(HEAD_BYTES + name.length);
+  bytes.writeBigInt64LE(BigInt(inode), 0);
+  bytes.writeUInt8(KeyType.inodeItem, 8);
+  bytes.writeUInt16LE(name.length, 27);
+  bytes.writeUInt8(type, 29);
+  name.copy(bytes, HEAD_BYTES);
+  return bytes;
 }

@@ -3,14 +3,15 @@ import type { ByteSource } from '../../blocks/byte-source.js';
 import type { Filesystem, FilesystemDriver } from '../filesystem.js';
 import { Btrfs } from './btrfs.js';
 import { SystemChunks, TreeChunks } from './chunk-map.js';
-import { TreeChecksums } from './csums.js';
+import { type DataChecksums, LayeredChecksums, TreeChecksums } from './csums.js';
 import { DataReader } from './data-reader.js';
 import { openDevices } from './devices.js';
 import { ObjectId } from './layout.js';
+import { replayLog } from './log.js';
 import { NodeStore } from './node-store.js';
 import { Subvolumes } from './subvolumes.js';
-import { hasMagic } from './superblock.js';
-import { Tree } from './tree.js';
+import { hasMagic, type Superblock } from './superblock.js';
+import { type ItemTree, Tree } from './tree.js';
 
 export { type BtrfsDevice, readBtrfsDevice } from './devices.js';
 
@@ -32,11 +33,19 @@ export async function openBtrfs({ sources, cache }: OpenBtrfsOptions): Promise<F
   const chunkTree = new Tree(new NodeStore(devices, system, rules), superblock.chunkRoot);
   const chunks = new TreeChunks(chunkTree);
   const nodes = new NodeStore(devices, chunks, rules);
-  const subvolumes = new Subvolumes(new Tree(nodes, superblock.root), nodes);
-  const csumTree = await subvolumes.tree(ObjectId.csumTree);
-  const checksums = new TreeChecksums(csumTree, superblock.checksum.sizeBytes, superblock.sectorBytes);
+  const roots = new Tree(nodes, superblock.root);
+  const committed = new Subvolumes(roots, nodes);
+  const { journal, trees, logs } = await replayLog(superblock, nodes, committed);
+  const subvolumes = trees.size === 0 ? committed : new Subvolumes(roots, nodes, trees);
+  const checksums = dataChecksums(superblock, [...logs, await committed.tree(ObjectId.csumTree)]);
   const data = new DataReader(devices, chunks, checksums);
-  return new Btrfs({ devices, chunkTree, subvolumes, data, journal: { state: 'clean' }, problems });
+  return new Btrfs({ devices, chunkTree, subvolumes, data, journal, problems });
+}
+
+function dataChecksums({ checksum, sectorBytes }: Superblock, trees: readonly ItemTree[]): DataChecksums {
+  const layers = trees.map((tree) => new TreeChecksums(tree, checksum.sizeBytes, sectorBytes));
+  const [only] = layers;
+  return only !== undefined && layers.length === 1 ? only : new LayeredChecksums(layers, checksum.sizeBytes);
 }
 
 /** Opens a btrfs file system that is on one device, as far as it is. */

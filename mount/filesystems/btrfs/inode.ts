@@ -71,3 +71,9 @@ function deviceOf(bytes: Buffer): { major: number; minor: number } {
 function time(bytes: Buffer, at: number): bigint {
   return bytes.readBigInt64LE(at) * NS_PER_S + BigInt(bytes.readUInt32LE(at + 8));
 }
+
+/** The type that a directory's entry has for a mode. */
+export function entryTypeOf(mode: number): number {
+  const type = TYPES[mode & 0o170000];
+  return type === undefined ? 0 : ENTRY_TYPES.indexOf(type);
+}

@@ -50,6 +50,18 @@ export function compareKeys(a: Key, b: Key): number {
   return compareIds(a.objectId, b.objectId) || a.type - b.type || compareIds(a.offset, b.offset);
 }
 
+/** The key just before another one. */
+export function keyBefore({ objectId, type, offset }: Key): Key {
+  if (offset !== 0) return { objectId, type, offset: offset - 1 };
+  return type === 0 ? { objectId: objectId - 1, type: 255, offset: -1 } : { objectId, type: type - 1, offset: -1 };
+}
+
+/** The key just after another one. */
+export function keyAfter({ objectId, type, offset }: Key): Key {
+  if (offset !== -1) return { objectId, type, offset: offset + 1 };
+  return type === 255 ? { objectId: objectId + 1, type: 0, offset: 0 } : { objectId, type: type + 1, offset: 0 };
+}
+
 /** Compare the keys that stand in two places. */
 export function compareStored(a: Buffer, aAt: number, b: Buffer, bAt: number): number {
   return (

@@ -61,20 +61,31 @@ export class Subvolumes {
     return entry?.location.objectId ?? ObjectId.topLevel;
   }
 
+  /** True if there is such a tree. */
+  async has(id: number): Promise<boolean> {
+    return (await this.#root(id)) !== undefined;
+  }
+
   async #open(id: number): Promise<ItemTree> {
+    const item = await this.#root(id);
+    if (item === undefined) throw damaged(`there is no subvolume ${id}`);
+    return new Tree(this.#nodes, rootOf(item));
+  }
+
+  /** The newest root of a tree, unless it was deleted. */
+  async #root(id: number): Promise<Item | undefined> {
     const item = await this.#roots.floor({ objectId: id, type: KeyType.rootItem, offset: -1 });
-    if (item?.objectId !== id || item.type !== KeyType.rootItem) throw damaged(`there is no subvolume ${id}`);
-    return new Tree(this.#nodes, parseRoot(item));
+    if (item?.objectId !== id || item.type !== KeyType.rootItem) return undefined;
+    return item.data.length >= ROOT_ITEM_BYTES && item.data.readUInt32LE(216) === 0 ? undefined : item;
   }
 }
 
 /**
  * The root that a root item names.
- * @throws {UmbraError} FILESYSTEM_DAMAGED, also for a subvolume that is being deleted
+ * @throws {UmbraError} FILESYSTEM_DAMAGED
  */
-export function parseRoot({ objectId, data }: Item): TreeRoot {
+export function rootOf({ objectId, data }: Item): TreeRoot {
   if (data.length < ROOT_ITEM_BYTES) throw damaged(`the root of the tree ${objectId} is cut off`);
-  if (data.readUInt32LE(216) === 0) throw damaged(`the subvolume ${objectId} was deleted`);
   return { logical: u64(data, 176), generation: u64(data, 160), level: data.readUInt8(238) };
 }
 

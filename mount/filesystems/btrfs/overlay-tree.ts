@@ -1,0 +1,112 @@
+import { compareKeys, type Key, keyAfter, keyBefore } from './key.js';
+import { unreadable } from './numbers.js';
+import type { Item, ItemTree } from './tree.js';
+
+/** How much a replay may change: far more than a machine synchronises between two commits, which are seconds apart. */
+const MAX_ENTRIES = 200_000;
+const MAX_BYTES = 32 * 1024 * 1024;
+
+interface Change extends Key {
+  /** Undefined for an item that was taken away. */
+  readonly data: Buffer | undefined;
+}
+
+/** A tree with changes over it, which are kept in memory. */
+export class OverlayTree implements ItemTree {
+  readonly #base: ItemTree;
+  /** In the order of their keys. */
+  readonly #changes: Change[] = [];
+  #bytes = 0;
+
+  constructor(base: ItemTree) {
+    this.#base = base;
+  }
+
+  async find(key: Key): Promise<Item | undefined> {
+    const change = this.#changes[this.#floorOf(key)];
+    if (change === undefined || compareKeys(change, key) !== 0) return this.#base.find(key);
+    return itemOf(change);
+  }
+
+  async floor(key: Key): Promise<Item | undefined> {
+    let base = await this.#base.floor(key);
+    while (base !== undefined && this.#has(base)) base = await this.#base.floor(keyBefore(base));
+    let at = this.#floorOf(key);
+    while (at >= 0 && this.#changes[at]?.data === undefined) at--;
+    const change = this.#changes[at];
+    const changed = change === undefined ? undefined : itemOf(change);
+    if (base === undefined || changed === undefined) return base ?? changed;
+    return compareKeys(base, changed) > 0 ? base : changed;
+  }
+
+  async *batches(from: Key, to: Key): AsyncGenerator<readonly Item[]> {
+    let start = from;
+    for await (const batch of this.#base.batches(from, to)) {
+      const last = batch.at(-1);
+      if (last === undefined) continue;
+      const kept = batch.filter((item) => !this.#has(item));
+      const merged = [...kept, ...this.#between(start, last)].sort(compareKeys);
+      if (merged.length > 0) yield merged;
+      start = keyAfter(last);
+    }
+    const rest = this.#between(start, to);
+    if (rest.length > 0) yield rest;
+  }
+
+  /** Put an item in the place of what has its key. */
+  set(key: Key, data: Buffer): void {
+    this.#change(key, data);
+  }
+
+  /** Take an item away. */
+  delete(key: Key): void {
+    this.#change(key, undefined);
+  }
+
+  #change({ objectId, type, offset }: Key, data: Buffer | undefined): void {
+    const change = { objectId, type, offset, data };
+    const at = this.#floorOf(change);
+    const known = this.#changes[at];
+    this.#bytes += data?.length ?? 0;
+    if (known !== undefined && compareKeys(known, change) === 0) {
+      this.#bytes -= known.data?.length ?? 0;
+      this.#changes[at] = change;
+    } else this.#changes.splice(at + 1, 0, change);
+    if (this.#changes.length > MAX_ENTRIES || this.#bytes > MAX_BYTES) {
+      throw unreadable('the log is too long to be replayed in memory', 'Mount the raw volume, and read it there.');
+    }
+  }
+
+  #has(key: Key): boolean {
+    const change = this.#changes[this.#floorOf(key)];
+    return change !== undefined && compareKeys(change, key) === 0;
+  }
+
+  #between(from: Key, to: Key): Item[] {
+    const items: Item[] = [];
+    for (let at = this.#floorOf(keyBefore(from)) + 1; at < this.#changes.length; at++) {
+      const change = this.#changes[at];
+      if (change === undefined || compareKeys(change, to) > 0) break;
+      const item = itemOf(change);
+      if (item !== undefined) items.push(item);
+    }
+    return items;
+  }
+
+  /** The index of the last change at or before a key; -1 if there is none. */
+  #floorOf(key: Key): number {
+    let low = 0;
+    let high = this.#changes.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const change = this.#changes[middle];
+      if (change !== undefined && compareKeys(change, key) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+}
+
+function itemOf({ objectId, type, offset, data }: Change): Item | undefined {
+  return data === undefined ? undefined : { objectId, type, offset, data };
+}

@@ -1,0 +1,147 @@
+import { type DirEntry, makeDirEntry, parseDirItem } from './dir-item.js';
+import { nameHash } from './checksum.js';
+import { extrefKey, type InodeRef, makeInodeRef, parseInodeRefs, refKey } from './inode-ref.js';
+import { entryTypeOf } from './inode.js';
+import { type Key } from './key.js';
+import { HEADER_BYTES, ITEM_BYTES, KeyType } from './layout.js';
+import { damaged, u64 } from './numbers.js';
+import type { OverlayTree } from './overlay-tree.js';
+import type { ItemTree } from './tree.js';
+
+const SIZE_AT = 16;
+const NLINK_AT = 40;
+const MODE_AT = 52;
+
+/** Names and inodes of the subvolume into which a log is replayed. Times stay: the kernel sets those of the replay. */
+export class ReplayLinks {
+  readonly tree: OverlayTree;
+  readonly #nodeBytes: number;
+
+  constructor(tree: OverlayTree, nodeBytes: number) {
+    this.tree = tree;
+    this.#nodeBytes = nodeBytes;
+  }
+
+  /** The inode's item; undefined if there is no such inode. */
+  async inode(inode: number): Promise<Buffer | undefined> {
+    return (await this.tree.find(inodeKey(inode)))?.data;
+  }
+
+  /** @throws {UmbraError} FILESYSTEM_DAMAGED when there is no such inode */
+  async edit(inode: number, change: (bytes: Buffer) => void): Promise<void> {
+    const found = await this.inode(inode);
+    if (found === undefined || found.length < MODE_AT + 4)
+      throw damaged(`the log names the inode ${inode}, which is not there`);
+    const bytes = Buffer.from(found);
+    change(bytes);
+    this.tree.set(inodeKey(inode), bytes);
+  }
+
+  async changeLinks(inode: number, by: number): Promise<void> {
+    await this.edit(inode, (bytes) => bytes.writeUInt32LE(Math.max(0, bytes.readUInt32LE(NLINK_AT) + by), NLINK_AT));
+  }
+
+  /** Take a name away: from the directory, its index and the inode (btrfs_unlink_inode). */
+  async unlink(directory: number, inode: number, name: Buffer): Promise<void> {
+    await this.#removeEntry({ objectId: directory, type: KeyType.dirItem, offset: nameHash(name) }, name);
+    const index =
+      (await this.#removeRef(refKey(inode, directory), directory, name)) ??
+      (await this.#removeRef(extrefKey(inode, directory, name), directory, name));
+    if (index === undefined) throw damaged(`the inode ${inode} does not know one of its names`);
+    this.tree.delete({ objectId: directory, type: KeyType.dirIndex, offset: index });
+    await this.#resize(directory, -2 * name.length);
+    await this.changeLinks(inode, -1);
+  }
+
+  /**
+   * Add a name to a directory (btrfs_add_link).
+   * @returns false if it is there already
+   */
+  async link(directory: number, inode: number, name: Buffer, index: number, withRef: boolean): Promise<boolean> {
+    const key = { objectId: directory, type: KeyType.dirItem, offset: nameHash(name) };
+    const known = await this.tree.find(key);
+    if (known !== undefined && parseDirItem(known.data).some((entry) => entry.name.equals(name))) return false;
+    const item = await this.inode(inode);
+    if (item === undefined) return false;
+    const entry = makeDirEntry(inode, entryTypeOf(item.readUInt32LE(MODE_AT)), name);
+    this.tree.set(key, known === undefined ? entry : Buffer.concat([known.data, entry]));
+    this.tree.set({ objectId: directory, type: KeyType.dirIndex, offset: index }, entry);
+    if (withRef) await this.#addRef(inode, directory, name, index);
+    await this.#resize(directory, 2 * name.length);
+    return true;
+  }
+
+  /** The entry of a name in a directory. */
+  async entry(directory: number, name: Buffer): Promise<DirEntry | undefined> {
+    const item = await this.tree.find({ objectId: directory, type: KeyType.dirItem, offset: nameHash(name) });
+    return item === undefined ? undefined : parseDirItem(item.data).find((entry) => entry.name.equals(name));
+  }
+
+  /** The entry at a place of a directory, if it has that name. */
+  async indexed(tree: ItemTree, directory: number, index: number, name: Buffer): Promise<DirEntry | undefined> {
+    const item = await tree.find({ objectId: directory, type: KeyType.dirIndex, offset: index });
+    return item === undefined ? undefined : parseDirItem(item.data).find((entry) => entry.name.equals(name));
+  }
+
+  /** How many names an inode knows. */
+  async countNames(inode: number): Promise<number> {
+    let count = 0;
+    const from = { objectId: inode, type: KeyType.inodeRef, offset: 0 };
+    for await (const items of this.tree.batches(from, { objectId: inode, type: KeyType.inodeExtref, offset: -1 })) {
+      for (const item of items) count += parseInodeRefs(item, item.data).length;
+    }
+    return count;
+  }
+
+  async #resize(directory: number, by: number): Promise<void> {
+    await this.edit(directory, (bytes) => {
+      bytes.writeBigUInt64LE(BigInt(Math.max(0, u64(bytes, SIZE_AT) + by)), SIZE_AT);
+    });
+  }
+
+  async #removeEntry(key: Key, name: Buffer): Promise<void> {
+    const item = await this.tree.find(key);
+    const entries = item === undefined ? [] : parseDirItem(item.data);
+    const rest = entries.filter((entry) => !entry.name.equals(name));
+    if (rest.length === entries.length) throw damaged('the log takes away a name that is not there');
+    if (rest.length === 0) this.tree.delete(key);
+    else this.tree.set(key, Buffer.concat(rest.map(({ raw }) => raw)));
+  }
+
+  /** @returns the place that the name had in the directory; undefined if the item has it not */
+  async #removeRef(key: Key, parent: number, name: Buffer): Promise<number | undefined> {
+    const item = await this.tree.find(key);
+    const refs = item === undefined ? [] : parseInodeRefs(key, item.data);
+    const found = refs.find((ref) => isRef(ref, parent, name));
+    if (found === undefined) return undefined;
+    const rest = refs.filter((ref) => ref !== found);
+    if (rest.length === 0) this.tree.delete(key);
+    else this.tree.set(key, Buffer.concat(rest.map(({ raw }) => raw)));
+    return found.index;
+  }
+
+  async #addRef(inode: number, parent: number, name: Buffer, index: number): Promise<void> {
+    const key = refKey(inode, parent);
+    const known = (await this.tree.find(key))?.data ?? Buffer.alloc(0);
+    const ref = makeInodeRef(index, name);
+    if (known.length + ref.length <= this.#nodeBytes - HEADER_BYTES - ITEM_BYTES) {
+      this.tree.set(key, Buffer.concat([known, ref]));
+      return;
+    }
+    const extended = extrefKey(inode, parent, name);
+    const head = Buffer.alloc(8);
+    head.writeBigInt64LE(BigInt(parent));
+    const others = (await this.tree.find(extended))?.data ?? Buffer.alloc(0);
+    this.tree.set(extended, Buffer.concat([others, head, ref]));
+  }
+}
+
+/** True if a reference is that of a name in a directory. */
+export function isRef(ref: InodeRef, parent: number, name: Buffer): boolean {
+  return ref.parent === parent && ref.name.equals(name);
+}
+
+/** The key of an inode. */
+export function inodeKey(inode: number): Key {
+  return { objectId: inode, type: KeyType.inodeItem, offset: 0 };
+}

@@ -14,6 +14,7 @@ const TREE_ERRNOS: Readonly<Record<TreeErrorCode, number>> = {
   ENAMETOOLONG: errno.ENAMETOOLONG,
   EROFS: errno.EROFS,
   ENFILE: errno.ENFILE,
+  EFBIG: errno.EFBIG,
 };
 
 /** Umbra's errors that are something else than EIO to a program. A failing store is never "not found". */
@@ -31,8 +32,10 @@ export function errnoOf(error: unknown): number {
 
 /** True if the error says that something is broken, and not just that a path does not exist or the like. */
 export function isTrouble(error: unknown): boolean {
-  return errnoOf(error) === -errno.EIO || errnoOf(error) === -errno.ENFILE;
+  return errnoOf(error) === -errno.EIO || errnoOf(error) === -errno.ENFILE || errnoOf(error) === -errno.EFBIG;
 }
 
 export const EROFS = -errno.EROFS;
 export const EBADF = -errno.EBADF;
+export const ENODATA = -errno.ENODATA;
+export const ERANGE = -errno.ERANGE;

@@ -4,6 +4,9 @@ declare module 'fuse-native' {
   type DoneWith<T> = (error: number, value?: T) => void;
 
   namespace Fuse {
+    /** The second argument is the memory that the request came with. */
+    type XattrSignal = (sizeOrError: number, memory: ArrayBufferLike) => void;
+
     interface Stat {
       mode: number;
       uid: number;
@@ -13,6 +16,8 @@ declare module 'fuse-native' {
       ino: number;
       blksize: number;
       blocks: number;
+      /** Of a device, as Linux has it in 32 bits. */
+      rdev?: number;
       /** Milliseconds since 1970, not negative. */
       atime: number;
       mtime: number;
@@ -55,6 +60,8 @@ declare module 'fuse-native' {
       chmod(path: string, mode: number, done: Done): void;
       mknod(path: string, mode: number, dev: number, done: Done): void;
       setxattr(path: string, name: string, value: Buffer, position: number, flags: number, done: Done): void;
+      getxattr?(path: string, name: string, position: number, done: DoneWith<Buffer>): void;
+      listxattr?(path: string, done: DoneWith<string[]>): void;
       removexattr(path: string, name: string, done: Done): void;
       unlink(path: string, done: Done): void;
       rename(from: string, to: string, done: Done): void;
@@ -80,6 +87,15 @@ declare module 'fuse-native' {
     protected _fuseOptions(): string;
     /** Makes the memory that a thread of libfuse needs; called on the main thread. It must stay alive. */
     protected _malloc(bytes: number): Buffer;
+    /** Answers a readdir: `stats` has an array of 18 numbers, as `struct stat` has them, for each name. */
+    protected _op_readdir(
+      signal: (error: number, names?: readonly string[], stats?: readonly Uint32Array[]) => void,
+      path: string,
+    ): void;
+    /** Answers a getxattr: the size, after writing the value to `target` if that has a length. */
+    protected _op_getxattr(signal: XattrSignal, path: string, name: string, target: Buffer): void;
+    /** Answers a listxattr: the size of all names, each with a NUL behind it, after writing them to `target` if that has a length. */
+    protected _op_listxattr(signal: XattrSignal, path: string, target: Buffer): void;
     /** What requests are given to; the package looks it up for each. */
     protected ops: Partial<Fuse.Operations>;
     /** The `fuse_thread_t`, once it is mounted; its first eight bytes are the address of the N-API environment. */

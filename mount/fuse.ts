@@ -5,9 +5,11 @@ import type { Clock } from '../src/common/clock.js';
 import { messageOf, UmbraError } from '../src/common/errors.js';
 import type { Log } from '../src/common/log.js';
 import { setCloseOnExec } from '../src/system/close-on-exec.js';
+import { ENODATA } from './errno.js';
+import { copyWhole, entryStats } from './fuse-answers.js';
 import { loadMarkingThreads } from './fuse-thread-key.js';
 import { FuseThreads } from './fuse-threads.js';
-import { createHandlers } from './handlers.js';
+import { createHandlers, type Handlers } from './handlers.js';
 import { OpenFiles } from './open-files.js';
 import type { VirtualTree } from './tree.js';
 import { TroubleLog } from './trouble-log.js';
@@ -54,18 +56,23 @@ export function knownThreads(): number | undefined {
   return threads?.size;
 }
 
+/** What the package needs to see and never calls: the class below does it in its place. */
+const ANSWERED_HERE = { readdir: () => undefined, getxattr: () => undefined, listxattr: () => undefined };
+
 /** fuse-native knows only some of libfuse's options, so the whole option string is made here. */
 class ReadOnlyFuse extends Fuse {
   readonly #libfuseOptions: readonly string[];
   readonly #log: Log;
+  #handlers: Handlers | undefined;
 
   constructor(
     mountPoint: string,
-    operations: FuseNative.Operations,
+    handlers: Handlers,
     { libfuse, log }: { readonly libfuse: readonly string[]; readonly log: Log },
   ) {
     // A slow disk is no reason to fail: the package's own limit is 15 s.
-    super(mountPoint, operations, { timeout: false });
+    super(mountPoint, { ...handlers, ...ANSWERED_HERE }, { timeout: false });
+    this.#handlers = handlers;
     this.#libfuseOptions = libfuse;
     this.#log = log;
   }
@@ -73,6 +80,32 @@ class ReadOnlyFuse extends Fuse {
   /** The package keeps this object for good; what it leads to, the whole tree, need not stay. Nothing is asked any more. */
   letGo(): void {
     this.ops = {};
+    this.#handlers = undefined;
+  }
+
+  protected override _op_readdir(
+    signal: (error: number, names?: readonly string[], stats?: readonly Uint32Array[]) => void,
+    path: string,
+  ): void {
+    this.#handlers?.readdir(path, (error, listed) => {
+      if (listed === undefined) signal(error);
+      else signal(0, listed.names, entryStats(listed.types, listed.inos));
+    });
+  }
+
+  /** The package's own one would answer with more bytes than the program has room for. */
+  protected override _op_getxattr(signal: FuseNative.XattrSignal, path: string, name: string, target: Buffer): void {
+    this.#handlers?.getxattr(path, name, (error, value) => {
+      if (error !== 0) signal(error, target.buffer);
+      else signal(value === undefined ? ENODATA : copyWhole(value, target), target.buffer);
+    });
+  }
+
+  protected override _op_listxattr(signal: FuseNative.XattrSignal, path: string, target: Buffer): void {
+    this.#handlers?.listxattr(path, (error, names) => {
+      if (names === undefined) signal(error, target.buffer);
+      else signal(copyWhole(Buffer.from(names.map((name) => `${name}\0`).join('')), target), target.buffer);
+    });
   }
 
   protected override _fuseOptions(): string {

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { EBADF, EROFS, errnoOf, isTrouble } from './errno.js';
-import type { DirectoryEntry, NodeStat } from './node.js';
+import { kernelStat, type KernelStat, type KernelStatfs, kernelStatfs, TYPE_BITS } from './kernel-stat.js';
 import type { OpenFiles } from './open-files.js';
 import { TreeError } from './tree-error.js';
 import type { VirtualTree } from './tree.js';
@@ -9,19 +9,11 @@ import type { TroubleLog } from './trouble-log.js';
 type Done = (error: number) => void;
 type DoneWith<T> = (error: number, value?: T) => void;
 
-/** A stat as the kernel wants it. */
-export interface KernelStat {
-  mode: number;
-  uid: number;
-  gid: number;
-  size: number;
-  nlink: number;
-  ino: number;
-  blksize: number;
-  blocks: number;
-  atime: number;
-  mtime: number;
-  ctime: number;
+/** A directory's entries: the name, the type (as in a mode; 0 if it is not known) and the inode number of each. */
+export interface KernelNames {
+  readonly names: string[];
+  readonly types: number[];
+  readonly inos: number[];
 }
 
 export interface HandlerOptions {
@@ -30,25 +22,30 @@ export interface HandlerOptions {
   readonly trouble: TroubleLog;
 }
 
-const BLOCK_BYTES = 4096;
 const ACCESS_MODE = constants.O_WRONLY | constants.O_RDWR;
-const TYPE_BITS = { directory: constants.S_IFDIR, file: constants.S_IFREG, link: constants.S_IFLNK } as const;
+/** Attributes larger than that can't be passed through the kernel (XATTR_SIZE_MAX), nor longer names (XATTR_NAME_MAX). */
+const MAX_XATTR_BYTES = 65_536;
+const MAX_XATTR_NAME = 255;
+/** A directory with more entries than that is not listed: they would all have to be in memory at once. */
+const MAX_ENTRIES = 2_000_000;
 
 /**
- * The kernel's requests, answered out of a tree. `access`, `flush`, `fsync` and the reading of
- * xattrs are left out on purpose: the kernel then takes them for done or not supported and never
- * asks again, which saves a request for each `close` and several for each line of `ls -l`.
+ * The kernel's requests, answered out of a tree. `access`, `flush` and `fsync` are
+ * left out on purpose: the kernel then takes them for done and never asks again, which saves a
+ * request for each `close`.
  */
 export function createHandlers(options: HandlerOptions) {
   return { ...readingHandlers(options), ...WRITING_HANDLERS };
 }
+
+export type Handlers = ReturnType<typeof createHandlers>;
 
 function readingHandlers({ tree, files, trouble }: HandlerOptions) {
   const fail = (error: unknown, operation: string, path: string): number => {
     if (isTrouble(error)) trouble.report(error, operation, path);
     return errnoOf(error);
   };
-  const answer = <T>(work: Promise<T>, operation: string, path: string, done: DoneWith<T>): void => {
+  const answer = <T>(work: Promise<T | undefined>, operation: string, path: string, done: DoneWith<T>): void => {
     work.then(
       (value) => {
         done(0, value);
@@ -62,11 +59,8 @@ function readingHandlers({ tree, files, trouble }: HandlerOptions) {
     getattr(path: string, done: DoneWith<KernelStat>): void {
       answer(tree.stat(path).then(kernelStat), 'getattr', path, done);
     },
-    readdir(path: string, done: (error: number, names?: string[], stats?: KernelStat[]) => void): void {
-      answer(tree.list(path), 'readdir', path, (error, entries = []) => {
-        if (error === 0) done(0, ['.', '..', ...entries.map(({ name }) => name)], entryStats(entries));
-        else done(error);
-      });
+    readdir(path: string, done: DoneWith<KernelNames>): void {
+      answer(listNames(tree, path), 'readdir', path, done);
     },
     readlink(path: string, done: DoneWith<string>): void {
       answer(tree.readlink(path), 'readlink', path, done);
@@ -97,59 +91,57 @@ function readingHandlers({ tree, files, trouble }: HandlerOptions) {
     release(path: string, handle: number, done: Done): void {
       answer(files.close(handle), 'release', path, done);
     },
-    /** No blocks at all: `df` then leaves the mount out, as it does other file systems that take no space. */
-    statfs(_path: string, done: DoneWith<typeof STATFS>): void {
-      done(0, STATFS);
+    statfs(path: string, done: DoneWith<KernelStatfs>): void {
+      answer(tree.usage(path).then(kernelStatfs), 'statfs', path, done);
+    },
+    /** Undefined when there is no such attribute. */
+    getxattr(path: string, name: string, done: DoneWith<Uint8Array>): void {
+      answer(
+        tree.xattrs(path).then((xattrs) => xattrs.get(name)),
+        'getxattr',
+        path,
+        done,
+      );
+    },
+    listxattr(path: string, done: DoneWith<readonly string[]>): void {
+      answer(xattrNames(tree, path), 'listxattr', path, done);
     },
   };
 }
-
-const STATFS = {
-  bsize: BLOCK_BYTES,
-  frsize: BLOCK_BYTES,
-  blocks: 0,
-  bfree: 0,
-  bavail: 0,
-  files: 0,
-  ffree: 0,
-  favail: 0,
-  fsid: 0,
-  flag: 0,
-  namemax: 255,
-};
 
 async function openFile(tree: VirtualTree, files: OpenFiles, path: string, flags: number): Promise<number> {
   if ((flags & ACCESS_MODE) !== constants.O_RDONLY) throw new TreeError('EROFS', path);
   return await files.add(await tree.open(path), path);
 }
 
-function kernelStat(stat: NodeStat): KernelStat {
-  // fuse-native passes unsigned milliseconds.
-  const timeMs = Math.max(0, Math.trunc(stat.mtimeMs));
-  return {
-    mode: TYPE_BITS[stat.kind] | stat.permissions,
-    uid: stat.uid,
-    gid: stat.gid,
-    size: stat.sizeBytes,
-    nlink: stat.nlink,
-    ino: stat.ino,
-    blksize: BLOCK_BYTES,
-    blocks: stat.blocks,
-    atime: timeMs,
-    mtime: timeMs,
-    ctime: timeMs,
+async function listNames(tree: VirtualTree, path: string): Promise<KernelNames> {
+  // Nobody needs the numbers of the first two; 0 would make them deleted entries to some programs.
+  const listed: KernelNames = {
+    names: ['.', '..'],
+    types: [TYPE_BITS.directory, TYPE_BITS.directory],
+    inos: [UNKNOWN_INODE, UNKNOWN_INODE],
   };
+  for await (const batch of tree.batches(path)) {
+    for (const { name, kind, ino } of batch) {
+      listed.names.push(name);
+      listed.types.push(kind === undefined ? 0 : TYPE_BITS[kind]);
+      listed.inos.push(ino);
+    }
+    if (listed.names.length > MAX_ENTRIES) throw new TreeError('EFBIG', path);
+  }
+  return listed;
 }
 
-/** A listing passes only the type and the inode number of each entry; the first two are `.` and `..`. */
-function entryStats(entries: readonly DirectoryEntry[]): KernelStat[] {
-  const kinds = [DOT, DOT, ...entries];
-  return kinds.map(({ kind, ino }) => ({ ...NO_STAT, mode: TYPE_BITS[kind], ino }));
-}
+const UNKNOWN_INODE = 0xffffffff;
 
-/** Nobody needs the numbers of these two; 0 would make them deleted entries to some programs. */
-const DOT = { kind: 'directory', ino: 0xffffffff } as const;
-const NO_STAT = { uid: 0, gid: 0, size: 0, nlink: 1, blksize: 0, blocks: 0, atime: 0, mtime: 0, ctime: 0 };
+async function xattrNames(tree: VirtualTree, path: string): Promise<readonly string[]> {
+  const xattrs = await tree.xattrs(path);
+  if (xattrs.size === 0) return [];
+  const passable = [...xattrs].filter(
+    ([name, { length }]) => length <= MAX_XATTR_BYTES && Buffer.byteLength(name) <= MAX_XATTR_NAME,
+  );
+  return passable.map(([name]) => name);
+}
 
 /** The mount is read-only, so the kernel refuses these itself, unless somebody remounts it writable. */
 const WRITING_HANDLERS = {

@@ -76,14 +76,14 @@ export class Mounts {
 
   async #mount(request: Omit<MountRequest, 'leased'>): Promise<ActiveMount> {
     this.#refuseWhenClosed();
-    const { source, store, log } = this.#options;
+    const { source, files, store, log } = this.#options;
     const { allowOther } = request;
     const uid = process.getuid?.() ?? 0;
     const gid = process.getgid?.() ?? 0;
     await checkFuse({ allowOther, uid });
     const scope = await resolveScope(source, request.machine, request.version);
     const mountPoint = await prepareMountPoint({ mountPoint: request.mountPoint, store, log });
-    const tree = new VirtualTree({ source, uid, gid, nowMs: this.#clock.now(), ...(scope && { scope }) });
+    const tree = new VirtualTree({ source, files, uid, gid, nowMs: this.#clock.now(), ...(scope && { scope }) });
     this.#refuseWhenClosed();
     // The kernel gives the numbers of mounts that are gone to new ones: first see which are gone.
     await this.#look();

@@ -1,40 +1,62 @@
+import type { FilesystemUsage } from './filesystems/filesystem.js';
+
 /**
  * What the mounted tree is made of. Nodes are small and short-lived: each look-up of a path makes
  * them anew; what is dear (opened shadow copies) is cached below them.
  */
-export type TreeNode = DirectoryNode | FileNode | LinkNode;
+export type TreeNode = DirectoryNode | FileNode | LinkNode | SpecialNode;
 
-export interface DirectoryNode {
-  readonly kind: 'directory';
+/** What a node is; guests have them all, Umbra itself shows the first three only. */
+export type NodeKind = 'directory' | 'file' | 'link' | SpecialKind;
+export type SpecialKind = 'character-device' | 'block-device' | 'fifo' | 'socket';
+
+/** What a node of any kind can say. */
+interface AnyNode {
   stat(): Promise<NodeStat>;
-  /** The child of that name, or undefined when there is none. Costs no listing. */
-  lookup(name: string): Promise<TreeNode | undefined>;
-  /** All children, without `.` and `..`. */
-  list(): Promise<readonly DirectoryEntry[]>;
+  /** Extended attributes by their full names; none without it. */
+  xattrs?(): Promise<Xattrs>;
+  /** The figures of the file system that the node is in; those of the mount without it. */
+  usage?(): Promise<FilesystemUsage>;
 }
 
-export interface FileNode {
+export type Xattrs = ReadonlyMap<string, Uint8Array>;
+
+export interface DirectoryNode extends AnyNode {
+  readonly kind: 'directory';
+  /** The child of that name, or undefined when there is none. Costs no listing. */
+  lookup(name: string): Promise<TreeNode | undefined>;
+  /** The node at a path (`a/b/c`) below this one, for a directory that knows a shorter way than name by name. */
+  resolve?(path: string): Promise<TreeNode | undefined>;
+  /** All children, without `.` and `..`, in batches of bounded size. */
+  list(): AsyncIterable<readonly DirectoryEntry[]> | Iterable<readonly DirectoryEntry[]>;
+}
+
+export interface FileNode extends AnyNode {
   readonly kind: 'file';
-  stat(): Promise<NodeStat>;
   open(): Promise<OpenFile>;
 }
 
-export interface LinkNode {
+export interface LinkNode extends AnyNode {
   readonly kind: 'link';
-  stat(): Promise<NodeStat>;
   /** The target, as the link holds it. */
   readlink(): Promise<string>;
 }
 
+/** A device, a fifo, a socket: it can be looked at, and the kernel does the rest. */
+export interface SpecialNode extends AnyNode {
+  readonly kind: SpecialKind;
+}
+
 export interface DirectoryEntry {
   readonly name: string;
-  readonly kind: TreeNode['kind'];
+  /** Undefined when only a look at the node could tell. */
+  readonly kind: NodeKind | undefined;
   /** The same number that the node's {@link NodeStat} has. */
   readonly ino: number;
 }
 
 export interface NodeStat {
-  readonly kind: TreeNode['kind'];
+  readonly kind: NodeKind;
   /** 32 bits, unique in the tree, never another one for the same node while the tree lives. */
   readonly ino: number;
   /** The lower twelve bits of the mode. */
@@ -45,7 +67,12 @@ export interface NodeStat {
   readonly sizeBytes: number;
   /** Units of 512 bytes that hold data; fewer than the size has for a sparse file. */
   readonly blocks: number;
+  /** Of a device. */
+  readonly device?: { readonly major: number; readonly minor: number };
+  /** Milliseconds since 1970, whole or not; the other two are the same when they are not there. */
   readonly mtimeMs: number;
+  readonly atimeMs?: number;
+  readonly ctimeMs?: number;
 }
 
 /** An open file of the tree; concurrent reads are fine. */
@@ -59,7 +86,17 @@ export interface OpenFile {
   close(): Promise<void>;
 }
 
+/** The longest name of what Umbra itself shows, in bytes. */
+const MAX_NAME = 255;
+/**
+ * The longest name in a guest's file system: the kernel refuses more than 1,024 bytes on FUSE, and fuse-native cuts what
+ * it lists to 1,023. 255 escaped bytes fit, and so do 255 UTF-16 units as NTFS has them.
+ */
+export const MAX_GUEST_NAME = 1023;
+
 /** True if `name` can stand in a directory: guests choose some names, and `..` must not be one. */
-export function isEntryName(name: string): boolean {
-  return name !== '' && name !== '.' && name !== '..' && !/[/\0]/.test(name) && Buffer.byteLength(name) <= 255;
+export function isEntryName(name: string, maxBytes = MAX_NAME): boolean {
+  if (name === '' || name === '.' || name === '..' || /[/\0]/.test(name)) return false;
+  // No character takes more than three bytes for each of its UTF-16 units.
+  return name.length * 3 <= maxBytes || Buffer.byteLength(name) <= maxBytes;
 }

@@ -1,5 +1,5 @@
 /** The POSIX errors that the tree itself raises. */
-export type TreeErrorCode = 'ENOENT' | 'ENOTDIR' | 'EISDIR' | 'EINVAL' | 'ENAMETOOLONG' | 'EROFS' | 'ENFILE';
+export type TreeErrorCode = 'ENOENT' | 'ENOTDIR' | 'EISDIR' | 'EINVAL' | 'ENAMETOOLONG' | 'EROFS' | 'ENFILE' | 'EFBIG';
 
 const MEANINGS: Readonly<Record<TreeErrorCode, string>> = {
   ENOENT: 'no such file or directory',
@@ -8,6 +8,7 @@ const MEANINGS: Readonly<Record<TreeErrorCode, string>> = {
   EINVAL: 'not a symbolic link',
   ENAMETOOLONG: 'the name is too long',
   EROFS: 'the tree is read-only',
+  EFBIG: 'the directory has too many entries to be listed here',
   ENFILE: 'too many files are open or known',
 };
 

@@ -1,15 +1,19 @@
 import { InodeTable } from './inodes.js';
 import { Listing, type TreeScope } from './listing.js';
-import { type DirectoryEntry, isEntryName, type NodeStat, type OpenFile, type TreeNode } from './node.js';
+import { type DirectoryEntry, isEntryName, type NodeStat, type OpenFile, type TreeNode, type Xattrs } from './node.js';
 import type { TreeContext } from './nodes/context.js';
 import { versionOwner } from './nodes/inode-index.js';
 import { RootNode } from './nodes/root.js';
+import type { FilesService } from './files/files-service.js';
+import type { FilesystemUsage } from './filesystems/filesystem.js';
 import type { ShadowCopySource } from './source.js';
 import { TreeError } from './tree-error.js';
 import { ViewCache } from './views.js';
 
 export interface TreeOptions {
   readonly source: ShadowCopySource;
+  /** The files inside its shadow copies. */
+  readonly files: FilesService;
   /** What to show; everything when absent. */
   readonly scope?: TreeScope;
   /** Who owns what Umbra itself shows. */
@@ -30,12 +34,14 @@ export interface TreeOptions {
 export class VirtualTree {
   readonly #root: RootNode;
 
-  constructor({ source, scope, uid, gid, nowMs }: TreeOptions) {
+  constructor({ source, files, scope, uid, gid, nowMs }: TreeOptions) {
     const inodes = new InodeTable();
     const listing = new Listing(source, scope, (machine, version) => {
       inodes.forget(versionOwner(machine, version));
+      files.forget(machine, version);
     });
-    const context: TreeContext = { listing, views: new ViewCache(source), inodes, uid, gid, madeAtMs: nowMs };
+    const views = new ViewCache(source);
+    const context: TreeContext = { listing, views, inodes, files, guests: new WeakMap(), uid, gid, madeAtMs: nowMs };
     this.#root = new RootNode(context);
   }
 
@@ -45,9 +51,16 @@ export class VirtualTree {
 
   /** A directory's children, without `.` and `..`. */
   async list(path: string): Promise<readonly DirectoryEntry[]> {
+    const entries: DirectoryEntry[] = [];
+    for await (const batch of this.batches(path)) for (const entry of batch) entries.push(entry);
+    return entries;
+  }
+
+  /** The same in batches of bounded size. */
+  async *batches(path: string): AsyncGenerator<readonly DirectoryEntry[]> {
     const node = await this.resolve(path);
     if (node.kind !== 'directory') throw new TreeError('ENOTDIR', path);
-    return await node.list();
+    yield* node.list();
   }
 
   async readlink(path: string): Promise<string> {
@@ -59,21 +72,37 @@ export class VirtualTree {
   async open(path: string): Promise<OpenFile> {
     const node = await this.resolve(path);
     if (node.kind === 'directory') throw new TreeError('EISDIR', path);
-    if (node.kind === 'link') throw new TreeError('EINVAL', path);
+    if (node.kind !== 'file') throw new TreeError('EINVAL', path);
     return await node.open();
+  }
+
+  /** Extended attributes by their full names. */
+  async xattrs(path: string): Promise<Xattrs> {
+    return (await (await this.resolve(path)).xattrs?.()) ?? NO_XATTRS;
+  }
+
+  /** The figures of the guest's file system that the path is in; undefined when it is in none. */
+  async usage(path: string): Promise<FilesystemUsage | undefined> {
+    return await (await this.resolve(path)).usage?.();
   }
 
   /** @throws {TreeError} ENOENT, ENOTDIR, ENAMETOOLONG */
   async resolve(path: string): Promise<TreeNode> {
     let node: TreeNode = this.#root;
-    for (const name of path.split('/')) {
-      if (name === '') continue;
+    const names = path.split('/').filter((name) => name !== '');
+    for (const [index, name] of names.entries()) {
       if (node.kind !== 'directory') throw new TreeError('ENOTDIR', path);
+      if (node.resolve !== undefined) return found(await node.resolve(names.slice(index).join('/')), path);
       if (!isEntryName(name)) throw new TreeError(name.length > 255 ? 'ENAMETOOLONG' : 'ENOENT', path);
-      const child: TreeNode | undefined = await node.lookup(name);
-      if (child === undefined) throw new TreeError('ENOENT', path);
-      node = child;
+      node = found(await node.lookup(name), path);
     }
     return node;
   }
+}
+
+const NO_XATTRS: Xattrs = new Map();
+
+function found(node: TreeNode | undefined, path: string): TreeNode {
+  if (node === undefined) throw new TreeError('ENOENT', path);
+  return node;
 }

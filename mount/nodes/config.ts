@@ -32,9 +32,9 @@ export class ConfigNode implements DirectoryNode {
     });
   }
 
-  async list(): Promise<readonly DirectoryEntry[]> {
+  async *list(): AsyncGenerator<readonly DirectoryEntry[]> {
     const { config } = await this.#context.view();
-    return config
+    yield config
       .map(({ name }, position) => ({ name, kind: 'file' as const, ino: this.#context.ino(configIndex(position)) }))
       .filter(({ name }) => isEntryName(name));
   }

@@ -1,13 +1,20 @@
+import type { FilesService } from '../files/files-service.js';
+import type { Filesystem } from '../filesystems/filesystem.js';
 import type { InodeTable } from '../inodes.js';
 import type { Listing } from '../listing.js';
 import type { NodeStat } from '../node.js';
 import type { ViewCache } from '../views.js';
+import type { GuestTree } from './guest.js';
 
 /** What all nodes of one tree share. */
 export interface TreeContext {
   readonly listing: Listing;
   readonly views: ViewCache;
   readonly inodes: InodeTable;
+  /** The files inside shadow copies. */
+  readonly files: FilesService;
+  /** Those of the file systems that are open. */
+  readonly guests: WeakMap<Filesystem, GuestTree>;
   /** Who owns what Umbra itself shows. */
   readonly uid: number;
   readonly gid: number;

@@ -1,20 +1,55 @@
 /**
- * Which index of its owner a node has, see InodeTable. Owners are `MACHINE` and `MACHINE@VERSION`;
- * no name has an `@`, so one can't be mistaken for another.
+ * Which index of its owner a node has, see InodeTable. Owners are `MACHINE`, `MACHINE@VERSION` and
+ * `MACHINE@VERSION/DEVICE`; no name of a machine or version has an `@` or a `/`, so one can't be mistaken for another.
  */
 export const MACHINE_INDEX = { directory: 0, latest: 1 } as const;
 
-/** Volumes and configuration files take turns from `first`, so that neither list limits the other. */
-export const VERSION_INDEX = { directory: 0, about: 1, config: 2, volumes: 3, first: 4 } as const;
+/** The lists take turns from `first`, so that none limits another. */
+export const VERSION_INDEX = {
+  directory: 0,
+  about: 1,
+  config: 2,
+  volumes: 3,
+  files: 4,
+  byLabel: 5,
+  byUuid: 6,
+  first: 8,
+} as const;
+
+const LISTS = 5;
 
 export function versionOwner(machine: string, version: string): string {
   return `${machine}@${version}`;
 }
 
+/** The owner of the files of a guest's file system. */
+export function guestOwner(machine: string, version: string, device: string): string {
+  return `${versionOwner(machine, version)}/${device}`;
+}
+
 export function volumeIndex(position: number): number {
-  return VERSION_INDEX.first + 2 * position;
+  return listIndex(0, position);
 }
 
 export function configIndex(position: number): number {
-  return VERSION_INDEX.first + 2 * position + 1;
+  return listIndex(1, position);
+}
+
+/** Of the text that stands in the place of a file system. */
+export function unreadableIndex(position: number): number {
+  return listIndex(2, position);
+}
+
+/** Of the link in `by-label/` to the device at `position`. */
+export function labelIndex(position: number): number {
+  return listIndex(3, position);
+}
+
+/** Of the link in `by-uuid/` to the device at `position`. */
+export function uuidIndex(position: number): number {
+  return listIndex(4, position);
+}
+
+function listIndex(list: number, position: number): number {
+  return VERSION_INDEX.first + LISTS * position + list;
 }

@@ -31,7 +31,7 @@ export class MachineNode implements DirectoryNode {
     return summary === undefined ? undefined : new VersionNode(this.#context, this.#machine, summary);
   }
 
-  async list(): Promise<readonly DirectoryEntry[]> {
+  async *list(): AsyncGenerator<readonly DirectoryEntry[]> {
     const { inodes, listing } = this.#context;
     const { list, latest } = await listing.versions(this.#machine);
     const entries: DirectoryEntry[] = list.map(({ name }) => ({
@@ -42,6 +42,6 @@ export class MachineNode implements DirectoryNode {
     if (latest !== undefined) {
       entries.push({ name: LATEST, kind: 'link', ino: inodes.number(this.#machine, MACHINE_INDEX.latest) });
     }
-    return entries;
+    yield entries;
   }
 }

@@ -23,9 +23,9 @@ export class RootNode implements DirectoryNode {
     return versions.list.length === 0 ? undefined : new MachineNode(this.#context, name);
   }
 
-  async list(): Promise<readonly DirectoryEntry[]> {
+  async *list(): AsyncGenerator<readonly DirectoryEntry[]> {
     const machines = await this.#context.listing.machines();
-    return machines.map((name) => ({
+    yield machines.map((name) => ({
       name,
       kind: 'directory',
       ino: this.#context.inodes.number(name, MACHINE_INDEX.directory),

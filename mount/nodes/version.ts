@@ -3,6 +3,7 @@ import type { ShadowCopySummary } from '../source.js';
 import { aboutFile } from './about.js';
 import { ConfigNode } from './config.js';
 import { directoryStat, type TreeContext } from './context.js';
+import { FilesNode } from './files.js';
 import { VERSION_INDEX, versionOwner } from './inode-index.js';
 import type { VersionContext } from './version-context.js';
 import { VolumesNode } from './volumes.js';
@@ -12,6 +13,7 @@ type Child = (context: VersionContext) => TreeNode;
 const CHILDREN: ReadonlyMap<string, { kind: TreeNode['kind']; index: number; make: Child }> = new Map([
   ['about.json', { kind: 'file', index: VERSION_INDEX.about, make: aboutFile }],
   ['config', { kind: 'directory', index: VERSION_INDEX.config, make: (context) => new ConfigNode(context) }],
+  ['files', { kind: 'directory', index: VERSION_INDEX.files, make: (context) => new FilesNode(context) }],
   ['volumes', { kind: 'directory', index: VERSION_INDEX.volumes, make: (context) => new VolumesNode(context) }],
 ] satisfies [string, { kind: TreeNode['kind']; index: number; make: Child }][]);
 
@@ -26,9 +28,11 @@ export class VersionNode implements DirectoryNode {
     const owner = versionOwner(machine, summary.name);
     this.#context = {
       ...context,
+      machine,
       summary,
       ino: (index) => context.inodes.number(owner, index),
       view: () => context.views.get(machine, summary),
+      openFiles: () => context.files.open(machine, summary),
     };
   }
 
@@ -42,8 +46,7 @@ export class VersionNode implements DirectoryNode {
     return Promise.resolve(CHILDREN.get(name)?.make(this.#context));
   }
 
-  list(): Promise<readonly DirectoryEntry[]> {
-    const entries = [...CHILDREN].map(([name, { kind, index }]) => ({ name, kind, ino: this.#context.ino(index) }));
-    return Promise.resolve(entries);
+  list(): readonly (readonly DirectoryEntry[])[] {
+    return [[...CHILDREN].map(([name, { kind, index }]) => ({ name, kind, ino: this.#context.ino(index) }))];
   }
 }

@@ -37,9 +37,9 @@ export class VolumesNode implements DirectoryNode {
     return new VolumeNode(this.#context, volume, this.#context.ino(volumeIndex(position)));
   }
 
-  async list(): Promise<readonly DirectoryEntry[]> {
+  async *list(): AsyncGenerator<readonly DirectoryEntry[]> {
     const { volumes } = await this.#context.view();
-    return volumes
+    yield volumes
       .map((volume, position) => ({
         name: volume.name + SUFFIX,
         kind: 'file' as const,

@@ -29,13 +29,13 @@ t.test('a shadow copy is a directory of ordinary files', async (t) => {
   });
   const top = join(await server.mount('m'), 'vm', version);
   t.equal(version, '2026-11-22T10-15-00Z');
-  t.strictSame(await readdir(top), ['about.json', 'config', 'volumes']);
+  t.strictSame(await readdir(top), ['about.json', 'config', 'files', 'volumes']);
   t.equal(await readFile(join(top, 'config/vm.xml'), 'utf8'), '<domain/>\n');
   t.match(JSON.parse(await readFile(join(top, 'about.json'), 'utf8')), { machine: 'vm', shadowCopy: version });
   const found = await stat(join(top, 'volumes/vda.raw'));
   t.match(found, { size: sizeBytes, blocks: Math.ceil(sizeBytes / 2 / 512), nlink: 1, mtimeMs: T0, mode: 0o100400 });
   t.match(found, { uid: process.getuid?.(), gid: process.getgid?.(), blksize: 4096 });
-  t.match(await stat(top), { mode: 0o40555, nlink: 4, mtimeMs: T0 });
+  t.match(await stat(top), { mode: 0o40555, nlink: 5, mtimeMs: T0 });
   const copy = join(server.directory, 'copy');
   t.ok((await run('cp', join(top, 'volumes/vda.raw'), copy)).ok);
   t.ok((await readFile(copy)).equals(patternBytes(7, 0, sizeBytes)));

@@ -7,7 +7,8 @@ import { createHandlers } from '../../mount/handlers.js';
 import { OpenFiles } from '../../mount/open-files.js';
 import { TroubleLog } from '../../mount/trouble-log.js';
 import { FakeSource, patternBytes } from '../kit/fake-source.js';
-import { OWNER, treeOf } from '../kit/tree.js';
+import { FakeFilesystem } from '../kit/filesystems/fake-filesystem.js';
+import { filesOf, fixedDevices, OWNER, treeOf } from '../kit/tree.js';
 
 const { ENOENT, EROFS, EBADF, EIO, ENOTDIR } = constants.errno;
 const T0 = Date.UTC(2026, 10, 22, 10, 15);
@@ -53,19 +54,88 @@ t.test('a time before 1970 becomes 0, since only unsigned ones can be passed', a
   t.match(stat, { mtime: 0 });
 });
 
-t.test('readdir gives a stat with type and number for each name', async (t) => {
+t.test('readdir gives a type and a number for each name', async (t) => {
   const { handlers } = setUp();
-  const [error, names, stats] = await call((done) => {
+  const [error, listed] = await call((done) => {
     handlers.readdir('/vm', done);
   });
   t.equal(error, 0);
-  t.strictSame(names, ['.', '..', '2026-11-22T10-15-00Z', 'latest']);
-  t.match(stats, [{}, {}, { mode: 0o040000 }, { mode: 0o120000 }]);
+  t.match(listed, {
+    names: ['.', '..', '2026-11-22T10-15-00Z', 'latest'],
+    types: [0o040000, 0o040000, 0o040000, 0o120000],
+    inos: [0xffffffff, 0xffffffff, Number, Number],
+  });
   t.strictSame(
     await call((done) => {
       handlers.readdir(VOLUME, done);
     }),
     [-ENOTDIR],
+  );
+});
+
+/** A tree with a guest's file `f` that has attributes, and `d`, of which nothing is right. */
+function setUpGuest() {
+  const source = new FakeSource();
+  source.add('vm', T0);
+  const filesystem = new FakeFilesystem();
+  const xattrs = new Map([
+    ['user.small', Buffer.from('value')],
+    ['user.large', Buffer.alloc(65_536)],
+    ['user.larger', Buffer.alloc(65_537)],
+    [`user.${'n'.repeat(251)}`, Buffer.from('x')],
+  ]);
+  filesystem.add('f', {}, { xattrs });
+  filesystem.add('d', {}, { damaged: true });
+  const tree = treeOf(source, undefined, filesOf(source, fixedDevices({ vda1: filesystem })));
+  const trouble = new TroubleLog(silentLog, systemClock);
+  const handlers = createHandlers({ tree, files: new OpenFiles(), trouble });
+  return { handlers, top: '/vm/2026-11-22T10-15-00Z/files/vda1' };
+}
+
+t.test('extended attributes, those that can be passed', async (t) => {
+  const { handlers, top } = setUpGuest();
+  const get = (path: string, name: string): Promise<unknown[]> =>
+    call((done) => {
+      handlers.getxattr(path, name, done);
+    });
+  const list = (path: string): Promise<unknown[]> =>
+    call((done) => {
+      handlers.listxattr(path, done);
+    });
+  t.strictSame(await list(`${top}/f`), [0, ['user.small', 'user.large']]);
+  t.strictSame(await list(top), [0, []]);
+  t.strictSame(await list('/vm'), [0, []]);
+  t.strictSame(await list(`${top}/d`), [-EIO]);
+  t.strictSame(await get(`${top}/f`, 'user.small'), [0, Buffer.from('value')]);
+  t.strictSame(await get(`${top}/f`, 'user.none'), [0, undefined]);
+  t.strictSame(await get('/vm', 'user.none'), [0, undefined]);
+  t.strictSame(await get('/none', 'user.none'), [-ENOENT]);
+});
+
+t.test('statfs shows the figures of the guest', async (t) => {
+  const { handlers, top } = setUpGuest();
+  const statfs = (path: string): Promise<unknown[]> =>
+    call((done) => {
+      handlers.statfs(path, done);
+    });
+  t.match(await statfs(`${top}/f`), [0, { bsize: 4096, blocks: 1000, bfree: 250, files: 100, ffree: 50 }]);
+  t.match(await statfs('/vm'), [0, { bsize: 4096, blocks: 0 }]);
+});
+
+t.test('a directory that is too large is an error', async (t) => {
+  const batch = Array.from({ length: 1001 }, (_, index) => ({ name: `f${index}`, kind: 'file' as const, ino: 1 }));
+  const tree = Object.assign(treeOf(new FakeSource()), {
+    *batches() {
+      for (let count = 0; count < 2000; count++) yield batch;
+    },
+  });
+  const trouble = new TroubleLog(silentLog, systemClock);
+  const handlers = createHandlers({ tree, files: new OpenFiles(), trouble });
+  t.strictSame(
+    await call((done) => {
+      handlers.readdir('/', done);
+    }),
+    [-constants.errno.EFBIG],
   );
 });
 

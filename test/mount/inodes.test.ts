@@ -30,3 +30,35 @@ t.test("a forgotten owner's numbers are not used again", (t) => {
   t.not(inodes.number('vm@1', 0), before);
   t.end();
 });
+
+t.test('the files of a guest have numbers by those that it has for them', (t) => {
+  const inodes = new InodeTable();
+  const numbers = new Set<number>();
+  const ids = [0, 2, 63, 64, 2 ** 40 + 5, 5n, 70n, 2n ** 90n + 70n];
+  for (const id of ids) numbers.add(inodes.number('vm@1/vda1', id));
+  t.equal(numbers.size, ids.length);
+  t.equal(inodes.number('vm@1/vda1', 64), inodes.number('vm@1/vda1', 65) - 1, 'neighbours are neighbours');
+  t.equal(inodes.number('vm@1/vda1', 2n ** 90n + 70n), inodes.number('vm@1/vda1', 2n ** 90n + 71n) - 1);
+  inodes.number('vm@1', 0);
+  inodes.number('vm@11', 0);
+  inodes.forget('vm@1');
+  t.equal(inodes.size, 1, 'with the shadow copy its guests are forgotten');
+  t.notOk(numbers.has(inodes.number('vm@1/vda1', 0)));
+  t.end();
+});
+
+t.test('what is remembered is bounded; numbers are not used again', (t) => {
+  const inodes = new InodeTable(10);
+  const numbers = new Set<number>();
+  for (let index = 0; index < 9; index++) numbers.add(inodes.number('a', index * 64));
+  numbers.add(inodes.number('b', 0));
+  t.equal(inodes.size, 2);
+  t.ok(numbers.has(inodes.number('a', 0)), 'a was used last');
+  numbers.add(inodes.number('c', 0));
+  t.strictSame([inodes.size, numbers.has(inodes.number('a', 64))], [2, true], 'b was forgotten');
+  t.notOk(numbers.has(inodes.number('b', 0)));
+  for (let index = 0; index < 1000; index++) numbers.add(inodes.number('d', index * 64));
+  t.equal(numbers.size, 11 + 1000, 'one that is too large by itself');
+  t.ok(inodes.size <= 2);
+  t.end();
+});

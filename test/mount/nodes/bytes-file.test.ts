@@ -4,12 +4,19 @@ import { BytesFile } from '../../../mount/nodes/bytes-file.js';
 import { InodeTable } from '../../../mount/inodes.js';
 import { ViewCache } from '../../../mount/views.js';
 import { FakeSource } from '../../kit/fake-source.js';
-import { OWNER } from '../../kit/tree.js';
+import { filesOf, OWNER } from '../../kit/tree.js';
 
 t.test('reads at any offset', async (t) => {
   const source = new FakeSource();
-  const listing = new Listing(source, undefined, () => undefined);
-  const context = { listing, views: new ViewCache(source), inodes: new InodeTable(), ...OWNER, madeAtMs: 0 };
+  const context = {
+    listing: new Listing(source, undefined, () => undefined),
+    views: new ViewCache(source),
+    inodes: new InodeTable(),
+    files: filesOf(source),
+    guests: new WeakMap(),
+    ...OWNER,
+    madeAtMs: 0,
+  };
   const data = Buffer.from('0123456789');
   const node = new BytesFile({ context, ino: 9, permissions: 0o444, mtimeMs: 7, load: () => Promise.resolve(data) });
   t.strictSame(await node.stat(), {

@@ -1,0 +1,99 @@
+import type { FileId, FileStat, Filesystem } from '../filesystems/filesystem.js';
+import { isEntryName, MAX_GUEST_NAME } from '../node.js';
+import { TreeError } from '../tree-error.js';
+
+/** Directories and files remembered for each file system, at most. */
+const MAX_DIRECTORIES = 1024;
+const MAX_FILES = 256;
+
+/** A file as a path led to it. */
+export interface FoundFile {
+  readonly id: FileId;
+  readonly stat: FileStat;
+}
+
+/**
+ * Finds files of a guest by path. FUSE names every file by its whole path, in each of the requests that a program's look
+ * at it takes; so the directories that were used last are remembered by their paths, and the last files with their stat:
+ * what a look costs does not depend on how deep the file lies. Paths are relative to the file system's top, which is ''.
+ * Links are not followed.
+ */
+export class GuestPaths {
+  readonly #filesystem: Filesystem;
+  /** Both in the order of use, the latest last. */
+  readonly #directories = new Map<string, FileId>();
+  readonly #files = new Map<string, FoundFile>();
+
+  constructor(filesystem: Filesystem) {
+    this.#filesystem = filesystem;
+  }
+
+  /**
+   * Undefined when there is no such file.
+   * @throws {TreeError} ENOTDIR when something on the way is no directory
+   * @throws {UmbraError} what the file system throws
+   */
+  find(path: string): FoundFile | Promise<FoundFile | undefined> {
+    const known = this.#files.get(path);
+    if (known === undefined) return this.#find(path);
+    use(this.#files, path, known, MAX_FILES);
+    return known;
+  }
+
+  async #find(path: string): Promise<FoundFile | undefined> {
+    const slash = path.lastIndexOf('/');
+    const directory = path === '' ? undefined : await this.#directory(slash < 0 ? '' : path.slice(0, slash));
+    if (path !== '' && directory === undefined) return undefined;
+    const id = directory === undefined ? this.#filesystem.root : await this.#lookup(directory, path.slice(slash + 1));
+    return id === undefined ? undefined : await this.#look(path, id);
+  }
+
+  async #look(path: string, id: FileId): Promise<FoundFile> {
+    const found = { id, stat: await this.#filesystem.stat(id) };
+    use(this.#files, path, found, MAX_FILES);
+    if (found.stat.type === 'directory') use(this.#directories, path, id, MAX_DIRECTORIES);
+    return found;
+  }
+
+  /** The directory at `path`: from the longest part of the path that is known, down. */
+  async #directory(path: string): Promise<FileId | undefined> {
+    const known = this.#directories.get(path);
+    if (known !== undefined) {
+      use(this.#directories, path, known, MAX_DIRECTORIES);
+      return known;
+    }
+    let end = path.length;
+    let id: FileId | undefined;
+    while (end > 0 && id === undefined) {
+      end = Math.max(0, path.lastIndexOf('/', end - 1));
+      id = this.#directories.get(path.slice(0, end));
+    }
+    id ??= this.#filesystem.root;
+    while (end < path.length) {
+      const start = end === 0 ? 0 : end + 1;
+      const slash = path.indexOf('/', start);
+      end = slash < 0 ? path.length : slash;
+      const child = await this.#lookup(id, path.slice(start, end));
+      if (child === undefined) return undefined;
+      const { stat } = await this.#look(path.slice(0, end), child);
+      if (stat.type !== 'directory') throw new TreeError('ENOTDIR', path);
+      id = child;
+    }
+    return id;
+  }
+
+  async #lookup(directory: FileId, name: string): Promise<FileId | undefined> {
+    if (!isEntryName(name, MAX_GUEST_NAME)) return undefined;
+    return (await this.#filesystem.lookup(directory, name))?.id;
+  }
+}
+
+function use<V>(map: Map<string, V>, key: string, value: V, most: number): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size <= most) return;
+  for (const oldest of map.keys()) {
+    map.delete(oldest);
+    return;
+  }
+}

@@ -1,0 +1,177 @@
+import { escapeName } from '../filesystems/names.js';
+import { BY_LABEL, BY_UUID, UNREADABLE } from '../files/device-names.js';
+import type { Guest, ShadowFiles } from '../files/shadow-files.js';
+import {
+  isEntryName,
+  type DirectoryEntry,
+  type DirectoryNode,
+  type LinkNode,
+  type NodeStat,
+  type TreeNode,
+} from '../node.js';
+import { BytesFile } from './bytes-file.js';
+import { directoryStat } from './context.js';
+import { GuestTree } from './guest.js';
+import { guestOwner, labelIndex, unreadableIndex, uuidIndex, VERSION_INDEX } from './inode-index.js';
+import type { VersionContext } from './version-context.js';
+
+/**
+ * `files/`: a folder for each file system in a shadow copy's volumes, a text for each that can't be read, and links to the folders by label and
+ * UUID. Looking at the directory itself opens nothing.
+ */
+export class FilesNode implements DirectoryNode {
+  readonly kind = 'directory';
+  readonly #context: VersionContext;
+
+  constructor(context: VersionContext) {
+    this.#context = context;
+  }
+
+  stat(): Promise<NodeStat> {
+    const { summary } = this.#context;
+    const stat = directoryStat(this.#context, this.#context.ino(VERSION_INDEX.files), 0, summary.timeMs);
+    // One link means that the subdirectories are not counted: for that they would have to be opened.
+    return Promise.resolve({ ...stat, nlink: 1 });
+  }
+
+  async lookup(name: string): Promise<TreeNode | undefined> {
+    if (name === BY_LABEL || name === BY_UUID) return new GuestLinksNode(this.#context, name);
+    const files = await this.#context.openFiles();
+    const guest = await files.guest(name.endsWith(UNREADABLE) ? name.slice(0, -UNREADABLE.length) : name);
+    if (guest === undefined || (guest.name === name) !== (guest.filesystem !== undefined)) return undefined;
+    return guest.filesystem === undefined
+      ? this.#text(files, guest)
+      : await treeOf(this.#context, files, guest)?.node('');
+  }
+
+  async *list(): AsyncGenerator<readonly DirectoryEntry[]> {
+    const files = await this.#context.openFiles();
+    yield (await files.guests()).map((guest) => this.#entry(files, guest));
+    yield [BY_LABEL, BY_UUID].map((name) => ({ name, kind: 'directory', ino: linksIno(this.#context, name) }));
+  }
+
+  #entry(files: ShadowFiles, guest: Guest): DirectoryEntry {
+    const tree = treeOf(this.#context, files, guest);
+    if (tree !== undefined) return { name: guest.name, kind: 'directory', ino: tree.ino(tree.filesystem.root) };
+    return { name: guest.name + UNREADABLE, kind: 'file', ino: this.#textIno(files, guest) };
+  }
+
+  #text(files: ShadowFiles, guest: Guest): TreeNode {
+    return new BytesFile({
+      context: this.#context,
+      ino: this.#textIno(files, guest),
+      permissions: 0o444,
+      mtimeMs: this.#context.summary.timeMs,
+      load: () => Promise.resolve(Buffer.from(guest.unreadable?.text ?? '')),
+    });
+  }
+
+  #textIno(files: ShadowFiles, guest: Guest): number {
+    return this.#context.ino(unreadableIndex(files.names.indexOf(guest.name)));
+  }
+}
+
+/** The files of a guest's file system; the same object as long as it is open. */
+function treeOf(context: VersionContext, files: ShadowFiles, guest: Guest): GuestTree | undefined {
+  const { filesystem, name } = guest;
+  if (filesystem === undefined) return undefined;
+  let tree = context.guests.get(filesystem);
+  if (tree === undefined) {
+    const owner = guestOwner(context.machine, context.summary.name, name);
+    tree = new GuestTree({ filesystem, files, inodes: context.inodes, owner, name });
+    context.guests.set(filesystem, tree);
+  }
+  return tree;
+}
+
+type LinksName = typeof BY_LABEL | typeof BY_UUID;
+
+function linksIno(context: VersionContext, name: string): number {
+  return context.ino(name === BY_LABEL ? VERSION_INDEX.byLabel : VERSION_INDEX.byUuid);
+}
+
+/** `by-label/` and `by-uuid/`: links to the folders of the file systems that have one. */
+class GuestLinksNode implements DirectoryNode {
+  readonly kind = 'directory';
+  readonly #context: VersionContext;
+  readonly #name: LinksName;
+
+  constructor(context: VersionContext, name: LinksName) {
+    this.#context = context;
+    this.#name = name;
+  }
+
+  stat(): Promise<NodeStat> {
+    const { summary } = this.#context;
+    return Promise.resolve(directoryStat(this.#context, linksIno(this.#context, this.#name), 0, summary.timeMs));
+  }
+
+  async lookup(name: string): Promise<TreeNode | undefined> {
+    const link = (await this.#links()).get(name);
+    return link === undefined ? undefined : new GuestLinkNode(this.#context, link);
+  }
+
+  async *list(): AsyncGenerator<readonly DirectoryEntry[]> {
+    yield [...(await this.#links())].map(([name, { ino }]) => ({ name, kind: 'link', ino }));
+  }
+
+  /** By name; of several with the same label the first keeps it and the next gets `-2`. */
+  async #links(): Promise<ReadonlyMap<string, GuestLink>> {
+    const files = await this.#context.openFiles();
+    const links = new Map<string, GuestLink>();
+    for (const guest of await files.guests()) {
+      const title = this.#name === BY_LABEL ? guest.filesystem?.label : guest.filesystem?.uuid;
+      const base = linkName(title ?? '');
+      if (base === undefined) continue;
+      let name = base;
+      for (let attempt = 2; links.has(name); attempt++) name = `${base}-${attempt}`;
+      const position = files.names.indexOf(guest.name);
+      const index = this.#name === BY_LABEL ? labelIndex(position) : uuidIndex(position);
+      links.set(name, { target: `../${guest.name}`, ino: this.#context.ino(index) });
+    }
+    return links;
+  }
+}
+
+/** A label as a name; undefined without one. */
+function linkName(label: string): string | undefined {
+  const escaped = escapeName(Buffer.from(label)).replace(/^\.{1,2}$/, (dots) => dots.replaceAll('.', '\\x2e'));
+  return isEntryName(escaped) ? escaped : undefined;
+}
+
+interface GuestLink {
+  readonly target: string;
+  readonly ino: number;
+}
+
+class GuestLinkNode implements LinkNode {
+  readonly kind = 'link';
+  readonly #context: VersionContext;
+  readonly #link: GuestLink;
+
+  constructor(context: VersionContext, link: GuestLink) {
+    this.#context = context;
+    this.#link = link;
+  }
+
+  stat(): Promise<NodeStat> {
+    const { uid, gid, summary } = this.#context;
+    const { target, ino } = this.#link;
+    const sizeBytes = Buffer.byteLength(target);
+    return Promise.resolve({
+      kind: 'link',
+      ino,
+      permissions: 0o777,
+      nlink: 1,
+      uid,
+      gid,
+      sizeBytes,
+      blocks: 0,
+      mtimeMs: summary.timeMs,
+    });
+  }
+
+  readlink(): Promise<string> {
+    return Promise.resolve(this.#link.target);
+  }
+}

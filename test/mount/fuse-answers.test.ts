@@ -1,0 +1,32 @@
+import { constants } from 'node:os';
+import t from 'tap';
+import { copyWhole, entryStats } from '../../mount/fuse-answers.js';
+
+t.test('stats of entries are made when they are read', async (t) => {
+  const stats = entryStats([0o040000, 0o100000, 0], [5, 0xffffffff, 7]);
+  t.equal(stats.length, 3);
+  t.ok(Array.isArray(stats));
+  const read = Array.from({ length: 3 }, (_, index) => {
+    const stat = stats[index] ?? [];
+    return [stat.length, stat[0], stat[6], stat[7]];
+  });
+  t.strictSame(read, [
+    [18, 0o040000, 1, 5],
+    [18, 0o100000, 1, 0xffffffff],
+    [18, 0, 1, 7],
+  ]);
+  t.equal(stats[3]?.[0], 0);
+  t.strictSame(
+    stats.map((stat) => stat[7]),
+    [],
+  );
+});
+
+t.test('extended attributes: the size, all of it, or an error', async (t) => {
+  const target = Buffer.alloc(3);
+  t.equal(copyWhole(Buffer.from('abcd'), new Uint8Array(0)), 4);
+  t.equal(copyWhole(Buffer.from('abcd'), target), -constants.errno.ERANGE);
+  t.strictSame(target, Buffer.alloc(3));
+  t.equal(copyWhole(Buffer.from('ab'), target), 2);
+  t.strictSame(target, Buffer.from('ab\0'));
+});

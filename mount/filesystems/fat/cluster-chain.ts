@@ -177,7 +177,7 @@ export class ClusterChain {
   }
 
   #isLoop(cluster: number): boolean {
-    if (cluster === this.#passed) return true;
+    if (cluster === this.#passed || cluster === this.#clusters[0]) return true;
     if (++this.#steps < this.#power) return false;
     this.#passed = cluster;
     this.#steps = 0;

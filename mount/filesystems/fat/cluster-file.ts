@@ -24,8 +24,8 @@ export class ClusterFile implements FileReader {
     if (valid === 0) return length;
     const run = this.#runs.run(offset, valid);
     // The usual read is one of the source.
-    if (run === undefined || run instanceof Promise || run.length < valid)
-      return this.#readRuns(target, offset, valid, length);
+    if (run instanceof Promise) return run.then(() => this.#readRuns(target, offset, valid, length));
+    if (run === undefined || run.length < valid) return this.#readRuns(target, offset, valid, length);
     const read = this.#readRun(target.subarray(0, valid), run);
     return read === undefined ? length : read.then(() => length);
   }

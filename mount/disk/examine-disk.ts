@@ -1,27 +1,23 @@
-import type { BlockCache } from '../blocks/block-cache.js';
 import { type ByteSource, WindowSource } from '../blocks/byte-source.js';
 import type { BlockDevice, Unreadable } from './block-device.js';
 import { partitionName } from './device-names.js';
 import { NOTHING } from './nothing.js';
 import type { Partition, PartitionTable } from './partition.js';
-import { readPartitionTable } from './partition-table.js';
-import { Probe } from './probe.js';
+import type { LostTable } from './partition-table.js';
+import type { Probe } from './probe.js';
 
 /** The partitions of a disk, or the whole of it when it has none; names are not unique yet. */
-export async function examineDisk(name: string, source: ByteSource, cache: BlockCache): Promise<BlockDevice[]> {
-  const probe = new Probe(source, cache);
-  const table = await readPartitionTable(probe);
-  if (table === undefined) return [{ name, source, origin: { kind: 'volume' }, problems: [] }];
-  if ('lost' in table) return [unreadableDisk(name, lostTable(table.lost))];
-  if (table.partitions.length === 0) return [unreadableDisk(name, EMPTY_TABLE, table.problems)];
-  const whole = await wholeBesideTable(name, probe);
-  return [...whole, ...partitionDevices(name, source, table)];
-}
-
-/** A CD image that can be written to a USB stick has a partition table, too: both are shown. */
-async function wholeBesideTable(name: string, probe: Probe): Promise<BlockDevice[]> {
-  if (!(await probe.has(32_769, 'CD001'))) return [];
-  return [{ name, source: probe.source, origin: { kind: 'volume' }, problems: [] }];
+export async function examineDisk(
+  disk: BlockDevice,
+  probe: Probe,
+  table: PartitionTable | LostTable | undefined,
+): Promise<BlockDevice[]> {
+  if (table === undefined) return [disk];
+  if ('lost' in table) return [unreadableDisk(disk, lostTable(table.lost))];
+  if (table.partitions.length === 0) return [unreadableDisk(disk, EMPTY_TABLE, table.problems)];
+  // A CD image that can be written to a USB stick has a partition table, too: both are shown.
+  const whole = (await probe.has(32_769, 'CD001')) ? [disk] : [];
+  return [...whole, ...partitionDevices(disk, table)];
 }
 
 const EMPTY_TABLE: Unreadable = {
@@ -38,18 +34,18 @@ function lostTable(why: string): Unreadable {
   };
 }
 
-function unreadableDisk(name: string, unreadable: Unreadable, problems: readonly string[] = []): BlockDevice {
-  return { name, source: NOTHING, origin: { kind: 'volume' }, unreadable, problems };
+function unreadableDisk(disk: BlockDevice, unreadable: Unreadable, problems: readonly string[] = []): BlockDevice {
+  return { ...disk, source: NOTHING, unreadable, problems: [...disk.problems, ...problems] };
 }
 
-function partitionDevices(disk: string, source: ByteSource, table: PartitionTable): BlockDevice[] {
+function partitionDevices(disk: BlockDevice, table: PartitionTable): BlockDevice[] {
   const inOrder = [...table.partitions].sort((a, b) => a.startBytes - b.startBytes || a.number - b.number);
-  const overlaps = overlapProblems(disk, inOrder);
+  const overlaps = overlapProblems(disk.name, inOrder);
   return table.partitions.map((partition, index) => {
-    const problems = index === 0 ? [...table.problems] : [];
+    const problems = index === 0 ? [...disk.problems, ...table.problems] : [];
     const overlap = overlaps.get(partition);
     if (overlap !== undefined) problems.push(overlap);
-    return partitionDevice(disk, source, table.scheme, partition, problems);
+    return partitionDevice(disk.name, disk.source, table.scheme, partition, problems);
   });
 }
 

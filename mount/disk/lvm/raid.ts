@@ -1,5 +1,6 @@
 import { UmbraError } from '../../../src/common/errors.js';
 import type { ByteSource } from '../../blocks/byte-source.js';
+import { allOf, firstOf } from '../map/columns.js';
 import { parityArray, type ParityLayout, RAID5_LAYOUTS, RAID6_LAYOUTS } from '../map/parity.js';
 import { raid10 } from '../map/raid10.js';
 import { striped } from '../map/striped.js';
@@ -68,25 +69,4 @@ function shortest(columns: readonly (ByteSource | undefined)[]): number {
     ...columns.flatMap((column) => (column === undefined ? [] : [column.sizeBytes])),
     Number.MAX_SAFE_INTEGER,
   );
-}
-
-/** @throws {UmbraError} FILESYSTEM_UNREADABLE when none is there */
-export function firstOf(columns: readonly (ByteSource | undefined)[]): ByteSource {
-  const [first] = allOf(columns.filter((column) => column !== undefined));
-  if (first === undefined) throw tooFew();
-  return first;
-}
-
-/** @throws {UmbraError} FILESYSTEM_UNREADABLE when one is missing */
-export function allOf(columns: readonly (ByteSource | undefined)[]): ByteSource[] {
-  return columns.map((column) => {
-    if (column === undefined) throw tooFew();
-    return column;
-  });
-}
-
-function tooFew(): UmbraError {
-  return new UmbraError('FILESYSTEM_UNREADABLE', 'a RAID of which too many disks are missing or out of date', {
-    hint: 'Protect the other disks of the machine as well, or look at an older shadow copy.',
-  });
 }

@@ -16,6 +16,15 @@ export const ARRAYS: readonly Kind[] = [
     magics: zfsMagics(),
   },
   {
+    type: 'LVM1_member',
+    what: 'a physical volume of the first LVM',
+    hint: 'Umbra reads LVM2 only. Older Linux systems convert it: "vgconvert -M2".',
+    magics: [
+      [0, 'HM\x01\x00'],
+      [0, 'HM\x02\x00'],
+    ],
+  },
+  {
     type: 'bcache',
     what: 'a part of a bcache',
     hint: 'What is in it may be newer in the cache that belongs to it. Linux joins both, from writable copies of them:',

@@ -62,6 +62,8 @@ export type Extent =
       readonly offset: number;
       readonly length: number;
       readonly encoded: boolean;
+      /** Where in what is made of the locations the bytes begin, if `encoded`; 0 without it. */
+      readonly encodedFrom?: number;
       readonly locations: readonly Location[];
     }
   /** They stand among the metadata; who wants to know them reads them. */

@@ -42,6 +42,7 @@ export function textsOption(describe: string): Options {
   return { type: 'string', array: true, describe, requiresArg: true };
 }
 
-export function flagOption(describe: string): Options {
-  return { type: 'boolean', describe };
+/** @param letter a short form of one letter */
+export function flagOption(describe: string, letter?: string): Options {
+  return { type: 'boolean', describe, ...(letter === undefined ? {} : { alias: letter }) };
 }

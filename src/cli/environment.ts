@@ -8,13 +8,19 @@ export interface Output {
   readonly terminalColumns: () => number | undefined;
 }
 
+/** Where results go, also those that are no text, or more than should be in memory. */
+export interface ByteOutput extends Output {
+  /** Write bytes as they are; resolves when there is room for more. */
+  readonly writeBytes: (bytes: Uint8Array) => Promise<void>;
+}
+
 /** What a command is run in: the process, or a test. */
 export interface Environment {
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly directory: string;
   readonly home: string;
   readonly isRoot: boolean;
-  readonly stdout: Output;
+  readonly stdout: ByteOutput;
   readonly stderr: Output;
   readonly clock: Clock;
   /** Aborted when the user interrupts. */

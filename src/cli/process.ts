@@ -1,8 +1,9 @@
+import { once } from 'node:events';
 import { homedir } from 'node:os';
 import { systemClock } from '../common/clock.js';
 import { messageOf, systemCode, UmbraError } from '../common/errors.js';
 import { EXIT_CODES } from '../common/exit-codes.js';
-import type { Environment, Output } from './environment.js';
+import type { ByteOutput, Environment } from './environment.js';
 import { runCli } from './run.js';
 
 const STDOUT = 1;
@@ -44,7 +45,7 @@ function workingDirectory(): string {
 }
 
 /** What reads our output may have had enough of it (`umbra list | head -1`): no reason to complain. */
-function output(stream: NodeJS.WriteStream & { readonly fd: number }): Output {
+function output(stream: NodeJS.WriteStream & { readonly fd: number }): ByteOutput {
   stream.on('error', (error) => {
     const code = systemCode(error);
     if (code === 'EPIPE') process.exit(EXIT_CODES.OK.code);
@@ -54,6 +55,9 @@ function output(stream: NodeJS.WriteStream & { readonly fd: number }): Output {
   return {
     write: (text) => {
       stream.write(text);
+    },
+    writeBytes: async (bytes) => {
+      if (!stream.write(bytes)) await once(stream, 'drain');
     },
     terminalColumns: () => (stream.isTTY ? stream.columns : undefined),
   };

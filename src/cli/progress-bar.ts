@@ -51,7 +51,7 @@ export class ProgressBar {
 export function progressLine({ what, doneBytes, totalBytes }: Progress, rate: number, width: number): string {
   const speed = rate > 0 ? `${formatBytes(Math.round(rate))}/s` : '';
   if (totalBytes === undefined || totalBytes <= 0) {
-    return [what, formatBytes(doneBytes), speed]
+    return [what, doneBytes > 0 ? formatBytes(doneBytes) : '', speed]
       .filter((part) => part !== '')
       .join('  ')
       .slice(0, width);

@@ -10,7 +10,8 @@ type OptionConfigs = NonNullable<ParseArgsConfig['options']>;
  * @returns undefined for everything that is not plain: help, mistakes, abbreviations, `--`
  */
 export function quickParse(name: string, command: Command, commandLine: readonly string[]): RawArgs | undefined {
-  if (commandLine.some((word) => word === '--' || word === '-' || word === '')) return undefined;
+  // Several short options in one word are taken apart here, and by yargs not.
+  if (commandLine.some((word) => word === '--' || word === '-' || word === '' || /^-\w\w/.test(word))) return undefined;
   try {
     const { values, positionals, tokens } = parseArgs({
       args: [...commandLine],
@@ -30,8 +31,9 @@ export function quickParse(name: string, command: Command, commandLine: readonly
 
 function optionConfigs(command: Command): OptionConfigs {
   const configs: OptionConfigs = { store: { type: 'string' }, json: { type: 'boolean' } };
-  for (const [name, { type, array }] of Object.entries(command.options)) {
-    configs[name] = { type: type === 'boolean' ? 'boolean' : 'string', multiple: array === true };
+  for (const [name, { type, array, alias }] of Object.entries(command.options)) {
+    const short = typeof alias === 'string' ? { short: alias } : {};
+    configs[name] = { type: type === 'boolean' ? 'boolean' : 'string', multiple: array === true, ...short };
   }
   return configs;
 }

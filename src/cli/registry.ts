@@ -35,12 +35,29 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
         summary: 'Show what changed between two shadow copies',
         load: () => import('./commands/diff.js'),
       },
+      {
+        name: 'ls',
+        summary: 'List files inside volumes',
+        load: () => import('./commands/ls.js'),
+      },
+      { name: 'cat', summary: 'Print a file inside a volume', load: () => import('./commands/cat.js') },
+      { name: 'find', summary: 'Find files inside volumes', load: () => import('./commands/find.js') },
+      {
+        name: 'history',
+        summary: 'Show the versions of a file in all shadow copies',
+        load: () => import('./commands/history.js'),
+      },
       { name: 'stats', summary: 'Show how much the store holds and takes', load: () => import('./commands/stats.js') },
     ],
   },
   {
     title: 'Bring back',
     commands: [
+      {
+        name: 'cp',
+        summary: 'Copy files and directories out of a shadow copy',
+        load: () => import('./commands/cp.js'),
+      },
       {
         name: 'restore',
         summary: 'Write volumes of a shadow copy to files or devices',

@@ -31,6 +31,10 @@ export async function runCli(commandLine: readonly string[], environment: Enviro
       printed ||= text !== '';
       environment.stdout.write(text);
     },
+    writeBytes: async (bytes: Uint8Array) => {
+      printed ||= bytes.length > 0;
+      await environment.stdout.writeBytes(bytes);
+    },
   };
   try {
     return EXIT_CODES[await dispatch(commandLine, { ...environment, stdout })].code;

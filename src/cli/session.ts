@@ -1,8 +1,9 @@
 import { Client, type StartOptions } from '../client/client.js';
 import type { CreateStore } from '../client/start-server.js';
 import { UmbraError } from '../common/errors.js';
-import type { Request } from '../client/requests.js';
+import type { ItemsRequest, Request } from '../client/requests.js';
 import type { Environment } from './environment.js';
+import { JsonItems } from './json-items.js';
 import { ProgressBar } from './progress-bar.js';
 import { findStore } from './store-path.js';
 
@@ -51,6 +52,38 @@ export class Session {
       return await this.client(this.startOptions(create)).run(request, (progress) => {
         if (!this.json) bar.show(progress);
       });
+    } finally {
+      bar.clear();
+    }
+  }
+
+  /**
+   * Run a long operation that has items before its result, with a progress bar. As JSON they are one document: an array
+   * of them, `key`, and the fields of the result; it is complete, with an `error`, when the operation breaks off.
+   * @param text how items are printed, some at a time
+   */
+  async items<Item, T extends object>(
+    request: ItemsRequest<Item, T>,
+    key: string,
+    text: (items: readonly Item[]) => string,
+  ): Promise<T> {
+    const { stdout, stderr, clock } = this.environment;
+    const bar = new ProgressBar(stderr, clock);
+    const json = new JsonItems(stdout, key);
+    const take = async (items: readonly Item[]): Promise<void> => {
+      bar.clear();
+      if (this.json) await json.add(items);
+      else await stdout.writeBytes(Buffer.from(text(items)));
+    };
+    try {
+      const result = await this.client(this.startOptions()).items(request, take, (progress) => {
+        if (!this.json) bar.show(progress);
+      });
+      if (this.json) await json.end(result);
+      return result;
+    } catch (error) {
+      if (this.json) await json.fail(error);
+      throw error;
     } finally {
       bar.clear();
     }

@@ -6,7 +6,8 @@ import { isUmbraError, messageOf, UmbraError } from '../common/errors.js';
 import { fromWireError, isWireError } from '../protocol/wire-error.js';
 import type { Progress } from '../protocol/api.js';
 import { readStream, type StreamResult } from './read-stream.js';
-import type { Request } from './requests.js';
+import { byteStream, type ByteStream } from './byte-stream.js';
+import type { ItemsRequest, Request } from './requests.js';
 import { isNotAnswering, send, type Message } from './send.js';
 import { startServer, type CreateStore } from './start-server.js';
 
@@ -60,8 +61,38 @@ export class Client {
     return result;
   }
 
-  /** As {@link run}, for an operation that goes on after its result (a leased mount). */
-  async stream<T>(request: Request<T>, progress?: (progress: Progress) => void): Promise<StreamResult<T>> {
+  /**
+   * As {@link run}, for a result with items.
+   * @param items takes them; no more are read until it resolves
+   */
+  async items<Item, T>(
+    request: ItemsRequest<Item, T>,
+    items: (items: readonly Item[]) => Promise<void>,
+    progress?: (progress: Progress) => void,
+  ): Promise<T> {
+    // The server is of the same protocol: that was checked with the request.
+    const take = (list: readonly unknown[]): Promise<void> => items(list as readonly Item[]);
+    const { result, close } = await this.stream(request, progress, take);
+    await close();
+    return result;
+  }
+
+  /**
+   * The bytes of a file.
+   * @throws {UmbraError} what the server says, also while the bytes are read; SERVER_UNREACHABLE, CANCELLED
+   */
+  async bytes(request: Message): Promise<ByteStream> {
+    const response = await this.#orInterrupted(this.#open(request));
+    if (response.statusCode !== 200) await readJson(response);
+    return byteStream(response, this.#options.interrupted);
+  }
+
+  /** As {@link run}, for an operation that goes on after its result (a leased mount), or has items before it. */
+  async stream<T>(
+    request: Request<T>,
+    progress?: (progress: Progress) => void,
+    items?: (items: readonly unknown[]) => Promise<void>,
+  ): Promise<StreamResult<T>> {
     const { interrupted } = this.#options;
     const response = await this.#orInterrupted(this.#open(request));
     if (response.statusCode !== 200) await readJson(response);
@@ -72,7 +103,11 @@ export class Client {
         // The job has ended in the meantime, or the server has; the stream tells which.
       }
     };
-    const options = { ...(interrupted && { signal: interrupted }), ...(progress && { progress }) };
+    const options = {
+      ...(interrupted && { signal: interrupted }),
+      ...(progress && { progress }),
+      ...(items && { items }),
+    };
     return await readStream<T>(response, options, cancel);
   }
 

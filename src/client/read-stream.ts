@@ -8,6 +8,8 @@ import { lines } from './lines.js';
 export interface StreamOptions {
   readonly signal?: AbortSignal;
   readonly progress?: (progress: Progress) => void;
+  /** Takes parts of a long result; the next line is read when it resolves. */
+  readonly items?: (items: readonly unknown[]) => Promise<void>;
 }
 
 export interface StreamResult<T> {
@@ -28,7 +30,7 @@ export interface StreamResult<T> {
  */
 export async function readStream<T>(
   response: IncomingMessage,
-  { signal, progress }: StreamOptions,
+  { signal, progress, items }: StreamOptions,
   cancel: (job: number) => Promise<void>,
 ): Promise<StreamResult<T>> {
   const stream = streamLines(response);
@@ -45,6 +47,8 @@ export async function readStream<T>(
         if (signal?.aborted === true) onAbort();
       } else if ('progress' in line) {
         progress?.(line.progress);
+      } else if ('items' in line) {
+        await items?.(line.items);
       } else if ('result' in line) {
         return {
           result: line.result as T,

@@ -21,12 +21,34 @@ import type {
   VerifyRequest,
   VerifyResult,
 } from '../protocol/api.js';
+import type {
+  CopyFilesRequest,
+  CopyFilesResult,
+  DiffFilesRequest,
+  DiffFilesResult,
+  FileDifference,
+  FileHistoryRequest,
+  FileHistoryResult,
+  FindFilesRequest,
+  FindFilesResult,
+  FoundFile,
+  ListedFile,
+  ListFilesRequest,
+  ListFilesResult,
+  ReadFileRequest,
+} from '../protocol/files-api.js';
 import type { Message } from './send.js';
 
 /** A message to the server that is answered with a `Result`. */
 export interface Request<Result> extends Message {
   /** Only for the compiler; never there. */
   readonly result?: Result;
+}
+
+/** A request whose result comes with any number of items before it. */
+export interface ItemsRequest<Item, Result> extends Request<Result> {
+  /** Only for the compiler; never there. */
+  readonly item?: Item;
 }
 
 /** Every request there is. Client and server speak the same protocol, so the types of answers are known. */
@@ -44,8 +66,21 @@ export const requests = {
   verify: (body: VerifyRequest): Request<VerifyResult> => ({ method: 'POST', path: '/v1/verify', body }),
   rebuild: (): Request<RebuildResult> => ({ method: 'POST', path: '/v1/rebuild' }),
   stats: (): Request<StatsResult> => ({ method: 'GET', path: '/v1/stats' }),
+  listFiles: (body: ListFilesRequest): ItemsRequest<ListedFile, ListFilesResult> => files('list', body),
+  readFile: ({ machine, version, path }: ReadFileRequest): Message => ({
+    method: 'GET',
+    path: `/v1/files/content?${new URLSearchParams({ machine, version, path }).toString()}`,
+  }),
+  copyFiles: (body: CopyFilesRequest): Request<CopyFilesResult> => files('copy', body),
+  fileHistory: (body: FileHistoryRequest): Request<FileHistoryResult> => files('history', body),
+  findFiles: (body: FindFilesRequest): ItemsRequest<FoundFile, FindFilesResult> => files('find', body),
+  diffFiles: (body: DiffFilesRequest): ItemsRequest<FileDifference, DiffFilesResult> => files('diff', body),
   mount: (body: MountRequest): Request<MountInfo> => ({ method: 'POST', path: '/v1/mounts', body }),
   unmount: (body: UnmountRequest): Request<MountInfo> => ({ method: 'DELETE', path: '/v1/mounts', body }),
   status: (): Request<StatusResult> => ({ method: 'GET', path: '/v1/status' }),
   stop: (): Request<StopResult> => ({ method: 'POST', path: '/v1/stop' }),
 } as const;
+
+function files(operation: string, body: unknown): Message {
+  return { method: 'POST', path: `/v1/files/${operation}`, body };
+}

@@ -134,12 +134,19 @@ export interface FileHistoryRequest {
   readonly path: string;
 }
 
+/**
+ * What is new in a version of a file: `replaced` by something of another type; `unchanged` and `unknown` come after what
+ * was unreadable, if it is as before that, or if that is not known.
+ */
+export type FileChange =
+  'first' | 'content' | 'metadata' | 'replaced' | 'appeared' | 'removed' | 'unreadable' | 'unchanged' | 'unknown';
+
 /** A file as it is in one or several shadow copies in succession. */
 export interface FileVersion {
   /** `absent`: there is no such file; `unreadable`: nobody knows. */
   readonly state: 'present' | 'absent' | 'unreadable';
-  /** What is different from the version before; `first` for the first one. */
-  readonly change: 'first' | 'content' | 'metadata' | 'replaced' | 'appeared' | 'removed' | 'unreadable';
+  /** What is different from the version before. */
+  readonly change: FileChange;
   /** The shadow copies, in the order in which they were made. */
   readonly shadowCopies: readonly string[];
   /** If it is present. */

@@ -13,7 +13,9 @@ export type OperationKind =
   | 'rebuild'
   | 'stats'
   | 'mount'
-  | 'unmount';
+  | 'unmount'
+  | 'files'
+  | 'copy';
 
 /** An operation that runs or wants to. */
 export interface Claim {

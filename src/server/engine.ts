@@ -1,4 +1,5 @@
 import type { ShadowCopySource } from '../../mount/source.js';
+import type { FileOperations } from '../files/file-operations.js';
 import type {
   BackupRequest,
   BackupResult,
@@ -64,6 +65,8 @@ export interface Engine {
   rebuild(context: JobContext): Promise<RebuildResult>;
   /** @throws {UmbraError} STORE_* */
   stats(): Promise<StatsResult>;
+  /** What can be done with the files in shadow copies; loaded when it is first asked for. */
+  files(): Promise<FileOperations>;
   /** What mounts show; the same object every time, and good until {@link close}. */
   shadowCopySource(): ShadowCopySource;
   /** Ends when everything is durable and the store's lock is given back. Idempotent. */

@@ -5,10 +5,12 @@ import { isUmbraError, messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import type { StatusResult, StopResult } from '../protocol/api.js';
 import { toWireError } from '../protocol/wire-error.js';
+import { ByteAnswer, type ByteSink } from './byte-answer.js';
 import { checkProtocol, readParams, sendError, sendJson } from './http-request.js';
 import type { IdleTimer } from './idle.js';
 import type { Job, Jobs } from './jobs.js';
-import { OPERATIONS, type Prepared, type Services } from './operations.js';
+import type { Prepared, Services } from './operation.js';
+import { OPERATIONS } from './operations.js';
 import { jobId } from './request-params.js';
 import { findRoute, parseTarget } from './router.js';
 import { StreamAnswer } from './stream-answer.js';
@@ -134,14 +136,15 @@ function controlRoutes({ jobs, status, stop }: HttpServerOptions): readonly Rout
 }
 
 function operationRoutes(options: HttpServerOptions): readonly Route[] {
-  return OPERATIONS.map(({ method, route, long, prepare }) => ({
+  return OPERATIONS.map(({ method, route, answer, prepare }) => ({
     method,
     route,
     anyProtocol: false,
     answer: async (exchange) => {
       const prepared = prepare(await readParams(exchange.request, exchange.url));
       const services = await options.services();
-      if (long) await answerStream(exchange, prepared, services, options);
+      if (answer === 'stream') await answerStream(exchange, prepared, services, options);
+      else if (answer === 'bytes') await answerBytes(exchange, prepared, services, options);
       else sendJson(exchange.response, 200, await runJob(exchange, prepared, services, options));
     },
   }));
@@ -168,6 +171,23 @@ async function answerStream(
   }
 }
 
+async function answerBytes(
+  { response, gone }: Exchange,
+  prepared: Prepared,
+  services: Services,
+  options: HttpServerOptions,
+): Promise<void> {
+  const bytes = new ByteAnswer(response);
+  try {
+    await runJob({ gone }, prepared, services, options, undefined, bytes);
+    bytes.end();
+  } catch (error) {
+    // Before the first byte it is an answer as every other.
+    if (!bytes.hasBegun) throw error;
+    bytes.end(error);
+  }
+}
+
 /** Run an operation as a job that ends when its client is gone, and log how it went. */
 function runJob(
   { gone }: Pick<Exchange, 'gone'>,
@@ -175,6 +195,7 @@ function runJob(
   services: Services,
   { jobs, log, clock }: HttpServerOptions,
   stream?: StreamAnswer,
+  bytes?: ByteSink,
 ): Promise<unknown> {
   return jobs.run(prepared.claim, prepared.what, async (job) => {
     stream?.send({ job: job.id });
@@ -188,6 +209,8 @@ function runJob(
       const result = await prepared.run(services, {
         signal: job.signal,
         progress: (progress) => stream?.progress(progress),
+        emit: async (items) => stream?.items(items),
+        ...(bytes === undefined ? {} : { bytes }),
       });
       if (stream !== undefined) log.info('job done', { ...describe(job), seconds: secondsSince(clock, startedMs) });
       return result;

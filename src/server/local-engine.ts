@@ -6,6 +6,7 @@ import { makeCompressor } from '../codec/compression.js';
 import { systemClock, type Clock } from '../common/clock.js';
 import { UmbraError } from '../common/errors.js';
 import { diffShadowCopies } from '../diff/diff-shadow-copies.js';
+import type { FileOperations } from '../files/file-operations.js';
 import type {
   BackupRequest,
   BackupResult,
@@ -68,6 +69,7 @@ class LocalEngine implements Engine {
   readonly #clock: Clock;
   readonly #source: ShadowCopySource;
   #pool: WorkerPool | undefined;
+  #files: { readonly operations: FileOperations; readonly close: () => Promise<void> } | undefined;
   #restoredBytes = 0;
 
   constructor(directory: StoreDirectory, clock: Clock) {
@@ -192,12 +194,20 @@ class LocalEngine implements Engine {
     return { store: this.#directory.directory, ...stats, writeAmplification: await this.#writeAmplification() };
   }
 
+  async files(): Promise<FileOperations> {
+    const { openFiles } = await import('./local-files.js');
+    const { directory } = this.#directory;
+    this.#files ??= openFiles({ store: () => this.#store, source: this.#source, directory, clock: this.#clock });
+    return this.#files.operations;
+  }
+
   shadowCopySource(): ShadowCopySource {
     return this.#source;
   }
 
   async close(): Promise<void> {
     await this.#pool?.close();
+    await this.#files?.close();
     await this.#directory.close();
   }
 

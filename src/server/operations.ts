@@ -1,79 +1,17 @@
-import type { FilesService } from '../../mount/files/files-service.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import type { MountInfo } from '../protocol/api.js';
 import type { MountEnd } from '../protocol/wire.js';
-import type { Claim } from './conflicts.js';
-import type { Engine, JobContext } from './engine.js';
+import { FILE_OPERATIONS } from './file-operations.js';
 import type { ActiveMount, MountTable } from './mount-table.js';
-import type { Validator } from './params.js';
+import { named, operation, type Operation, type Prepared } from './operation.js';
 import * as params from './request-params.js';
-
-/** What operations work with. */
-export interface Services {
-  readonly engine: Engine;
-  readonly mounts: MountTable;
-  /** The files inside shadow copies. */
-  readonly files: FilesService;
-}
-
-/** A request whose parameters were found good, ready to run. */
-export interface Prepared {
-  readonly claim: Claim;
-  /** What it works on, for people. */
-  readonly what: string;
-  /** The result, as JSON. */
-  readonly run: (services: Services, context: JobContext) => Promise<unknown>;
-  /** For a leased mount: after the result was sent, hold on until the mount has ended. */
-  readonly hold?: (services: Services, signal: AbortSignal) => Promise<MountEnd>;
-}
-
-export interface Operation {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  readonly route: string;
-  /** A stream of lines with progress instead of one JSON answer. */
-  readonly long: boolean;
-  /** @throws {UmbraError} BAD_ARGUMENT, BAD_NAME naming the field */
-  readonly prepare: (params: unknown) => Prepared;
-}
-
-interface Definition<P> {
-  readonly method: Operation['method'];
-  readonly route: string;
-  readonly long: boolean;
-  readonly params: Validator<P>;
-  readonly claim: (params: NoInfer<P>) => Claim;
-  readonly what: (params: NoInfer<P>) => string;
-  readonly run: (services: Services, params: NoInfer<P>, context: JobContext) => Promise<unknown>;
-}
-
-function operation<P>(definition: Definition<P>): Operation {
-  const { method, route, long, params: validate, claim, what, run } = definition;
-  return {
-    method,
-    route,
-    long,
-    prepare: (raw) => {
-      const params = validate(raw, '');
-      return {
-        claim: claim(params),
-        what: what(params),
-        run: (services, context) => run(services, params, context),
-      };
-    },
-  };
-}
-
-function named(params: { readonly machine?: string; readonly version?: string }): string {
-  if (params.machine === undefined) return 'everything';
-  return params.version === undefined ? params.machine : `${params.machine}@${params.version}`;
-}
 
 /** Every operation but those on the server itself (`control.ts`), one entry each. */
 export const OPERATIONS: readonly Operation[] = [
   operation({
     method: 'GET',
     route: '/v1/shadow-copies',
-    long: false,
+    answer: 'json',
     params: params.listParams,
     claim: () => ({ kind: 'list' }),
     what: named,
@@ -82,7 +20,7 @@ export const OPERATIONS: readonly Operation[] = [
   operation({
     method: 'GET',
     route: '/v1/stats',
-    long: false,
+    answer: 'json',
     params: params.noParams,
     claim: () => ({ kind: 'stats' }),
     what: () => 'the store',
@@ -91,7 +29,7 @@ export const OPERATIONS: readonly Operation[] = [
   operation({
     method: 'POST',
     route: '/v1/backup',
-    long: true,
+    answer: 'stream',
     params: params.backupParams,
     claim: (request) => ({ kind: 'backup', machine: request.machine }),
     what: named,
@@ -100,7 +38,7 @@ export const OPERATIONS: readonly Operation[] = [
   operation({
     method: 'POST',
     route: '/v1/restore',
-    long: true,
+    answer: 'stream',
     params: params.restoreParams,
     claim: () => ({ kind: 'restore' }),
     what: (request) => `${named(request)} to ${request.to}`,
@@ -109,7 +47,7 @@ export const OPERATIONS: readonly Operation[] = [
   operation({
     method: 'POST',
     route: '/v1/export',
-    long: true,
+    answer: 'stream',
     params: params.exportParams,
     claim: () => ({ kind: 'export' }),
     what: (request) => `${named(request)} to ${request.to}`,
@@ -118,7 +56,7 @@ export const OPERATIONS: readonly Operation[] = [
   operation({
     method: 'POST',
     route: '/v1/diff',
-    long: true,
+    answer: 'stream',
     params: params.diffParams,
     claim: () => ({ kind: 'diff' }),
     what: (request) => `${request.machine}@${request.from} and ${request.toMachine}@${request.to}`,
@@ -127,7 +65,7 @@ export const OPERATIONS: readonly Operation[] = [
   operation({
     method: 'POST',
     route: '/v1/forget',
-    long: true,
+    answer: 'stream',
     params: params.forgetParams,
     claim: () => ({ kind: 'forget' }),
     what: (request) => request.shadowCopies.map(named).join(' '),
@@ -136,7 +74,7 @@ export const OPERATIONS: readonly Operation[] = [
   operation({
     method: 'POST',
     route: '/v1/gc',
-    long: true,
+    answer: 'stream',
     params: params.noParams,
     claim: () => ({ kind: 'gc' }),
     what: () => 'the store',
@@ -145,7 +83,7 @@ export const OPERATIONS: readonly Operation[] = [
   operation({
     method: 'POST',
     route: '/v1/verify',
-    long: true,
+    answer: 'stream',
     params: params.verifyParams,
     claim: () => ({ kind: 'verify' }),
     what: named,
@@ -154,17 +92,18 @@ export const OPERATIONS: readonly Operation[] = [
   operation({
     method: 'POST',
     route: '/v1/rebuild',
-    long: true,
+    answer: 'stream',
     params: params.noParams,
     claim: () => ({ kind: 'rebuild' }),
     what: () => 'the store',
     run: ({ engine }, _params, context) => engine.rebuild(context),
   }),
-  { method: 'POST', route: '/v1/mounts', long: true, prepare: prepareMount },
+  ...FILE_OPERATIONS,
+  { method: 'POST', route: '/v1/mounts', answer: 'stream', prepare: prepareMount },
   operation({
     method: 'DELETE',
     route: '/v1/mounts',
-    long: false,
+    answer: 'json',
     params: params.unmountParams,
     claim: () => ({ kind: 'unmount' }),
     what: (request) => request.mountPoint,

@@ -12,7 +12,7 @@ import { IdleTimer } from './idle.js';
 import { Jobs } from './jobs.js';
 import { checkStoreOwner, listenOnStore } from './listen.js';
 import type { OpenMounts } from './mount-table.js';
-import type { Services } from './operations.js';
+import type { Services } from './operation.js';
 
 export interface StoreServerOptions {
   /** Absolute path of the store's directory. */

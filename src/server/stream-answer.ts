@@ -3,6 +3,7 @@ import type { Clock } from '../common/clock.js';
 import type { Progress } from '../protocol/api.js';
 import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '../protocol/version.js';
 import { STREAM_TYPE, type StreamLine } from '../protocol/wire.js';
+import { roomIn } from './byte-answer.js';
 
 /** Progress goes out at most this often. */
 const PROGRESS_EVERY_MS = 100;
@@ -33,6 +34,12 @@ export class StreamAnswer {
     if (now - this.#lastProgressMs < PROGRESS_EVERY_MS || this.#response.writableNeedDrain) return;
     this.#lastProgressMs = now;
     this.#flushProgress();
+  }
+
+  /** Part of the result; resolves when there is room for more, or when the client has gone. */
+  async items(items: readonly unknown[]): Promise<void> {
+    this.send({ items });
+    await roomIn(this.#response);
   }
 
   send(line: StreamLine): void {

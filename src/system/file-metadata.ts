@@ -43,9 +43,14 @@ export function setFileXattr(fd: number, name: string, value: Uint8Array): void 
   systemCall('fsetxattr', () => libc().fsetxattr(fd, name, value, value.length, 0));
 }
 
+/** @throws {SystemCallError} ENODATA when there is no such attribute */
+export function removeFileXattr(fd: number, name: string): void {
+  systemCall('fremovexattr', () => libc().fremovexattr(fd, name));
+}
+
 /**
  * Make a device, fifo or socket; a device needs root.
- * @param permissions less what the umask takes
+ * @param permissions whatever the umask is
  * @throws {SystemCallError}
  */
 export function makeNode(
@@ -55,7 +60,13 @@ export function makeNode(
   device: { readonly major: number; readonly minor: number } = { major: 0, minor: 0 },
 ): void {
   const number = deviceNumber(device);
-  systemCall('mknod', () => libc().mknod(pathBytes(path), NODE_TYPES[type] | permissions, number));
+  // Nothing else of this thread runs before it is put back.
+  const umask = process.umask(0);
+  try {
+    systemCall('mknod', () => libc().mknod(pathBytes(path), NODE_TYPES[type] | permissions, number));
+  } finally {
+    process.umask(umask);
+  }
 }
 
 /**

@@ -15,6 +15,7 @@ interface LibC {
   lgetxattr(path: Uint8Array, name: string, value: Uint8Array, size: number): number | bigint;
   lsetxattr(path: Uint8Array, name: string, value: Uint8Array, size: number, flags: number): number;
   fsetxattr(fd: number, name: string, value: Uint8Array, size: number, flags: number): number;
+  fremovexattr(fd: number, name: string): number;
   futimens(fd: number, times: Uint8Array): number;
   utimensat(directory: number, path: Uint8Array, times: Uint8Array, flags: number): number;
   mknod(path: Uint8Array, mode: number, device: bigint): number;
@@ -63,6 +64,7 @@ function load(): LibC {
         'int lsetxattr(const uint8_t *path, const char *name, const uint8_t *value, size_t size, int flags)',
       ),
       fsetxattr: library.func('int fsetxattr(int fd, const char *name, const uint8_t *value, size_t size, int flags)'),
+      fremovexattr: library.func('int fremovexattr(int fd, const char *name)'),
       futimens: library.func('int futimens(int fd, const uint8_t *times)'),
       utimensat: library.func('int utimensat(int dirfd, const uint8_t *path, const uint8_t *times, int flags)'),
       mknod: library.func('int mknod(const uint8_t *path, uint32_t mode, uint64_t device)'),

@@ -23,7 +23,9 @@ import type {
   VerifyRequest,
   VerifyResult,
 } from '../../src/protocol/api.js';
+import type { FileOperations } from '../../src/files/file-operations.js';
 import type { Engine, JobContext, OpenEngine } from '../../src/server/engine.js';
+import { fakeFiles } from './fake-files.js';
 
 const VERSION = '2026-11-22T10-15-00Z';
 const GIB = 1024 ** 3;
@@ -206,6 +208,10 @@ export class FakeEngine implements Engine {
       damagedObjects: 0,
       writeAmplification: null,
     });
+  }
+
+  files(): Promise<FileOperations> {
+    return Promise.resolve(fakeFiles);
   }
 
   shadowCopySource(): ShadowCopySource {

@@ -29,8 +29,18 @@ export async function runUmbra(
     directory: '/',
     home: '/nowhere',
     isRoot: false,
-    stdout: { write: (text) => (stdout += text), terminalColumns: () => undefined },
-    stderr: { write: (text) => (stderr += text), terminalColumns: () => undefined },
+    stdout: {
+      write: (text) => (stdout += text),
+      writeBytes: (bytes) => {
+        stdout += Buffer.from(bytes).toString();
+        return Promise.resolve();
+      },
+      terminalColumns: () => undefined,
+    },
+    stderr: {
+      write: (text) => (stderr += text),
+      terminalColumns: () => undefined,
+    },
     clock: systemClock,
     interrupted: new AbortController().signal,
     serverProgram: FAKE_SERVER,

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { ask, until } from '../../kit/api-client.js';
+import { PROTOCOL_VERSION } from '../../../src/protocol/version.js';
 import { startFakeServer } from '../../kit/fake-store.js';
 
 const BACKUP = { machine: 'web1', images: [{ path: '/images/a.raw' }], configs: [], reread: false };
@@ -20,7 +21,7 @@ void t.test('short operations answer with JSON', async (t) => {
   const list = await ask(store, 'GET', '/v1/shadow-copies');
   t.same([list.status, list.body], [200, []]);
   t.equal(list.headers['content-type'], 'application/json');
-  t.equal(list.headers['umbra-protocol'], '1');
+  t.equal(list.headers['umbra-protocol'], String(PROTOCOL_VERSION));
   t.match((await ask(store, 'GET', '/v1/stats')).body, { store, machines: 2 });
   t.match((await ask(store, 'GET', '/v1/shadow-copies?machine=none')).status, 404);
 });

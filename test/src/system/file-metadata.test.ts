@@ -13,6 +13,7 @@ import t from 'tap';
 import { deviceNumbers } from '../../../src/system/device-numbers.js';
 import {
   makeNode,
+  removeFileXattr,
   renameWithoutReplacing,
   setFileXattr,
   setPathTimes,
@@ -52,13 +53,21 @@ t.test('attributes of an open file', async (t) => {
   const fd = openSync(path, 'r');
   setFileXattr(fd, 'user.x', Buffer.of(0, 1, 255));
   t.same(getXattr(path, 'user.x'), Buffer.of(0, 1, 255));
+  removeFileXattr(fd, 'user.x');
+  t.throws(
+    () => {
+      removeFileXattr(fd, 'user.x');
+    },
+    { code: 'ENODATA' },
+  );
   closeSync(fd);
 });
 
 t.test('special files', async (t) => {
   const directory = temporaryDirectory(t);
-  for (const type of ['fifo', 'socket'] as const) makeNode(join(directory, type), type, 0o600);
+  for (const type of ['fifo', 'socket'] as const) makeNode(join(directory, type), type, 0o666);
   t.ok(lstatSync(join(directory, 'fifo')).isFIFO());
+  t.equal(lstatSync(join(directory, 'fifo')).mode & 0o777, 0o666, 'whatever the umask is');
   t.ok(lstatSync(join(directory, 'socket')).isSocket());
   if (process.geteuid?.() !== 0) return;
   makeNode(join(directory, 'block'), 'block-device', 0o600, { major: 259, minor: 70_000 });

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { unescapeName } from '../../../mount/filesystems/names.js';
-import { printable } from '../../../src/cli/printable.js';
+import { printable } from '../../../src/common/printable.js';
 
 t.test('what a terminal would act on is shown as bytes', async (t) => {
   t.equal(printable('/vda1/Übung 1.txt 文'), '/vda1/Übung 1.txt 文');

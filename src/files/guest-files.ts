@@ -1,0 +1,14 @@
+import type { Guest } from '../../mount/files/shadow-files.js';
+
+export type { Guest } from '../../mount/files/shadow-files.js';
+
+/** The file systems in one shadow copy, as far as they are needed here; mount/files/shadow-files.ts has them. */
+export interface GuestFiles {
+  /** Partitions and logical volumes in which something may be. */
+  readonly names: readonly string[];
+  /** Undefined if there is none of that name, or nothing in it. */
+  guest(name: string): Promise<Guest | undefined>;
+  guests(): Promise<readonly Guest[]>;
+  /** Idempotent. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,77 @@
+import type { FilesService } from '../../mount/files/files-service.js';
+import type { MountEnd } from '../protocol/wire.js';
+import type { ByteSink } from './byte-answer.js';
+import type { Claim } from './conflicts.js';
+import type { Engine, JobContext } from './engine.js';
+import type { MountTable } from './mount-table.js';
+import type { Validator } from './params.js';
+
+/** What operations work with. */
+export interface Services {
+  readonly engine: Engine;
+  readonly mounts: MountTable;
+  /** The files inside shadow copies. */
+  readonly files: FilesService;
+}
+
+/** What an operation is given besides its request. */
+export interface OperationContext extends JobContext {
+  /** Takes a part of a result that may be long; resolves when there is room for more. */
+  readonly emit: (items: readonly unknown[]) => Promise<void>;
+  /** Where the answer goes of an operation that is answered with bytes. */
+  readonly bytes?: ByteSink;
+}
+
+/** A request whose parameters were found good, ready to run. */
+export interface Prepared {
+  readonly claim: Claim;
+  /** What it works on, for people. */
+  readonly what: string;
+  /** The result, as JSON. */
+  readonly run: (services: Services, context: OperationContext) => Promise<unknown>;
+  /** For a leased mount: after the result was sent, hold on until the mount has ended. */
+  readonly hold?: (services: Services, signal: AbortSignal) => Promise<MountEnd>;
+}
+
+export interface Operation {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly route: string;
+  /** One JSON document, a stream of lines with progress, or the bytes of a file. */
+  readonly answer: 'json' | 'stream' | 'bytes';
+  /** @throws {UmbraError} BAD_ARGUMENT, BAD_NAME naming the field */
+  readonly prepare: (params: unknown) => Prepared;
+}
+
+interface Definition<P> {
+  readonly method: Operation['method'];
+  readonly route: string;
+  readonly answer: Operation['answer'];
+  readonly params: Validator<P>;
+  readonly claim: (params: NoInfer<P>) => Claim;
+  readonly what: (params: NoInfer<P>) => string;
+  readonly run: (services: Services, params: NoInfer<P>, context: OperationContext) => Promise<unknown>;
+}
+
+/** An operation whose parameters are checked before anything is done. */
+export function operation<P>(definition: Definition<P>): Operation {
+  const { method, route, answer, params: validate, claim, what, run } = definition;
+  return {
+    method,
+    route,
+    answer,
+    prepare: (raw) => {
+      const params = validate(raw, '');
+      return {
+        claim: claim(params),
+        what: what(params),
+        run: (services, context) => run(services, params, context),
+      };
+    },
+  };
+}
+
+/** `MACHINE@VERSION`, for people. */
+export function named(params: { readonly machine?: string; readonly version?: string }): string {
+  if (params.machine === undefined) return 'everything';
+  return params.version === undefined ? params.machine : `${params.machine}@${params.version}`;
+}

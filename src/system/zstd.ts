@@ -20,7 +20,7 @@ let loaded: Zstd | undefined;
  * Decompress the one zstd frame at the start of `source`, whatever follows it, into the start of `target`, by the
  * system's libzstd: it is fuzzed without pause by its makers, gets Debian's security updates, and in one call never
  * writes behind `target` nor allocates what a frame asks for.
- * @returns how many bytes it made; undefined if there is no whole frame, or it makes more than fit
+ * @returns how many bytes it made (those behind them in `target` are undefined); undefined if there is no whole frame, or it makes more than fit
  * @throws {UmbraError} PROGRAM_MISSING
  */
 export function zstdDecompress(target: Uint8Array, source: Uint8Array): number | undefined {

@@ -16,9 +16,10 @@ export function decompress(compression: number, source: Buffer, plainBytes: numb
     case Compression.lzo:
       return lzoExtent(source, plainBytes, sectorBytes);
     case Compression.zstd: {
-      const target = Buffer.alloc(plainBytes);
-      if (zstdDecompress(target, source) === undefined) throw damaged('zstd data makes no sense');
-      return target;
+      const target = Buffer.allocUnsafe(plainBytes);
+      const made = zstdDecompress(target, source);
+      if (made === undefined) throw damaged('zstd data makes no sense');
+      return target.fill(0, made);
     }
     default:
       throw damaged(`a file is compressed in a way that is not known (${compression})`);

@@ -1,8 +1,10 @@
 import type { BlockCache, MetadataReader } from '../../blocks/block-cache.js';
 import type { ByteSource } from '../../blocks/byte-source.js';
 import type { Copy, Stripe } from './chunk.js';
+import { KeyType, ObjectId } from './layout.js';
 import { damaged, isFilesystemError } from './numbers.js';
-import { hasMagic, readSuperblock, type Superblock } from './superblock.js';
+import { hasMagic, readSuperblock, type Superblock, uuidText } from './superblock.js';
+import type { ItemTree } from './tree.js';
 
 /** One device of a file system, open. */
 export interface Device {
@@ -47,11 +49,6 @@ export class Devices {
     for (const device of devices) this.#devices.set(device.superblock.deviceUuid, device);
   }
 
-  /** How many devices there are. */
-  get size(): number {
-    return this.#devices.size;
-  }
-
   /** The device that holds the stripe; undefined if it is not there. */
   device({ deviceId, deviceUuid }: Stripe): Device | undefined {
     const device = this.#devices.get(deviceUuid);
@@ -64,6 +61,11 @@ export class Devices {
     return [this.superblock, ...[...this.#devices.values()].map(({ superblock }) => superblock)].map(
       ({ metadataUuid }) => metadataUuid,
     );
+  }
+
+  /** True if a device of the file system is there. */
+  isThere(deviceUuid: string): boolean {
+    return this.#devices.has(deviceUuid);
   }
 
   /** True if all devices that hold `copy` are there. */
@@ -104,13 +106,39 @@ export async function openDevices(
   }
   const newest = [...found.values()]
     .map(({ superblock }) => superblock)
-    .filter(({ fsid }) => fsid === own.superblock.fsid)
+    .filter((superblock) => isOf(superblock, own.superblock))
     .reduce((a, b) => (b.generation > a.generation ? b : a));
   return { devices: new Devices(newest, [...found.values()]), problems };
 }
 
+/** True if a device belongs to a file system, and is no seed of it. */
+function isOf({ fsid }: Superblock, newest: Superblock): boolean {
+  return fsid === newest.fsid;
+}
+
 async function openDevice(source: ByteSource, cache: BlockCache): Promise<Device> {
   return { source, reader: cache.reader(source), superblock: await readSuperblock(source) };
+}
+
+/** How many devices are looked at for whether they are there. */
+const MAX_DEVICES = 1000;
+const DEVICE_BYTES = 98;
+
+/** In plain words, which devices are not there, by the list of them in the chunk tree. */
+export async function missingDevices(devices: Devices, chunkTree: ItemTree): Promise<string[]> {
+  const problems: string[] = [];
+  const from = { objectId: ObjectId.devices, type: KeyType.deviceItem, offset: 0 };
+  let seen = 0;
+  for await (const items of chunkTree.batches(from, { ...from, offset: -1 })) {
+    for (const { offset, data } of items) {
+      if (data.length < DEVICE_BYTES) throw damaged(`the device ${offset} is cut off`);
+      const uuid = uuidText(data.subarray(66, 82));
+      if (!devices.isThere(uuid)) problems.push(`the device ${offset} is missing: its UUID is ${uuid}`);
+    }
+    seen += items.length;
+    if (seen > MAX_DEVICES) break;
+  }
+  return problems.slice(0, 8);
 }
 
 /** Another device; undefined if it is none, or cannot be understood. */

@@ -5,11 +5,12 @@ import { Btrfs } from './btrfs.js';
 import { SystemChunks, TreeChunks } from './chunk-map.js';
 import { type DataChecksums, LayeredChecksums, TreeChecksums } from './csums.js';
 import { DataReader } from './data-reader.js';
-import { openDevices } from './devices.js';
+import { missingDevices, openDevices } from './devices.js';
 import { ObjectId } from './layout.js';
 import { replayLog } from './log.js';
 import { NodeStore } from './node-store.js';
 import { Subvolumes } from './subvolumes.js';
+import { subvolumePath } from './subvolume-path.js';
 import { hasMagic, type Superblock } from './superblock.js';
 import { type ItemTree, Tree } from './tree.js';
 
@@ -39,7 +40,21 @@ export async function openBtrfs({ sources, cache }: OpenBtrfsOptions): Promise<F
   const subvolumes = trees.size === 0 ? committed : new Subvolumes(roots, nodes, trees);
   const checksums = dataChecksums(superblock, [...logs, await committed.tree(ObjectId.csumTree)]);
   const data = new DataReader(devices, chunks, checksums);
+  problems.push(...(await missingDevices(devices, chunkTree)), ...(await remarks(superblock, subvolumes)));
   return new Btrfs({ devices, chunkTree, subvolumes, data, journal, problems });
+}
+
+/** What is good to know of how the file system is shown. */
+async function remarks({ fromMirror, metadataOnly }: Superblock, subvolumes: Subvolumes): Promise<string[]> {
+  const found: string[] = [];
+  if (fromMirror) found.push('the first superblock is damaged: a mirror of it was taken');
+  if (metadataOnly) found.push('it was made from a dump of metadata: the content of files is not there');
+  const id = await subvolumes.defaultId();
+  if (id !== ObjectId.topLevel) {
+    const path = await subvolumePath(subvolumes, id);
+    found.push(`a mount shows the subvolume ${path} by default; here it stands in the top level, with all others`);
+  }
+  return found;
 }
 
 function dataChecksums({ checksum, sectorBytes }: Superblock, trees: readonly ItemTree[]): DataChecksums {

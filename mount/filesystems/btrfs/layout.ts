@@ -19,12 +19,15 @@ export const KeyType = {
   rootItem: 132,
   rootBackref: 144,
   rootRef: 156,
+  deviceItem: 216,
   chunkItem: 228,
 } as const;
 
 /** Numbers of trees and other objects; those at the top of the 64 bits are written as negative numbers. */
 export const ObjectId = {
   rootTree: 1,
+  /** All device items have it. */
+  devices: 1,
   chunkTree: 3,
   topLevel: 5,
   csumTree: 7,

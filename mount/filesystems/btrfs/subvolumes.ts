@@ -52,6 +52,14 @@ export class Subvolumes {
     return data.readBigUInt64LE(0) === BigInt(directory) && data.subarray(ROOT_REF_BYTES).equals(name);
   }
 
+  /** Where a subvolume stands, by its own reference; undefined for the top level, and one that stands nowhere. */
+  async place(child: number): Promise<{ parent: number; directory: number; name: Buffer } | undefined> {
+    const item = await this.#roots.floor({ objectId: child, type: KeyType.rootBackref, offset: -1 });
+    if (item?.objectId !== child || item.type !== KeyType.rootBackref || item.data.length < ROOT_REF_BYTES)
+      return undefined;
+    return { parent: item.offset, directory: u64(item.data, 0), name: item.data.subarray(ROOT_REF_BYTES) };
+  }
+
   /** The number of the subvolume that a mount without options shows. */
   async defaultId(): Promise<number> {
     const name = Buffer.from('default');

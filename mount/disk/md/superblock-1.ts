@@ -31,7 +31,8 @@ export async function readSuperblock1(probe: Probe): Promise<MdSuperblock | unde
     if (!isHeader(header, offset)) continue;
     const roles = header.readUInt32LE(220);
     const block = roles > MAX_ROLES ? undefined : await probe.at(offset, HEADER_BYTES + roles * 2);
-    if (block?.readUInt32LE(216) === checksum(block)) return parse(block, version, offset, probe);
+    const superblock = block && parse(block, version, offset, probe);
+    if (superblock !== undefined) return superblock;
   }
   return undefined;
 }
@@ -41,7 +42,13 @@ function isHeader(header: Buffer | undefined, offset: number): header is Buffer 
   return header.readBigUInt64LE(144) === BigInt(offset / SECTOR_BYTES);
 }
 
-function parse(block: Buffer, version: '1.0' | '1.1' | '1.2', superblockAt: number, probe: Probe): MdSuperblock {
+function parse(
+  block: Buffer,
+  version: '1.0' | '1.1' | '1.2',
+  superblockAt: number,
+  probe: Probe,
+): MdSuperblock | undefined {
+  if (checksum(block) !== block.readUInt32LE(216)) return undefined;
   const sectors = (at: number): number => Number(block.readBigUInt64LE(at)) * SECTOR_BYTES;
   const features = block.readUInt32LE(8);
   const name = block.toString('utf8', 32, 64);
@@ -80,7 +87,7 @@ function obstacleOf(features: number): string | undefined {
 }
 
 /** The sum of its words, the checksum itself left out (calc_sb_1_csum of drivers/md/md.c). */
-function checksum(block = Buffer.alloc(0)): number {
+function checksum(block: Buffer): number {
   let sum = 0;
   for (let at = 0; at + 4 <= block.length; at += 4) if (at !== 216) sum += block.readUInt32LE(at);
   if (block.length % 4 === 2) sum += block.readUInt16LE(block.length - 2);

@@ -3,7 +3,7 @@ import { DirectoryBlocks } from './directory-blocks.js';
 import { type EntryRules, scanEntries, type StoredEntry } from './directory-entries.js';
 import { type DirectoryNames, namesOf, type WantedName } from './directory-names.js';
 import { damaged } from './errors.js';
-import type { EntryChange } from './fast-commit-changes.js';
+import type { DirectoryChanges, EntryChange } from './fast-commit-changes.js';
 import { COMPAT, INCOMPAT } from './features.js';
 import type { HashRules } from './hash.js';
 import { type IndexAccess, leavesOf, parseRoot } from './htree.js';
@@ -26,7 +26,7 @@ export class Directory {
   readonly #superblock: Superblock;
   readonly #inode: Inode;
   readonly #rules: EntryRules;
-  readonly #changes: ReadonlyMap<string, EntryChange> | undefined;
+  readonly #changes: DirectoryChanges | undefined;
   #names: DirectoryNames | undefined;
   /** Null for a directory with too many names. */
   #index: NameIndex | null | undefined;
@@ -53,17 +53,20 @@ export class Directory {
     const names = await this.#ownNames();
     const damage: unknown[] = [];
     let batch: DirectoryItem[] = [];
+    /** Names that fast commits add, and that are on the disk. */
+    const known = new Set<string>();
     const take = (entry: StoredEntry): boolean => {
-      if (this.#changes?.has(entry.name.toString('latin1')) !== true) batch.push(itemOf(entry, names));
+      if (this.#stays(entry, known)) batch.push(itemOf(entry, names));
       return false;
     };
     for await (const { number, bytes } of this.#blocks.all((error) => damage.push(error))) {
+      if (this.#changes?.isNew === true) break;
       if (!scanEntries(bytes, this.#rules, take)) damage.push(this.#broken(number));
       if (batch.length < BATCH_ITEMS) continue;
       yield batch;
       batch = [];
     }
-    batch.push(...this.#added(names));
+    batch.push(...this.#added(names, known));
     if (batch.length > 0) yield batch;
     if (damage.length > 0) throw damage[0];
   }
@@ -76,8 +79,15 @@ export class Directory {
     const names = await this.#ownNames();
     const wanted = names.wanted(name);
     if (wanted === undefined) return undefined;
-    const change = this.#change(wanted, names);
-    if (change !== undefined) return change.item;
+    if (this.#changes === undefined) return await this.#lookUpStored(wanted, names);
+    const [changed, change] = this.#changeOf(wanted, names) ?? [];
+    const stored = this.#changes.isNew ? undefined : await this.#lookUpStored(wanted, names);
+    if (stored !== undefined && stored.id !== change?.removed) return stored;
+    if (changed === undefined || change?.added === undefined) return undefined;
+    return itemOf(changedEntry(changed, change.added), names);
+  }
+
+  async #lookUpStored(wanted: WantedName, names: DirectoryNames): Promise<DirectoryItem | undefined> {
     const found = (await this.#lookUpInTree(wanted, names)) ?? (await this.#lookUpInList(wanted, names));
     return found === 'none' ? undefined : found;
   }
@@ -146,19 +156,32 @@ export class Directory {
     return found;
   }
 
-  /** What a fast commit says of a name. */
-  #change(wanted: WantedName, names: DirectoryNames): { readonly item: DirectoryItem | undefined } | undefined {
-    for (const [name, change] of this.#changes ?? []) {
-      const entry = changedEntry(name, change?.inode ?? 0);
-      if (names.key(entry).equals(wanted.key)) return { item: change === undefined ? undefined : itemOf(entry, names) };
+  /** False for an entry that fast commits remove; `known` takes note of those that they would add. */
+  #stays({ name, inode }: StoredEntry, known: Set<string>): boolean {
+    const change = this.#changes?.names.get(name.toString('latin1'));
+    if (change === undefined) return true;
+    if (change.removed === inode) return false;
+    known.add(name.toString('latin1'));
+    return true;
+  }
+
+  /** What fast commits do to a name. */
+  #changeOf(wanted: WantedName, names: DirectoryNames): [string, EntryChange] | undefined {
+    if (names.areVerbatim) {
+      const name = wanted.key.toString('latin1');
+      const change = this.#changes?.names.get(name);
+      return change === undefined ? undefined : [name, change];
+    }
+    for (const [name, change] of this.#changes?.names ?? []) {
+      if (names.key(changedEntry(name, 0)).equals(wanted.key)) return [name, change];
     }
     return undefined;
   }
 
-  #added(names: DirectoryNames): DirectoryItem[] {
+  #added(names: DirectoryNames, known: ReadonlySet<string>): DirectoryItem[] {
     const added: DirectoryItem[] = [];
-    for (const [name, change] of this.#changes ?? []) {
-      if (change !== undefined) added.push(itemOf(changedEntry(name, change.inode), names));
+    for (const [name, change] of this.#changes?.names ?? []) {
+      if (change.added !== undefined && !known.has(name)) added.push(itemOf(changedEntry(name, change.added), names));
     }
     return added;
   }

@@ -4,9 +4,11 @@ import type { Filesystem, FilesystemDriver, OpenOptions } from '../filesystem.js
 import { ExtFilesystem } from './ext-filesystem.js';
 import { checkFeatures } from './features.js';
 import { findCopy, findSuperblock, primaryBytes } from './find-superblock.js';
-import { replayJournal } from './journal/replay.js';
-import { openVolume } from './open-volume.js';
+import { replayFastCommits } from './journal/fast-replay.js';
+import { type ReplayedJournal, replayJournal } from './journal/replay.js';
+import { findDescriptors, openVolume } from './open-volume.js';
 import { hasMagic, parseSuperblock, type Superblock } from './superblock.js';
+import type { Volume } from './volume.js';
 
 /** Reads ext2, ext3 and ext4. */
 export const extDriver: FilesystemDriver = {
@@ -25,28 +27,42 @@ export async function hasSuperblockCopy(source: ByteSource): Promise<boolean> {
   return (await findCopy(source)) !== undefined;
 }
 
-async function open({ source, cache }: OpenOptions): Promise<Filesystem> {
+async function open(options: OpenOptions): Promise<Filesystem> {
+  const { source, cache } = options;
   const found = await findSuperblock(source);
   checkFeatures(found.superblock);
-  const problems = found.problem === undefined ? [] : [found.problem];
-  const { sizeBytes } = source;
-  const { blocksCount, blockBytes } = found.superblock;
-  if (blocksCount * blockBytes > sizeBytes) {
-    problems.push(`the file system has ${blocksCount * blockBytes} bytes, the volume only ${sizeBytes}`);
-  }
-  const before = openVolume({ source, cache, found });
+  const descriptors = await findDescriptors(source, cache, found);
+  const problems = [found.problem, descriptors.problem, shortness(source, found.superblock)];
+  const { copy } = descriptors;
+  const before = openVolume({ source, cache, superblock: found.superblock, copy });
   const journal = await replayJournal(before);
-  problems.push(...journal.problems);
-  const { overlay } = journal;
-  let volume = before;
-  if (overlay !== undefined) {
-    cache.drop(before.reader);
-    const superblock = found.copy === 0 ? await replayedSuperblock(overlay, found.superblock) : found.superblock;
-    volume = openVolume({ source: overlay, cache, found, superblock });
-  }
-  const filesystem = new ExtFilesystem(volume, journal.state, problems, overlay?.memoryBytes ?? 0);
+  const volume = await replayedVolume(options, before, journal, found.copy === 0, copy);
+  const all = [...problems, ...journal.problems].filter((problem) => problem !== undefined);
+  const filesystem = new ExtFilesystem(volume, journal.state, all, journal.overlay?.memoryBytes ?? 0);
   await filesystem.stat(filesystem.root);
   return filesystem;
+}
+
+/** What is wrong with the size of a volume; undefined if nothing is. */
+function shortness({ sizeBytes }: ByteSource, { blocksCount, blockBytes }: Superblock): string | undefined {
+  if (blocksCount * blockBytes <= sizeBytes) return undefined;
+  return `the file system has ${blocksCount * blockBytes} bytes, the volume only ${sizeBytes}`;
+}
+
+/** The volume as it is after the journal was replayed, the fast commits behind its full ones too. */
+async function replayedVolume(
+  { cache }: OpenOptions,
+  before: Volume,
+  { overlay, fast }: ReplayedJournal,
+  isPrimary: boolean,
+  copy: number,
+): Promise<Volume> {
+  if (overlay === undefined) return before;
+  cache.drop(before.reader);
+  const superblock = isPrimary ? await replayedSuperblock(overlay, before.superblock) : before.superblock;
+  const volume = openVolume({ source: overlay, cache, superblock, copy });
+  const changes = fast === undefined ? undefined : await replayFastCommits(volume, fast);
+  return changes === undefined ? volume : openVolume({ source: overlay, cache, superblock, copy, changes });
 }
 
 /** The superblock as the journal has it: sizes may have changed. */

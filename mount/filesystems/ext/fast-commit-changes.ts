@@ -1,7 +1,20 @@
 import type { BlockMapping } from './block-mapping.js';
 
-/** What a fast commit does to a name of a directory: the inode that it names now, or undefined if it is gone. */
-export type EntryChange = { readonly inode: number } | undefined;
+/** What fast commits do to one name of a directory. */
+export interface EntryChange {
+  /** The name is gone if it names this inode on the disk. */
+  readonly removed: number | undefined;
+  /** The name names this inode now, unless it is on the disk and stays. */
+  readonly added: number | undefined;
+}
+
+/** What fast commits do to a directory. */
+export interface DirectoryChanges {
+  /** What stands on the disk is not the directory's. */
+  readonly isNew: boolean;
+  /** By the names' bytes as latin1. */
+  readonly names: ReadonlyMap<string, EntryChange>;
+}
 
 /** What the fast commits that follow a journal's last full commit change, by inode number. */
 export interface FastCommitChanges {
@@ -9,6 +22,5 @@ export interface FastCommitChanges {
   inode(number: number): Buffer | undefined;
   /** Where its content stands now. */
   mapping(number: number): BlockMapping | undefined;
-  /** The names that differ from those on the disk; keys are the names' bytes as latin1. */
-  entries(directory: number): ReadonlyMap<string, EntryChange> | undefined;
+  entries(directory: number): DirectoryChanges | undefined;
 }

@@ -22,14 +22,14 @@ export class MappedFile implements FileReader {
     if (length === 0) return 0;
     const wanted = length === target.length ? target : target.subarray(0, length);
     const run = this.#mapping.find(Math.floor(offset / this.#blockBytes));
-    if (run instanceof Promise || this.#endOf(run) < offset + length) return this.#readRuns(wanted, offset);
+    if (run instanceof Promise || this.#endOf(run) < offset + length) return this.#readRuns(wanted, offset, run);
     return this.#readRun(run, wanted, offset);
   }
 
-  async #readRuns(target: Uint8Array, offset: number): Promise<number> {
+  async #readRuns(target: Uint8Array, offset: number, first: Run | Promise<Run>): Promise<number> {
     const reads: Promise<number>[] = [];
     try {
-      await this.#startReads(target, offset, reads);
+      await this.#startReads(target, offset, await first, reads);
     } finally {
       // Also when something failed: nothing may write to the target after this returned.
       await Promise.allSettled(reads);
@@ -38,15 +38,15 @@ export class MappedFile implements FileReader {
     return target.length;
   }
 
-  async #startReads(target: Uint8Array, offset: number, reads: Promise<number>[]): Promise<void> {
-    for (let done = 0; done < target.length;) {
+  async #startReads(target: Uint8Array, offset: number, first: Run, reads: Promise<number>[]): Promise<void> {
+    for (let done = 0, run = first; ;) {
       const at = offset + done;
-      const found = this.#mapping.find(Math.floor(at / this.#blockBytes));
-      const run = found instanceof Promise ? await found : found;
       const length = Math.min(target.length - done, this.#endOf(run) - at);
       const read = this.#readRun(run, target.subarray(done, done + length), at);
       if (read instanceof Promise) reads.push(read);
       done += length;
+      if (done >= target.length) return;
+      run = await this.#mapping.find(Math.floor((offset + done) / this.#blockBytes));
     }
   }
 

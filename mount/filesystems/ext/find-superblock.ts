@@ -38,6 +38,11 @@ export async function findSuperblock(source: ByteSource): Promise<FoundSuperbloc
   }
 }
 
+/** The groups that may hold copies of the group descriptors, that of the superblock's own copy first. */
+export function copiesOf({ copy }: FoundSuperblock): readonly number[] {
+  return [copy, 0, ...COPY_GROUPS];
+}
+
 /** A copy of the superblock that makes sense and says that it stands where it does; undefined without one. */
 export async function findCopy(source: ByteSource): Promise<FoundSuperblock | undefined> {
   for (const clusterBlocks of CLUSTER_BLOCKS) {
@@ -63,7 +68,8 @@ async function copyAt(
   if (bytes === undefined || !hasMagic(bytes)) return undefined;
   try {
     const superblock = parseSuperblock(bytes);
-    const isThere = superblock.group === group && superblockBlock(superblock, group) === block;
+    // The oldest ones do not say where they stand.
+    const isThere = [group, 0].includes(superblock.group) && superblockBlock(superblock, group) === block;
     return isThere && superblock.blockBytes === blockBytes ? superblock : undefined;
   } catch {
     return undefined;

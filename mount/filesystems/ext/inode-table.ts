@@ -63,7 +63,8 @@ export class InodeTable {
   }
 
   #keep(inode: Inode): Inode {
-    if ((inode.flags & FLAG.EA_INODE) !== 0) throw damaged(`inode ${inode.number} holds an attribute, it is no file`);
+    const holdsAttribute = inode.type === 'file' && (inode.flags & FLAG.EA_INODE) !== 0;
+    if (holdsAttribute) throw damaged(`inode ${inode.number} holds an attribute, it is no file`);
     this.#inodes.set(inode.number, inode);
     return inode;
   }

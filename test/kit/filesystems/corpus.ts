@@ -25,6 +25,7 @@ const UNPACK: Readonly<Record<string, readonly string[]>> = {
   gz: ['gzip', '-dc'],
   bz2: ['bzip2', '-dc'],
   xz: ['xz', '-dc'],
+  zst: ['zstd', '-dc'],
   xxd: ['xxd', '-r'],
 };
 

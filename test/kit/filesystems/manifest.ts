@@ -34,8 +34,11 @@ export type Manifest = Map<string, Partial<ManifestEntry>>;
 
 const PIECE_BYTES = 1024 * 1024;
 
-/** Everything in a directory of this machine: a file system mounted by the kernel or by another project's FUSE program. */
-export function directoryManifest(root: string): Manifest {
+/**
+ * Everything in a directory of this machine: a file system mounted by the kernel or by another project's FUSE program.
+ * `onError` hears of files whose content cannot be read; without it they end it.
+ */
+export function directoryManifest(root: string, onError?: OnError): Manifest {
   const manifest: Manifest = new Map();
   const paths = new Map<bigint, string[]>();
   const pending: { path: Buffer; name: string }[] = [{ path: Buffer.from(root), name: '/' }];
@@ -43,6 +46,7 @@ export function directoryManifest(root: string): Manifest {
     const { path, name } = next;
     const stat = lstatSync(path, { bigint: true });
     const entry = directoryEntry(path, stat);
+    if (entry.type === 'file') addDigest(entry, path, name, onError);
     manifest.set(name, entry);
     noteLink(entry, stat.ino, name, paths);
     if (!stat.isDirectory()) continue;
@@ -70,8 +74,16 @@ function directoryEntry(path: Buffer, stat: BigIntStats): Partial<ManifestEntry>
   };
   if (type === 'character-device' || type === 'block-device') entry.device = deviceName(stat.rdev);
   if (type === 'symlink') entry.target = escapeTarget(readlinkSync(path, { encoding: 'buffer' }));
-  if (type === 'file') entry.sha256 = sha256OfFile(path);
   return entry;
+}
+
+function addDigest(entry: Partial<ManifestEntry>, path: Buffer, name: string, onError?: OnError): void {
+  try {
+    entry.sha256 = sha256OfFile(path);
+  } catch (error) {
+    if (onError === undefined) throw error;
+    onError(name, error);
+  }
 }
 
 /** Note that a path leads to the file of that key. */

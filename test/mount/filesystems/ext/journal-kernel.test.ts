@@ -1,5 +1,11 @@
 import t from 'tap';
-import { dirtyExtImage, EXT_HISTORIES, sameAsE2fsck, sameAsReplayed } from '../../../kit/filesystems/ext-history.js';
+import {
+  dirtyExtImage,
+  EXT_HISTORIES,
+  FAST_COMMIT_HISTORIES,
+  sameAsE2fsck,
+  sameAsReplayed,
+} from '../../../kit/filesystems/ext-history.js';
 import { testSeed } from '../../../kit/random.js';
 import { temporaryDirectory } from '../../../kit/temporary.js';
 
@@ -11,6 +17,19 @@ void t.test('the reader replays what the kernel replays', async (t) => {
       for (const dirty of dirtyExtImage(t, directory, history, seed + index)) {
         await sameAsReplayed(t, dirty);
         await sameAsE2fsck(t, dirty);
+      }
+    });
+  }
+});
+
+void t.test('the reader replays fast commits as the kernel does', async (t) => {
+  const directory = temporaryDirectory(t);
+  const seed = testSeed(t);
+  for (const [index, history] of FAST_COMMIT_HISTORIES.entries()) {
+    await t.test(history.name, async (t) => {
+      for (const dirty of dirtyExtImage(t, directory, history, seed + index)) {
+        // The kernel builds trees of extents and blocks of directories of its own.
+        await sameAsReplayed(t, dirty, { ignore: ['blocks'] });
       }
     });
   }

@@ -26,8 +26,4 @@ export class Lru<K, V> {
     }
     return value;
   }
-
-  get size(): number {
-    return this.#entries.size;
-  }
 }

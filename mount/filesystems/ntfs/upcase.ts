@@ -7,7 +7,8 @@ const UNITS = 65_536;
 export function parseUpcase(bytes: Buffer): UpcaseTable {
   const table = identity();
   const units = Math.min(UNITS, Math.floor(bytes.length / 2));
-  for (let unit = 0; unit < units; unit++) table[unit] = bytes.readUInt16LE(2 * unit);
+  // Umbra runs on x64 alone, which has the volume's byte order.
+  Buffer.from(table.buffer).set(bytes.subarray(0, 2 * units));
   return table;
 }
 
@@ -22,7 +23,9 @@ export function commonUpcase(): UpcaseTable {
 }
 
 function identity(): UpcaseTable {
-  return Uint16Array.from({ length: UNITS }, (_, unit) => unit);
+  const table = new Uint16Array(UNITS);
+  for (let unit = 0; unit < UNITS; unit++) table[unit] = unit;
+  return table;
 }
 
 /** A name to look for. */
@@ -32,8 +35,14 @@ export interface SearchKey {
 }
 
 export function searchKey(name: string, upcase: UpcaseTable): SearchKey {
-  const units = Uint16Array.from({ length: name.length }, (_, index) => name.charCodeAt(index));
-  return { units, upper: units.map((unit) => upcase[unit] ?? unit) };
+  const units = new Uint16Array(name.length);
+  const upper = new Uint16Array(name.length);
+  for (let index = 0; index < name.length; index++) {
+    const unit = name.charCodeAt(index);
+    units[index] = unit;
+    upper[index] = upcase[unit] ?? unit;
+  }
+  return { units, upper };
 }
 
 /**

@@ -39,15 +39,15 @@ function fill(temporary: string, directory: string, random: Random): void {
   fillNames(
     directory,
     'names',
-    Array.from({ length: 150 }, (_, index) => `a name of some length ${index}`),
+    Array.from({ length: 70 }, (_, index) => `a name of some length ${index}`),
   );
   mkdirSync(at('packed'));
   setXattr(at('packed'), 'system.ntfs_attrib_be', Buffer.of(0, 0, 8, 0));
-  for (let index = 0; index < 4; index++) {
+  for (let index = 0; index < 2; index++) {
     const content = Buffer.concat([Buffer.alloc(90_000, `text ${index}`), random.bytes(40_000)]);
     writeFileSync(at('packed', `${index}`), content);
   }
-  const text = Buffer.from(Array.from({ length: 6000 }, (_, line) => `${line} is a line\n`).join(''));
+  const text = Buffer.from(Array.from({ length: 1500 }, (_, line) => `${line} is a line\n`).join(''));
   for (const [number, type, chunkBytes] of [
     [0, 'XPRESS', 4096],
     [1, 'LZX', 32_768],
@@ -70,8 +70,8 @@ function fill(temporary: string, directory: string, random: Random): void {
   setXattr(at('names', 'junction'), 'system.ntfs_reparse_data', junctionPoint('\\??\\C:\\names'));
   writeFileSync(at('file'), random.bytes(100_000));
   setXattr(at('file'), 'system.ntfs_ea', extendedAttributes({ $LXUID: number32(5), 'user.a': Buffer.from('b') }));
-  for (let index = 0; index < 40; index++) writeFileSync(at(`file:stream ${index}`), random.bytes(300));
-  for (let index = 0; index < 60; index++)
+  for (let index = 0; index < 20; index++) writeFileSync(at(`file:stream ${index}`), random.bytes(300));
+  for (let index = 0; index < 40; index++)
     setXattr(at('names', `a name of some length ${index}`), 'system.ntfs_acl', securityDescriptor(index));
 }
 

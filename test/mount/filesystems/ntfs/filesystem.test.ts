@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Random, testSeed } from '../../../kit/random.js';
@@ -13,7 +13,6 @@ const GEOMETRIES: readonly NtfsImageOptions[] = [
   { clusterBytes: 4096, sectorBytes: 4096 },
   { clusterBytes: 8192, sizeMib: 48 },
   { clusterBytes: 65_536, sizeMib: 128 },
-  { clusterBytes: 2 * 1024 * 1024, sizeMib: 800 },
 ];
 
 for (const geometry of GEOMETRIES) {
@@ -33,7 +32,26 @@ for (const geometry of GEOMETRIES) {
     sameManifest(t, actual, expected, { ignore: ['permissions', 'xattrs'] });
     t.ok(expected.size > 330);
     t.same(filesystem.problems, []);
+    const { bsize, blocks, bfree } = statfsSync(directory);
+    t.match(await filesystem.usage(), { blockBytes: bsize, blocks, freeBlocks: bfree });
     t.same(filesystem.journal, { state: 'clean' });
     t.equal(filesystem.label, 'Größe');
   });
 }
+
+t.test('clusters of 2 MiB', async (t) => {
+  const image = join(temporaryDirectory(t), 'ntfs.img');
+  makeNtfs(image, { clusterBytes: 2 * 1024 * 1024, sizeMib: 200 });
+  const mounted = mountNtfs3g(t, image);
+  const random = new Random(testSeed(t));
+  fillNames(
+    mounted.directory,
+    'names',
+    Array.from({ length: 120 }, (_, index) => `file number ${index}`),
+  );
+  for (const name of ['one', 'two']) writeFileSync(join(mounted.directory, name), random.bytes(100_000));
+  mounted.unmount();
+  const { directory } = mountNtfs3g(t, image, ['ro']);
+  const actual = await filesystemManifest(await openNtfs(t, image));
+  sameManifest(t, actual, directoryManifest(directory), { ignore: ['permissions', 'xattrs'] });
+});

@@ -1,12 +1,12 @@
-import type { MetadataReader } from '../../blocks/block-cache.js';
 import type { ByteSource } from '../../blocks/byte-source.js';
 import { OverlaySource } from '../../blocks/overlay.js';
 import type { Filesystem, FilesystemDriver, OpenOptions } from '../filesystem.js';
+import { findSuperblock, type FoundSuperblock } from './find-superblock.js';
 import { Geometry } from './geometry.js';
 import { recoverLog } from './log/recovery.js';
 import { SECTOR_BYTES } from './log/sector-overlay.js';
 import { Metadata } from './metadata.js';
-import { parseSuperblock, SUPERBLOCK_MAGIC } from './superblock.js';
+import { SUPERBLOCK_MAGIC } from './superblock.js';
 import { XfsFilesystem } from './xfs-filesystem.js';
 
 /** Opens XFS of version 4 and 5. */
@@ -18,22 +18,27 @@ export const xfsDriver: FilesystemDriver = {
 
   async open({ source, cache }: OpenOptions): Promise<Filesystem> {
     const raw = cache.reader(source);
-    const found = new Geometry(parseSuperblock(await readSuperblock(raw)));
-    const { journal, problems, sectors } = await recoverLog(found, raw);
-    const isClean = journal.state === 'clean';
+    const found = await findSuperblock(raw);
+    const recovery = await recoverLog(found, raw);
+    const { journal, sectors } = recovery;
+    const problems = [...problemsOf(found, source), ...recovery.problems];
+    const countersAreRight = journal.state === 'clean' && found.isPrimary;
+    const geometry = new Geometry(recovery.superblock);
     if (sectors.size === 0) {
-      return new XfsFilesystem({ metadata: new Metadata(found, raw), journal, problems, countersAreRight: isClean });
+      return new XfsFilesystem({ metadata: new Metadata(geometry, raw), journal, problems, countersAreRight });
     }
     cache.drop(raw);
     const reader = cache.reader(new OverlaySource(source, SECTOR_BYTES, sectors));
-    // The log may have made the file system larger.
-    const geometry = new Geometry(parseSuperblock(await readSuperblock(reader)));
-    return new XfsFilesystem({ metadata: new Metadata(geometry, reader), journal, problems, countersAreRight: false });
+    return new XfsFilesystem({ metadata: new Metadata(geometry, reader), journal, problems, countersAreRight });
   },
 };
 
-/** Its sector, of which the checksum is. */
-async function readSuperblock(reader: MetadataReader): Promise<Buffer> {
-  const start = await reader.get(0, 512);
-  return await reader.get(0, Math.max(512, start.readUInt16BE(102)));
+function problemsOf({ superblock, isPrimary }: FoundSuperblock, source: ByteSource): string[] {
+  const problems: string[] = [];
+  if (!isPrimary) problems.push('the superblock is damaged: a copy of it is used');
+  if (superblock.dataBlocks * superblock.blockBytes > source.sizeBytes) {
+    problems.push('the volume ends before the file system does');
+  }
+  if (superblock.realtimeBlocks > 0) problems.push('the files on the realtime device cannot be read');
+  return problems;
 }

@@ -1,4 +1,5 @@
 import { UmbraError } from '../../../src/common/errors.js';
+import { damaged } from './damaged.js';
 
 /** Incompatible features of version 5 that are known here (`sb_features_incompat`). */
 export const INCOMPAT = {
@@ -54,10 +55,12 @@ export function checkIncompatible(incompat: number): void {
 
 /**
  * The same for version 4 and before, whose features stand elsewhere.
- * @throws {UmbraError} FILESYSTEM_UNREADABLE
+ * @throws {UmbraError} FILESYSTEM_UNREADABLE; FILESYSTEM_DAMAGED for a version that never was
  */
 export function checkVersion4(versionNumber: number, features2: number): void {
-  if ((versionNumber & 0xf) !== 4 || (versionNumber & VERSION_BITS.dirV2) === 0) {
+  const version = versionNumber & 0xf;
+  if (version === 0 || version > 5) throw damaged(`there is no version ${version} of XFS`);
+  if (version !== 4 || (versionNumber & VERSION_BITS.dirV2) === 0) {
     throw new UmbraError('FILESYSTEM_UNREADABLE', 'the XFS file system is of a version from before 2001', {
       hint: 'Give the raw volume to a system of its time.',
     });

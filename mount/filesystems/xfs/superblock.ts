@@ -1,3 +1,4 @@
+import { UmbraError } from '../../../src/common/errors.js';
 import { checksumHolds } from './checksum.js';
 import { damaged } from './damaged.js';
 import { checkIncompatible, checkVersion4, FEATURES2, INCOMPAT, VERSION_BITS } from './features.js';
@@ -64,7 +65,7 @@ export function parseSuperblock(bytes: Buffer, isPrimary = true): Superblock {
   const incompat = isVersion5 ? bytes.readUInt32BE(216) : 0;
   if (isVersion5) checkIncompatible(incompat);
   else checkVersion4(versionNumber, features2);
-  if (isPrimary && bytes[126] !== 0) throw damaged('mkfs.xfs was not finished');
+  if (isPrimary && bytes[126] !== 0) throw unfinished();
   const geometry = geometryOf(bytes);
   return {
     version: isVersion5 ? 5 : 4,
@@ -81,6 +82,12 @@ export function parseSuperblock(bytes: Buffer, isPrimary = true): Superblock {
     ignoresCase: (versionNumber & VERSION_BITS.asciiCi) !== 0,
     nrext64: (incompat & INCOMPAT.nrext64) !== 0,
   };
+}
+
+function unfinished(): UmbraError {
+  return new UmbraError('FILESYSTEM_UNREADABLE', 'the XFS file system was never finished by mkfs.xfs', {
+    hint: 'Look at an older shadow copy: there is nothing in this one.',
+  });
 }
 
 function checkSum(bytes: Buffer): void {

@@ -2,7 +2,9 @@ import type { MetadataReader } from '../../../blocks/block-cache.js';
 import { isUmbraError } from '../../../../src/common/errors.js';
 import type { JournalState } from '../../filesystem.js';
 import { damaged } from '../damaged.js';
-import type { Geometry } from '../geometry.js';
+import type { FoundSuperblock } from '../find-superblock.js';
+import { Geometry } from '../geometry.js';
+import { parseSuperblock, type Superblock } from '../superblock.js';
 import { BUFFER_FLAGS, parseBufferItem } from './buffer-item.js';
 import { CancelledBuffers } from './cancelled-buffers.js';
 import { ITEM } from './item-types.js';
@@ -11,7 +13,7 @@ import { findEnd } from './log-end.js';
 import { findHead } from './log-head.js';
 import { type LogRange, logRecords } from './log-stream.js';
 import { itemType, Replay } from './replay.js';
-import { SectorOverlay } from './sector-overlay.js';
+import { SECTOR_BYTES, SectorOverlay } from './sector-overlay.js';
 import { Transactions } from './transactions.js';
 
 /** Features that the log may use: attributes are logged as intents. */
@@ -23,6 +25,8 @@ export interface Recovery {
   readonly problems: readonly string[];
   /** What the volume would have in place of some of its sectors, by their numbers. */
   readonly sectors: ReadonlyMap<number, Uint8Array>;
+  /** As it is after the replay: the file system may have grown. */
+  readonly superblock: Superblock;
 }
 
 /**
@@ -31,51 +35,63 @@ export interface Recovery {
  * @returns `ignored` with the reason if the log makes no sense: the volume is shown as it is then
  * @throws {UmbraError} STORE_DAMAGED
  */
-export async function recoverLog(geometry: Geometry, reader: MetadataReader): Promise<Recovery> {
-  const { logStart, logFeatures } = geometry.superblock;
-  if (logStart === 0) return ignored('the log is on another device');
+export async function recoverLog(found: FoundSuperblock, reader: MetadataReader): Promise<Recovery> {
+  const { superblock } = found;
+  const { logStart, logFeatures } = superblock;
+  if (logStart === 0) return ignored(superblock, 'the log is on another device');
   if ((logFeatures & ~KNOWN_LOG_FEATURES) !== 0) {
-    return ignored(`the log has features that are not known (0x${(logFeatures >>> 0).toString(16)})`);
+    return ignored(superblock, `the log has features that are not known (0x${logFeatures.toString(16)})`);
   }
   try {
-    return await recover(geometry, reader);
+    return await recover(found, reader);
   } catch (error) {
     if (!isUmbraError(error, 'FILESYSTEM_DAMAGED')) throw error;
-    return ignored(error.message);
+    return ignored(superblock, error.message);
   }
 }
 
-function ignored(reason: string): Recovery {
-  return {
-    journal: { state: 'ignored', reason },
-    problems: [`the log was not replayed: ${reason}`],
-    sectors: new Map(),
-  };
+function ignored(superblock: Superblock, reason: string): Recovery {
+  const problems = [`the log was not replayed: ${reason}`];
+  return { journal: { state: 'ignored', reason }, problems, sectors: new Map(), superblock };
 }
 
-async function recover(geometry: Geometry, reader: MetadataReader): Promise<Recovery> {
-  const { logStart, logBlocks, blockBytes, uuid, version, lsn } = geometry.superblock;
-  const offset = geometry.offsetOf(logStart, logBlocks);
+async function recover(found: FoundSuperblock, reader: MetadataReader): Promise<Recovery> {
+  const { superblock } = found;
+  const { logStart, logBlocks, blockBytes, uuid, version, lsn } = superblock;
+  const offset = new Geometry(superblock).offsetOf(logStart, logBlocks);
+  if (logBlocks === 0) throw damaged('the log has no blocks');
   const area = new LogArea(reader.source, offset, (logBlocks * blockBytes) / LOG_BLOCK_BYTES);
-  if (area.blocks === 0) throw damaged('the log has no blocks');
   const head = await findHead(area, lsn);
-  if (head === undefined) return { journal: { state: 'clean' }, problems: [], sectors: new Map() };
-  const end = await findEnd(area, head);
-  if (end.isClean) return { journal: { state: 'clean' }, problems: [], sectors: new Map() };
+  const end = head === undefined ? undefined : await findEnd(area, head);
+  if (end === undefined || end.isClean)
+    return { journal: { state: 'clean' }, problems: [], sectors: new Map(), superblock };
   const { tailBlock, tailCycle } = end.last;
   if (tailBlock >= area.blocks) throw damaged('the log begins outside of itself');
-  const range = { tail: tailBlock, tailCycle, head: end.head, uuid, checksAll: version === 5 };
-  return await replay(geometry, reader, area, range);
+  return await replay(found, reader, area, {
+    tail: tailBlock,
+    tailCycle,
+    head: end.head,
+    uuid,
+    checksAll: version === 5,
+  });
 }
 
-async function replay(geometry: Geometry, reader: MetadataReader, area: LogArea, range: LogRange): Promise<Recovery> {
+async function replay(
+  { superblock, isPrimary }: FoundSuperblock,
+  reader: MetadataReader,
+  area: LogArea,
+  range: LogRange,
+): Promise<Recovery> {
   const overlay = new SectorOverlay(reader);
-  const second = new Replay(geometry, overlay, await findCancelled(area, range));
+  const second = new Replay(new Geometry(superblock), overlay, await findCancelled(area, range));
   const transactions = new Transactions(true);
   for await (const record of logRecords(area, range)) {
     for (const transaction of transactions.committed(record)) await second.apply(transaction);
   }
-  return { journal: { state: 'replayed' }, problems: second.intents.problems(), sectors: overlay.sectors };
+  const problems = second.intents.problems();
+  const sectors = superblock.sectorBytes / SECTOR_BYTES;
+  const grown = isPrimary ? parseSuperblock(await overlay.read(0, sectors)) : superblock;
+  return { journal: { state: 'replayed' }, problems, sectors: overlay.sectors, superblock: grown };
 }
 
 /** The first pass: which buffers are cancelled somewhere in the log. */

@@ -1,4 +1,5 @@
 import { UmbraError } from '../src/common/errors.js';
+import type { Share } from '../src/common/share-names.js';
 import { isMachineName, isShadowCopyName } from '../src/common/names.js';
 import type { ShadowCopySource, ShadowCopySummary } from './source.js';
 
@@ -48,6 +49,13 @@ export class Listing {
     if (this.#scope === undefined) return await this.#source.machines();
     const { list } = await this.versions(this.#scope.machine);
     return list.length === 0 ? [] : [this.#scope.machine];
+  }
+
+  /** The shares of the machines in this tree. */
+  shares(): Promise<readonly Share[]> {
+    const shares = this.#source.shares?.() ?? [];
+    const scope = this.#scope;
+    return Promise.resolve(scope === undefined ? shares : shares.filter(({ machine }) => machine === scope.machine));
   }
 
   /** An empty index when there is no such machine. */

@@ -1,3 +1,5 @@
+import type { Share } from '../src/common/share-names.js';
+
 /**
  * What the mounted tree shows, seen from the tree: a local store, or a server over the network.
  * Nothing here costs more than a look-up until {@link ShadowCopySource.open} is called.
@@ -11,6 +13,8 @@ export interface ShadowCopySource {
    * the tree keeps an index of names for each array it has seen last.
    */
   shadowCopies(machine: string): Promise<readonly ShadowCopySummary[]>;
+  /** The shares of the store, sorted by name; none without it. The same array comes back until something in it changes. */
+  shares?(): readonly Share[];
   /** @throws {UmbraError} NOT_FOUND, STORE_DAMAGED */
   open(machine: string, shadowCopy: string): Promise<ShadowCopyView>;
 }

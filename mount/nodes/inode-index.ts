@@ -18,6 +18,16 @@ export const VERSION_INDEX = {
 
 const LISTS = 5;
 
+/** Of a share: its own nodes, and from `first` its snapshots, by the second in which they were made. */
+export const SHARE_INDEX = { directory: 0, live: 1, snapshots: 2, first: 64 } as const;
+
+/** The owner of the directory of all shares. */
+export const SHARES_OWNER = '.shares';
+
+export function shareOwner(name: string): string {
+  return `${SHARES_OWNER}/${name}`;
+}
+
 export function versionOwner(machine: string, version: string): string {
   return `${machine}@${version}`;
 }

@@ -1,10 +1,11 @@
 import { ROOT_INODE } from '../inodes.js';
 import type { DirectoryEntry, DirectoryNode, NodeStat, TreeNode } from '../node.js';
 import { directoryStat, type TreeContext } from './context.js';
-import { MACHINE_INDEX } from './inode-index.js';
+import { MACHINE_INDEX, SHARES_OWNER } from './inode-index.js';
 import { MachineNode } from './machine.js';
+import { SHARES, SharesNode, sharesOf } from './shares.js';
 
-/** The mount point itself: a directory for each machine. */
+/** The mount point itself: a directory for each machine, and one of the shares when there are some. */
 export class RootNode implements DirectoryNode {
   readonly kind = 'directory';
   readonly #context: TreeContext;
@@ -15,10 +16,12 @@ export class RootNode implements DirectoryNode {
 
   async stat(): Promise<NodeStat> {
     const machines = await this.#context.listing.machines();
-    return directoryStat(this.#context, ROOT_INODE, machines.length, this.#context.madeAtMs);
+    const count = machines.length + ((await this.#hasShares()) ? 1 : 0);
+    return directoryStat(this.#context, ROOT_INODE, count, this.#context.madeAtMs);
   }
 
   async lookup(name: string): Promise<TreeNode | undefined> {
+    if (name === SHARES) return (await this.#hasShares()) ? new SharesNode(this.#context) : undefined;
     const versions = await this.#context.listing.versions(name);
     return versions.list.length === 0 ? undefined : new MachineNode(this.#context, name);
   }
@@ -30,5 +33,11 @@ export class RootNode implements DirectoryNode {
       kind: 'directory',
       ino: this.#context.inodes.number(name, MACHINE_INDEX.directory),
     }));
+    if (!(await this.#hasShares())) return;
+    yield [{ name: SHARES, kind: 'directory', ino: this.#context.inodes.number(SHARES_OWNER, 0) }];
+  }
+
+  async #hasShares(): Promise<boolean> {
+    return (await sharesOf(this.#context)).length > 0;
   }
 }

@@ -51,6 +51,16 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     ],
   },
   {
+    title: 'Share',
+    commands: [
+      {
+        name: 'share',
+        summary: 'Show the shadow copies of a directory as previous versions on the network',
+        load: () => import('./commands/share.js'),
+      },
+    ],
+  },
+  {
     title: 'Bring back',
     commands: [
       {

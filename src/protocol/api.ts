@@ -267,6 +267,17 @@ export interface StopResult {
   readonly unmounted: readonly MountInfo[];
 }
 
+export interface ShareInfo {
+  readonly name: string;
+  readonly machine: string;
+  /** Below `files/` of each shadow copy: `vda1/srv/data`. */
+  readonly path: string;
+}
+
+export interface RemoveShareRequest {
+  readonly name: string;
+}
+
 /** How far a long job is. */
 export interface Progress {
   /** What is being done, a few words: `reading vda`. */

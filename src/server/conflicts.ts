@@ -15,7 +15,8 @@ export type OperationKind =
   | 'mount'
   | 'unmount'
   | 'files'
-  | 'copy';
+  | 'copy'
+  | 'share';
 
 /** An operation that runs or wants to. */
 export interface Claim {

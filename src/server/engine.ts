@@ -14,6 +14,7 @@ import type {
   RebuildResult,
   RestoreRequest,
   RestoreResult,
+  ShareInfo,
   ShadowCopyInfo,
   StatsResult,
   VerifyRequest,
@@ -67,6 +68,15 @@ export interface Engine {
   stats(): Promise<StatsResult>;
   /** What can be done with the files in shadow copies; loaded when it is first asked for. */
   files(): Promise<FileOperations>;
+  /** The shares, sorted by name. */
+  shares(): Promise<readonly ShareInfo[]>;
+  /**
+   * Make a share; nothing is done if it is there just so.
+   * @throws {UmbraError} NOT_FOUND for a machine without shadow copies, BAD_ARGUMENT when the name is taken, STORE_*
+   */
+  addShare(share: ShareInfo): Promise<ShareInfo>;
+  /** @throws {UmbraError} NOT_FOUND, STORE_* */
+  removeShare(name: string): Promise<ShareInfo>;
   /** What mounts show; the same object every time, and good until {@link close}. */
   shadowCopySource(): ShadowCopySource;
   /** Ends when everything is durable and the store's lock is given back. Idempotent. */

@@ -20,6 +20,7 @@ import type {
   RebuildResult,
   RestoreRequest,
   RestoreResult,
+  ShareInfo,
   ShadowCopyInfo,
   StatsResult,
   VerifyRequest,
@@ -30,6 +31,7 @@ import { restore } from '../restore/restore-machine.js';
 import { ByteCache } from '../store/byte-cache.js';
 import type { Listing } from '../store/catalog.js';
 import { shadowCopyInfo } from '../store/records.js';
+import { Shares } from '../store/shares.js';
 import { storeStats } from '../store/stats.js';
 import { StoreDirectory } from '../store/store-directory.js';
 import type { Store } from '../store/store.js';
@@ -68,6 +70,7 @@ class LocalEngine implements Engine {
   readonly #directory: StoreDirectory;
   readonly #clock: Clock;
   readonly #source: ShadowCopySource;
+  readonly #shares: Shares;
   #pool: WorkerPool | undefined;
   #files: { readonly operations: FileOperations; readonly close: () => Promise<void> } | undefined;
   #restoredBytes = 0;
@@ -82,6 +85,7 @@ class LocalEngine implements Engine {
     });
     const chunks = new ByteCache<Uint8Array>(CHUNK_CACHE_BYTES);
     const reading: ReadContext['reading'] = new Map();
+    this.#shares = new Shares(() => this.#store);
     this.#source = new LocalSource(
       () => this.#store,
       () => ({ reader: this.#store.reader, regions, chunks, reading }),
@@ -199,6 +203,18 @@ class LocalEngine implements Engine {
     const { directory } = this.#directory;
     this.#files ??= openFiles({ store: () => this.#store, source: this.#source, directory, clock: this.#clock });
     return this.#files.operations;
+  }
+
+  shares(): Promise<readonly ShareInfo[]> {
+    return Promise.resolve(this.#store.settings.shares);
+  }
+
+  addShare(share: ShareInfo): Promise<ShareInfo> {
+    return this.#shares.add(share);
+  }
+
+  removeShare(name: string): Promise<ShareInfo> {
+    return this.#shares.remove(name);
   }
 
   shadowCopySource(): ShadowCopySource {

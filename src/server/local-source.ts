@@ -1,6 +1,7 @@
 import type { ShadowCopySource, ShadowCopySummary, ShadowCopyView, VolumeReader } from '../../mount/source.js';
 import { toHex } from '../codec/digest.js';
 import { UmbraError } from '../common/errors.js';
+import type { Share } from '../common/share-names.js';
 import { shadowCopyInfo, type ShadowCopyRecord } from '../store/records.js';
 import type { Listing } from '../store/catalog.js';
 import type { Store } from '../store/store.js';
@@ -22,6 +23,10 @@ export class LocalSource implements ShadowCopySource {
 
   shadowCopies(machine: string): Promise<readonly ShadowCopySummary[]> {
     return Promise.resolve(this.#store().catalog.shadowCopies(machine));
+  }
+
+  shares(): readonly Share[] {
+    return this.#store().settings.shares;
   }
 
   async open(machine: string, shadowCopy: string): Promise<ShadowCopyView> {

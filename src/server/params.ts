@@ -1,6 +1,7 @@
 import { isAbsolute, normalize } from 'node:path';
 import { UmbraError } from '../common/errors.js';
 import { checkMachineName, checkVolumeName, isShadowCopyName } from '../common/names.js';
+import { checkShareName, isSharePath } from '../common/share-names.js';
 
 /**
  * Small validators for what comes over the socket. Each takes a value of any kind and the path
@@ -43,6 +44,15 @@ export const path: Validator<string> = (value, field) => {
 export const machine: Validator<string> = (value, field) => checkMachineName(string(value, field));
 
 export const volume: Validator<string> = (value, field) => checkVolumeName(string(value, field));
+
+export const share: Validator<string> = (value, field) => checkShareName(string(value, field));
+
+/** A path below `files/`. */
+export const sharePath: Validator<string> = (value, field) => {
+  const text = string(value, field);
+  if (!isSharePath(text)) throw wrong(field, 'a path below "files": names with single slashes between them');
+  return text;
+};
 
 /** A shadow copy's name or `latest`. */
 export const version: Validator<string> = (value, field) => {

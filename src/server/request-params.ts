@@ -1,5 +1,18 @@
 import { UmbraError } from '../common/errors.js';
-import { boolean, list, machine, object, oneOf, path, string, version, volume, type Validator } from './params.js';
+import {
+  boolean,
+  list,
+  machine,
+  object,
+  oneOf,
+  path,
+  share,
+  sharePath,
+  string,
+  version,
+  volume,
+  type Validator,
+} from './params.js';
 
 /** The parameters of each operation, as src/protocol/api.ts has them; unknown fields are refused. */
 
@@ -17,6 +30,9 @@ export const exportParams = object({ machine, version, volume, to: path });
 export const diffParams = object({ machine, from: version, toMachine: machine, to: version, exact: boolean });
 export const forgetParams = object({ shadowCopies: list(machineVersion, 1), dryRun: boolean, force: boolean });
 export const unmountParams = object({ mountPoint: path, force: boolean });
+
+export const addShareParams = object({ name: share, machine, path: sharePath });
+export const removeShareParams = object({ name: share });
 
 export const verifyParams: Validator<ReturnType<typeof someVersion>> = (value, field) =>
   versionNeedsMachine(someVersion(value, field));

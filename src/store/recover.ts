@@ -131,7 +131,7 @@ async function findRecord(
 }
 
 /** An object, if it can be read; what can't is for verification to report. */
-async function readObject(
+export async function readObject(
   objects: KvReader,
   meta: KvReader,
   type: ObjectType,

@@ -82,11 +82,11 @@ export class IngestSession {
   }
 
   /**
-   * Add a record or a tombstone, also where the store has the same: which of them came last tells whether the
-   * shadow copy is deleted.
+   * Add a record, a tombstone or settings, also where the store has the same: which of the first two came last tells
+   * whether the shadow copy is deleted, and the last settings are those that hold.
    */
   async addLast(
-    type: typeof ObjectType.record | typeof ObjectType.tombstone,
+    type: typeof ObjectType.record | typeof ObjectType.tombstone | typeof ObjectType.settings,
     plain: Uint8Array,
   ): Promise<{ readonly digest: Uint8Array; readonly sequence: number }> {
     const digest = digestOf(plain);

@@ -6,7 +6,7 @@ import { UmbraError } from '../common/errors.js';
 import { deleteListing, putListing, readSummaries, type Catalog, type Listing } from './catalog.js';
 import { packRecord, withCheck, withoutCheck } from './checked.js';
 import { collect, type CollectOptions, type CollectResult } from './collect.js';
-import { encodeFormatRecord, type FormatRecord } from './format-record.js';
+import type { FormatRecord } from './format-record.js';
 import { highWaterKey, objectName, storeKey } from './keys.js';
 import type { KvStore } from './kv.js';
 import { Leases } from './leases.js';
@@ -16,6 +16,7 @@ import { ObjectStore } from './object-store.js';
 import { adoptUnindexed, highestObject, quarantineLost, recoverCatalog } from './recover.js';
 import { parseShadowCopyRecord, type ShadowCopyRecord, type TombstoneRecord } from './records.js';
 import type { IngestSession } from './session.js';
+import { encodeSettings, NO_SETTINGS, readSettings, type Settings } from './settings.js';
 
 export interface StoreParts {
   readonly format: FormatRecord;
@@ -36,6 +37,8 @@ export class Store {
   /** Names of forgotten shadow copies: what a mount's users and the kernel still know under one must not become another. */
   readonly #namesGone = new Set<string>();
   readonly #catalog: Catalog;
+  #settings: Settings = NO_SETTINGS;
+  #lastSetting: Promise<unknown> = Promise.resolve();
 
   private constructor(parts: StoreParts, objectStore: ObjectStore, catalog: Catalog) {
     this.format = parts.format;
@@ -152,6 +155,34 @@ export class Store {
     return readSummaries(this.#meta, listings);
   }
 
+  get settings(): Settings {
+    return this.#settings;
+  }
+
+  /**
+   * Set what `change` makes of the settings; durable when this resolves. One change comes after the other.
+   * @throws {UmbraError} what `change` throws; STORE_FULL, STORE_FAILED
+   */
+  updateSettings(change: (settings: Settings) => Settings): Promise<void> {
+    const updating = this.#lastSetting.then(async () => {
+      const settings = change(this.#settings);
+      if (settings !== this.#settings) await this.#writeSettings(settings);
+    });
+    this.#lastSetting = updating.catch(() => undefined);
+    return updating;
+  }
+
+  async #writeSettings(settings: Settings): Promise<void> {
+    const session = this.openSession();
+    try {
+      await session.addLast(ObjectType.settings, encodeSettings(this.format, settings));
+      await session.barrier();
+    } finally {
+      session.end();
+    }
+    this.#settings = settings;
+  }
+
   /** Idempotent. */
   async close(): Promise<void> {
     await this.objectStore.objects.close();
@@ -167,15 +198,14 @@ export class Store {
     return name;
   }
 
-  /** See to it that there is a copy of the format record among the objects, and write the store's id into a new `meta`. */
+  /**
+   * Take the settings from the objects, see to it that there are some, with a copy of the format record, and write the
+   * store's id into a new `meta`.
+   */
   async #claim(): Promise<void> {
-    const session = this.openSession();
-    try {
-      const { newBytes } = await session.addPlain(ObjectType.settings, Buffer.from(encodeFormatRecord(this.format)));
-      if (newBytes > 0) await session.barrier();
-    } finally {
-      session.end();
-    }
+    const settings = await readSettings(this.objectStore.objects, this.#meta);
+    if (settings === undefined) await this.#writeSettings(NO_SETTINGS);
+    else this.#settings = settings;
     if ((await this.#meta.get(storeKey)) !== undefined) return;
     const id = Buffer.from(this.format.id);
     await this.#meta.write([{ type: 'put', key: storeKey, value: withCheck(storeKey, id) }], { sync: true });

@@ -19,6 +19,7 @@ import type {
   RestoreRequest,
   RestoreResult,
   ShadowCopyInfo,
+  ShareInfo,
   StatsResult,
   VerifyRequest,
   VerifyResult,
@@ -72,6 +73,7 @@ function takeLock(store: string): Promise<Server> {
 }
 
 export class FakeEngine implements Engine {
+  readonly #shares: ShareInfo[] = [];
   readonly #store: string;
   readonly #lock: Server | undefined;
   closed = 0;
@@ -190,6 +192,25 @@ export class FakeEngine implements Engine {
   async rebuild(context: JobContext): Promise<RebuildResult> {
     await this.#work(existsSync(join(this.#store, 'rebuild-slowly')) ? 'slow' : '', context);
     return { objects: 1000, damagedObjects: 1, lostBlocks: 3, shadowCopies: 5, stayedDeleted: 2, seconds: 1 };
+  }
+
+  shares(): Promise<readonly ShareInfo[]> {
+    return Promise.resolve(this.#shares);
+  }
+
+  addShare(share: ShareInfo): Promise<ShareInfo> {
+    this.#shares.push(share);
+    return Promise.resolve(share);
+  }
+
+  removeShare(name: string): Promise<ShareInfo> {
+    const [share] = this.#shares.splice(
+      this.#shares.findIndex((known) => known.name === name),
+      1,
+    );
+    return share === undefined
+      ? Promise.reject(new UmbraError('NOT_FOUND', `there is no share "${name}"`))
+      : Promise.resolve(share);
   }
 
   stats(): Promise<StatsResult> {

@@ -1,0 +1,214 @@
+import type { Share } from '../../src/common/share-names.js';
+import type { DirectoryEntry, DirectoryNode, LinkNode, NodeStat, TreeNode } from '../node.js';
+import type { ShadowCopySummary } from '../source.js';
+import { TreeError } from '../tree-error.js';
+import { directoryStat, type TreeContext } from './context.js';
+import { SHARE_INDEX, shareOwner, SHARES_OWNER } from './inode-index.js';
+import { VersionNode } from './version.js';
+
+/** The name of the directory of all shares, at the top of the tree. */
+export const SHARES = '.shares';
+const LIVE = 'live';
+const SNAPSHOTS = '.snapshots';
+
+/** Samba answers with an empty list when more names than that would not fit into 64 KiB. */
+const MAX_SNAPSHOTS = 1300;
+
+const VERSION_NAME = /^(\d{4})-(\d{2})-(\d{2})T(\d{2})-(\d{2})-(\d{2})Z$/;
+const SNAPSHOT_NAME = /^@GMT-(\d{4})\.(\d{2})\.(\d{2})-(\d{2})\.(\d{2})\.(\d{2})$/;
+
+/** The shares that a tree shows. */
+export function sharesOf({ listing }: TreeContext): Promise<readonly Share[]> {
+  return listing.shares();
+}
+
+/** `.shares/`: a directory for each share. */
+export class SharesNode implements DirectoryNode {
+  readonly kind = 'directory';
+  readonly #context: TreeContext;
+
+  constructor(context: TreeContext) {
+    this.#context = context;
+  }
+
+  async stat(): Promise<NodeStat> {
+    const { inodes, madeAtMs } = this.#context;
+    const shares = await sharesOf(this.#context);
+    return directoryStat(this.#context, inodes.number(SHARES_OWNER, 0), shares.length, madeAtMs);
+  }
+
+  async lookup(name: string): Promise<TreeNode | undefined> {
+    const share = (await sharesOf(this.#context)).find((candidate) => candidate.name === name);
+    return share === undefined ? undefined : new ShareNode(this.#context, share);
+  }
+
+  async *list(): AsyncGenerator<readonly DirectoryEntry[]> {
+    const { inodes } = this.#context;
+    yield (await sharesOf(this.#context)).map(({ name }) => ({
+      name,
+      kind: 'directory',
+      ino: inodes.number(shareOwner(name), SHARE_INDEX.directory),
+    }));
+  }
+}
+
+/** A share: its newest files, and those of each shadow copy as Samba's shadow_copy2 looks for them. */
+class ShareNode implements DirectoryNode {
+  readonly kind = 'directory';
+  readonly #context: TreeContext;
+  readonly #share: Share;
+
+  constructor(context: TreeContext, share: Share) {
+    this.#context = context;
+    this.#share = share;
+  }
+
+  stat(): Promise<NodeStat> {
+    return Promise.resolve(directoryStat(this.#context, this.#ino('directory'), 1, this.#context.madeAtMs));
+  }
+
+  lookup(name: string): Promise<TreeNode | undefined> {
+    if (name === LIVE) return Promise.resolve(new LiveNode(this.#context, this.#share));
+    return Promise.resolve(name === SNAPSHOTS ? new SnapshotsNode(this.#context, this.#share) : undefined);
+  }
+
+  list(): readonly (readonly DirectoryEntry[])[] {
+    return [
+      [
+        { name: LIVE, kind: 'link', ino: this.#ino('live') },
+        { name: SNAPSHOTS, kind: 'directory', ino: this.#ino('snapshots') },
+      ],
+    ];
+  }
+
+  #ino(node: 'directory' | 'live' | 'snapshots'): number {
+    return this.#context.inodes.number(shareOwner(this.#share.name), SHARE_INDEX[node]);
+  }
+}
+
+/** `live`: the link to the directory in the newest shadow copy; looked up each time it is read. */
+class LiveNode implements LinkNode {
+  readonly kind = 'link';
+  readonly #context: TreeContext;
+  readonly #share: Share;
+
+  constructor(context: TreeContext, share: Share) {
+    this.#context = context;
+    this.#share = share;
+  }
+
+  async stat(): Promise<NodeStat> {
+    const { target, timeMs } = await this.#target();
+    const { inodes, uid, gid } = this.#context;
+    return {
+      kind: 'link',
+      ino: inodes.number(shareOwner(this.#share.name), SHARE_INDEX.live),
+      permissions: 0o777,
+      nlink: 1,
+      uid,
+      gid,
+      sizeBytes: Buffer.byteLength(target),
+      blocks: 0,
+      mtimeMs: timeMs,
+    };
+  }
+
+  async readlink(): Promise<string> {
+    return (await this.#target()).target;
+  }
+
+  async #target(): Promise<{ readonly target: string; readonly timeMs: number }> {
+    const { name, machine, path } = this.#share;
+    const newest = (await this.#context.listing.versions(machine)).list.at(-1);
+    if (newest === undefined) throw new TreeError('ENOENT', `${SHARES}/${name}/${LIVE}`);
+    return { target: `../../${machine}/${newest.name}/files/${path}`, timeMs: newest.timeMs };
+  }
+}
+
+/**
+ * `.snapshots/`: the directory in each shadow copy, by the time it was made. A look at one opens it; listing them opens
+ * none, so that one which the directory is missing from is listed and not found.
+ */
+class SnapshotsNode implements DirectoryNode {
+  readonly kind = 'directory';
+  readonly #context: TreeContext;
+  readonly #share: Share;
+
+  constructor(context: TreeContext, share: Share) {
+    this.#context = context;
+    this.#share = share;
+  }
+
+  async stat(): Promise<NodeStat> {
+    const { list } = await this.#context.listing.versions(this.#share.machine);
+    const ino = this.#context.inodes.number(shareOwner(this.#share.name), SHARE_INDEX.snapshots);
+    const stat = directoryStat(this.#context, ino, 0, list.at(-1)?.timeMs ?? this.#context.madeAtMs);
+    // One link means that the subdirectories are not counted: for that they would have to be opened.
+    return { ...stat, nlink: 1 };
+  }
+
+  async lookup(name: string): Promise<TreeNode | undefined> {
+    const { byName } = await this.#context.listing.versions(this.#share.machine);
+    const summary = byName.get(versionOfSnapshot(name) ?? '');
+    if (summary === undefined) return undefined;
+    const node = await this.#directoryIn(summary);
+    return node === undefined ? undefined : underNumber(node, this.#ino(summary));
+  }
+
+  async *list(): AsyncGenerator<readonly DirectoryEntry[]> {
+    const { list } = await this.#context.listing.versions(this.#share.machine);
+    const named = list.filter((summary) => snapshotName(summary.name) !== undefined).slice(-MAX_SNAPSHOTS);
+    yield named.map((summary) => ({
+      name: snapshotName(summary.name) ?? '',
+      kind: 'directory',
+      ino: this.#ino(summary),
+    }));
+  }
+
+  async #directoryIn(summary: ShadowCopySummary): Promise<DirectoryNode | undefined> {
+    const { machine, path } = this.#share;
+    let node: TreeNode | undefined = await new VersionNode(this.#context, machine, summary).lookup('files');
+    const names = path.split('/');
+    for (const [index, name] of names.entries()) {
+      if (node?.kind !== 'directory') return undefined;
+      if (node.resolve !== undefined) {
+        node = await node.resolve(names.slice(index).join('/'));
+        break;
+      }
+      node = await node.lookup(name);
+    }
+    return node?.kind === 'directory' ? node : undefined;
+  }
+
+  /** The time tells apart a shadow copy from another one of the share. */
+  #ino({ timeMs }: ShadowCopySummary): number {
+    return this.#context.inodes.number(shareOwner(this.#share.name), SHARE_INDEX.first + Math.floor(timeMs / 1000));
+  }
+}
+
+/** A directory of a guest under a number of its own, which a list can tell without opening its file system. */
+function underNumber(directory: DirectoryNode, ino: number): DirectoryNode {
+  const resolve = directory.resolve?.bind(directory);
+  const xattrs = directory.xattrs?.bind(directory);
+  const usage = directory.usage?.bind(directory);
+  return {
+    kind: 'directory',
+    stat: async () => ({ ...(await directory.stat()), ino }),
+    lookup: (name) => directory.lookup(name),
+    list: () => directory.list(),
+    ...(resolve && { resolve }),
+    ...(xattrs && { xattrs }),
+    ...(usage && { usage }),
+  };
+}
+
+/** `@GMT-2026.11.22-10.15.00` for `2026-11-22T10-15-00Z`; a second one of the same second has no such name. */
+export function snapshotName(version: string): string | undefined {
+  const [, year, month, day, hour, minute, second] = VERSION_NAME.exec(version) ?? [];
+  return year === undefined ? undefined : `@GMT-${year}.${month}.${day}-${hour}.${minute}.${second}`;
+}
+
+function versionOfSnapshot(name: string): string | undefined {
+  const [, year, month, day, hour, minute, second] = SNAPSHOT_NAME.exec(name) ?? [];
+  return year === undefined ? undefined : `${year}-${month}-${day}T${hour}-${minute}-${second}Z`;
+}

@@ -1,0 +1,68 @@
+import { UmbraError } from '../common/errors.js';
+import type { Share } from '../common/share-names.js';
+import type { Store } from './store.js';
+
+/**
+ * The shares in a store's settings. While this lives, a name that was removed can only be used for the same directory
+ * again: the kernel keeps what a mount has shown under a path, and no path may change its content.
+ */
+export class Shares {
+  readonly #store: () => Store;
+  /** By name in small letters, what each has meant. */
+  readonly #known = new Map<string, Share>();
+
+  /** @param store asked for each time: it may be rebuilt */
+  constructor(store: () => Store) {
+    this.#store = store;
+  }
+
+  /** @throws {UmbraError} NOT_FOUND, BAD_ARGUMENT, STORE_FULL, STORE_FAILED */
+  async add(share: Share): Promise<Share> {
+    const store = this.#store();
+    store.catalog.find(share.machine, 'latest');
+    await store.updateSettings((settings) => {
+      const other = settings.shares.find(({ name }) => isSame(name, share.name));
+      if (other !== undefined) {
+        assertMeans(other, share, `Run "umbra share remove ${other.name}" first, or take another name.`);
+        return settings;
+      }
+      const before = this.#known.get(share.name.toLowerCase());
+      if (before !== undefined) assertMeans(before, share, 'Run "umbra stop" first, or take another name.');
+      return { ...settings, shares: [...settings.shares, share].sort(byName) };
+    });
+    return share;
+  }
+
+  /** @throws {UmbraError} NOT_FOUND, STORE_FULL, STORE_FAILED */
+  async remove(name: string): Promise<Share> {
+    const store = this.#store();
+    const find = (shares: readonly Share[]): Share => {
+      const share = shares.find((candidate) => isSame(candidate.name, name));
+      if (share !== undefined) return share;
+      throw new UmbraError('NOT_FOUND', `there is no share "${name}"`, {
+        hint: 'Run "umbra share list" to see the shares.',
+      });
+    };
+    const share = find(store.settings.shares);
+    await store.updateSettings((settings) => {
+      find(settings.shares);
+      this.#known.set(name.toLowerCase(), share);
+      return { ...settings, shares: settings.shares.filter((other) => !isSame(other.name, name)) };
+    });
+    return share;
+  }
+}
+
+/** Samba and Windows do not tell letters' cases apart in names of shares. */
+function isSame(a: string, b: string): boolean {
+  return a.toLowerCase() === b.toLowerCase();
+}
+
+function byName(a: Share, b: Share): number {
+  return a.name < b.name ? -1 : 1;
+}
+
+function assertMeans(known: Share, share: Share, hint: string): void {
+  if (known.name === share.name && known.machine === share.machine && known.path === share.path) return;
+  throw new UmbraError('BAD_ARGUMENT', `the share "${known.name}" is ${known.machine}:/${known.path}`, { hint });
+}

@@ -59,8 +59,8 @@ export class Directory {
       if (this.#stays(entry, known)) batch.push(itemOf(entry, names));
       return false;
     };
-    for await (const { number, bytes } of this.#blocks.all((error) => damage.push(error))) {
-      if (this.#changes?.isNew === true) break;
+    const isNew = this.#changes?.isNew === true;
+    for await (const { number, bytes } of isNew ? [] : this.#blocks.all((error) => damage.push(error))) {
       if (!scanEntries(bytes, this.#rules, take)) damage.push(this.#broken(number));
       if (batch.length < BATCH_ITEMS) continue;
       yield batch;

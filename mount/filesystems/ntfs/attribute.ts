@@ -1,4 +1,4 @@
-import { damaged, part, readSize, utf16 } from './parse.js';
+import { damaged, readSize, utf16 } from './parse.js';
 
 /** The kinds of attributes. */
 export const AttributeType = {
@@ -37,17 +37,73 @@ export interface Nonresident {
   readonly pairs: Buffer;
 }
 
-/** One attribute of a file record. */
-export interface Attribute {
+const HEADER_BYTES = 24;
+const NONRESIDENT_BYTES = 64;
+const SPARSE_BYTES = 72;
+const MAX_UNIT_EXPONENT = 16;
+
+/** One attribute of a file record. Most are never looked at, so that no more is made of them than a place in the record. */
+export class Attribute {
   readonly type: number;
   readonly name: string;
-  readonly instance: number;
-  readonly compressed: boolean;
-  readonly encrypted: boolean;
-  readonly sparse: boolean;
-  /** The content, if it stands in the record. */
-  readonly value?: Buffer;
-  readonly nonresident?: Nonresident;
+  readonly #record: Buffer;
+  readonly #at: number;
+  readonly #end: number;
+
+  /**
+   * @param record with the attribute from `at` to `end`, at least 24 bytes
+   * @throws {UmbraError} FILESYSTEM_DAMAGED
+   */
+  constructor(record: Buffer, at: number, end: number) {
+    this.#record = record;
+    this.#at = at;
+    this.#end = end;
+    this.type = record.readUInt32LE(at);
+    const nameStart = at + record.readUInt16LE(at + 10);
+    const nameEnd = nameStart + 2 * record.readUInt8(at + 9);
+    if (nameEnd > end) throw damaged('a stream name is cut off');
+    this.name = nameStart === nameEnd ? '' : utf16(record, nameStart, nameEnd);
+  }
+
+  get instance(): number {
+    return this.#record.readUInt16LE(this.#at + 14);
+  }
+
+  get compressed(): boolean {
+    return (this.#flags & COMPRESSED) !== 0;
+  }
+
+  get encrypted(): boolean {
+    return (this.#flags & ENCRYPTED) !== 0;
+  }
+
+  get isResident(): boolean {
+    return this.#record[this.#at + 8] === 0;
+  }
+
+  /**
+   * The content, if it stands in the record.
+   * @throws {UmbraError} FILESYSTEM_DAMAGED
+   */
+  get value(): Buffer | undefined {
+    if (!this.isResident) return undefined;
+    const start = this.#at + this.#record.readUInt16LE(this.#at + 20);
+    const end = start + this.#record.readUInt32LE(this.#at + 16);
+    if (end > this.#end) throw damaged('an attribute is cut off');
+    return this.#record.subarray(start, end);
+  }
+
+  /**
+   * What is known of the clusters in which the content stands otherwise.
+   * @throws {UmbraError} FILESYSTEM_DAMAGED
+   */
+  get nonresident(): Nonresident | undefined {
+    return this.isResident ? undefined : parseNonresident(this.#record.subarray(this.#at, this.#end), this.#flags);
+  }
+
+  get #flags(): number {
+    return this.#record.readUInt16LE(this.#at + 12);
+  }
 }
 
 /**
@@ -58,48 +114,32 @@ export interface Attribute {
 export function parseAttributes(bytes: Buffer, offset: number): Attribute[] {
   const attributes: Attribute[] = [];
   for (let at = offset; at + 4 <= bytes.length;) {
-    const type = bytes.readUInt32LE(at);
-    if (type === END) return attributes;
-    if (at + 24 > bytes.length) break;
+    if (bytes.readUInt32LE(at) === END) return attributes;
+    if (at + HEADER_BYTES > bytes.length) break;
     const length = bytes.readUInt32LE(at + 4);
-    if (length < 24 || length % 8 !== 0) throw damaged(`an attribute has ${length} bytes`);
-    attributes.push(parseAttribute(type, part(bytes, at, length, 'an attribute')));
+    if (length < HEADER_BYTES || length % 8 !== 0) throw damaged(`an attribute has ${length} bytes`);
+    if (at + length > bytes.length) throw damaged('an attribute is cut off');
+    attributes.push(new Attribute(bytes, at, at + length));
     at += length;
   }
   throw damaged('the list of attributes has no end');
 }
 
-function parseAttribute(type: number, bytes: Buffer): Attribute {
-  const nameLength = bytes.readUInt8(9);
-  const name = nameLength === 0 ? '' : utf16(part(bytes, bytes.readUInt16LE(10), 2 * nameLength, 'a stream name'));
-  const flags = bytes.readUInt16LE(12);
-  const common = {
-    type,
-    name,
-    instance: bytes.readUInt16LE(14),
-    compressed: (flags & COMPRESSED) !== 0,
-    encrypted: (flags & ENCRYPTED) !== 0,
-    sparse: (flags & SPARSE) !== 0,
-  };
-  if (bytes.readUInt8(8) !== 0) return { ...common, nonresident: parseNonresident(bytes, flags) };
-  const value = part(bytes, bytes.readUInt16LE(20), bytes.readUInt32LE(16), 'an attribute');
-  return { ...common, value };
-}
-
 function parseNonresident(bytes: Buffer, flags: number): Nonresident {
   const hasTaken = (flags & (COMPRESSED | SPARSE)) !== 0;
-  const lowestVcn = bytes.length < 64 ? 0 : readSize(bytes, 16);
-  if (bytes.length < (hasTaken && lowestVcn === 0 ? 72 : 64)) throw damaged('an attribute is cut off');
+  const lowestVcn = bytes.length < NONRESIDENT_BYTES ? 0 : readSize(bytes, 16);
+  const isFirst = lowestVcn === 0;
+  if (bytes.length < (hasTaken && isFirst ? SPARSE_BYTES : NONRESIDENT_BYTES)) throw damaged('an attribute is cut off');
   const pairsOffset = bytes.readUInt16LE(32);
   const exponent = bytes.readUInt8(34);
-  if (pairsOffset > bytes.length || exponent > 16) throw damaged('an attribute makes no sense');
-  const allocatedBytes = lowestVcn === 0 ? readSize(bytes, 40) : 0;
+  if (pairsOffset > bytes.length || exponent > MAX_UNIT_EXPONENT) throw damaged('an attribute makes no sense');
+  const allocatedBytes = isFirst ? readSize(bytes, 40) : 0;
   return {
     lowestVcn,
     allocatedBytes,
-    sizeBytes: lowestVcn === 0 ? readSize(bytes, 48) : 0,
-    initializedBytes: lowestVcn === 0 ? readSize(bytes, 56) : 0,
-    takenBytes: hasTaken && lowestVcn === 0 ? readSize(bytes, 64) : allocatedBytes,
+    sizeBytes: isFirst ? readSize(bytes, 48) : 0,
+    initializedBytes: isFirst ? readSize(bytes, 56) : 0,
+    takenBytes: hasTaken && isFirst ? readSize(bytes, 64) : allocatedBytes,
     unitClusters: 2 ** exponent,
     pairs: bytes.subarray(pairsOffset),
   };

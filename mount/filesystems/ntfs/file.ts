@@ -3,7 +3,7 @@ import { type Attribute, AttributeType } from './attribute.js';
 import type { NtfsCore } from './core.js';
 import { parseExtendedAttributes, wslAttributes, type WslAttributes } from './extended-attributes.js';
 import { DIRECTORY_INDEX } from './directory.js';
-import { NameSpace, parseFileName } from './file-name.js';
+import { isDosName } from './file-name.js';
 import { Inode } from './inode.js';
 import { type InterixFile, MAX_INTERIX_BYTES, mayBeInterix, parseInterix } from './interix.js';
 import { parseReparsePoint, type ReparsePoint, ReparseTag } from './reparse-point.js';
@@ -106,7 +106,7 @@ async function loadInterix(
   if (inode.record.isDirectory || (attributes & FileAttribute.SYSTEM) === 0) return undefined;
   const data = await inode.first(AttributeType.DATA);
   if (data === undefined || data.compressed || data.encrypted) return undefined;
-  if (!mayBeInterix(attributes, dataSize(data))) return undefined;
+  if (!mayBeInterix(attributes, sizesIn(data).sizeBytes)) return undefined;
   const stream = streamOf(core, await inode.parts(AttributeType.DATA, ''));
   return parseInterix(attributes, await readAll(core, stream, MAX_INTERIX_BYTES));
 }
@@ -114,7 +114,7 @@ async function loadInterix(
 async function countLinks(inode: Inode): Promise<number> {
   let links = 0;
   for (const { value } of await inode.all(AttributeType.FILE_NAME)) {
-    if (value !== undefined && parseFileName(value).nameSpace !== NameSpace.DOS) links += 1;
+    if (value !== undefined && !isDosName(value)) links += 1;
   }
   return Math.max(1, links);
 }
@@ -124,24 +124,21 @@ async function sizesOf(
   type: FileType,
   reparse: ReparsePoint | undefined,
 ): Promise<{ sizeBytes: number; takenBytes: number }> {
-  if (type === 'directory') {
-    const blocks = await inode.first(AttributeType.INDEX_ALLOCATION, DIRECTORY_INDEX);
-    return {
-      sizeBytes: blocks === undefined ? 0 : dataSize(blocks),
-      takenBytes: blocks === undefined ? 0 : taken(blocks),
-    };
-  }
-  const data = await inode.first(AttributeType.DATA);
-  if (data === undefined) return { sizeBytes: 0, takenBytes: 0 };
-  const packed = wofCompression(reparse) === undefined ? undefined : await inode.first(AttributeType.DATA, WOF_STREAM);
-  return { sizeBytes: dataSize(data), takenBytes: taken(packed ?? data) };
+  const isDirectory = type === 'directory';
+  const content = isDirectory
+    ? await inode.first(AttributeType.INDEX_ALLOCATION, DIRECTORY_INDEX)
+    : await inode.first(AttributeType.DATA);
+  if (content === undefined) return { sizeBytes: 0, takenBytes: 0 };
+  const sizes = sizesIn(content);
+  if (isDirectory || wofCompression(reparse) === undefined) return sizes;
+  const packed = await inode.first(AttributeType.DATA, WOF_STREAM);
+  return packed === undefined ? sizes : { sizeBytes: sizes.sizeBytes, takenBytes: sizesIn(packed).takenBytes };
 }
 
-function dataSize({ value, nonresident }: Attribute): number {
-  return nonresident?.sizeBytes ?? value?.length ?? 0;
-}
-
-/** Content in the file's record counts as what it takes there. */
-function taken({ value, nonresident }: Attribute): number {
-  return nonresident?.takenBytes ?? Math.ceil((value?.length ?? 0) / 8) * 8;
+/** The size of a stream, and what it takes: in the file's record, what it takes there. */
+function sizesIn(attribute: Attribute): { sizeBytes: number; takenBytes: number } {
+  const { nonresident } = attribute;
+  if (nonresident !== undefined) return { sizeBytes: nonresident.sizeBytes, takenBytes: nonresident.takenBytes };
+  const sizeBytes = attribute.value?.length ?? 0;
+  return { sizeBytes, takenBytes: Math.ceil(sizeBytes / 8) * 8 };
 }

@@ -29,8 +29,8 @@ import { commonUpcase, parseUpcase, type UpcaseTable } from './upcase.js';
 import { countUsage } from './usage.js';
 import { readXattrs } from './xattrs.js';
 
-const KEPT_FILES = 128;
-const KEPT_DIRECTORIES = 8;
+const KEPT_FILES = 96;
+const KEPT_DIRECTORIES = 6;
 const UPCASE_BYTES = 128 * 1024;
 const SECTOR_BYTES = 512;
 
@@ -142,7 +142,12 @@ export class NtfsFilesystem implements Filesystem {
   }
 
   #upcaseTable(): Promise<UpcaseTable> {
-    return (this.#upcase ??= loadUpcase(this.#core));
+    this.#upcase ??= loadUpcase(this.#core).catch((error: unknown) => {
+      // It may be readable the next time.
+      this.#upcase = undefined;
+      throw error;
+    });
+    return this.#upcase;
   }
 }
 

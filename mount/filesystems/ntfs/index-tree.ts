@@ -15,9 +15,9 @@ const MAX_BLOCK_BYTES = 65_536;
 /** With clusters larger than a block, blocks are counted in these units. */
 const SMALL_UNIT_BYTES = 512;
 const MAX_DEPTH = 32;
-const KEPT_NODES = 12;
-/** Blocks of the largest index: more than the volume's 2^32 files need. */
-const MAX_BLOCKS = 2 ** 27;
+const KEPT_NODES = 8;
+/** Listing a directory ends when so many of its blocks are damaged. */
+const MAX_FAILURES = 1000;
 const BITMAP_PIECE_BYTES = 4096;
 
 /** Where a search ends in each node on its way. */
@@ -89,12 +89,14 @@ export class IndexTree {
   async *nodes(): AsyncGenerator<IndexNode> {
     yield this.root;
     let failure: UmbraError | undefined;
+    const failures = new Budget(MAX_FAILURES, 'damaged blocks in an index');
     for await (const block of this.#usedBlocks()) {
       try {
         yield await this.#read((block * this.#blockBytes) / this.#unitBytes);
       } catch (error) {
         if (!(error instanceof UmbraError)) throw error;
         failure ??= error;
+        failures.spend();
       }
     }
     if (failure !== undefined) throw failure;
@@ -117,7 +119,9 @@ export class IndexTree {
   /** The numbers of the blocks whose bit is set; the others hold what was there before. */
   async *#usedBlocks(): AsyncGenerator<number> {
     if (this.#blocks === undefined || this.#bitmap === undefined) return;
-    const blocks = Math.min(Math.floor(this.#blocks.initializedBytes / this.#blockBytes), MAX_BLOCKS);
+    // No index is larger than its volume, whatever it says.
+    const sizeBytes = Math.min(this.#blocks.initializedBytes, this.#core.source.sizeBytes);
+    const blocks = Math.floor(sizeBytes / this.#blockBytes);
     const bytes = Math.min(Math.ceil(blocks / 8), this.#bitmap.initializedBytes);
     for (let at = 0; at < bytes; at += BITMAP_PIECE_BYTES) {
       const piece = await readPart(this.#core, this.#bitmap, at, Math.min(BITMAP_PIECE_BYTES, bytes - at));

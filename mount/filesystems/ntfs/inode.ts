@@ -6,8 +6,8 @@ import { Lru } from './lru.js';
 import { damaged } from './parse.js';
 import { readAll, streamOf } from './stream.js';
 
-/** Windows allows 256 KiB. */
-const MAX_LIST_BYTES = 1024 * 1024;
+/** As Windows has it. */
+const MAX_LIST_BYTES = 256 * 1024;
 
 /** Further records of a file that are kept: its attributes stand in them one after the other. */
 const KEPT_RECORDS = 4;

@@ -64,9 +64,10 @@ async function follow(
   from: readonly number[],
   names: readonly string[],
 ): Promise<string | undefined> {
+  if (names.length > MAX_NAMES) return undefined;
   const directories = [...from];
   const path: string[] = [];
-  for (const [index, name] of names.slice(0, MAX_NAMES).entries()) {
+  for (const [index, name] of names.entries()) {
     if (name === '.' || name === '..') {
       if (name === '..' && directories.length > 1) directories.pop();
       path.push(name);

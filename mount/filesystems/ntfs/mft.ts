@@ -138,4 +138,4 @@ export class Mft {
   }
 }
 
-const MAX_LIST_BYTES = 1024 * 1024;
+const MAX_LIST_BYTES = 256 * 1024;

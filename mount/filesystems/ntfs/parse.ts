@@ -30,8 +30,8 @@ export function part(bytes: Buffer, offset: number, length: number, what: string
 }
 
 /** UTF-16 of the volume as a string, unpaired surrogates and all. */
-export function utf16(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength & ~1).toString('utf16le');
+export function utf16(bytes: Buffer, start = 0, end = bytes.length): string {
+  return bytes.toString('utf16le', start, end - ((end - start) % 2));
 }
 
 /** True for 1, 2, 4, 8 … */

@@ -22,7 +22,7 @@ const LOCATION_BYTES = 20;
 export class SecurityDescriptors {
   readonly #core: NtfsCore;
   readonly #kept = new Lru<number, Buffer>(KEPT_DESCRIPTORS);
-  #opened: Promise<{ index: IndexTree; descriptors: Stream }> | undefined;
+  #opened: { index: IndexTree; descriptors: Stream } | undefined;
 
   constructor(core: NtfsCore) {
     this.#core = core;
@@ -37,7 +37,7 @@ export class SecurityDescriptors {
   }
 
   async #load(id: number): Promise<Buffer | undefined> {
-    const { index, descriptors } = await (this.#opened ??= open(this.#core));
+    const { index, descriptors } = (this.#opened ??= await open(this.#core));
     const search = new IdSearch(id);
     await index.search((node) => search.visit(node));
     if (search.found === undefined) return undefined;

@@ -1,3 +1,4 @@
+import { Budget } from '../../blocks/budget.js';
 import type { Location } from '../../blocks/byte-source.js';
 import type { Extent } from '../filesystem.js';
 import { unitOf } from './compressed-reader.js';
@@ -52,7 +53,13 @@ function* compressedExtents(core: NtfsCore, stream: Stream): Generator<Extent> {
   const { unitClusters, initializedBytes, runs } = stream;
   const unitBytes = unitClusters * clusterBytes;
   if (runs.clusters * clusterBytes < initializedBytes) throw damaged('a stream is shorter than it says');
+  // Each cluster is a part of one unit at most, but damage may have them repeat.
+  const budget = new Budget(
+    Math.ceil(core.source.sizeBytes / clusterBytes) + 2 * runs.size,
+    'compression units in a file',
+  );
   for (let offset = 0; offset < initializedBytes;) {
+    budget.spend();
     const hole = holeFrom(stream, offset / clusterBytes);
     const length = Math.min(Math.max(hole, 1) * unitBytes, initializedBytes - offset);
     const unit = unitOf(stream, offset / unitBytes);

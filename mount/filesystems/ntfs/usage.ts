@@ -1,4 +1,3 @@
-import { Budget } from '../../blocks/budget.js';
 import type { FilesystemUsage } from '../filesystem.js';
 import { AttributeType } from './attribute.js';
 import type { NtfsCore } from './core.js';
@@ -15,13 +14,15 @@ const BITS = Uint8Array.from({ length: 256 }, (_, byte) => byte.toString(2).repl
 /** Count what is free in `$Bitmap`, a bit for each cluster, and in the bitmap of `$MFT`. */
 export async function countUsage(core: NtfsCore): Promise<FilesystemUsage> {
   const { clusterBytes, clusters } = core.geometry;
-  const usedClusters = await countBits(core, SystemFile.BITMAP, AttributeType.DATA, clusters);
+  // Of a volume that is cut off, no more than is there: what it claims to be may be any number.
+  const present = Math.min(clusters, Math.ceil(core.source.sizeBytes / clusterBytes));
+  const usedClusters = await countBits(core, SystemFile.BITMAP, AttributeType.DATA, present);
   const files = core.mft.records;
   const usedFiles = await countBits(core, SystemFile.MFT, AttributeType.BITMAP, files);
   return {
     blockBytes: clusterBytes,
     blocks: clusters,
-    freeBlocks: clusters - usedClusters,
+    freeBlocks: present - usedClusters,
     files,
     freeFiles: files - usedFiles,
   };
@@ -32,11 +33,9 @@ async function countBits(core: NtfsCore, record: number, type: number, bits: num
   const inode = await Inode.loadRecord(core, record);
   const reader = new PlainReader(core, streamOf(core, await inode.parts(type, '')));
   const bytes = Math.min(Math.ceil(bits / 8), reader.sizeBytes);
-  const budget = new Budget(Math.ceil(core.geometry.sizeBytes / PIECE_BYTES) + 1, 'pieces of a bitmap');
   const piece = Buffer.alloc(PIECE_BYTES);
   let count = 0;
   for (let at = 0; at < bytes; at += PIECE_BYTES) {
-    budget.spend();
     const length = Math.min(PIECE_BYTES, bytes - at);
     await reader.read(piece.subarray(0, length), at);
     for (let index = 0; index < length; index++) count += BITS[piece[index] ?? 0] ?? 0;

@@ -13,6 +13,7 @@ const MAX_NAME_BYTES = 255;
 const MAX_VALUE_BYTES = 64 * 1024;
 /** Of all streams of one file together. */
 const MAX_STREAMS_BYTES = 1024 * 1024;
+const MAX_STREAMS = 1000;
 
 const USER = 'user.';
 /** How ntfs-3g names streams for attributes that are not `user.` ones. */
@@ -56,7 +57,8 @@ async function addStreams(
 ): Promise<void> {
   const hidden = wofCompression(reparse) === undefined ? undefined : WOF_STREAM;
   let left = MAX_STREAMS_BYTES;
-  for (const stream of await inode.all(AttributeType.DATA)) {
+  const streams = await inode.all(AttributeType.DATA);
+  for (const stream of streams.slice(0, MAX_STREAMS)) {
     if (stream.name === '' || stream.name === hidden || stream.encrypted) continue;
     const name = xattrName(stream.name);
     const sizeBytes = sizeOf(stream);

@@ -4,6 +4,7 @@ import type { ChunkMap } from './chunk-map.js';
 import type { Devices } from './devices.js';
 import { nodeProblem, type NodeRules } from './node.js';
 import { damaged, isFilesystemError } from './numbers.js';
+import { RecentLeaves } from './recent-leaves.js';
 import type { TreeRoot } from './superblock.js';
 
 /** How many tree blocks are known to be whole, and where. */
@@ -21,6 +22,7 @@ interface Verified {
  * themselves are kept by the cache that all file systems share, and what lies below never changes.
  */
 export class NodeStore {
+  readonly recentLeaves = new RecentLeaves();
   readonly #devices: Devices;
   readonly #chunks: ChunkMap;
   readonly #rules: NodeRules;

@@ -62,6 +62,9 @@ export class Tree implements ItemTree {
 
   /** The leaf in which the last item at or before a key stands; undefined if there is none. */
   async #leaf(key: SearchKey): Promise<Buffer | undefined> {
+    const { recentLeaves } = this.#nodes;
+    const recent = recentLeaves.find(this.root.logical, key);
+    if (recent !== undefined) return recent;
     let node = await this.#nodes.node(this.root);
     while (nodeLevel(node) > 0) {
       const slot = floorSlot(node, key);
@@ -71,6 +74,7 @@ export class Tree implements ItemTree {
       checkFirstKey(node, slot, next);
       node = next;
     }
+    recentLeaves.add(this.root.logical, node);
     return node;
   }
 

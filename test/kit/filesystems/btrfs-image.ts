@@ -109,7 +109,7 @@ chattr +C dir/no-cow
 head -c 300000 /dev/urandom > dir/no-cow
 ln dir/inline dir/deep/hard-link
 ln dir/inline dir/deep/deeper/hard-link
-for i in $(seq 30); do ln dir/random dir/deep/deeper/link-$i; done
+for i in $(seq 8); do ln dir/random dir/deep/deeper/link-$i; done
 ln -s ../inline dir/deep/link
 ln -s "$(printf 'long%.0s' $(seq 250))" dir/deep/long-link
 mkfifo -m 0640 dir/fifo
@@ -122,7 +122,7 @@ chown -h 70000:80000 dir/deep/link
 touch -h -d '1999-12-31 23:59:59.123456789' dir/deep/link
 touch -d '1901-01-01 00:00:00.000000001 UTC' dir/nothing
 touch -d '2200-02-03 04:05:06.999999999 UTC' -a dir/random
-for i in $(seq 2000); do : > "many/a name of some length $i"; done
+for i in $(seq 700); do : > "many/a name of some length $i"; done
 rm many/*7
 printf 'name' > $'dir/latin-\\xe9'
 printf 'name' > $'dir/back\\\\x41slash'
@@ -133,7 +133,7 @@ setfattr -n user.empty dir/inline
 setfattr -n user.long -v "$(printf 'v%.0s' $(seq 3000))" dir/inline
 setfattr -n trusted.hidden -v 0x00ff dir/deep
 setfattr -n security.something -v 1 dir/fifo
-for i in $(seq 20); do setfattr -n user.number-$i -v $i dir/lines; done
+for i in $(seq 6); do setfattr -n user.number-$i -v $i dir/lines; done
 setfacl -m u:1000:rw,g:1001:r dir/numbers
 setfacl -m u:1000:rwx -d -m g:1001:rx dir/deep
 `;

@@ -1,6 +1,8 @@
 import { constants } from 'node:fs';
+import { isUmbraError } from '../src/common/errors.js';
 import { EBADF, EROFS, errnoOf, isTrouble } from './errno.js';
 import { kernelStat, type KernelStat, type KernelStatfs, kernelStatfs, TYPE_BITS } from './kernel-stat.js';
+import type { DirectoryEntry } from './node.js';
 import type { OpenFiles } from './open-files.js';
 import { TreeError } from './tree-error.js';
 import type { VirtualTree } from './tree.js';
@@ -60,7 +62,10 @@ function readingHandlers({ tree, files, trouble }: HandlerOptions) {
       answer(tree.stat(path).then(kernelStat), 'getattr', path, done);
     },
     readdir(path: string, done: DoneWith<KernelNames>): void {
-      answer(listNames(tree, path), 'readdir', path, done);
+      const listed = listNames(tree, path, (error) => {
+        trouble.report(error, 'readdir', path);
+      });
+      answer(listed, 'readdir', path, done);
     },
     readlink(path: string, done: DoneWith<string>): void {
       answer(tree.readlink(path), 'readlink', path, done);
@@ -114,25 +119,37 @@ async function openFile(tree: VirtualTree, files: OpenFiles, path: string, flags
   return await files.add(await tree.open(path), path);
 }
 
-async function listNames(tree: VirtualTree, path: string): Promise<KernelNames> {
+/**
+ * What can be read of a directory that is damaged somewhere is shown, as the guest's kernel does it; the log says that
+ * it is not all.
+ */
+async function listNames(tree: VirtualTree, path: string, onDamage: (error: unknown) => void): Promise<KernelNames> {
   // Nobody needs the numbers of the first two; 0 would make them deleted entries to some programs.
   const listed: KernelNames = {
     names: ['.', '..'],
     types: [TYPE_BITS.directory, TYPE_BITS.directory],
     inos: [UNKNOWN_INODE, UNKNOWN_INODE],
   };
-  for await (const batch of tree.batches(path)) {
-    for (const { name, kind, ino } of batch) {
-      listed.names.push(name);
-      listed.types.push(kind === undefined ? 0 : TYPE_BITS[kind]);
-      listed.inos.push(ino);
-    }
-    if (listed.names.length > MAX_ENTRIES) throw new TreeError('EFBIG', path);
+  try {
+    for await (const batch of tree.batches(path)) addNames(listed, batch, path);
+  } catch (error) {
+    if (listed.names.length === DOTS || !isUmbraError(error, 'FILESYSTEM_DAMAGED')) throw error;
+    onDamage(error);
   }
   return listed;
 }
 
+const DOTS = 2;
 const UNKNOWN_INODE = 0xffffffff;
+
+function addNames(listed: KernelNames, batch: readonly DirectoryEntry[], path: string): void {
+  for (const { name, kind, ino } of batch) {
+    listed.names.push(name);
+    listed.types.push(kind === undefined ? 0 : TYPE_BITS[kind]);
+    listed.inos.push(ino);
+  }
+  if (listed.names.length > MAX_ENTRIES) throw new TreeError('EFBIG', path);
+}
 
 async function xattrNames(tree: VirtualTree, path: string): Promise<readonly string[]> {
   const xattrs = await tree.xattrs(path);

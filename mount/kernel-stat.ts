@@ -105,7 +105,7 @@ export function kernelStatfs(usage: FilesystemUsage | undefined): KernelStatfs {
     frsize: blockBytes,
     blocks: Math.floor(usage.blocks / factor),
     bfree: free,
-    bavail: free,
+    bavail: Math.floor((usage.availableBlocks ?? usage.freeBlocks) / factor),
     files: Math.min(MAX_UINT32, usage.files),
     ffree: Math.min(MAX_UINT32, usage.freeFiles),
     favail: Math.min(MAX_UINT32, usage.freeFiles),

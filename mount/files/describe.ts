@@ -17,15 +17,23 @@ export type GuestDescription =
       readonly journal: string;
       readonly problems: readonly string[];
     }
-  | { readonly name: string; readonly sizeBytes: number; readonly unreadable: string };
+  | {
+      readonly name: string;
+      readonly sizeBytes: number;
+      readonly unreadable: string;
+      readonly problems: readonly string[];
+    };
 
 /** All file systems of a shadow copy, in the order of its volumes. */
 export async function describeFiles(files: ShadowFiles): Promise<readonly GuestDescription[]> {
   return await Promise.all((await files.guests()).map(describeGuest));
 }
 
-async function describeGuest({ name, sizeBytes, filesystem, unreadable }: Guest): Promise<GuestDescription> {
-  if (filesystem === undefined) return { name, sizeBytes, unreadable: unreadable?.text.trim() ?? '' };
+async function describeGuest(guest: Guest): Promise<GuestDescription> {
+  const { name, sizeBytes, filesystem, unreadable } = guest;
+  if (filesystem === undefined) {
+    return { name, sizeBytes, unreadable: unreadable?.text.trim() ?? '', problems: guest.problems };
+  }
   const { type, label, uuid, journal } = filesystem;
   const { usedBytes, problems } = await usedOf(filesystem);
   return {
@@ -36,7 +44,7 @@ async function describeGuest({ name, sizeBytes, filesystem, unreadable }: Guest)
     sizeBytes: filesystem.sizeBytes,
     usedBytes,
     journal: journalText(journal),
-    problems: [...filesystem.problems, ...problems],
+    problems: [...guest.problems, ...filesystem.problems, ...problems],
   };
 }
 

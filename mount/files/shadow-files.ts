@@ -5,7 +5,7 @@ import type { BlockCache } from '../blocks/block-cache.js';
 import type { Filesystem } from '../filesystems/filesystem.js';
 import type { ShadowCopyView } from '../source.js';
 import { uniqueNames } from './device-names.js';
-import type { FindDevices, GuestContent, GuestDevice } from './guest-device.js';
+import type { FindDevices, GuestDevice } from './guest-device.js';
 import { unreadableText } from './unreadable-text.js';
 import { VolumeSource } from './volume-source.js';
 
@@ -17,6 +17,8 @@ export interface Guest {
   readonly filesystem?: Filesystem;
   /** Set when `filesystem` is not: what it is and what to do, in plain words, one or more lines. */
   readonly unreadable?: { readonly text: string };
+  /** What was found wrong on the way to it, in plain words. */
+  readonly problems: readonly string[];
 }
 
 export interface ShadowFilesOptions {
@@ -116,23 +118,18 @@ export class ShadowFiles {
   }
 
   async #look(name: string, device: GuestDevice, onTransient: () => void): Promise<Guest | undefined> {
-    const { sizeBytes } = device;
+    const { sizeBytes, problems = [] } = device;
     try {
       const content = await device.open(this.#options.cache);
-      return this.#guestOf(name, sizeBytes, content);
+      if ('nothing' in content) return undefined;
+      if ('filesystem' in content) this.#options.onOpened(content.filesystem);
+      return { name, sizeBytes, problems, ...content };
     } catch (error) {
       const { title, log } = this.#options;
       log.warn('files: a file system cannot be read', { shadowCopy: title, device: name, reason: messageOf(error) });
       if (!isUmbraError(error, 'FILESYSTEM_DAMAGED', 'FILESYSTEM_UNREADABLE')) onTransient();
-      return { name, sizeBytes, unreadable: { text: unreadableText(name, error) } };
+      return { name, sizeBytes, problems, unreadable: { text: unreadableText(name, error) } };
     }
-  }
-
-  #guestOf(name: string, sizeBytes: number, content: GuestContent): Guest | undefined {
-    if ('nothing' in content) return undefined;
-    if ('unreadable' in content) return { name, sizeBytes, unreadable: content.unreadable };
-    this.#options.onOpened(content.filesystem);
-    return { name, sizeBytes, filesystem: content.filesystem };
   }
 }
 

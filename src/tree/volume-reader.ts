@@ -14,6 +14,8 @@ const READ_AHEAD_REGIONS = 3;
 const SEQUENTIAL_WINDOW_BYTES = 1024 * 1024;
 /** After so many sequential bytes regions are fetched ahead as a whole. */
 const SEQUENTIAL_BYTES = 256 * 1024;
+/** Programs that read in order at once: files of a guest are read through one reader for all, and between them its metadata. */
+const MAX_STREAMS = 8;
 /** Chunk lists of regions that a reader remembers. */
 const MAX_LAYOUTS = 32;
 
@@ -25,6 +27,13 @@ export interface ReadContext {
   readonly chunks: ByteCache<Uint8Array>;
   /** Chunks being read, so that nobody reads one twice. */
   readonly reading: Map<string, Promise<Uint8Array>>;
+}
+
+/** Somebody who reads in order. */
+interface Stream {
+  sequentialBytes: number;
+  expected: number;
+  aheadUntil: number;
 }
 
 /** A region that is not a hole. */
@@ -42,9 +51,8 @@ export class TreeVolumeReader implements VolumeReader {
   readonly #layouts = new Map<number, Promise<Layout | undefined>>();
   /** Those of them that are there; undefined for a hole. */
   readonly #known = new Map<number, Layout | undefined>();
-  #sequentialBytes = 0;
-  #expected = 0;
-  #aheadUntil = 0;
+  /** The latest last. */
+  readonly #streams: Stream[] = [];
   #closed = false;
 
   constructor(context: ReadContext, volume: TreeRoot, onClose: () => void) {
@@ -165,15 +173,29 @@ export class TreeVolumeReader implements VolumeReader {
 
   /** Have the region of a sequential reader and the next ones decoded by the workers. */
   #readAhead(offset: number, end: number): void {
-    const sequential = Math.abs(offset - this.#expected) <= SEQUENTIAL_WINDOW_BYTES;
-    this.#sequentialBytes = sequential ? this.#sequentialBytes + (end - offset) : 0;
-    this.#expected = sequential ? Math.max(end, this.#expected) : end;
-    if (!sequential) this.#aheadUntil = 0;
-    if (this.#sequentialBytes < SEQUENTIAL_BYTES) return;
+    const stream = this.#stream(offset, end);
+    if (stream.sequentialBytes < SEQUENTIAL_BYTES) return;
     const region = Math.floor(offset / REGION_BYTES);
     const until = Math.min(region + 1 + READ_AHEAD_REGIONS, this.#tree.regions);
-    for (let next = Math.max(region, this.#aheadUntil); next < until; next++) void this.#fetch(next);
-    this.#aheadUntil = Math.max(until, this.#aheadUntil);
+    for (let next = Math.max(region, stream.aheadUntil); next < until; next++) void this.#fetch(next);
+    stream.aheadUntil = Math.max(until, stream.aheadUntil);
+  }
+
+  /** The reading that goes on here, or a new one in the place of that which was quiet for the longest time. */
+  #stream(offset: number, end: number): Stream {
+    const streams = this.#streams;
+    for (let index = streams.length - 1; index >= 0; index--) {
+      const stream = streams[index];
+      if (stream === undefined || Math.abs(offset - stream.expected) > SEQUENTIAL_WINDOW_BYTES) continue;
+      stream.sequentialBytes += Math.max(0, end - Math.max(offset, stream.expected));
+      stream.expected = Math.max(end, stream.expected);
+      if (index < streams.length - 1) streams.push(...streams.splice(index, 1));
+      return stream;
+    }
+    if (streams.length >= MAX_STREAMS) streams.shift();
+    const stream = { sequentialBytes: 0, expected: end, aheadUntil: 0 };
+    streams.push(stream);
+    return stream;
   }
 
   async #fetch(region: number): Promise<void> {

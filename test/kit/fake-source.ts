@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from 'node:fs';
 import { UmbraError } from '../../src/common/errors.js';
 import { shadowCopyName } from '../../src/common/names.js';
 import type { ShadowCopySource, ShadowCopySummary, ShadowCopyView, VolumeReader } from '../../mount/source.js';
@@ -9,8 +10,9 @@ export interface FakeVolume {
   readonly seed: number;
   /** Reads that touch a byte from here on fail with STORE_DAMAGED. */
   readonly damagedFrom?: number;
-  /** Its content, instead of the pattern. */
+  /** Its content, instead of the pattern: these bytes, or those of a file. */
   readonly bytes?: Uint8Array;
+  readonly path?: string;
 }
 
 export interface FakeShadowCopy {
@@ -142,8 +144,9 @@ export class FakeSource implements ShadowCopySource {
     };
   }
 
-  #reader({ name, sizeBytes, seed, damagedFrom = Infinity, bytes }: FakeVolume): VolumeReader {
+  #reader({ name, sizeBytes, seed, damagedFrom = Infinity, bytes, path }: FakeVolume): VolumeReader {
     let isOpen = true;
+    const fd = path === undefined ? undefined : openSync(path, 'r');
     this.openReaders++;
     return {
       sizeBytes,
@@ -152,12 +155,14 @@ export class FakeSource implements ShadowCopySource {
         if (length > 0 && offset + length > damagedFrom) {
           return Promise.reject(new UmbraError('STORE_DAMAGED', `chunk c0ffee of volume ${name} is damaged`));
         }
+        if (fd !== undefined) return readSync(fd, target, 0, length, offset);
         if (bytes === undefined) copyPattern(seed, target.subarray(0, length), offset);
         else target.set(bytes.subarray(offset, offset + length));
         return Promise.resolve(length);
       },
       close: () => {
         if (isOpen) this.openReaders--;
+        if (isOpen && fd !== undefined) closeSync(fd);
         isOpen = false;
         return Promise.resolve();
       },

@@ -38,5 +38,6 @@ t.test('the figures of large file systems fit 32 bits', async (t) => {
   t.match(kernelStatfs(usage), { bsize: 4096, frsize: 4096, blocks: 1000, bfree: 250, bavail: 250 });
   t.match(kernelStatfs(usage), { files: 100, ffree: 0xffffffff });
   const large = kernelStatfs({ ...usage, blocks: 2 ** 34 + 4, freeBlocks: 2 ** 33 });
+  t.match(kernelStatfs({ ...usage, availableBlocks: 200 }), { bfree: 250, bavail: 200 });
   t.match(large, { bsize: 32_768, blocks: 2 ** 31, bfree: 2 ** 30 });
 });

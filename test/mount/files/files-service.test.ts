@@ -138,7 +138,7 @@ t.test('what can not be read is said in words; what the store could not give is 
   const files = await service.open('vm', add('vm'));
   const text =
     'The files of vda1 cannot be shown: chunk c0ffee is damaged.\nRun "umbra verify".\nThe raw volume stands in volumes/, as it was.\n';
-  t.strictSame(await files.guest('vda1'), { name: 'vda1', sizeBytes: 1_000_000, unreadable: { text } });
+  t.strictSame(await files.guest('vda1'), { name: 'vda1', sizeBytes: 1_000_000, problems: [], unreadable: { text } });
   await files.guest('vda1');
   t.equal(state.opens, 1);
   clock.advance(10_000);
@@ -155,5 +155,7 @@ t.test('devices that hold nothing are left out', async (t) => {
     name === 'vda' ? { nothing: true } : { unreadable: { text: 'swap space' } },
   );
   const files = await service.open('vm', add('vm', 0, [...VOLUMES, { name: 'vdb', sizeBytes: 5000, seed: 2 }]));
-  t.strictSame(await files.guests(), [{ name: 'vdb1', sizeBytes: 5000, unreadable: { text: 'swap space' } }]);
+  t.strictSame(await files.guests(), [
+    { name: 'vdb1', sizeBytes: 5000, problems: [], unreadable: { text: 'swap space' } },
+  ]);
 });

@@ -37,7 +37,7 @@ t.test('what is known of its file systems', async (t) => {
       journal: 'replayed',
       problems: ['one is odd'],
     },
-    { name: 'vda2', sizeBytes: 1_000_000, unreadable: 'swap space' },
+    { name: 'vda2', sizeBytes: 1_000_000, unreadable: 'swap space', problems: [] },
     {
       name: 'vg0-data',
       type: 'fake',

@@ -126,6 +126,21 @@ t.test('a sequential reader has each region decoded once, by workers', async (t)
   t.ok(bench.pool.count('unpack') > 8, 'who goes back to the beginning is sequential again');
 });
 
+t.test('several who read in order through one reader are each read ahead for', async (t) => {
+  const content = new Random(3).bytes(8 * REGION_BYTES);
+  const bench = await openBench(t, content);
+  const reader = bench.open();
+  const starts = [0, 4 * REGION_BYTES];
+  for (let done = 0; done < REGION_BYTES; done += 65_536) {
+    for (const start of [...starts, 7 * REGION_BYTES + 3 * (done % 1_000_000)]) {
+      const length = starts.includes(start) ? 65_536 : 512;
+      const at = start + (length > 512 ? done : 0);
+      if (!(await readAt(reader, at, length)).equals(content.subarray(at, at + length))) t.fail(`at ${at}`);
+    }
+  }
+  t.ok(bench.pool.count('unpack') >= 2);
+});
+
 t.test('a random reader has nothing decoded ahead, and the same chunk read once', async (t) => {
   const content = new Random(2).bytes(4 * REGION_BYTES);
   const bench = await openBench(t, content);

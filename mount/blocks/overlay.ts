@@ -9,6 +9,8 @@ export class OverlaySource implements ByteSource {
   readonly blockBytes: number;
   readonly #source: ByteSource;
   readonly #blocks: ReadonlyMap<number, Uint8Array>;
+  /** The numbers of the blocks in order, once they are needed. */
+  #order: Float64Array | undefined;
 
   /** @param blocks by the number of the block they replace, each of `blockBytes` bytes; not changed any more */
   constructor(source: ByteSource, blockBytes: number, blocks: ReadonlyMap<number, Uint8Array>) {
@@ -35,15 +37,34 @@ export class OverlaySource implements ByteSource {
   locate(offset: number, length: number): readonly Location[] {
     const parts: Location[] = [];
     for (let at = offset; at < offset + length;) {
-      const patched = this.#blocks.has(Math.floor(at / this.blockBytes));
-      let end = at;
-      do end = Math.min(offset + length, (Math.floor(end / this.blockBytes) + 1) * this.blockBytes);
-      while (end < offset + length && this.#blocks.has(Math.floor(end / this.blockBytes)) === patched);
+      const block = Math.floor(at / this.blockBytes);
+      const patched = this.#blocks.has(block);
+      const next = patched ? this.#endOfRun(block) : this.#nextPatched(block);
+      const end = Math.min(offset + length, next * this.blockBytes);
       if (patched) parts.push({ length: end - at, offset: 0 });
       else parts.push(...this.#source.locate(at, end - at));
       at = end;
     }
     return parts;
+  }
+
+  #endOfRun(block: number): number {
+    let end = block + 1;
+    while (this.#blocks.has(end)) end++;
+    return end;
+  }
+
+  /** The first replaced block after `block`: a stretch of a file can be gigabytes, and none of its blocks replaced. */
+  #nextPatched(block: number): number {
+    const order = (this.#order ??= Float64Array.from(this.#blocks.keys()).sort());
+    let low = 0;
+    let high = order.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((order[middle] ?? 0) <= block) low = middle + 1;
+      else high = middle;
+    }
+    return order[low] ?? Infinity;
   }
 
   #cover(target: Uint8Array, offset: number, length: number): number {

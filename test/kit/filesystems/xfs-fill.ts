@@ -43,7 +43,7 @@ function fillFiles(top: string, random: Random, { blockBytes, reflink = false }:
   writeFileSync(join(top, 'small'), 'a few bytes');
   writeFileSync(join(top, 'large'), random.bytes(3_000_001));
   writeSparse(join(top, 'some-extents'), blockBytes, 5, random);
-  writeSparse(join(top, 'many-extents'), blockBytes, 1500, random);
+  writeSparse(join(top, 'many-extents'), blockBytes, 900, random);
   const allocated = join(top, 'unwritten');
   execFileSync('fallocate', ['-l', String(40 * blockBytes), allocated]);
   writeAt(allocated, random.bytes(blockBytes + 100), 7 * blockBytes);
@@ -71,7 +71,7 @@ function writeAt(path: string, bytes: Buffer, offset: number): void {
   closeSync(file);
 }
 
-function fillDirectories(top: string, { names = 3000 }: FillOptions): void {
+function fillDirectories(top: string, { names = 1800 }: FillOptions): void {
   mkdirSync(top);
   for (const count of [0, 1, 4, 30, 120, 600, names]) fillDirectory(join(top, String(count)), count);
   fillDirectory(join(top, 'thinned'), 1000);
@@ -140,7 +140,7 @@ function fillAttributes(top: string, random: Random): void {
   const remote = file('remote');
   for (const length of [3000, 10_000, 65_536]) setXattr(remote, `user.${length}`, random.bytes(length));
   const many = file('many');
-  for (let index = 0; index < 400; index++)
+  for (let index = 0; index < 250; index++)
     setXattr(many, `user.${'n'.repeat(index % 200)}.${index}`, random.bytes(60));
   fillScattered(file('scattered'), random);
   const acl = file('acl');

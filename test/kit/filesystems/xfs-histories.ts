@@ -45,7 +45,7 @@ const VARIANTS: readonly { readonly mkfs: readonly string[]; readonly mount: rea
  * the kernel shows after its own recovery.
  * @returns what differed, one line each; empty if nothing did
  */
-export async function xfsHistory(t: Test, seed: number, operations = 400): Promise<string[]> {
+export async function xfsHistory(t: Test, seed: number, operations = 250): Promise<string[]> {
   const random = new Random(seed);
   const directory = fastDirectory(t);
   const [image, copy] = [join(directory, 'live.img'), join(directory, 'copy.img')];

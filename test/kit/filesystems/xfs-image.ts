@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, openSync, closeSync, readFileSync, truncateSync, writeFileSync, constants } from 'node:fs';
+import {
+  copyFileSync,
+  openSync,
+  closeSync,
+  readFileSync,
+  statfsSync,
+  truncateSync,
+  writeFileSync,
+  constants,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { BlockCache } from '../../../mount/blocks/block-cache.js';
@@ -57,8 +66,11 @@ export async function sameAsKernel(t: Test, image: string, options: readonly str
   const filesystem = await openXfs(fileSource(t, image));
   const actual = await filesystemManifest(filesystem);
   const mount = loopMount(t, image, ['ro', ...options], 'xfs');
+  const usage = statfsSync(mount.directory);
   const expected = directoryManifest(mount.directory);
   mount.unmount();
+  const { bsize: blockBytes, blocks, bfree: freeBlocks, files, ffree: freeFiles } = usage;
+  t.same(await filesystem.usage(), { blockBytes, blocks, freeBlocks, files, freeFiles }, 'statfs');
   sameManifest(t, actual, expected);
   t.same(await lookupFailures(filesystem), [], 'every name is found');
   return filesystem;

@@ -1,4 +1,8 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import t from 'tap';
+import type { Filesystem } from '../../../../mount/filesystems/filesystem.js';
+import { sha256OfReader } from '../../../kit/filesystems/manifest.js';
 import { fillXfs } from '../../../kit/filesystems/xfs-fill.js';
 import { sameAsKernel, xfsImage } from '../../../kit/filesystems/xfs-image.js';
 
@@ -36,6 +40,28 @@ const VARIANTS: readonly Variant[] = [
   },
 ];
 
+/** Put the files together from where their extents say that the bytes are; which of them are not what is read. */
+async function contentFailures(filesystem: Filesystem, volume: Buffer): Promise<string[]> {
+  const failures: string[] = [];
+  const directory = (await filesystem.lookup(filesystem.root, 'files'))?.id ?? 0;
+  for await (const batch of filesystem.readDirectory(directory)) {
+    for (const { name, id } of batch) {
+      const hash = createHash('sha256');
+      let end = 0;
+      for await (const extent of filesystem.extents(id)) {
+        if (extent.offset !== end) failures.push(`${name}: a gap at ${end}`);
+        end += extent.length;
+        if (extent.kind === 'hole') hash.update(Buffer.alloc(extent.length));
+        if (extent.kind !== 'stored') continue;
+        for (const { offset, length } of extent.locations) hash.update(volume.subarray(offset, offset + length));
+      }
+      if (end !== (await filesystem.stat(id)).sizeBytes) failures.push(`${name}: ${end} bytes`);
+      if (hash.digest('hex') !== (await sha256OfReader(filesystem, id))) failures.push(`${name}: content`);
+    }
+  }
+  return failures;
+}
+
 for (const { name, mkfs, sizeMib = 320, ...fill } of VARIANTS) {
   t.test(`shows what the kernel shows: ${name}`, async (t) => {
     const image = xfsImage(t, {
@@ -47,6 +73,7 @@ for (const { name, mkfs, sizeMib = 320, ...fill } of VARIANTS) {
     });
     const filesystem = await sameAsKernel(t, image);
     t.equal(filesystem.type, 'xfs');
+    t.same(await contentFailures(filesystem, readFileSync(image)), []);
     t.equal(filesystem.sizeBytes, sizeMib * 1024 * 1024);
   });
 }

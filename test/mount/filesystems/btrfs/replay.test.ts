@@ -1,0 +1,115 @@
+import t from 'tap';
+import { extrefKey, parseInodeRefs, refKey } from '../../../../mount/filesystems/btrfs/inode-ref.js';
+import { compareKeys, keyAfter, keyBefore, makeKey } from '../../../../mount/filesystems/btrfs/key.js';
+import { OverlayTree } from '../../../../mount/filesystems/btrfs/overlay-tree.js';
+import { inodeKey, ReplayLinks } from '../../../../mount/filesystems/btrfs/replay-links.js';
+import type { Item, ItemTree } from '../../../../mount/filesystems/btrfs/tree.js';
+import type { Key } from '../../../../mount/filesystems/btrfs/key.js';
+
+const DAMAGED = { code: 'FILESYSTEM_DAMAGED' };
+const EMPTY: ItemTree = {
+  find: async () => undefined,
+  floor: async () => undefined,
+  batches: async function* () {
+    // Nothing.
+  },
+};
+
+function links(): ReplayLinks {
+  const tree = new OverlayTree(EMPTY);
+  for (const [inode, mode] of [
+    [256, 0o040755],
+    [257, 0o100644],
+  ] as const) {
+    const bytes = Buffer.alloc(160);
+    bytes.writeUInt32LE(1, 40);
+    bytes.writeUInt32LE(mode, 52);
+    tree.set(inodeKey(inode), bytes);
+  }
+  return new ReplayLinks(tree, 4096);
+}
+
+async function all(tree: ItemTree, from: Key, to: Key): Promise<Item[]> {
+  const found: Item[] = [];
+  for await (const items of tree.batches(from, to)) found.push(...items);
+  return found;
+}
+
+t.test('names that fit into no item of their directory get one of their own', async (t) => {
+  const replay = links();
+  const names = Array.from({ length: 30 }, (_, index) => Buffer.alloc(200, `name ${index}, `));
+  for (const [index, name] of names.entries()) t.equal(await replay.link(256, 257, name, index + 2, true), true);
+  t.equal(await replay.link(256, 257, names[0] ?? Buffer.alloc(0), 99, true), false, 'it is there');
+  t.equal(await replay.link(256, 999, Buffer.from('x'), 99, true), false, 'there is no such inode');
+  t.equal(await replay.countNames(257), 30);
+  t.equal((await replay.inode(256))?.readUInt32LE(16), 30 * 400);
+  const last = names[29] ?? Buffer.alloc(0);
+  const key = extrefKey(257, 256, last);
+  const item = await replay.tree.find(key);
+  t.match(parseInodeRefs(key, item?.data ?? Buffer.alloc(0)), [{ parent: 256, index: 31, name: last }]);
+  t.ok(((await replay.tree.find(refKey(257, 256)))?.data.length ?? 5000) < 4096);
+  for (const name of names) await replay.unlink(256, 257, name);
+  t.equal(await replay.countNames(257), 0);
+  t.equal((await replay.inode(256))?.readUInt32LE(16), 0);
+  t.same(await all(replay.tree, makeKey(256, 2, 0), makeKey(256, 255, -1)), []);
+  await t.rejects(replay.unlink(256, 257, last), DAMAGED);
+  await t.rejects(replay.changeLinks(1000, 1), DAMAGED);
+});
+
+t.test('changes over a tree', async (t) => {
+  const base = new OverlayTree(EMPTY);
+  for (let offset = 0; offset < 20; offset += 2) base.set(makeKey(5, 1, offset), Buffer.of(offset));
+  const tree = new OverlayTree(base);
+  for (const offset of [4, 6, 18]) tree.delete(makeKey(5, 1, offset));
+  tree.set(makeKey(5, 1, 5), Buffer.of(55));
+  tree.set(makeKey(5, 1, 8), Buffer.of(88));
+  tree.set(makeKey(5, 1, 40), Buffer.of(40));
+  const content = (await all(tree, makeKey(5, 1, 1), makeKey(5, 1, 100))).map(({ offset, data }) => [offset, data[0]]);
+  t.same(content, [
+    [2, 2],
+    [5, 55],
+    [8, 88],
+    [10, 10],
+    [12, 12],
+    [14, 14],
+    [16, 16],
+    [40, 40],
+  ]);
+  t.match(await tree.floor(makeKey(5, 1, 7)), { offset: 5 });
+  t.match(await tree.floor(makeKey(5, 1, 4)), { offset: 2 });
+  t.match(await tree.floor(makeKey(5, 1, 39)), { offset: 16 });
+  t.equal(await tree.floor(makeKey(4, 1, 0)), undefined);
+  t.equal(await tree.find(makeKey(5, 1, 18)), undefined);
+  t.throws(
+    () => {
+      for (let offset = 0; offset < 40; offset++) tree.set(makeKey(6, 1, offset), Buffer.alloc(1024 * 1024));
+    },
+    { code: 'FILESYSTEM_UNREADABLE' },
+  );
+});
+
+t.test('the order of keys', async (t) => {
+  const keys = [
+    makeKey(0, 0, 0),
+    makeKey(5, 1, -1),
+    makeKey(5, 2, 0),
+    makeKey(5, 2, 2 ** 40),
+    makeKey(-10, 0, 0),
+    makeKey(-1, 255, -1),
+  ];
+  for (const [a, first] of keys.entries()) {
+    for (const [b, second] of keys.entries()) t.equal(Math.sign(compareKeys(first, second)), Math.sign(a - b));
+  }
+  t.same(keyBefore(makeKey(5, 0, 0)), makeKey(4, 255, -1));
+  t.same(keyBefore(makeKey(5, 2, 0)), makeKey(5, 1, -1));
+  t.same(keyAfter(makeKey(5, 1, -1)), makeKey(5, 2, 0));
+  t.same(keyAfter(makeKey(5, 255, -1)), makeKey(6, 0, 0));
+  t.same(keyAfter(makeKey(5, 1, 7)), makeKey(5, 1, 8));
+});
+
+t.test('names that are cut off are damage', async (t) => {
+  t.throws(() => parseInodeRefs(refKey(1, 2), Buffer.alloc(9)), DAMAGED);
+  const long = Buffer.alloc(12);
+  long.writeUInt16LE(3, 8);
+  t.throws(() => parseInodeRefs(refKey(1, 2), long), DAMAGED);
+});

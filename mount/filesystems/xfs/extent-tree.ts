@@ -15,13 +15,22 @@ interface Step {
   readonly end: number;
 }
 
+/** A leaf, and the blocks that it speaks for. */
+interface KeptLeaf {
+  readonly list: ExtentList;
+  readonly start: number;
+  readonly end: number;
+}
+
+const KEPT_LEAVES = 3;
+
 /** The extents of a fork that has too many for its inode: a B+tree of blocks whose root is in the inode. */
 export class ExtentTree implements ExtentMap {
   readonly #metadata: Metadata;
   readonly #owner: number;
   readonly #root: Buffer;
-  /** The leaf that was used last, and the blocks that it speaks for. */
-  #last: { readonly list: ExtentList; readonly start: number; readonly end: number } | undefined;
+  /** The leaves that were used last, the latest first: a directory is read in its entries and its index by turns. */
+  #leaves: readonly KeptLeaf[] = [];
 
   constructor(metadata: Metadata, owner: number, root: Buffer) {
     this.#metadata = metadata;
@@ -30,8 +39,7 @@ export class ExtentTree implements ExtentMap {
   }
 
   find(block: number): Piece | Promise<Piece> {
-    const last = this.#last;
-    if (last !== undefined && block >= last.start && block < last.end) return last.list.find(block, last.end);
+    for (const { list, start, end } of this.#leaves) if (block >= start && block < end) return list.find(block, end);
     return this.#descend(block);
   }
 
@@ -47,7 +55,7 @@ export class ExtentTree implements ExtentMap {
     const leaf = await this.#node(step.child, 0);
     // A copy: the cache's unit must not be held by what is only one leaf of it.
     const list = new ExtentList(Buffer.from(leaf), this.#headerBytes, leaf.readUInt16BE(6));
-    this.#last = { list, start: block, end: step.end };
+    this.#leaves = [{ list, start: block, end: step.end }, ...this.#leaves.slice(0, KEPT_LEAVES - 1)];
     return list.find(block, step.end);
   }
 

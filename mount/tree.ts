@@ -41,7 +41,17 @@ export class VirtualTree {
       files.forget(machine, version);
     });
     const views = new ViewCache(source);
-    const context: TreeContext = { listing, views, inodes, files, guests: new WeakMap(), uid, gid, madeAtMs: nowMs };
+    const context: TreeContext = {
+      listing,
+      views,
+      inodes,
+      files,
+      guests: new WeakMap(),
+      versions: new WeakMap(),
+      uid,
+      gid,
+      madeAtMs: nowMs,
+    };
     this.#root = new RootNode(context);
   }
 

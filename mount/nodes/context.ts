@@ -3,8 +3,10 @@ import type { Filesystem } from '../filesystems/filesystem.js';
 import type { InodeTable } from '../inodes.js';
 import type { Listing } from '../listing.js';
 import type { NodeStat } from '../node.js';
+import type { ShadowCopySummary } from '../source.js';
 import type { ViewCache } from '../views.js';
 import type { GuestTree } from './guest.js';
+import type { VersionContext } from './version-context.js';
 
 /** What all nodes of one tree share. */
 export interface TreeContext {
@@ -15,6 +17,8 @@ export interface TreeContext {
   readonly files: FilesService;
   /** Those of the file systems that are open. */
   readonly guests: WeakMap<Filesystem, GuestTree>;
+  /** What the nodes of a shadow copy share, by its summary as the source gave it. */
+  readonly versions: WeakMap<ShadowCopySummary, VersionContext>;
   /** Who owns what Umbra itself shows. */
   readonly uid: number;
   readonly gid: number;

@@ -19,21 +19,30 @@ const CHILDREN: ReadonlyMap<string, { kind: TreeNode['kind']; index: number; mak
 
 const SUBDIRECTORIES = [...CHILDREN.values()].filter(({ kind }) => kind === 'directory').length;
 
+/** What the nodes of a shadow copy share; made once for each that was looked at last, since every request asks for it. */
+function versionContext(context: TreeContext, machine: string, summary: ShadowCopySummary): VersionContext {
+  const known = context.versions.get(summary);
+  if (known !== undefined) return known;
+  const owner = versionOwner(machine, summary.name);
+  const made: VersionContext = {
+    ...context,
+    machine,
+    summary,
+    ino: (index) => context.inodes.number(owner, index),
+    view: () => context.views.get(machine, summary),
+    openFiles: () => context.files.open(machine, summary),
+  };
+  context.versions.set(summary, made);
+  return made;
+}
+
 /** A shadow copy. Its own stat and list don't open it, so that `ls -l` of 3,000 of them is cheap. */
 export class VersionNode implements DirectoryNode {
   readonly kind = 'directory';
   readonly #context: VersionContext;
 
   constructor(context: TreeContext, machine: string, summary: ShadowCopySummary) {
-    const owner = versionOwner(machine, summary.name);
-    this.#context = {
-      ...context,
-      machine,
-      summary,
-      ino: (index) => context.inodes.number(owner, index),
-      view: () => context.views.get(machine, summary),
-      openFiles: () => context.files.open(machine, summary),
-    };
+    this.#context = versionContext(context, machine, summary);
   }
 
   stat(): Promise<NodeStat> {

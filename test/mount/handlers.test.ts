@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import { constants as files } from 'node:fs';
 import t from 'tap';
 import { systemClock } from '../../src/common/clock.js';
+import { UmbraError } from '../../src/common/errors.js';
 import { silentLog } from '../../src/common/log.js';
 import { createHandlers } from '../../mount/handlers.js';
 import { OpenFiles } from '../../mount/open-files.js';
@@ -120,6 +121,28 @@ t.test('statfs shows the figures of the guest', async (t) => {
     });
   t.match(await statfs(`${top}/f`), [0, { bsize: 4096, blocks: 1000, bfree: 250, files: 100, ffree: 50 }]);
   t.match(await statfs('/vm'), [0, { bsize: 4096, blocks: 0 }]);
+});
+
+t.test('what can be read of a damaged directory is shown, and the damage is logged', async (t) => {
+  const lines: unknown[] = [];
+  const log = { ...silentLog, error: (message: string, fields: unknown) => lines.push({ message, fields }) };
+  const damage = new UmbraError('FILESYSTEM_DAMAGED', 'block 7 makes no sense');
+  let batches: { name: string; kind: 'file'; ino: number }[][] = [[{ name: 'a', kind: 'file', ino: 5 }]];
+  const tree = Object.assign(treeOf(new FakeSource()), {
+    *batches() {
+      yield* batches;
+      throw damage;
+    },
+  });
+  const handlers = createHandlers({ tree, files: new OpenFiles(), trouble: new TroubleLog(log, systemClock) });
+  const list = (): Promise<unknown[]> =>
+    call((done) => {
+      handlers.readdir('/d', done);
+    });
+  t.match(await list(), [0, { names: ['.', '..', 'a'] }]);
+  t.match(lines, [{ fields: { reason: 'block 7 makes no sense', operation: 'readdir', path: '/d' } }]);
+  batches = [];
+  t.strictSame(await list(), [-EIO], 'nothing can be read');
 });
 
 t.test('a directory that is too large is an error', async (t) => {

@@ -14,6 +14,7 @@ t.test('reads at any offset', async (t) => {
     inodes: new InodeTable(),
     files: filesOf(source),
     guests: new WeakMap(),
+    versions: new WeakMap(),
     ...OWNER,
     madeAtMs: 0,
   };

@@ -31,7 +31,7 @@ function foldText(text: string): string {
 /** Letter by letter: lower case would depend on the neighbours of a sigma. */
 function foldLetter(letter: string): string {
   if (ITSELF.has(letter)) return letter;
-  const upper = letter.toUpperCase();
+  const upper = letter.toLowerCase().toUpperCase();
   return CHEROKEE.test(letter) ? upper : lowerEach(upper);
 }
 

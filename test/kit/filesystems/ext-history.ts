@@ -335,12 +335,13 @@ async function differentBlocks(
   return different.slice(0, 20);
 }
 
-/** The kernel gives a directory whose names a fast commit changes the time of the replay. */
+/** The kernel gives a directory whose names a fast commit changes the time of the replay, and blocks of its own. */
 function dropReplayTimes(manifest: Manifest): void {
   for (const entry of manifest.values()) {
     if (entry.type !== 'directory') continue;
     delete entry.mtimeNs;
     delete entry.ctimeNs;
+    delete entry.sizeBytes;
   }
 }
 

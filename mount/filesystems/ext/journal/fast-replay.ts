@@ -122,9 +122,16 @@ class FastReplay {
     return change;
   }
 
-  /** The records of inodes that follow have the number; until then it says whether the inode is in use. */
+  /**
+   * The records of inodes that follow have the number; until then it says whether the inode is in use. One without links
+   * loses its content, before another file takes it.
+   */
   #setLinks(number: number, bytes: Buffer, links: number): void {
     const changed = Buffer.from(bytes);
+    if (links === 0) {
+      changed.fill(0, AT.BLOCK, AT.BLOCK_END);
+      this.#runs.delete(number);
+    }
     changed.writeUInt16LE(Math.min(links, 0xffff), AT.NLINK);
     this.#inodes.set(number, changed);
   }

@@ -87,7 +87,8 @@ async function placed({ data }: FileContent, extent: FileExtent, offset: number,
   if (extent.kind === 'hole' || extent.kind === 'inline') return { kind: extent.kind, offset, length };
   if (extent.kind === 'compressed') {
     const locations = await data.locate(extent.logical, extent.storedBytes);
-    return { kind: 'stored', offset, length, encoded: true, locations };
+    const encodedFrom = extent.skip + (offset - extent.offset);
+    return { kind: 'stored', offset, length, encoded: true, ...(encodedFrom === 0 ? {} : { encodedFrom }), locations };
   }
   const locations = await data.locate(extent.logical + (offset - extent.offset), length);
   return { kind: 'stored', offset, length, encoded: false, locations };

@@ -110,7 +110,15 @@ module.exports = {
       'The store knows nothing of who uses it.',
       { path: '^src/store/' },
       {
-        path: '^(src/(server|client|cli|backup|restore)|mount|agent)/',
+        path: '^(src/(server|client|cli|backup|restore|files)|mount|agent)/',
+      },
+    ),
+    forbid(
+      'files-reach',
+      'What reads files of guests knows nothing of who asks for it.',
+      { path: '^src/files/' },
+      {
+        path: '^(src/(server|client|cli|backup)|agent)/',
       },
     ),
     forbid(

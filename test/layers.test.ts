@@ -11,6 +11,7 @@ const BROKEN: Readonly<Record<string, string>> = {
   'src/system/a.ts': "import '../store/clean.js';", // system-reach
   'src/store/clean.ts': "import 'level'; import '../common/clean.js';",
   'src/store/a.ts': "import '../server/clean.js';", // store-reach
+  'src/files/a.ts': "import '../server/clean.js';", // files-reach
   'src/server/clean.ts': "import '../store/clean.js';",
   'src/server/a.ts': "import 'classic-level';", // level-in-store
   'src/server/b.ts': "import '../../test/kit/a.js';", // product-without-tests
@@ -37,6 +38,7 @@ const EXPECTED = [
   'agent-reach agent/a.ts',
   'cli-reach src/cli/a.ts',
   'common-reach src/common/a.ts',
+  'files-reach src/files/a.ts',
   'fuse-native-once mount/a.ts',
   'level-in-store src/server/a.ts',
   'mount-reach mount/c.ts',

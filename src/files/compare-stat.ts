@@ -30,7 +30,6 @@ export async function metadataDifferences(a: StatSide, b: StatSide): Promise<Met
 }
 
 async function targetDiffers(a: StatSide, b: StatSide): Promise<boolean> {
-  if (isUnchanged(a, b)) return false;
   return (await a.filesystem.readlink(a.id)) !== (await b.filesystem.readlink(b.id));
 }
 

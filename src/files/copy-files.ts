@@ -11,7 +11,7 @@ import { keepsOwners } from './copy-metadata.js';
 import { CopyReport } from './copy-report.js';
 import { CopyTree } from './copy-tree.js';
 import { locateFile, type FileLocation } from './file-location.js';
-import { hostName } from './host-name.js';
+import { hostName, shownHostName } from './host-name.js';
 import { withVersion, type FilesContext } from './opened-version.js';
 import { TargetDirectory } from './target-directory.js';
 
@@ -119,7 +119,7 @@ async function findDestination(options: CopyFilesOptions, file: FileLocation): P
 }
 
 function nameOf({ name }: FileLocation): Buffer {
-  return hostName(name) ?? Buffer.from(name);
+  return hostName(name) ?? shownHostName(name);
 }
 
 /** The directory that a path names or leads to; undefined if there is none. */

@@ -83,8 +83,8 @@ async function setOwner(
   }
 }
 
-/** What a directory of this machine gives to all files that are made in it. */
-function dropInherited(fd: number, xattrs: ReadonlyMap<string, Uint8Array>): void {
+/** Take away the ACLs that a directory of this machine gives to all that is made in it, but for those in `xattrs`. */
+export function dropInherited(fd: number, xattrs: ReadonlyMap<string, Uint8Array> = new Map()): void {
   for (const name of [ACCESS_ACL, DEFAULT_ACL]) {
     if (xattrs.has(name)) continue;
     try {

@@ -1,13 +1,13 @@
-import { link, symlink } from 'node:fs/promises';
+import { link, rename, symlink } from 'node:fs/promises';
 import { unescapeName } from '../../mount/filesystems/names.js';
 import type { DirectoryItem, FileId, FileStat, Filesystem } from '../../mount/filesystems/filesystem.js';
 import { systemCode, UmbraError } from '../common/errors.js';
 import { makeNode, type NodeType } from '../system/file-metadata.js';
 import { copyContent } from './copy-content.js';
-import { setMetadata, setPathMetadata, type FileMetadata } from './copy-metadata.js';
+import { dropInherited, setMetadata, setPathMetadata, type FileMetadata } from './copy-metadata.js';
 import type { CopyReport } from './copy-report.js';
 import { isDamage } from './damage.js';
-import { hostName } from './host-name.js';
+import { hostName, shownHostName } from './host-name.js';
 import { LinkTable } from './link-table.js';
 import type { TargetDirectory } from './target-directory.js';
 import { TaskPool } from './task-pool.js';
@@ -119,7 +119,7 @@ export class CopyTree {
         'its name is none that a file of Linux can have; copied as it is shown',
       );
     }
-    const names = [...frame.names, name ?? Buffer.from(item.name)];
+    const names = [...frame.names, name ?? shownHostName(item.name)];
     if (depth >= MAX_DEPTH && item.type === 'directory') {
       this.#options.report.add('read', path, `directories deeper than ${MAX_DEPTH} are not copied`);
       return undefined;
@@ -246,7 +246,8 @@ export class CopyTree {
     try {
       await this.#refuseDirectory(parent, name);
       if (stat.type === 'file') await this.#copyRegular(source, metadata, parent, partial);
-      else await this.#copySpecial(source, metadata, parent.path(partial));
+      else if (stat.type === 'symlink') await this.#copyLink(source, metadata, parent.path(partial));
+      else await this.#copyNode(source, metadata, parent, partial);
       if (stat.nlink > 1) this.#links.add(source.id, stat.nlink, names, await parent.lstat(partial));
       await parent.finish(partial, name, this.#options.force);
     } catch (error) {
@@ -281,13 +282,32 @@ export class CopyTree {
     }
   }
 
-  async #copySpecial(source: CopySource, metadata: FileMetadata, path: Buffer): Promise<void> {
-    const { filesystem, report } = this.#options;
-    const { stat } = metadata;
-    if (stat.type === 'symlink') await symlink(unescapeName(await filesystem.readlink(source.id)), path);
-    else makeNode(path, stat.type as NodeType, stat.permissions, stat.device);
+  async #copyLink(source: CopySource, metadata: FileMetadata, path: Buffer): Promise<void> {
+    await symlink(unescapeName(await this.#options.filesystem.readlink(source.id)), path);
+    await this.#setPathMetadata(source, metadata, path);
+  }
+
+  /** Make a device, fifo or socket; in a directory of its own, where nobody else comes, and which hands down no ACL. */
+  async #copyNode(source: CopySource, metadata: FileMetadata, parent: TargetDirectory, partial: Buffer): Promise<void> {
+    const { type, permissions, device } = metadata.stat;
+    const roomName = parent.partialName();
+    const room = await parent.make(roomName);
+    try {
+      dropInherited(room.handle.fd);
+      const path = room.path(partial);
+      makeNode(path, type as NodeType, permissions, device);
+      await this.#setPathMetadata(source, metadata, path);
+      await rename(path, parent.path(partial));
+    } finally {
+      await room.discard(partial);
+      await room.close();
+      await parent.removeEmpty(roomName);
+    }
+  }
+
+  async #setPathMetadata(source: CopySource, metadata: FileMetadata, path: Buffer): Promise<void> {
     await setPathMetadata(path, metadata, (what) => {
-      report.add('metadata', source.path, `${what} could not be set`);
+      this.#options.report.add('metadata', source.path, `${what} could not be set`);
     });
   }
 

@@ -41,6 +41,7 @@ export type MemoryExtent =
       readonly kind: 'stored';
       readonly bytes: Uint8Array;
       readonly encoded?: boolean;
+      readonly encodedFrom?: number;
       readonly locations: readonly Location[];
     };
 
@@ -118,7 +119,17 @@ export class MemoryFilesystem implements Filesystem {
     for (const extent of this.#file(id).extents ?? []) {
       const length = 'bytes' in extent ? extent.bytes.length : extent.length;
       if (extent.kind !== 'stored') yield await Promise.resolve({ kind: extent.kind, offset, length });
-      else yield { kind: 'stored', offset, length, encoded: extent.encoded ?? false, locations: extent.locations };
+      else {
+        const { encoded = false, encodedFrom, locations } = extent;
+        yield {
+          kind: 'stored',
+          offset,
+          length,
+          encoded,
+          ...(encodedFrom === undefined ? {} : { encodedFrom }),
+          locations,
+        };
+      }
       offset += length;
     }
   }

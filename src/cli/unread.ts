@@ -1,6 +1,6 @@
 import { printable } from '../common/printable.js';
 import type { UnreadPath } from '../protocol/files-api.js';
-import { plural } from './format.js';
+import { formatCount } from './format.js';
 
 /** More than that are for `--json`. */
 const MAX_SHOWN = 20;
@@ -14,5 +14,5 @@ export function describeUnread(result: {
     .slice(0, MAX_SHOWN)
     .map(({ shadowCopy, path, reason }) => `umbra: ${printable(path)} in ${shadowCopy} cannot be read: ${reason}\n`);
   const more = result.unreadCount - lines.length;
-  return lines.join('') + (more > 0 ? `umbra: ... and ${plural(more, 'more')}; --json lists up to 1,000\n` : '');
+  return lines.join('') + (more > 0 ? `umbra: ... and ${formatCount(more)} more; --json lists up to 1,000\n` : '');
 }

@@ -22,3 +22,27 @@ void t.test('JSON has every range', async (t) => {
 void t.test('two sides are needed', async (t) => {
   t.match(await runUmbra(['diff', 'web1'], '/nowhere'), { code: 2 });
 });
+
+void t.test('the files that differ', async (t) => {
+  const { store } = await startFakeServer(t);
+  const { code, stdout } = await runUmbra(['diff', 'web1@2026-11-22T10-15-00Z', 'web1', '--files'], store);
+  t.equal(code, 0);
+  t.equal(
+    stdout,
+    [
+      'A /vda1/new\\x0a',
+      'D /vda1/old/',
+      'M /vda1/a (1.00 KiB -> 2.00 KiB)',
+      'm /vda1/b (mode, owner)',
+      'R /vda1/c -> /vda1/d',
+      'from web1@2026-11-22T10-15-00Z to web1@latest: 1 added (A), 1 removed (D), 1 changed (M), 1 with other metadata (m), 1 renamed (R)\n',
+    ].join('\n'),
+  );
+  t.match((await runUmbra(['diff', 'same', 'same', '--files'], store)).stdout, /: the same files\n$/);
+  t.match(await runUmbra(['diff', 'bad', 'bad', '--files'], store), { code: 5, stderr: /\/vda2 in .* cannot be read/ });
+  t.match(JSON.parse((await runUmbra(['diff', 'web1', 'web1', '--files', '--json'], store)).stdout), {
+    files: { length: 5 },
+    added: 1,
+  });
+  t.match(await runUmbra(['diff', 'web1', 'web1', '--files', '--exact'], store), { code: 2 });
+});

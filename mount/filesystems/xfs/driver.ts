@@ -25,11 +25,25 @@ export const xfsDriver: FilesystemDriver = {
     const countersAreRight = journal.state === 'clean' && found.isPrimary;
     const geometry = new Geometry(recovery.superblock);
     if (sectors.size === 0) {
-      return new XfsFilesystem({ metadata: new Metadata(geometry, raw), journal, problems, countersAreRight });
+      return new XfsFilesystem({
+        metadata: new Metadata(geometry, raw),
+        journal,
+        problems,
+        countersAreRight,
+        overlayBytes: 0,
+      });
     }
     cache.drop(raw);
+    // A sector, and about as much again as a third of it for the map.
+    const overlayBytes = sectors.size * SECTOR_BYTES * 1.3;
     const reader = cache.reader(new OverlaySource(source, SECTOR_BYTES, sectors));
-    return new XfsFilesystem({ metadata: new Metadata(geometry, reader), journal, problems, countersAreRight });
+    return new XfsFilesystem({
+      metadata: new Metadata(geometry, reader),
+      journal,
+      problems,
+      countersAreRight,
+      overlayBytes,
+    });
   },
 };
 

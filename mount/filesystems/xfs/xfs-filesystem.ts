@@ -27,6 +27,9 @@ import { countGroups, usageOf } from './usage.js';
 /** Directories kept open, each with at most one leaf of extents. */
 const OPEN_DIRECTORIES = 16;
 
+/** Kept inodes, directories and leaves of extents. */
+const OWN_BYTES = 512 * 1024;
+
 /** What was found out when the file system was opened. */
 export interface Opened {
   readonly metadata: Metadata;
@@ -34,6 +37,8 @@ export interface Opened {
   readonly problems: readonly string[];
   /** The counters of the superblock are those of a clean unmount. */
   readonly countersAreRight: boolean;
+  /** Of what the replayed log keeps in memory. */
+  readonly overlayBytes: number;
 }
 
 /** XFS of version 4 or 5. */
@@ -44,13 +49,14 @@ export class XfsFilesystem implements Filesystem {
   readonly sizeBytes: number;
   readonly journal: JournalState;
   readonly problems: readonly string[];
+  readonly memoryBytes: number;
   readonly root: FileId;
   readonly #metadata: Metadata;
   readonly #countersAreRight: boolean;
   readonly #inodes: Inodes;
   readonly #directories = new Lru<number, Directory>(OPEN_DIRECTORIES);
 
-  constructor({ metadata, journal, problems, countersAreRight }: Opened) {
+  constructor({ metadata, journal, problems, countersAreRight, overlayBytes }: Opened) {
     const { superblock } = metadata.geometry;
     this.label = superblock.label;
     this.uuid = uuidText(superblock.uuid);
@@ -58,6 +64,7 @@ export class XfsFilesystem implements Filesystem {
     this.root = superblock.rootInode;
     this.journal = journal;
     this.problems = problems;
+    this.memoryBytes = OWN_BYTES + overlayBytes;
     this.#metadata = metadata;
     this.#countersAreRight = countersAreRight;
     this.#inodes = new Inodes(metadata);

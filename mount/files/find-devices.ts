@@ -14,7 +14,9 @@ import { BtrfsPool } from './btrfs-pool.js';
 import type { FindDevices, GuestContent, GuestDevice } from './guest-device.js';
 
 /** The file systems that Umbra reads and that lie on one device. */
-const DRIVERS: readonly FilesystemDriver[] = [extDriver, xfsDriver, ntfsDriver, exfatDriver, fatDriver];
+const DRIVERS: readonly FilesystemDriver[] = [extDriver, xfsDriver, exfatDriver, fatDriver];
+/** Asked last: its copy of the boot sector outlives another file system that is made over it. */
+const LAST_DRIVER = ntfsDriver;
 
 /** Finds the devices of a machine, each with whatever file system it holds. */
 export const findDevices: FindDevices = async (volumes) => {
@@ -35,6 +37,7 @@ async function open(device: BlockDevice, pool: BtrfsPool, cache: BlockCache): Pr
     if (await driver.matches(source)) return { filesystem: await driver.open({ source, cache }) };
   }
   if (await btrfsDriver.matches(source)) return await pool.open(device, cache);
+  if (await LAST_DRIVER.matches(source)) return { filesystem: await LAST_DRIVER.open({ source, cache }) };
   return await unreadable(device);
 }
 

@@ -10,13 +10,13 @@ import { MIB, readBtrfs } from '../../../kit/filesystems/btrfs-image.js';
 import { corpusTest } from '../../../kit/filesystems/corpus.js';
 import { exercise } from '../../../kit/filesystems/fuzz.js';
 import { fileSource } from '../../../kit/filesystems/sources.js';
-import { testSeed } from '../../../kit/random.js';
 import { temporaryDirectory } from '../../../kit/temporary.js';
+import { firstSeed, repeats } from '../../../kit/repeats.js';
 
 t.test('mutants of a file system with a log give errors, and nothing worse', async (t) => {
   const file = dirtyFuzzImage(t);
   t.same((await readBtrfs(t, file)).journal, { state: 'replayed' });
-  await fuzzBtrfs(t, fuzzImage(file), testSeed(t), 200);
+  await fuzzBtrfs(t, fuzzImage(file), firstSeed(t), repeats(200));
 });
 
 corpusTest(t, 'images that others damaged give errors, and nothing worse', async (t, corpus) => {

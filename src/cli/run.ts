@@ -10,6 +10,7 @@ import { overview } from './overview.js';
 import type { Parsed } from './parse.js';
 import { quickParse } from './quick-parse.js';
 import { COMMANDS, type CommandEntry } from './registry.js';
+import { printable } from '../common/printable.js';
 import { suggest } from '../common/suggest.js';
 
 /** What the script of `umbra completion` calls `umbra` with. */
@@ -126,8 +127,13 @@ function findCommand(name: string): CommandEntry {
 function report(error: unknown, json: boolean, { stdout, stderr }: Environment): number {
   const wire = toWireError(error);
   if (json) stdout.write(`${JSON.stringify({ error: wire }, undefined, 2)}\n`);
-  stderr.write(`umbra: ${wire.message}\n`);
-  if (wire.hint !== undefined) stderr.write(`${wire.hint}\n`);
+  stderr.write(`umbra: ${safe(wire.message)}\n`);
+  if (wire.hint !== undefined) stderr.write(`${safe(wire.hint)}\n`);
   if (!isUmbraError(error) && error instanceof Error) stderr.write(`${error.stack ?? ''}\n`);
   return EXIT_CODES[ERROR_CODES[isErrorCode(wire.code) ? wire.code : 'INTERNAL'].exit].code;
+}
+
+/** A message, which may have lines and names from a guest in it, for a terminal. */
+function safe(message: string): string {
+  return message.split('\n').map(printable).join('\n');
 }

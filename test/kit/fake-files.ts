@@ -49,7 +49,7 @@ export const fakeFiles: FileOperations = {
     return { ...result, damaged: machine === 'bad' ? 1 : 0 };
   },
   read({ machine, path }) {
-    if (path === '/vda1/none') return Promise.reject(new UmbraError('NOT_FOUND', `there is no ${path}`));
+    if (path.startsWith('/vda1/no')) return Promise.reject(new UmbraError('NOT_FOUND', `there is no ${path}`));
     const text = path === '/vda1/empty' ? [] : ['he', 'llo', '\n', '\xff'];
     async function* pieces(): AsyncGenerator<Uint8Array, void> {
       for (const part of text) yield await Promise.resolve(Buffer.from(part, 'latin1'));

@@ -27,6 +27,7 @@ t.test('errors before and in the middle', async (t) => {
   t.match(await runUmbra(['cat', 'web1:/vda1/none'], store), { code: 3, stdout: '', stderr: /there is no/ });
   const broken = await runUmbra(['cat', 'breaks:/vda1/a'], store);
   t.match(broken, { code: 5, stdout: /^hello/, stderr: /^umbra: chunk ü is damaged\nVerify.\n/ });
+  t.match(await runUmbra(['cat', 'web1:/vda1/no\\x1b'], store), { code: 3, stderr: /there is no \/vda1\/no\\x1b\n/ });
   t.match(await runUmbra(['cat', 'web1'], store), { code: 2 });
   const interrupted = AbortSignal.abort();
   t.match(await runUmbra(['cat', 'web1:/vda1/a'], store, { interrupted }), { code: 130 });

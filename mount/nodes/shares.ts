@@ -4,6 +4,7 @@ import type { ShadowCopySummary } from '../source.js';
 import { TreeError } from '../tree-error.js';
 import { directoryStat, type TreeContext } from './context.js';
 import { SHARE_INDEX, shareOwner, SHARES_OWNER } from './inode-index.js';
+import { readableDirectory, withStat } from './readable.js';
 import { VersionNode } from './version.js';
 
 /** The name of the directory of all shares, at the top of the tree. */
@@ -67,9 +68,12 @@ class ShareNode implements DirectoryNode {
     return Promise.resolve(directoryStat(this.#context, this.#ino('directory'), 1, this.#context.madeAtMs));
   }
 
-  lookup(name: string): Promise<TreeNode | undefined> {
-    if (name === LIVE) return Promise.resolve(new LiveNode(this.#context, this.#share));
-    return Promise.resolve(name === SNAPSHOTS ? new SnapshotsNode(this.#context, this.#share) : undefined);
+  async lookup(name: string): Promise<TreeNode | undefined> {
+    if (name === LIVE) return new LiveNode(this.#context, this.#share);
+    const snapshots = new SnapshotsNode(this.#context, this.#share);
+    if (name === SNAPSHOTS) return snapshots;
+    const snapshot = snapshotName(name);
+    return snapshot === undefined ? undefined : await snapshots.lookup(snapshot);
   }
 
   list(): readonly (readonly DirectoryEntry[])[] {
@@ -86,7 +90,10 @@ class ShareNode implements DirectoryNode {
   }
 }
 
-/** `live`: the link to the directory in the newest shadow copy; looked up each time it is read. */
+/**
+ * `live`: the link to the newest shadow copy's directory, which stands beside it: Samba takes what is in `.snapshots` for
+ * previous versions only. Looked up each time it is read.
+ */
 class LiveNode implements LinkNode {
   readonly kind = 'link';
   readonly #context: TreeContext;
@@ -118,10 +125,11 @@ class LiveNode implements LinkNode {
   }
 
   async #target(): Promise<{ readonly target: string; readonly timeMs: number }> {
-    const { name, machine, path } = this.#share;
-    const newest = (await this.#context.listing.versions(machine)).list.at(-1);
+    const { name, machine } = this.#share;
+    const { list } = await this.#context.listing.versions(machine);
+    const newest = list.findLast((summary) => snapshotName(summary.name) !== undefined);
     if (newest === undefined) throw new TreeError('ENOENT', `${SHARES}/${name}/${LIVE}`);
-    return { target: `../../${machine}/${newest.name}/files/${path}`, timeMs: newest.timeMs };
+    return { target: newest.name, timeMs: newest.timeMs };
   }
 }
 
@@ -152,7 +160,8 @@ class SnapshotsNode implements DirectoryNode {
     const summary = byName.get(versionOfSnapshot(name) ?? '');
     if (summary === undefined) return undefined;
     const node = await this.#directoryIn(summary);
-    return node === undefined ? undefined : underNumber(node, this.#ino(summary));
+    // Under a number of its own, which a list can tell without opening a file system.
+    return node === undefined ? undefined : withStat(node, { ino: this.#ino(summary) });
   }
 
   async *list(): AsyncGenerator<readonly DirectoryEntry[]> {
@@ -167,39 +176,19 @@ class SnapshotsNode implements DirectoryNode {
 
   async #directoryIn(summary: ShadowCopySummary): Promise<DirectoryNode | undefined> {
     const { machine, path } = this.#share;
-    let node: TreeNode | undefined = await new VersionNode(this.#context, machine, summary).lookup('files');
-    const names = path.split('/');
-    for (const [index, name] of names.entries()) {
-      if (node?.kind !== 'directory') return undefined;
-      if (node.resolve !== undefined) {
-        node = await node.resolve(names.slice(index).join('/'));
-        break;
-      }
-      node = await node.lookup(name);
-    }
-    return node?.kind === 'directory' ? node : undefined;
+    const [device = '', ...names] = path.split('/');
+    const files = await new VersionNode(this.#context, machine, summary).lookup('files');
+    const top = files?.kind === 'directory' ? await files.lookup(device) : undefined;
+    const node = names.length === 0 || top?.kind !== 'directory' ? top : await top.resolve?.(names.join('/'));
+    if (node?.kind !== 'directory') return undefined;
+    const guest = await (await this.#context.files.open(machine, summary)).guest(device);
+    return guest?.filesystem?.type === 'ntfs' ? readableDirectory(node) : node;
   }
 
   /** The time tells apart a shadow copy from another one of the share. */
   #ino({ timeMs }: ShadowCopySummary): number {
     return this.#context.inodes.number(shareOwner(this.#share.name), SHARE_INDEX.first + Math.floor(timeMs / 1000));
   }
-}
-
-/** A directory of a guest under a number of its own, which a list can tell without opening its file system. */
-function underNumber(directory: DirectoryNode, ino: number): DirectoryNode {
-  const resolve = directory.resolve?.bind(directory);
-  const xattrs = directory.xattrs?.bind(directory);
-  const usage = directory.usage?.bind(directory);
-  return {
-    kind: 'directory',
-    stat: async () => ({ ...(await directory.stat()), ino }),
-    lookup: (name) => directory.lookup(name),
-    list: () => directory.list(),
-    ...(resolve && { resolve }),
-    ...(xattrs && { xattrs }),
-    ...(usage && { usage }),
-  };
 }
 
 /** `@GMT-2026.11.22-10.15.00` for `2026-11-22T10-15-00Z`; a second one of the same second has no such name. */

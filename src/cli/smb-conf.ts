@@ -13,7 +13,7 @@ export function smbConfSection({ name, machine, path }: ShareInfo, mountPoint: s
     ['read only', 'yes'],
     ['vfs objects', 'shadow_copy2 acl_xattr'],
     ['shadow:snapdir', `${share}/.snapshots`],
-    // `live` is a link to somewhere else, from which no path could be made in a snapshot: each is the share itself.
+    // Samba resolves `live`, and could not make a path in a snapshot from where it leads: each snapshot is the share.
     ['shadow:snapsharepath', '.'],
     ['shadow:format', '@GMT-%Y.%m.%d-%H.%M.%S'],
     ['shadow:sort', 'desc'],

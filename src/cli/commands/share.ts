@@ -8,6 +8,8 @@ import type { Session } from '../session.js';
 import { smbConfSection } from '../smb-conf.js';
 import { formatTable } from '../table.js';
 
+const ACTIONS = ['add', 'list', 'remove', 'smb-conf'] as const;
+
 export const command: Command = {
   usage: '<ACTION> [NAME] [TARGET]',
   synopsis: 'add NAME MACHINE:PATH | list | remove NAME | smb-conf NAME|--all [--mount DIR]',
@@ -22,7 +24,7 @@ the newest shadow copy's directory, ".snapshots" has that of each shadow copy un
   ],
   next: 'Next: "umbra share list" shows what is shared; "smbcontrol smbd reload-config" makes Samba read its configuration again.',
   positionals: {
-    ACTION: { ...word('add, list, remove or smb-conf'), choices: ['add', 'list', 'remove', 'smb-conf'] },
+    ACTION: word('add, list, remove or smb-conf'),
     NAME: word('The name of the share'),
     TARGET: word('What is shared: MACHINE:PATH, as in web1:/vda1/srv/data'),
   },
@@ -31,7 +33,8 @@ the newest shadow copy's directory, ".snapshots" has that of each shadow copy un
     mount: textOption('smb-conf: where the shadow copies are mounted; found out if they are'),
   },
   run: async (args, session) => {
-    switch (args.text('ACTION')) {
+    args.text('ACTION');
+    switch (args.optionalChoice('ACTION', ACTIONS)) {
       case 'add':
         return await add(args, session);
       case 'remove':

@@ -39,7 +39,7 @@ const STAT: FileStat = {
 
 /** A file system in memory that counts what is asked of it. */
 export class FakeFilesystem implements Filesystem {
-  readonly type = 'fake';
+  readonly type: string = 'fake';
   label = '';
   uuid = '';
   readonly sizeBytes: number;

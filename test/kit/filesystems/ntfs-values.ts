@@ -71,6 +71,31 @@ export function securityDescriptor(account: number): Buffer {
   return Buffer.concat([header, owner, owner, acl, ace, owner]);
 }
 
+/** A security descriptor of that account's, who may do all, and everyone may read if `isOpen`. */
+export function accessDescriptor(account: number, isOpen: boolean): Buffer {
+  const owner = sid([5, 21, 1, 2, 3, account]);
+  const entries = [accessEntry(0x1f01ff, owner), ...(isOpen ? [accessEntry(0x1200a9, sid([1, 0]))] : [])];
+  const size = entries.reduce((sum, entry) => sum + entry.length, 8);
+  const acl = Buffer.alloc(8);
+  acl.writeUInt8(2, 0);
+  acl.writeUInt16LE(size, 2);
+  acl.writeUInt16LE(entries.length, 4);
+  const header = Buffer.alloc(20);
+  header.writeUInt8(1, 0);
+  header.writeUInt16LE(0x8004, 2);
+  header.writeUInt32LE(20, 4);
+  header.writeUInt32LE(20 + owner.length, 8);
+  header.writeUInt32LE(20 + 2 * owner.length, 16);
+  return Buffer.concat([header, owner, owner, acl, ...entries]);
+}
+
+function accessEntry(mask: number, account: Buffer): Buffer {
+  const entry = Buffer.alloc(8);
+  entry.writeUInt16LE(8 + account.length, 2);
+  entry.writeUInt32LE(mask, 4);
+  return Buffer.concat([entry, account]);
+}
+
 function sid([authority = 0, ...parts]: readonly number[]): Buffer {
   return Buffer.concat([Buffer.of(1, parts.length, 0, 0, 0, 0, 0, authority), ...parts.map(number32)]);
 }

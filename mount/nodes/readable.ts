@@ -1,0 +1,56 @@
+import type { DirectoryNode, FileNode, NodeStat, TreeNode } from '../node.js';
+
+/**
+ * Files of a guest that knows access lists and no modes, for a program that goes by those lists (Samba): whoever it
+ * reads for must be let in by the modes.
+ */
+export function readableDirectory(directory: DirectoryNode): DirectoryNode {
+  const resolve = directory.resolve?.bind(directory);
+  return {
+    ...withPermissions(directory, 0o555),
+    lookup: async (name) => readable(await directory.lookup(name)),
+    ...(resolve && { resolve: async (path) => readable(await resolve(path)) }),
+  };
+}
+
+function readable(node: TreeNode | undefined): TreeNode | undefined {
+  if (node?.kind === 'directory') return readableDirectory(node);
+  return node?.kind === 'file' ? withFilePermissions(node) : node;
+}
+
+function withPermissions(directory: DirectoryNode, permissions: number): DirectoryNode {
+  return { ...withStat(directory, {}), stat: () => statWith(directory, permissions) };
+}
+
+function withFilePermissions(file: FileNode): FileNode {
+  const xattrs = file.xattrs?.bind(file);
+  const usage = file.usage?.bind(file);
+  return {
+    kind: 'file',
+    stat: () => statWith(file, 0o444),
+    open: () => file.open(),
+    ...(xattrs && { xattrs }),
+    ...(usage && { usage }),
+  };
+}
+
+async function statWith(node: TreeNode, permissions: number): Promise<NodeStat> {
+  const stat = await node.stat();
+  return { ...stat, permissions: stat.permissions | permissions };
+}
+
+/** A directory with some of its stat another one. */
+export function withStat(directory: DirectoryNode, change: Partial<NodeStat>): DirectoryNode {
+  const resolve = directory.resolve?.bind(directory);
+  const xattrs = directory.xattrs?.bind(directory);
+  const usage = directory.usage?.bind(directory);
+  return {
+    kind: 'directory',
+    stat: async () => ({ ...(await directory.stat()), ...change }),
+    lookup: (name) => directory.lookup(name),
+    list: () => directory.list(),
+    ...(resolve && { resolve }),
+    ...(xattrs && { xattrs }),
+    ...(usage && { usage }),
+  };
+}

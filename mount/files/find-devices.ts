@@ -1,7 +1,9 @@
+import { isUmbraError } from '../../src/common/errors.js';
 import type { BlockCache } from '../blocks/block-cache.js';
+import type { ByteSource } from '../blocks/byte-source.js';
 import type { BlockDevice } from '../disk/block-device.js';
 import { discover } from '../disk/discover.js';
-import { describe } from '../disk/recognise/recognise.js';
+import { describe, saysNothing } from '../disk/recognise/recognise.js';
 import { unreadableText } from '../disk/recognise/unreadable-text.js';
 import { btrfsDriver } from '../filesystems/btrfs/driver.js';
 import { exfatDriver } from '../filesystems/exfat/exfat-driver.js';
@@ -14,9 +16,7 @@ import { BtrfsPool } from './btrfs-pool.js';
 import type { FindDevices, GuestContent, GuestDevice } from './guest-device.js';
 
 /** The file systems that Umbra reads and that lie on one device. */
-const DRIVERS: readonly FilesystemDriver[] = [extDriver, xfsDriver, exfatDriver, fatDriver];
-/** Asked last: its copy of the boot sector outlives another file system that is made over it. */
-const LAST_DRIVER = ntfsDriver;
+const DRIVERS: readonly FilesystemDriver[] = [extDriver, xfsDriver, ntfsDriver, exfatDriver, fatDriver];
 
 /** Finds the devices of a machine, each with whatever file system it holds. */
 export const findDevices: FindDevices = async (volumes) => {
@@ -32,15 +32,25 @@ export const findDevices: FindDevices = async (volumes) => {
 
 async function open(device: BlockDevice, pool: BtrfsPool, cache: BlockCache): Promise<GuestContent> {
   const { source } = device;
-  if (device.unreadable !== undefined) return unreadable(device);
+  if (device.unreadable !== undefined) return { unreadable: { text: unreadableText(device, device.unreadable) } };
   for (const driver of DRIVERS) {
     if (await driver.matches(source)) return { filesystem: await driver.open({ source, cache }) };
   }
   if (await btrfsDriver.matches(source)) return await pool.open(device, cache);
-  if (await LAST_DRIVER.matches(source)) return { filesystem: await LAST_DRIVER.open({ source, cache }) };
-  return await unreadable(device);
+  const found = await describe(device);
+  const byCopy = saysNothing(found) ? await openByCopy(source, cache) : undefined;
+  return byCopy ?? { unreadable: { text: unreadableText(device, found) } };
 }
 
-async function unreadable(device: BlockDevice): Promise<GuestContent> {
-  return { unreadable: { text: unreadableText(device, await describe(device)) } };
+/** A file system whose beginning is damaged. What can't be opened may be an older one's remains, and is not told of. */
+async function openByCopy(source: ByteSource, cache: BlockCache): Promise<GuestContent | undefined> {
+  for (const driver of DRIVERS) {
+    if ((await driver.matchesCopy?.(source)) !== true) continue;
+    try {
+      return { filesystem: await driver.open({ source, cache }) };
+    } catch (error) {
+      if (!isUmbraError(error, 'FILESYSTEM_DAMAGED', 'FILESYSTEM_UNREADABLE')) throw error;
+    }
+  }
+  return undefined;
 }

@@ -135,6 +135,12 @@ export interface FilesystemDriver {
    */
   matches(source: ByteSource): Promise<boolean>;
   /**
+   * True if a copy of what it is known by stands somewhere behind the beginning. Asked only of what nothing else is found
+   * in: something newer may have been made over the beginning, and leave the copies of the old.
+   * @throws {UmbraError} STORE_DAMAGED
+   */
+  matchesCopy?(source: ByteSource): Promise<boolean>;
+  /**
    * @throws {UmbraError} FILESYSTEM_DAMAGED; FILESYSTEM_UNREADABLE for a feature that is not known, with a hint
    */
   open(options: OpenOptions): Promise<Filesystem>;

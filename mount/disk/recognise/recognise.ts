@@ -12,6 +12,7 @@ import { OTHERS } from './others.js';
 import { describePartitionType } from './partition-types.js';
 
 const CACHE_BYTES = 1024 * 1024;
+const ZEROS = Buffer.alloc(65_536);
 /** In this order: what wraps something else comes before what it may wrap. */
 const KINDS: readonly Kind[] = [...ENCRYPTED, ...FOREIGN, ...ARRAYS, ...OTHERS];
 
@@ -52,9 +53,14 @@ export async function recognise(source: ByteSource): Promise<Recognised | undefi
 export async function describe(device: BlockDevice): Promise<Unreadable> {
   if (device.unreadable !== undefined) return device.unreadable;
   const found = await recognise(device.source);
-  if (found !== undefined && found !== UNKNOWN && found !== EMPTY) return found;
+  if (found !== undefined && !saysNothing(found)) return found;
   const byType = device.origin.kind === 'partition' ? describePartitionType(device.origin.type) : undefined;
   return byType ?? found ?? UNKNOWN;
+}
+
+/** True of a description that says only that nothing is known. */
+export function saysNothing(found: Unreadable): boolean {
+  return found === UNKNOWN || found === EMPTY;
 }
 
 async function find(probe: Probe, kind: Kind): Promise<Recognised | undefined> {
@@ -101,9 +107,9 @@ function printable(text: string): string {
 async function isEmpty(probe: Probe): Promise<boolean> {
   const length = Math.min(probe.sizeBytes, 1024 * 1024);
   for (const offset of [0, probe.sizeBytes - length]) {
-    for (let at = offset; at < offset + length; at += 65_536) {
-      const piece = await probe.at(at, Math.min(65_536, offset + length - at));
-      if (piece?.some((byte) => byte !== 0) === true) return false;
+    for (let at = offset; at < offset + length; at += ZEROS.length) {
+      const piece = await probe.at(at, Math.min(ZEROS.length, offset + length - at));
+      if (piece?.equals(ZEROS.subarray(0, piece.length)) === false) return false;
     }
   }
   return true;

@@ -32,9 +32,14 @@ const DIRTY = 2;
 /** Offsets of the volume's flags and its percentage in use, which change without the checksum. */
 const UNCHECKED = new Set([106, 107, 112]);
 
-/** True if there is a boot sector of exFAT or its backup. */
+/** True if it begins with a boot sector of exFAT. */
 export async function hasBootRegion(source: ByteSource): Promise<boolean> {
-  return (await candidates(source)).length > 0;
+  return (await candidates(source))[0]?.offset === 0;
+}
+
+/** True if there is the backup of one. */
+export async function hasBackupRegion(source: ByteSource): Promise<boolean> {
+  return (await candidates(source)).some(({ offset }) => offset > 0);
 }
 
 /**

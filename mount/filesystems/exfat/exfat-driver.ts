@@ -6,7 +6,7 @@ import { ClusterFile } from '../fat/cluster-file.js';
 import { ClusterTable } from '../fat/cluster-table.js';
 import { DIRTY } from '../fat/dirty.js';
 import type { Filesystem, FilesystemDriver } from '../filesystem.js';
-import { type ExfatLayout, hasBootRegion, readBootRegion } from './boot-region.js';
+import { type ExfatLayout, hasBackupRegion, hasBootRegion, readBootRegion } from './boot-region.js';
 import { ExfatFilesystem } from './exfat-filesystem.js';
 import { findRootEntries, type RootEntries } from './root-entries.js';
 import { MAX_UPCASE_BYTES, upcaseChecksum, UpcaseTable } from './upcase-table.js';
@@ -15,6 +15,9 @@ import { MAX_UPCASE_BYTES, upcaseChecksum, UpcaseTable } from './upcase-table.js
 export const exfatDriver: FilesystemDriver = {
   async matches(source) {
     return await hasBootRegion(source);
+  },
+  async matchesCopy(source) {
+    return await hasBackupRegion(source);
   },
   async open({ source, cache }): Promise<Filesystem> {
     const { layout, problems: found } = await readBootRegion(source);

@@ -16,16 +16,11 @@ export const extDriver: FilesystemDriver = {
     const bytes = await primaryBytes(source);
     return bytes !== undefined && hasMagic(bytes);
   },
+  async matchesCopy(source) {
+    return (await findCopy(source)) !== undefined;
+  },
   open,
 };
-
-/**
- * True if there is a copy of a superblock, whatever stands where the primary one should be. Only for volumes that nothing
- * else is found on: what was made over an older file system may have left its copies.
- */
-export async function hasSuperblockCopy(source: ByteSource): Promise<boolean> {
-  return (await findCopy(source)) !== undefined;
-}
 
 async function open(options: OpenOptions): Promise<Filesystem> {
   const { source, cache } = options;

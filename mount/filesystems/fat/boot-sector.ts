@@ -33,9 +33,13 @@ const FAT16_CLUSTERS = 4085;
 /** Of 4096 bytes, so that all offsets are exact numbers. */
 const MAX_SECTORS = 2n ** 40n;
 
+/** 4967D63B-2E29-4AD8-8399-F6A339E3D001, as it stands in the boot sector of BitLocker To Go. */
+const BITLOCKER_TO_GO = Buffer.from('3bd66749292ed84a8399f6a339e3d001', 'hex');
+const BITLOCKER_TO_GO_AT = 424;
+
 /** A boot sector's parameter block, if it can be that of a FAT file system. */
 export function parseBootSector(boot: Buffer): FatLayout | undefined {
-  if (boot.length < BOOT_SECTOR_BYTES || !hasSignature(boot)) return undefined;
+  if (boot.length < BOOT_SECTOR_BYTES || !hasSignature(boot) || isBitLocker(boot)) return undefined;
   const sectorBytes = boot.readUInt16LE(11);
   const clusterSectors = boot.readUInt8(13);
   const reserved = boot.readUInt16LE(14);
@@ -122,6 +126,17 @@ function fat32Fields(boot: Buffer, sectorBytes: number, fats: number): KindField
 function hasSignature(boot: Buffer): boolean {
   if (boot.readUInt16LE(510) === 0xaa55) return true;
   return boot.toString('latin1', 54, 57) === 'FAT' || boot.toString('latin1', 82, 85) === 'FAT';
+}
+
+/**
+ * What is encrypted by BitLocker To Go looks like a FAT32 whose files are the program that opens it (libbde's
+ * documentation of the format).
+ */
+function isBitLocker(boot: Buffer): boolean {
+  return (
+    boot.toString('latin1', 3, 11) === 'MSWIN4.1' &&
+    boot.subarray(BITLOCKER_TO_GO_AT, BITLOCKER_TO_GO_AT + BITLOCKER_TO_GO.length).equals(BITLOCKER_TO_GO)
+  );
 }
 
 function isSectorSize(bytes: number): boolean {

@@ -1,6 +1,6 @@
 import type { ByteSource } from '../../blocks/byte-source.js';
 import type { Filesystem, FilesystemDriver, OpenOptions } from '../filesystem.js';
-import { bootSectors, type Geometry, hasSignature, parseBootSector } from './boot-sector.js';
+import { BOOT_SECTOR_BYTES, bootSectors, type Geometry, hasSignature, parseBootSector } from './boot-sector.js';
 import type { NtfsCore } from './core.js';
 import { NtfsFilesystem, rootReference } from './filesystem.js';
 import { journalState } from './log-file.js';
@@ -8,16 +8,16 @@ import { Mft } from './mft.js';
 import { damaged } from './parse.js';
 import { readVolumeInformation } from './volume.js';
 
-/**
- * Reads NTFS, as Windows (and ntfs-3g) write it. A volume is also known by the copy of its boot sector in the partition's
- * last sector, which stays there when something else is written over the beginning: so other drivers should be asked
- * first.
- */
+/** Reads NTFS, as Windows (and ntfs-3g) write it. */
 export const ntfsDriver: FilesystemDriver = {
   async matches(source: ByteSource): Promise<boolean> {
-    return (await bootSectors(source)).some((sector, index) =>
-      index === 0 ? hasSignature(sector) : parseBootSector(sector) !== undefined,
-    );
+    const sector = Buffer.alloc(BOOT_SECTOR_BYTES);
+    return (await source.read(sector, 0)) === sector.length && hasSignature(sector);
+  },
+
+  /** By the copy of its boot sector in the partition's last sector. */
+  async matchesCopy(source: ByteSource): Promise<boolean> {
+    return (await bootSectors(source)).some((sector) => parseBootSector(sector) !== undefined);
   },
 
   async open({ source, cache }: OpenOptions): Promise<Filesystem> {

@@ -24,7 +24,9 @@ export async function fuzzClusters(
     for (let mutant = 0; mutant < count && failures.length === 0; mutant++) {
       const patches = randomPatches(random, image, regions);
       const open = async (source: Parameters<FilesystemDriver['matches']>[0]): Promise<Filesystem | undefined> =>
-        (await driver.matches(source)) ? await driver.open({ source, cache: new BlockCache(1024 * 1024) }) : undefined;
+        (await driver.matches(source)) || (await driver.matchesCopy?.(source)) === true
+          ? await driver.open({ source, cache: new BlockCache(1024 * 1024) })
+          : undefined;
       const wrong = await exercise(patchedSource(image, patches), open);
       if (wrong.length > 0) {
         const where = patches.map(({ offset, bytes }) => `${offset}:${Buffer.from(bytes).toString('hex')}`);

@@ -104,6 +104,6 @@ export async function fuzzNtfs(image: Buffer, seed: number, count: number): Prom
 }
 
 async function openAnything(source: ByteSource): Promise<Filesystem | undefined> {
-  if (!(await ntfsDriver.matches(source))) return undefined;
+  if (!(await ntfsDriver.matches(source)) && (await ntfsDriver.matchesCopy?.(source)) !== true) return undefined;
   return await ntfsDriver.open({ source, cache: new BlockCache(CACHE_BYTES) });
 }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { truncateSync, writeFileSync } from 'node:fs';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { BlockCache } from '../../../mount/blocks/block-cache.js';
@@ -93,4 +93,48 @@ t.test('a file system on two volumes is shown once', async (t) => {
   });
   const volumes = [a, b, other].map((path, index) => ({ name: ['vda', 'vdb', 'vdc'][index] ?? '', path }));
   t.same(await contents(t, volumes), { vda: 'btrfs both', vdb: 'nothing', vdc: 'btrfs alone' });
+});
+
+/** What a volume of these bytes holds. */
+async function contentOf(t: Test, bytes: Buffer): Promise<string | undefined> {
+  const path = join(temporaryDirectory(t), 'vda');
+  writeFileSync(path, bytes);
+  return (await contents(t, [{ name: 'vda', path }]))['vda'];
+}
+
+/** The bytes of a volume on which a program made a file system. */
+function made(t: Test, sizeBytes: number, program: string, ...options: string[]): Buffer {
+  const path = newFile(temporaryDirectory(t), 'vda', sizeBytes);
+  run(program, ...options, path);
+  return readFileSync(path);
+}
+
+t.test('BitLocker, however much it looks like something else', async (t) => {
+  const toGo = made(t, 64 * MIB, 'mkfs.vfat', '-F', '32');
+  t.match(await contentOf(t, toGo), /^vfat/);
+  Buffer.from('3bd66749292ed84a8399f6a339e3d001', 'hex').copy(toGo, 424);
+  t.match(await contentOf(t, toGo), /^vfat/, 'these bytes alone may be code');
+  toGo.write('MSWIN4.1', 3);
+  t.match(await contentOf(t, toGo), /^vda: an encrypted removable Windows volume \(BitLocker To Go\)/);
+  // While a volume is being encrypted the copy of the boot sector at its end stands there as it was.
+  const ntfs = made(t, 16 * MIB, 'mkntfs', '-q', '-F', '-f');
+  ntfs.write('-FVE-FS-', 3);
+  t.match(await contentOf(t, ntfs), /^vda: an encrypted Windows volume \(BitLocker\)/);
+});
+
+t.test('copies of what a file system is known by count where nothing else is found', async (t) => {
+  const ntfs = made(t, 16 * MIB, 'mkntfs', '-q', '-F', '-f', '-L', 'old');
+  const luks = Buffer.from(ntfs);
+  luks.write('LUKS\xba\xbe', 0, 'latin1');
+  t.match(await contentOf(t, luks), /^vda: an encrypted volume \(LUKS\)/);
+  const fat = made(t, 16 * MIB, 'mkfs.vfat', '-n', 'NEW');
+  ntfs.subarray(-512).copy(fat, fat.length - 512);
+  t.equal(await contentOf(t, fat), 'vfat NEW');
+  t.equal(await contentOf(t, ntfs.fill(0, 0, 512)), 'ntfs old');
+  const exfat = made(t, 16 * MIB, 'mkfs.exfat', '-L', 'two');
+  t.equal(await contentOf(t, exfat.fill(0, 0, 512)), 'exfat two');
+  const ext = made(t, 16 * MIB, 'mke2fs', '-q', '-b', '1024', '-L', 'three');
+  t.equal(await contentOf(t, ext.fill(0, 1024, 2048)), 'ext2 three');
+  ext.fill(0, 2048, 8 * MIB);
+  t.match(await contentOf(t, ext), /^vda: empty/, 'remains that can not be opened');
 });

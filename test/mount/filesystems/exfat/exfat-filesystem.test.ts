@@ -93,6 +93,8 @@ t.test('the boot region and its backup', async (t) => {
   ] as const) {
     const bytes = Buffer.from(good);
     bytes[offset] = value;
+    t.equal(await exfatDriver.matches(memorySource(bytes)), false);
+    t.equal(await exfatDriver.matchesCopy?.(memorySource(bytes)), true);
     const filesystem = await open(memorySource(bytes));
     t.match(filesystem.problems, [/boot region is damaged: the backup was used/], `${value} at ${offset}`);
     t.equal((await namesOf(filesystem)).length, 45);
@@ -105,6 +107,7 @@ t.test('the boot region and its backup', async (t) => {
   const none = Buffer.from(good);
   none.fill(0, 0, 64 * 512);
   t.equal(await exfatDriver.matches(memorySource(none)), false);
+  t.equal(await exfatDriver.matchesCopy?.(memorySource(none)), false);
   await t.rejects(open(memorySource(none)), { code: 'FILESYSTEM_DAMAGED' });
   t.equal(await exfatDriver.matches(memorySource(Buffer.alloc(100))), false);
   t.match((await open(memorySource(good.subarray(0, 3 * MIB)))).problems, [/are there/]);

@@ -64,6 +64,7 @@ async function content(filesystem: Filesystem, name: string): Promise<string> {
 t.test('what is no NTFS', async (t) => {
   for (const bytes of [Buffer.alloc(0), Buffer.alloc(100), Buffer.alloc(100_000)]) {
     t.equal(await ntfsDriver.matches(memorySource(bytes)), false);
+    t.equal(await ntfsDriver.matchesCopy?.(memorySource(bytes)), false);
     await t.rejects(openVolume(bytes), DAMAGED);
   }
 });
@@ -73,12 +74,13 @@ t.test('the boot sector, its copy, and the volume end', async (t) => {
   t.equal(await ntfsDriver.matches(memorySource(volume)), true);
   t.same((await openVolume(volume)).problems, []);
   volume.fill(0, 0, 512);
-  t.equal(await ntfsDriver.matches(memorySource(volume)), true);
+  t.equal(await ntfsDriver.matches(memorySource(volume)), false);
+  t.equal(await ntfsDriver.matchesCopy?.(memorySource(volume)), true);
   const filesystem = await openVolume(volume);
   t.same(filesystem.problems, ['the boot sector is damaged: its copy at the end was used']);
   t.equal(await content(filesystem, 'file'), 'file'.repeat(2000));
   volume.fill(0, volume.length - 512);
-  t.equal(await ntfsDriver.matches(memorySource(volume)), false);
+  t.equal(await ntfsDriver.matchesCopy?.(memorySource(volume)), false);
   await t.rejects(openVolume(volume), DAMAGED);
   const short = await openVolume(smallVolume(t).subarray(0, 5 * 1024 * 1024));
   t.same(short.problems, ['the volume is larger than what holds it: its end is missing']);

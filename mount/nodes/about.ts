@@ -3,7 +3,7 @@ import { describeFiles } from '../files/describe.js';
 import type { FileNode } from '../node.js';
 import { BytesFile } from './bytes-file.js';
 import { VERSION_INDEX } from './inode-index.js';
-import type { VersionContext } from './version-context.js';
+import type { VersionContext } from './context.js';
 
 /** `about.json`: what is known of a shadow copy, for people and programs; a look at it opens its file systems. */
 export function aboutFile(context: VersionContext): FileNode {

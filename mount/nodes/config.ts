@@ -1,8 +1,7 @@
 import { isEntryName, type DirectoryEntry, type DirectoryNode, type NodeStat, type TreeNode } from '../node.js';
 import { BytesFile } from './bytes-file.js';
-import { directoryStat } from './context.js';
+import { directoryStat, type VersionContext } from './context.js';
 import { configIndex, VERSION_INDEX } from './inode-index.js';
-import type { VersionContext } from './version-context.js';
 
 /** `config/`: the machine's configuration files as they were. They may hold secrets: only the owner reads them. */
 export class ConfigNode implements DirectoryNode {

@@ -1,12 +1,12 @@
 import type { FilesService } from '../files/files-service.js';
+import type { ShadowFiles } from '../files/shadow-files.js';
 import type { Filesystem } from '../filesystems/filesystem.js';
 import type { InodeTable } from '../inodes.js';
 import type { Listing } from '../listing.js';
 import type { NodeStat } from '../node.js';
-import type { ShadowCopySummary } from '../source.js';
+import type { ShadowCopySummary, ShadowCopyView } from '../source.js';
 import type { ViewCache } from '../views.js';
 import type { GuestTree } from './guest.js';
-import type { VersionContext } from './version-context.js';
 
 /** What all nodes of one tree share. */
 export interface TreeContext {
@@ -24,6 +24,18 @@ export interface TreeContext {
   readonly gid: number;
   /** When the tree was made. */
   readonly madeAtMs: number;
+}
+
+/** One shadow copy as its nodes see it. */
+export interface VersionContext extends TreeContext {
+  readonly machine: string;
+  readonly summary: ShadowCopySummary;
+  /** The inode number of a node of this shadow copy. */
+  ino(index: number): number;
+  /** Opens the shadow copy, or finds it open. */
+  view(): Promise<ShadowCopyView>;
+  /** Opens its partitions, or finds them open; see FilesService. */
+  openFiles(): Promise<ShadowFiles>;
 }
 
 const DIRECTORY_PERMISSIONS = 0o555;

@@ -10,10 +10,9 @@ import {
   type TreeNode,
 } from '../node.js';
 import { BytesFile } from './bytes-file.js';
-import { directoryStat } from './context.js';
+import { directoryStat, type VersionContext } from './context.js';
 import { GuestTree } from './guest.js';
 import { guestOwner, labelIndex, unreadableIndex, uuidIndex, VERSION_INDEX } from './inode-index.js';
-import type { VersionContext } from './version-context.js';
 
 /**
  * `files/`: a folder for each file system in a shadow copy's volumes, a text for each that can't be read, and links to the folders by label and

@@ -2,10 +2,9 @@ import type { DirectoryEntry, DirectoryNode, NodeStat, TreeNode } from '../node.
 import type { ShadowCopySummary } from '../source.js';
 import { aboutFile } from './about.js';
 import { ConfigNode } from './config.js';
-import { directoryStat, type TreeContext } from './context.js';
+import { directoryStat, type TreeContext, type VersionContext } from './context.js';
 import { FilesNode } from './files.js';
 import { VERSION_INDEX, versionOwner } from './inode-index.js';
-import type { VersionContext } from './version-context.js';
 import { VolumesNode } from './volumes.js';
 
 type Child = (context: VersionContext) => TreeNode;

@@ -8,9 +8,8 @@ import {
   type TreeNode,
 } from '../node.js';
 import type { VolumeSummary } from '../source.js';
-import { directoryStat } from './context.js';
+import { directoryStat, type VersionContext } from './context.js';
 import { VERSION_INDEX, volumeIndex } from './inode-index.js';
-import type { VersionContext } from './version-context.js';
 
 const SUFFIX = '.raw';
 

@@ -1,7 +1,8 @@
 import { UmbraError } from '../../../src/common/errors.js';
 import type { ByteSource } from '../../blocks/byte-source.js';
 import { allOf, firstOf } from '../map/columns.js';
-import { parityArray, type ParityLayout, RAID5_LAYOUTS, RAID6_LAYOUTS } from '../map/parity.js';
+import { parityArray, RAID5_LAYOUTS, RAID6_LAYOUTS } from '../map/parity.js';
+import type { ParityLayout } from '../map/parity-layout.js';
 import { raid10 } from '../map/raid10.js';
 import { striped } from '../map/striped.js';
 import { type ConfigSection, numberIn } from './config-text.js';

@@ -1,20 +1,8 @@
 import type { ByteSource } from '../../blocks/byte-source.js';
 import { UmbraError } from '../../../src/common/errors.js';
+import type { ParityLayout, RowLayout } from './parity-layout.js';
 import { reconstructed } from './reconstructed.js';
 import { chunked } from './striped.js';
-
-/**
- * Which column of a row holds what. `data` gives the column of the row's `index`-th chunk of data; `q` is the column
- * with the second parity of RAID 6, -1 without.
- */
-export interface RowLayout {
-  readonly parity: number;
-  readonly q: number;
-  data(index: number): number;
-}
-
-/** The layout of each row, for that many columns. */
-export type ParityLayout = (row: number, columns: number) => RowLayout;
 
 type Rotation = (row: number, columns: number) => number;
 

@@ -1,5 +1,5 @@
 import { type ByteSource, lengthWithin, type Location, outside } from '../../blocks/byte-source.js';
-import type { ParityLayout } from './parity.js';
+import type { ParityLayout } from './parity-layout.js';
 
 /**
  * The missing column of a RAID 5 or 6: each of its chunks is what all others of its row but the second parity give by

@@ -5,7 +5,7 @@ import { concatenated, cutTo } from '../map/concatenated.js';
 import { parityArray, RAID5_LAYOUTS, RAID6_LAYOUTS } from '../map/parity.js';
 import { raid10 } from '../map/raid10.js';
 import { chunked, striped } from '../map/striped.js';
-import type { MdSuperblock } from './superblock.js';
+import type { MdSuperblock } from './md-superblock.js';
 
 const MIN_CHUNK_BYTES = 512;
 /** Parities come last in RAID 4: the layout that RAID 5 has a number for. */

@@ -3,7 +3,7 @@ import { type ByteSource, WindowSource } from '../../blocks/byte-source.js';
 import type { BlockDevice } from '../block-device.js';
 import { NOTHING } from '../nothing.js';
 import { arraySource, type Member } from './array-source.js';
-import type { MdSuperblock } from './superblock.js';
+import type { MdSuperblock } from './md-superblock.js';
 
 /** As many members an array can have. */
 const MAX_MEMBERS = 384;

@@ -1,5 +1,5 @@
 import type { Probe } from '../probe.js';
-import type { MdSuperblock } from './superblock.js';
+import type { MdSuperblock } from './md-superblock.js';
 
 const MAGIC = 0xa92b4efc;
 const BLOCK_BYTES = 4096;

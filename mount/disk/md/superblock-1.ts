@@ -1,6 +1,6 @@
 import { uuidAt } from '../guid.js';
 import type { Probe } from '../probe.js';
-import type { MdSuperblock } from './superblock.js';
+import type { MdSuperblock } from './md-superblock.js';
 
 const SECTOR_BYTES = 512;
 const MAGIC = 0xa92b4efc;

@@ -19,7 +19,7 @@ import { type Inode, parseInode } from './inode.js';
 import { KeyType, ObjectId } from './layout.js';
 import { damaged } from './numbers.js';
 import type { Subvolumes } from './subvolumes.js';
-import type { ItemTree } from './tree.js';
+import type { ItemTree } from './item-tree.js';
 import { btrfsUsage } from './usage.js';
 import { readXattrs } from './xattrs.js';
 

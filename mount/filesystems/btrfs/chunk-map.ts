@@ -2,7 +2,7 @@ import { type Chunk, chunkItemBytes, type Mapping, mapChunk, parseChunk } from '
 import { readKey } from './key.js';
 import { KEY_BYTES, KeyType, ObjectId } from './layout.js';
 import { damaged } from './numbers.js';
-import type { Tree } from './tree.js';
+import type { ItemTree } from './item-tree.js';
 
 /** Finds where logical addresses stand. */
 export interface ChunkMap {
@@ -30,11 +30,11 @@ const MAX_KEPT = 256;
 
 /** All chunks, found in the chunk tree when they are needed: a large file system has tens of thousands. */
 export class TreeChunks implements ChunkMap {
-  readonly #tree: Tree;
+  readonly #tree: ItemTree;
   /** In order of their addresses; all forgotten when there are too many. */
   #kept: Chunk[] = [];
 
-  constructor(tree: Tree) {
+  constructor(tree: ItemTree) {
     this.#tree = tree;
   }
 

@@ -1,5 +1,5 @@
 import { KeyType, ObjectId } from './layout.js';
-import type { Item, ItemTree } from './tree.js';
+import type { Item, ItemTree } from './item-tree.js';
 
 /** The checksums of data, one for each sector that was written with one. */
 export interface DataChecksums {

@@ -4,7 +4,7 @@ import type { Copy, Stripe } from './chunk.js';
 import { KeyType, ObjectId } from './layout.js';
 import { damaged, isFilesystemError } from './numbers.js';
 import { hasMagic, readSuperblock, type Superblock, uuidText } from './superblock.js';
-import type { ItemTree } from './tree.js';
+import type { ItemTree } from './item-tree.js';
 
 /** One device of a file system, open. */
 export interface Device {

@@ -7,7 +7,7 @@ import { ENTRY_TYPES } from './inode.js';
 import { KeyType, MAX_NAME_BYTES, ObjectId } from './layout.js';
 import { damaged } from './numbers.js';
 import type { Subvolumes } from './subvolumes.js';
-import type { ItemTree } from './tree.js';
+import type { ItemTree } from './item-tree.js';
 
 /** A directory of a subvolume. */
 export interface Directory {

@@ -12,7 +12,8 @@ import { NodeStore } from './node-store.js';
 import { Subvolumes } from './subvolumes.js';
 import { subvolumePath } from './subvolume-path.js';
 import { hasMagic, type Superblock } from './superblock.js';
-import { type ItemTree, Tree } from './tree.js';
+import type { ItemTree } from './item-tree.js';
+import { Tree } from './tree.js';
 
 export { type BtrfsDevice, readBtrfsDevice } from './devices.js';
 

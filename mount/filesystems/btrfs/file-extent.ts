@@ -1,6 +1,6 @@
 import { KeyType } from './layout.js';
 import { damaged, u64 } from './numbers.js';
-import type { Item, ItemTree } from './tree.js';
+import type { Item, ItemTree } from './item-tree.js';
 
 const INLINE_HEAD_BYTES = 21;
 const EXTENT_BYTES = 53;

@@ -4,7 +4,7 @@ import { KeyType, ObjectId } from './layout.js';
 import { damaged, id64 } from './numbers.js';
 import { type ExtentReplay, replayExtent, truncateExtents } from './replay-extents.js';
 import { inodeKey, isRef, type ReplayLinks } from './replay-links.js';
-import type { Item, ItemTree } from './tree.js';
+import type { Item, ItemTree } from './item-tree.js';
 
 const NBYTES_AT = 24;
 const SIZE_AT = 16;

@@ -7,7 +7,8 @@ import { OverlayTree } from './overlay-tree.js';
 import { ReplayLinks } from './replay-links.js';
 import { rootOf, type Subvolumes } from './subvolumes.js';
 import type { Superblock } from './superblock.js';
-import { type ItemTree, Tree } from './tree.js';
+import type { ItemTree } from './item-tree.js';
+import { Tree } from './tree.js';
 
 /** How many subvolumes a log may be of. */
 const MAX_LOGS = 1000;

@@ -1,6 +1,6 @@
 import { compareKeys, type Key, keyAfter, keyBefore } from './key.js';
 import { unreadable } from './numbers.js';
-import type { Item, ItemTree } from './tree.js';
+import type { Item, ItemTree } from './item-tree.js';
 
 /** How much a replay may change: far more than a machine synchronises between two commits, which are seconds apart. */
 const MAX_ENTRIES = 200_000;

@@ -1,7 +1,7 @@
 import { KeyType } from './layout.js';
 import { damaged, u64 } from './numbers.js';
 import type { ReplayLinks } from './replay-links.js';
-import type { Item } from './tree.js';
+import type { Item } from './item-tree.js';
 
 const NBYTES_AT = 24;
 const TYPE_AT = 20;

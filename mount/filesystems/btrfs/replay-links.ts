@@ -6,7 +6,7 @@ import { type Key } from './key.js';
 import { HEADER_BYTES, ITEM_BYTES, KeyType } from './layout.js';
 import { damaged, u64 } from './numbers.js';
 import type { OverlayTree } from './overlay-tree.js';
-import type { ItemTree } from './tree.js';
+import type { ItemTree } from './item-tree.js';
 
 const SIZE_AT = 16;
 const NLINK_AT = 40;

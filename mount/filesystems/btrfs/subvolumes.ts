@@ -4,7 +4,8 @@ import { KeyType, ObjectId } from './layout.js';
 import type { NodeStore } from './node-store.js';
 import { damaged, u64 } from './numbers.js';
 import type { TreeRoot } from './superblock.js';
-import { type Item, type ItemTree, Tree } from './tree.js';
+import type { Item, ItemTree } from './item-tree.js';
+import { Tree } from './tree.js';
 
 /** A root item without what newer kernels added to it. */
 const ROOT_ITEM_BYTES = 239;

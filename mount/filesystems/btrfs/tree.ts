@@ -1,24 +1,10 @@
+import type { Item, ItemTree } from './item-tree.js';
 import { compareStored, type Key, keyBytes, readKey, SearchKey } from './key.js';
 import { KEY_BYTES } from './layout.js';
 import { itemData, keyAt, nodeCount, nodeLevel } from './node.js';
 import type { NodeStore } from './node-store.js';
 import { damaged, u64 } from './numbers.js';
 import type { TreeRoot } from './superblock.js';
-
-/** An item of a tree; its content must not be changed. */
-export interface Item extends Key {
-  readonly data: Buffer;
-}
-
-/** Items in the order of their keys. */
-export interface ItemTree {
-  /** The item of exactly that key. */
-  find(key: Key): Promise<Item | undefined>;
-  /** The last item at or before a key. */
-  floor(key: Key): Promise<Item | undefined>;
-  /** All items from a key to another one (with both), in order, some at a time. */
-  batches(from: Key, to: Key): AsyncIterable<readonly Item[]>;
-}
 
 /** A tree as it stands on the disk. */
 export class Tree implements ItemTree {

@@ -2,7 +2,7 @@ import type { FilesystemUsage } from '../filesystem.js';
 import { copiesFactor, parseChunk } from './chunk.js';
 import { ChunkFlag, KeyType, ObjectId } from './layout.js';
 import type { Superblock } from './superblock.js';
-import type { ItemTree } from './tree.js';
+import type { ItemTree } from './item-tree.js';
 
 /** How many chunks are looked at for the profile of data. */
 const MAX_CHUNKS = 10_000;

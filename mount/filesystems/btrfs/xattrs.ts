@@ -1,7 +1,7 @@
 import { parseDirItem } from './dir-item.js';
 import { KeyType } from './layout.js';
 import { damaged } from './numbers.js';
-import type { ItemTree } from './tree.js';
+import type { ItemTree } from './item-tree.js';
 
 /** The kernel lists no more than 64 KiB of names; this is far above what a file can get. */
 const MAX_BYTES = 16 * 1024 * 1024;

@@ -3,7 +3,7 @@ import { extrefKey, parseInodeRefs, refKey } from '../../../../mount/filesystems
 import { compareKeys, keyAfter, keyBefore, makeKey } from '../../../../mount/filesystems/btrfs/key.js';
 import { OverlayTree } from '../../../../mount/filesystems/btrfs/overlay-tree.js';
 import { inodeKey, ReplayLinks } from '../../../../mount/filesystems/btrfs/replay-links.js';
-import type { Item, ItemTree } from '../../../../mount/filesystems/btrfs/tree.js';
+import type { Item, ItemTree } from '../../../../mount/filesystems/btrfs/item-tree.js';
 import type { Key } from '../../../../mount/filesystems/btrfs/key.js';
 
 const DAMAGED = { code: 'FILESYSTEM_DAMAGED' };

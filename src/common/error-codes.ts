@@ -13,7 +13,7 @@ interface ErrorCodeEntry {
 export const ERROR_CODES = {
   BAD_ARGUMENT: { exit: 'USAGE', meaning: 'an argument or option is wrong' },
   BAD_NAME: { exit: 'USAGE', meaning: 'a machine, volume or configuration name is not allowed' },
-  NOT_FOUND: { exit: 'NOT_FOUND', meaning: 'no such machine, shadow copy or volume' },
+  NOT_FOUND: { exit: 'NOT_FOUND', meaning: 'no such machine, shadow copy, volume or file' },
   STORE_NOT_FOUND: { exit: 'NOT_FOUND', meaning: 'there is no store at that path' },
   STORE_EXISTS: { exit: 'REFUSED', meaning: 'there is a store at that path already' },
   STORE_FOREIGN: { exit: 'STORE', meaning: 'the directory holds something that is not an Umbra store' },

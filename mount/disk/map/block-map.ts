@@ -11,11 +11,6 @@ export class BlockMap {
   readonly #targets: number[] = [];
   readonly #lengths: number[] = [];
 
-  /** How many runs there are. */
-  get size(): number {
-    return this.#starts.length;
-  }
-
   /**
    * @param block higher than all before
    * @throws {UmbraError} FILESYSTEM_DAMAGED when it is not, FILESYSTEM_UNREADABLE when there are too many

@@ -179,9 +179,10 @@ function raidGroup(t: Test): MadeGroup {
   return group;
 }
 
+const raidImages = stamped(raidGroup(t));
+
 t.test('mirrors and RAIDs; what is missing', async (t) => {
-  const group = raidGroup(t);
-  const images = stamped(group);
+  const images = raidImages;
   const all = await discover(volumes(images));
   t.same(all.map(({ name }) => name).sort(), ['vg0-mir', 'vg0-r0', 'vg0-r1', 'vg0-r5'], 'no hidden ones');
   const firsts = async (devices: readonly BlockDevice[], name: string): Promise<number[]> =>
@@ -221,7 +222,7 @@ t.test('mirrors and RAIDs; what is missing', async (t) => {
 });
 
 t.test('a leg that is out of date or not complete is not read', async (t) => {
-  const images = stamped(raidGroup(t));
+  const images = raidImages;
   const superblock = (events: number, failed: number, recovered = 0xffffffffffffffffn): Buffer => {
     const bytes = Buffer.alloc(512);
     bytes.write('DmRd');

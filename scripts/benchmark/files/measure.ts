@@ -16,6 +16,7 @@ export const FIGURES = {
   guest: 'find and read of the guest files, from nothing, s',
   findCold: 'find + stat, cold, 1/s',
   findWarm: 'find + stat, warm, 1/s',
+  statInProcess: 'list + stat, cold, without a mount, 1/s of processor time',
   tarCold: 'tar of small files, cold, files/s',
   tarWarm: 'tar of small files, warm, files/s',
   readCold: 'large file in order, cold, MB/s',
@@ -80,6 +81,7 @@ const STEPS: readonly Step[] = [
   { gives: ['mount', 'first'], run: firstListing },
   { gives: ['guest'], run: guestFiles },
   { gives: ['findCold', 'findWarm'], run: findAll },
+  { gives: ['statInProcess'], run: statInProcess },
   { gives: ['tarCold', 'tarWarm'], run: tarSmall },
   { gives: ['readCold', 'readWarm'], run: readBig },
   { gives: ['rawCold'], run: readRaw },
@@ -107,6 +109,13 @@ async function findAll({ files, scale }: Mounted): Promise<Figures> {
     return Number(stdout) / seconds;
   };
   return { findCold: await once(), findWarm: await once() };
+}
+
+async function statInProcess({ viewer, scale }: Mounted): Promise<Figures> {
+  const rate = await viewer.statInProcess?.(CONTENT.many);
+  if (rate === undefined) return {};
+  if (rate.files < scale.manyFiles) throw new BenchError(`found ${rate.files} of ${scale.manyFiles} files`);
+  return { statInProcess: rate.files / rate.cpuSeconds };
 }
 
 async function tarSmall({ files, scale }: Mounted): Promise<Figures> {

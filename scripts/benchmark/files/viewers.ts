@@ -8,6 +8,7 @@ import { run } from '../process.js';
 import { Restic } from '../restic.js';
 import { isMounted, unmountAll, waitFor } from '../system.js';
 import { attachLoop, type FilesInput, type FilesystemName } from './images.js';
+import type { StatRate } from './stat-rate.js';
 
 /** A way to look at the files in an image (or, for restic and borg, at the same files). */
 export interface Viewer {
@@ -22,11 +23,15 @@ export interface Viewer {
   mount(mountPoint: string): Promise<string>;
   /** The raw volume through the same mount, and where the large file lies in it; undefined where there is none. */
   rawVolume(mountPoint: string): string | undefined;
+  /** Stats all files below a directory without a mount; only Umbra can. */
+  statInProcess?(directory: string): Promise<StatRate>;
   unmount(mountPoint: string): Promise<void>;
   close(): Promise<void>;
 }
 
 const UMBRA = path.resolve(import.meta.dirname, '../../../bundle/umbra.js');
+/** A program of its own: what is measured has seen no file before, and is not compiled yet. */
+const STAT_RATE = path.resolve(import.meta.dirname, 'stat-rate.js');
 const NOTHING = (): Promise<void> => Promise.resolve();
 const NO_VOLUME = (): undefined => undefined;
 
@@ -50,6 +55,10 @@ export function umbraViewer(input: FilesInput, filesystem: FilesystemName): View
       return path.join(mountPoint, 'vm', version, 'files', 'vda');
     },
     rawVolume: (mountPoint) => path.join(mountPoint, 'vm', version, 'volumes', 'vda.raw'),
+    async statInProcess(directory) {
+      const { stdout } = await run(process.execPath, [STAT_RATE, input.images[filesystem], directory]);
+      return JSON.parse(stdout) as StatRate;
+    },
     async unmount(mountPoint) {
       await umbra('unmount', mountPoint);
       await umbra('stop');

@@ -5,6 +5,7 @@ import type { TreeContext } from './nodes/context.js';
 import { versionOwner } from './nodes/inode-index.js';
 import { RootNode } from './nodes/root.js';
 import type { FilesService } from './files/files-service.js';
+import { ListedNames } from './files/listed-names.js';
 import type { FilesystemUsage } from './filesystems/filesystem.js';
 import type { ShadowCopySource } from './source.js';
 import { TreeError } from './tree-error.js';
@@ -46,6 +47,7 @@ export class VirtualTree {
       views,
       inodes,
       files,
+      names: new ListedNames(),
       guests: new WeakMap(),
       versions: new WeakMap(),
       uid,

@@ -1,6 +1,7 @@
 import type { FileId, FileStat, Filesystem } from '../filesystems/filesystem.js';
 import { isEntryName, MAX_GUEST_NAME } from '../node.js';
 import { TreeError } from '../tree-error.js';
+import type { FilesystemNames } from './listed-names.js';
 
 /** Directories and files remembered for each file system, at most. */
 const MAX_DIRECTORIES = 1024;
@@ -20,12 +21,14 @@ export interface FoundFile {
  */
 export class GuestPaths {
   readonly #filesystem: Filesystem;
+  readonly #names: FilesystemNames;
   /** Both in the order of use, the latest last. */
   readonly #directories = new Map<string, FileId>();
   readonly #files = new Map<string, FoundFile>();
 
-  constructor(filesystem: Filesystem) {
+  constructor(filesystem: Filesystem, names: FilesystemNames) {
     this.#filesystem = filesystem;
+    this.#names = names;
   }
 
   /**
@@ -42,9 +45,14 @@ export class GuestPaths {
 
   async #find(path: string): Promise<FoundFile | undefined> {
     const slash = path.lastIndexOf('/');
-    const directory = path === '' ? undefined : await this.#directory(slash < 0 ? '' : path.slice(0, slash));
+    const parent = slash < 0 ? '' : path.slice(0, slash);
+    const directory = path === '' ? undefined : (this.#known(parent) ?? (await this.#directory(parent)));
     if (path !== '' && directory === undefined) return undefined;
-    const id = directory === undefined ? this.#filesystem.root : await this.#lookup(directory, path.slice(slash + 1));
+    let id: FileId | undefined = this.#filesystem.root;
+    if (directory !== undefined) {
+      const found = this.#lookup(directory, path.slice(slash + 1));
+      id = found instanceof Promise ? await found : found;
+    }
     return id === undefined ? undefined : await this.#look(path, id);
   }
 
@@ -55,13 +63,14 @@ export class GuestPaths {
     return found;
   }
 
+  #known(path: string): FileId | undefined {
+    const known = this.#directories.get(path);
+    if (known !== undefined) use(this.#directories, path, known, MAX_DIRECTORIES);
+    return known;
+  }
+
   /** The directory at `path`: from the longest part of the path that is known, down. */
   async #directory(path: string): Promise<FileId | undefined> {
-    const known = this.#directories.get(path);
-    if (known !== undefined) {
-      use(this.#directories, path, known, MAX_DIRECTORIES);
-      return known;
-    }
     let end = path.length;
     let id: FileId | undefined;
     while (end > 0 && id === undefined) {
@@ -82,9 +91,9 @@ export class GuestPaths {
     return id;
   }
 
-  async #lookup(directory: FileId, name: string): Promise<FileId | undefined> {
+  #lookup(directory: FileId, name: string): FileId | undefined | Promise<FileId | undefined> {
     if (!isEntryName(name, MAX_GUEST_NAME)) return undefined;
-    return (await this.#filesystem.lookup(directory, name))?.id;
+    return this.#names.find(directory, name) ?? this.#filesystem.lookup(directory, name).then((item) => item?.id);
   }
 }
 

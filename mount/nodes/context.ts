@@ -1,5 +1,6 @@
 import type { FilesService } from '../files/files-service.js';
 import type { ShadowFiles } from '../files/shadow-files.js';
+import type { ListedNames } from '../files/listed-names.js';
 import type { Filesystem } from '../filesystems/filesystem.js';
 import type { InodeTable } from '../inodes.js';
 import type { Listing } from '../listing.js';
@@ -15,6 +16,8 @@ export interface TreeContext {
   readonly inodes: InodeTable;
   /** The files inside shadow copies. */
   readonly files: FilesService;
+  /** What lists of guests' directories said. */
+  readonly names: ListedNames;
   /** Those of the file systems that are open. */
   readonly guests: WeakMap<Filesystem, GuestTree>;
   /** What the nodes of a shadow copy share, by its summary as the source gave it. */

@@ -77,7 +77,14 @@ function treeOf(context: VersionContext, files: ShadowFiles, guest: Guest): Gues
   let tree = context.guests.get(filesystem);
   if (tree === undefined) {
     const owner = guestOwner(context.machine, context.summary.name, name);
-    tree = new GuestTree({ filesystem, files, inodes: context.inodes, owner, name });
+    tree = new GuestTree({
+      filesystem,
+      files,
+      inodes: context.inodes,
+      names: context.names.forFilesystem(),
+      owner,
+      name,
+    });
     context.guests.set(filesystem, tree);
   }
   return tree;

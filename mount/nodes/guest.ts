@@ -1,5 +1,13 @@
-import type { FileId, FileStat, Filesystem, FilesystemUsage, FileType } from '../filesystems/filesystem.js';
+import type {
+  DirectoryItem,
+  FileId,
+  FileStat,
+  Filesystem,
+  FilesystemUsage,
+  FileType,
+} from '../filesystems/filesystem.js';
 import { GuestPaths, type FoundFile } from '../files/guest-paths.js';
+import type { FilesystemNames } from '../files/listed-names.js';
 import type { ShadowFiles } from '../files/shadow-files.js';
 import { usageOf } from '../files/usage.js';
 import type { InodeTable } from '../inodes.js';
@@ -35,6 +43,8 @@ export interface GuestTreeOptions {
   readonly filesystem: Filesystem;
   readonly files: ShadowFiles;
   readonly inodes: InodeTable;
+  /** What lists said of its names. */
+  readonly names: FilesystemNames;
   /** Whose inode numbers its files have. */
   readonly owner: string;
   /** For who wants to forget the shadow copy: `vda1`. */
@@ -50,7 +60,7 @@ export class GuestTree {
   constructor(options: GuestTreeOptions) {
     this.filesystem = options.filesystem;
     this.#options = options;
-    this.#paths = new GuestPaths(options.filesystem);
+    this.#paths = new GuestPaths(options.filesystem, options.names);
   }
 
   /** The node at `path` (`a/b/c`, '' for the top). */
@@ -58,6 +68,14 @@ export class GuestTree {
     const known = this.#paths.find(path);
     const found = known instanceof Promise ? await known : known;
     return found === undefined ? undefined : this.#nodeOf(path, found);
+  }
+
+  /** See Filesystem.readDirectory. */
+  async *list(id: FileId): AsyncGenerator<readonly DirectoryItem[]> {
+    for await (const batch of this.filesystem.readDirectory(id)) {
+      this.#options.names.add(id, batch);
+      yield batch;
+    }
   }
 
   ino(id: FileId): number {
@@ -133,7 +151,7 @@ class GuestDirectory extends GuestNode implements DirectoryNode {
   }
 
   async *list(): AsyncGenerator<readonly DirectoryEntry[]> {
-    for await (const batch of this.tree.filesystem.readDirectory(this.found.id)) {
+    for await (const batch of this.tree.list(this.found.id)) {
       const entries: DirectoryEntry[] = [];
       for (const { name, id, type } of batch) {
         if (!isEntryName(name, MAX_GUEST_NAME)) continue;

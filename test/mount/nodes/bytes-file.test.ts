@@ -1,6 +1,7 @@
 import t from 'tap';
 import { Listing } from '../../../mount/listing.js';
 import { BytesFile } from '../../../mount/nodes/bytes-file.js';
+import { ListedNames } from '../../../mount/files/listed-names.js';
 import { InodeTable } from '../../../mount/inodes.js';
 import { ViewCache } from '../../../mount/views.js';
 import { FakeSource } from '../../kit/fake-source.js';
@@ -13,6 +14,7 @@ t.test('reads at any offset', async (t) => {
     views: new ViewCache(source),
     inodes: new InodeTable(),
     files: filesOf(source),
+    names: new ListedNames(),
     guests: new WeakMap(),
     versions: new WeakMap(),
     ...OWNER,

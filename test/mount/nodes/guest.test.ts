@@ -96,6 +96,18 @@ t.test('a file that is looked at again and again is looked up once, however deep
   t.equal(filesystem.calls.xattrs, 1, 'not asked for what is known not to be there');
 });
 
+t.test('what a list showed is not looked up', async (t) => {
+  const { tree, top, filesystem } = setUp();
+  filesystem.add('d', { type: 'directory' });
+  for (let i = 0; i < 1000; i++) filesystem.add(`d/f${i}`, { sizeBytes: i });
+  await tree.list(`${top}/d`);
+  const { lookup } = filesystem.calls;
+  for (let i = 0; i < 1000; i++) t.match(await tree.stat(`${top}/d/f${i}`), { kind: 'file', sizeBytes: i });
+  t.equal(filesystem.calls.lookup, lookup);
+  await t.rejects(tree.stat(`${top}/d/g`), { code: 'ENOENT' });
+  t.equal(filesystem.calls.lookup, lookup + 1, 'what it did not show is');
+});
+
 t.test('what is remembered of a file system is bounded', async (t) => {
   const { tree, top, filesystem } = setUp();
   for (let i = 0; i < 2000; i++) {

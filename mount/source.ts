@@ -66,6 +66,11 @@ export interface VolumeReader {
    * @throws {UmbraError} STORE_DAMAGED, naming the chunk
    */
   read(target: Uint8Array, offset: number): number | Promise<number>;
+  /**
+   * These bytes are going to be read, soon and in order: have them ready. What is not announced is read ahead as the
+   * reads themselves show it.
+   */
+  willRead?(offset: number, length: number): void;
   /** Idempotent. */
   close(): Promise<void>;
 }

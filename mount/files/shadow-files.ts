@@ -112,6 +112,11 @@ export class ShadowFiles {
     return this.#options.view.keep(holder);
   }
 
+  /** See VolumeReader.willRead. */
+  willRead(volume: string, offset: number, length: number): void {
+    this.#volumes.find(({ name }) => name === volume)?.willRead(offset, length);
+  }
+
   /** Stop reading for now; whoever still uses it makes it read again, if the shadow copy is still there. */
   close(): Promise<void> {
     return closeAll(this.#volumes);

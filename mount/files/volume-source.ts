@@ -39,6 +39,11 @@ export class VolumeSource implements ByteSource {
     return this.#opening.then((open) => open.read(part, offset));
   }
 
+  /** See VolumeReader.willRead; nothing while it is closed. */
+  willRead(offset: number, length: number): void {
+    this.#open?.willRead(offset, length);
+  }
+
   locate(offset: number, length: number): readonly Location[] {
     return length === 0 ? [] : [{ volume: this.name, offset, length }];
   }
@@ -85,6 +90,10 @@ class OpenVolume {
     this.#lastReadMs = this.#clock.monotonic();
     const read = this.#reader.read(target, offset);
     return typeof read === 'number' ? read : this.#counted(read);
+  }
+
+  willRead(offset: number, length: number): void {
+    this.#reader.willRead?.(offset, length);
   }
 
   async close(): Promise<void> {

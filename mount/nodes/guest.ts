@@ -6,6 +6,7 @@ import type {
   FilesystemUsage,
   FileType,
 } from '../filesystems/filesystem.js';
+import { FileAhead } from '../files/file-ahead.js';
 import { GuestPaths, type FoundFile } from '../files/guest-paths.js';
 import type { FilesystemNames } from '../files/listed-names.js';
 import type { ShadowFiles } from '../files/shadow-files.js';
@@ -92,9 +93,16 @@ export class GuestTree {
     const giveBack = await files.keep(`files/${name}/${path} is open in a mount`);
     try {
       const file = await this.filesystem.open(id);
+      const ahead = new FileAhead(this.filesystem.extents(id), (volume, offset, length) => {
+        files.willRead(volume, offset, length);
+      });
       return {
-        read: (target, offset) => file.read(target, offset),
+        read: (target, offset) => {
+          ahead.read(offset, target.length);
+          return file.read(target, offset);
+        },
         close: () => {
+          ahead.close();
           giveBack();
           return Promise.resolve();
         },

@@ -16,6 +16,8 @@ const SEQUENTIAL_WINDOW_BYTES = 1024 * 1024;
 const SEQUENTIAL_BYTES = 256 * 1024;
 /** Programs that read in order at once: files of a guest are read through one reader for all, and between them its metadata. */
 const MAX_STREAMS = 8;
+/** Stretches that were announced, and that are remembered. */
+const MAX_ANNOUNCED = 32;
 /** Chunk lists of regions that a reader remembers. */
 const MAX_LAYOUTS = 32;
 
@@ -53,6 +55,8 @@ export class TreeVolumeReader implements VolumeReader {
   readonly #known = new Map<number, Layout | undefined>();
   /** The latest last. */
   readonly #streams: Stream[] = [];
+  /** What {@link willRead} said, the latest last: nobody need guess where that is going on. */
+  readonly #announced: { readonly offset: number; readonly end: number }[] = [];
   #closed = false;
 
   constructor(context: ReadContext, volume: TreeRoot, onClose: () => void) {
@@ -88,6 +92,14 @@ export class TreeVolumeReader implements VolumeReader {
       at = stop;
     }
     return end - offset;
+  }
+
+  willRead(offset: number, length: number): void {
+    const end = Math.min(offset + length, this.sizeBytes);
+    if (this.#announced.length >= MAX_ANNOUNCED) this.#announced.shift();
+    this.#announced.push({ offset, end });
+    for (let region = Math.floor(offset / REGION_BYTES); region * REGION_BYTES < end; region++)
+      void this.#fetch(region);
   }
 
   close(): Promise<void> {
@@ -173,6 +185,7 @@ export class TreeVolumeReader implements VolumeReader {
 
   /** Have the region of a sequential reader and the next ones decoded by the workers. */
   #readAhead(offset: number, end: number): void {
+    if (this.#announced.some((range) => range.offset <= offset && end <= range.end)) return;
     const stream = this.#stream(offset, end);
     if (stream.sequentialBytes < SEQUENTIAL_BYTES) return;
     const region = Math.floor(offset / REGION_BYTES);

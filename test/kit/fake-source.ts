@@ -66,6 +66,8 @@ export class FakeSource implements ShadowCopySource {
   openReaders = 0;
   /** How often a volume was looked into. */
   looks = 0;
+  /** What readers were told is going to be read: offset and length. */
+  readonly announced: [number, number][] = [];
   /** Who keeps shadow copies from being forgotten. */
   readonly holders = new Set<string>();
   /** How long `open` takes. */
@@ -159,6 +161,9 @@ export class FakeSource implements ShadowCopySource {
         if (bytes === undefined) copyPattern(seed, target.subarray(0, length), offset);
         else target.set(bytes.subarray(offset, offset + length));
         return Promise.resolve(length);
+      },
+      willRead: (offset, length) => {
+        this.announced.push([offset, length]);
       },
       close: () => {
         if (isOpen) this.openReaders--;

@@ -50,6 +50,33 @@ t.test('it is opened once, by the first read, and reads within its bounds', asyn
   t.strictSame(source.locate(5, 0), []);
 });
 
+t.test('what is going to be read is passed on while it is open', async (t) => {
+  const announced: [number, number][] = [];
+  const source = new VolumeSource({
+    name: 'vda',
+    sizeBytes: 1000,
+    clock: new ManualClock(),
+    open: () =>
+      Promise.resolve({
+        sizeBytes: 1000,
+        read: fill,
+        willRead: (offset, length) => announced.push([offset, length]),
+        close: () => Promise.resolve(),
+      } satisfies VolumeReader),
+  });
+  source.willRead(1, 2);
+  await source.read(new Uint8Array(1), 0);
+  source.willRead(3, 4);
+  await source.close();
+  source.willRead(5, 6);
+  t.strictSame(announced, [[3, 4]]);
+  const { source: plain } = setUp(fill);
+  await plain.read(new Uint8Array(1), 0);
+  t.doesNotThrow(() => {
+    plain.willRead(0, 1);
+  }, 'a reader need not care');
+});
+
 t.test('it is closed when nobody reads, and opened again', async (t) => {
   const { source, state, clock } = setUp(fill);
   const bytes = new Uint8Array(1);

@@ -1,6 +1,8 @@
 import t from 'tap';
+import type { FindDevices } from '../../../mount/files/guest-device.js';
+import type { Extent } from '../../../mount/filesystems/filesystem.js';
 import { FakeFilesystem } from '../../kit/filesystems/fake-filesystem.js';
-import { FakeSource } from '../../kit/fake-source.js';
+import { FakeSource, patternBytes } from '../../kit/fake-source.js';
 import { filesOf, fixedDevices, namesIn, readAll, treeOf } from '../../kit/tree.js';
 
 function setUp() {
@@ -106,6 +108,36 @@ t.test('what a list showed is not looked up', async (t) => {
   t.equal(filesystem.calls.lookup, lookup);
   await t.rejects(tree.stat(`${top}/d/g`), { code: 'ENOENT' });
   t.equal(filesystem.calls.lookup, lookup + 1, 'what it did not show is');
+});
+
+t.test('of a file that is read in order the volume is told where it goes on', async (t) => {
+  const MIB = 1024 * 1024;
+  const source = new FakeSource();
+  const volumes = [{ name: 'vda', sizeBytes: 100 * MIB, seed: 1 }];
+  const version = source.add('vm', 1000, { volumes });
+  class MappedFilesystem extends FakeFilesystem {
+    override async *extents(): AsyncGenerator<Extent> {
+      const locations = [
+        { volume: 'vda', offset: 10 * MIB, length: 2 * MIB },
+        { volume: 'gone', offset: 0, length: 2 * MIB },
+        { volume: 'vda', offset: 60 * MIB, length: 2 * MIB },
+      ];
+      yield await Promise.resolve({ kind: 'stored', offset: 0, length: 6 * MIB, encoded: false, locations });
+    }
+  }
+  const find: FindDevices = ([volume]) => {
+    const filesystem = new MappedFilesystem(volume?.source);
+    filesystem.add('f', { sizeBytes: 6 * MIB }, { content: { offset: 10 * MIB, length: 6 * MIB } });
+    return Promise.resolve([{ name: 'vda1', sizeBytes: MIB, open: () => Promise.resolve({ filesystem }) }]);
+  };
+  const tree = treeOf(source, undefined, filesOf(source, find));
+  const content = await readAll(tree, `/vm/${version}/files/vda1/f`, 65_536);
+  t.ok(content.equals(patternBytes(1, 10 * MIB, 6 * MIB)));
+  t.strictSame(source.announced, [
+    [10 * MIB, 2 * MIB],
+    [60 * MIB, 2 * MIB],
+  ]);
+  t.equal(source.holders.size, 0);
 });
 
 t.test('what is remembered of a file system is bounded', async (t) => {

@@ -141,6 +141,34 @@ t.test('several who read in order through one reader are each read ahead for', a
   t.ok(bench.pool.count('unpack') >= 2);
 });
 
+t.test('what is announced is decoded by workers, and nothing beyond it', async (t) => {
+  const content = new Random(4).bytes(8 * REGION_BYTES);
+  const bench = await openBench(t, content);
+  const reader = bench.open();
+  const start = 2 * REGION_BYTES + 500_000;
+  const length = REGION_BYTES;
+  reader.willRead(start, length);
+  for (let at = start; at < start + length; at += 131_072) {
+    const part = Math.min(131_072, start + length - at);
+    if (!(await readAt(reader, at, part)).equals(content.subarray(at, at + part))) t.fail(`at ${at}`);
+  }
+  t.equal(bench.pool.count('unpack'), 2);
+  reader.willRead(content.length - 10, 1000);
+  reader.willRead(content.length + 10, 1000);
+  t.ok((await readAt(reader, content.length - 10, 20)).equals(content.subarray(-10)));
+  t.equal(bench.pool.count('unpack'), 3);
+});
+
+t.test('of many announcements the last count', async (t) => {
+  const content = new Random(5).bytes(6 * REGION_BYTES);
+  const bench = await openBench(t, content);
+  const reader = bench.open();
+  reader.willRead(0, REGION_BYTES);
+  for (let round = 0; round < 40; round++) reader.willRead(5 * REGION_BYTES, 1);
+  for (let at = 0; at < REGION_BYTES; at += 131_072) await readAt(reader, at, 131_072);
+  t.ok(bench.pool.count('unpack') > 2, 'what the first said is forgotten: the reads themselves show it');
+});
+
 t.test('a random reader has nothing decoded ahead, and the same chunk read once', async (t) => {
   const content = new Random(2).bytes(4 * REGION_BYTES);
   const bench = await openBench(t, content);

@@ -29,7 +29,7 @@ export function parseBufferItem({ regions: [format] }: LogItem): BufferItem {
     blocks: format.readUInt16LE(6),
     block: number64LittleEndian(format, 8),
   };
-  if (item.blocks > MOST_BLOCKS) throw damaged(`the log has a buffer of ${item.blocks} blocks`);
+  if (item.blocks === 0 || item.blocks > MOST_BLOCKS) throw damaged(`the log has a buffer of ${item.blocks} blocks`);
   return item;
 }
 

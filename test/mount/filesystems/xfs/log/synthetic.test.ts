@@ -356,3 +356,11 @@ t.test('devices and roots of trees of extents', async (t) => {
   });
   t.match(await device.stat(device.root), { type: 'character-device', device: { major: 1, minor: 3 } });
 });
+
+t.test('a buffer without a block', async (t) => {
+  for (const volume of [v5, v4]) {
+    const operations = transaction(1, [bufferItem(0, 0, Buffer.alloc(0))]);
+    const filesystem = await volume.open({ 0: volume.record(operations) });
+    t.match(filesystem.journal, { state: 'ignored', reason: /buffer of 0 blocks/ });
+  }
+});

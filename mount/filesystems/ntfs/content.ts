@@ -28,11 +28,15 @@ export async function openContent(core: NtfsCore, file: NtfsFile): Promise<FileR
   return openStream(core, stream);
 }
 
-/** Where the content of a regular file stands. */
+/**
+ * Where the content of a regular file stands. Of a placeholder that cannot be told by places: reading it gives the
+ * error, so that nobody takes the zeros in its clusters for what is in the file.
+ */
 export async function* contentExtents(core: NtfsCore, file: NtfsFile): AsyncGenerator<Extent> {
   const stream = await contentStream(core, file);
   if (stream === undefined) return;
-  if (wofCompression(file.reparse) === undefined) yield* streamExtents(core, stream);
+  if (isElsewhere(file)) yield { kind: 'inline', offset: 0, length: stream.sizeBytes };
+  else if (wofCompression(file.reparse) === undefined) yield* streamExtents(core, stream);
   else yield* wholeExtents(core, await packedStream(core, file), stream.sizeBytes);
 }
 
@@ -58,10 +62,14 @@ const ELSEWHERE: ReadonlySet<number> = new Set([
 const AWAY = FileAttribute.OFFLINE | FileAttribute.RECALL_ON_OPEN | FileAttribute.RECALL_ON_DATA_ACCESS;
 
 /** The clusters of a placeholder hold zeros: those are not the file's content. */
-function checkReadable({ reparse, information, sizeBytes }: NtfsFile): void {
-  if (reparse === undefined || sizeBytes === 0) return;
-  if (!ELSEWHERE.has(reparse.tag) && (information.attributes & AWAY) === 0) return;
-  const tag = reparse.tag.toString(16).toUpperCase();
+function isElsewhere({ reparse, information, sizeBytes }: NtfsFile): boolean {
+  if (reparse === undefined || sizeBytes === 0 || wofCompression(reparse) !== undefined) return false;
+  return ELSEWHERE.has(reparse.tag) || (information.attributes & AWAY) !== 0;
+}
+
+function checkReadable(file: NtfsFile): void {
+  if (!isElsewhere(file)) return;
+  const tag = (file.reparse?.tag ?? 0).toString(16).toUpperCase();
   throw unreadable(
     `the file's content is not here, but where a filter of Windows put it (reparse tag ${tag})`,
     'Read it with the Windows that the volume is from: it is deduplicated, archived, or in a cloud.',

@@ -5,6 +5,7 @@ import { BlockCache } from '../../../../mount/blocks/block-cache.js';
 import type { DirectoryItem, Filesystem } from '../../../../mount/filesystems/filesystem.js';
 import { ntfsDriver } from '../../../../mount/filesystems/ntfs/driver.js';
 import { setXattr } from '../../../../src/system/xattrs.js';
+import { allExtents } from '../../../kit/filesystems/check-extents.js';
 import { makeNtfs, mountNtfs3g } from '../../../kit/filesystems/ntfs-image.js';
 import { attributeOf, NtfsEditor } from '../../../kit/filesystems/ntfs-edit.js';
 import { protect } from '../../../kit/filesystems/ntfs-records.js';
@@ -175,6 +176,11 @@ t.test('contents that are not there to be read', async (t) => {
   for (const name of ['secret', 'deduplicated', 'cloud', 'archive']) {
     await t.rejects(content(filesystem, name), UNREADABLE, name);
     t.match(await filesystem.stat((await find(filesystem, name)).id), { type: 'file', sizeBytes: name.length * 2000 });
+  }
+  for (const name of ['deduplicated', 'cloud', 'archive']) {
+    // Two that have nothing but holes would be taken for the same.
+    const extents = await allExtents(filesystem, (await find(filesystem, name)).id);
+    t.same(extents, [{ kind: 'inline', offset: 0, length: name.length * 2000 }]);
   }
   t.equal(await content(filesystem, 'other'), 'other'.repeat(2000), 'a placeholder with its content');
   t.equal(await content(filesystem, 'empty'), '');

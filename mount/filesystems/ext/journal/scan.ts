@@ -1,10 +1,15 @@
 import { Budget } from '../../../blocks/budget.js';
+import { damaged } from '../errors.js';
 import { crc32Be } from './crc32-be.js';
 import { commitTimeOf, headerOf, isCommitRight, isTailRight, type JournalSuperblock, KIND, tagsOf } from './format.js';
 import type { JournalLog } from './log.js';
 import { TagList } from './tag-list.js';
 
 const CRC_START = 0xffffffff;
+/** More than there are tags at most; a hostile journal can be made longer without taking more space. */
+const MAX_BLOCKS = 5_000_000;
+/** More are not replayed: each names hundreds of blocks. */
+const MAX_REVOKE_BLOCKS = 262_144;
 
 /** What the log holds. */
 export interface ScannedLog {
@@ -51,7 +56,7 @@ class Scan {
   }
 
   async run(): Promise<ScannedLog> {
-    const budget = new Budget(2 * this.#journal.maxBlocks, 'blocks of the journal');
+    const budget = new Budget(Math.min(2 * this.#journal.maxBlocks, MAX_BLOCKS), 'blocks of the journal');
     for (;;) {
       budget.spend();
       const number = this.#step(1);
@@ -70,9 +75,14 @@ class Scan {
     if (kind === KIND.COMMIT) return this.#takeCommit(block);
     if (kind !== KIND.DESCRIPTOR && kind !== KIND.REVOKE) return false;
     if (!isTailRight(block, this.#journal)) this.#isSuspect = true;
-    if (kind === KIND.REVOKE) this.#revokes.push({ block: number, sequence: this.#sequence });
+    if (kind === KIND.REVOKE) this.#takeRevoke(number);
     else await this.#takeDescriptor(block, budget);
     return true;
+  }
+
+  #takeRevoke(number: number): void {
+    if (this.#revokes.length >= MAX_REVOKE_BLOCKS) throw damaged('the journal revokes more than is replayed');
+    this.#revokes.push({ block: number, sequence: this.#sequence });
   }
 
   async #takeDescriptor(block: Buffer, budget: Budget): Promise<void> {

@@ -42,7 +42,10 @@ function orderOf({ blocks, length }: TagList): Uint32Array {
   return order.sort((a, b) => (blocks[a] ?? 0) - (blocks[b] ?? 0) || a - b);
 }
 
-/** Only blocks that the log holds are looked for: what is remembered of revokes has a bound. */
+/**
+ * Only blocks that the log holds are looked for: what is remembered of revokes has a bound, the last one of each block.
+ * Their tags are gone through once, however often a block is revoked.
+ */
 async function applyRevokes(
   { tags, revokes }: ScannedLog,
   order: Uint32Array,
@@ -50,14 +53,22 @@ async function applyRevokes(
   log: JournalLog,
   journal: JournalSuperblock,
 ): Promise<void> {
+  /** By the place in `order` of the block's first tag: whether it is revoked, and by which sequence last. */
+  const isRevoked = new Uint8Array(order.length);
+  const last = new Uint32Array(order.length);
   for (const { block: number, sequence } of revokes) {
     for (const block of revokedBy(await log.read(number), journal)) {
-      for (let at = firstOf(tags, order, block); at < order.length; at++) {
-        const tag = order[at] ?? 0;
-        if (tags.blocks[tag] !== block || isAfter(tags.sequences[tag] ?? 0, sequence)) break;
-        usable[tag] = 0;
-      }
+      const first = firstOf(tags, order, block);
+      if (first >= order.length || tags.blocks[order[first] ?? 0] !== block) continue;
+      if (isRevoked[first] === 1 && !isAfter(sequence, last[first] ?? 0)) continue;
+      isRevoked[first] = 1;
+      last[first] = sequence;
     }
+  }
+  let first = 0;
+  for (const [at, tag] of order.entries()) {
+    if (tags.blocks[tag] !== tags.blocks[order[first] ?? 0]) first = at;
+    if (isRevoked[first] === 1 && !isAfter(tags.sequences[tag] ?? 0, last[first] ?? 0)) usable[tag] = 0;
   }
 }
 

@@ -36,6 +36,7 @@ export interface BtrfsParts {
   readonly data: DataReader;
   readonly journal: JournalState;
   readonly problems: readonly string[];
+  readonly memoryBytes: number;
 }
 
 /** A file of the file system: where its items are. */
@@ -51,6 +52,7 @@ export class Btrfs implements Filesystem {
   readonly sizeBytes: number;
   readonly journal: JournalState;
   readonly problems: readonly string[];
+  readonly memoryBytes: number;
   readonly root = fileId(ObjectId.topLevel, ObjectId.firstInode);
   readonly #parts: BtrfsParts;
   readonly #sectorBytes: number;
@@ -63,6 +65,7 @@ export class Btrfs implements Filesystem {
     this.sizeBytes = superblock.totalBytes;
     this.journal = parts.journal;
     this.problems = parts.problems;
+    this.memoryBytes = parts.memoryBytes;
     this.#parts = parts;
     this.#sectorBytes = superblock.sectorBytes;
   }

@@ -23,6 +23,9 @@ export interface OpenBtrfsOptions {
   readonly cache: BlockCache;
 }
 
+/** What a file system keeps in memory besides a replayed log. */
+const OWN_BYTES = 512 * 1024;
+
 /**
  * Open a file system of one or more devices. If some are missing, what is on them alone gives errors when it is read.
  * @throws {UmbraError} FILESYSTEM_DAMAGED, FILESYSTEM_UNREADABLE, STORE_DAMAGED
@@ -37,12 +40,12 @@ export async function openBtrfs({ sources, cache }: OpenBtrfsOptions): Promise<F
   const nodes = new NodeStore(devices, chunks, rules);
   const roots = new Tree(nodes, superblock.root);
   const committed = new Subvolumes(roots, nodes);
-  const { journal, trees, logs } = await replayLog(superblock, nodes, committed);
+  const { journal, trees, logs, memoryBytes } = await replayLog(superblock, nodes, committed);
   const subvolumes = trees.size === 0 ? committed : new Subvolumes(roots, nodes, trees);
   const checksums = dataChecksums(superblock, [...logs, await committed.tree(ObjectId.csumTree)]);
   const data = new DataReader(devices, chunks, checksums);
   problems.push(...(await missingDevices(devices, chunkTree)), ...(await remarks(superblock, subvolumes)));
-  return new Btrfs({ devices, chunkTree, subvolumes, data, journal, problems });
+  return new Btrfs({ devices, chunkTree, subvolumes, data, journal, problems, memoryBytes: OWN_BYTES + memoryBytes });
 }
 
 /** What is good to know of how the file system is shown. */

@@ -2,10 +2,13 @@ import { parseDirItem } from './dir-item.js';
 import { extrefKey, type InodeRef, parseInodeRefs, refKey } from './inode-ref.js';
 import { KeyType, ObjectId } from './layout.js';
 import { damaged, id64 } from './numbers.js';
+import { tooLong } from './overlay-tree.js';
 import { type ExtentReplay, replayExtent, truncateExtents } from './replay-extents.js';
 import { inodeKey, isRef, type ReplayLinks } from './replay-links.js';
 import type { Item, ItemTree } from './item-tree.js';
 
+/** How many subvolumes a log may be of. */
+const MAX_LOGS = 1000;
 const NBYTES_AT = 24;
 const SIZE_AT = 16;
 const NLINK_AT = 40;
@@ -46,6 +49,7 @@ export class LogReplay {
     let ignored = false;
     const first = { objectId: 0, type: 0, offset: 0 };
     for await (const items of this.#log.batches(first, { objectId: -1, type: 255, offset: -1 })) {
+      this.#links.tree.limits.step(items.length);
       for (const item of items) {
         if (item.objectId < 0) return;
         if (item.type === KeyType.inodeItem) {
@@ -198,6 +202,7 @@ export class LogReplay {
   async #deleteXattrs(inode: number): Promise<void> {
     const from = { objectId: inode, type: KeyType.xattr, offset: 0 };
     for await (const items of this.#links.tree.batches(from, { ...from, offset: -1 })) {
+      this.#links.tree.limits.step(items.length);
       for (const item of items) {
         const logged = await this.#log.find(item);
         const names = logged === undefined ? [] : parseDirItem(logged.data).map(({ name }) => name);
@@ -224,6 +229,7 @@ export class LogReplay {
   async #deleteRange(directory: number, start: number, end: number, log: ItemTree | undefined): Promise<void> {
     const from = { objectId: directory, type: KeyType.dirIndex, offset: start };
     for await (const items of this.#links.tree.batches(from, { ...from, offset: end })) {
+      this.#links.tree.limits.step(items.length);
       for (const { offset, data } of items) {
         const [entry] = parseDirItem(data);
         if (entry === undefined) throw damaged('an entry of a directory is empty');
@@ -262,10 +268,16 @@ function isRegular(mode: number): boolean {
   return (mode & 0o170000) === 0o100000;
 }
 
-/** The numbers of the subvolumes that a log has something of, with their items, the last one first. */
+/**
+ * The numbers of the subvolumes that a log has something of, with their items, the last one first.
+ * @throws {UmbraError} FILESYSTEM_UNREADABLE when they are too many
+ */
 export async function loggedSubvolumes(logRoots: ItemTree): Promise<Item[]> {
   const roots: Item[] = [];
   const from = { objectId: ObjectId.treeLog, type: KeyType.rootItem, offset: 0 };
-  for await (const items of logRoots.batches(from, { ...from, offset: -1 })) roots.push(...items);
+  for await (const items of logRoots.batches(from, { ...from, offset: -1 })) {
+    roots.push(...items);
+    if (roots.length > MAX_LOGS) throw tooLong();
+  }
   return roots.reverse();
 }

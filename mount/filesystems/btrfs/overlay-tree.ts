@@ -1,3 +1,4 @@
+import type { UmbraError } from '../../../src/common/errors.js';
 import { compareKeys, type Key, keyAfter, keyBefore } from './key.js';
 import { unreadable } from './numbers.js';
 import type { Item, ItemTree } from './item-tree.js';
@@ -5,6 +6,40 @@ import type { Item, ItemTree } from './item-tree.js';
 /** How much a replay may change: far more than a machine synchronises between two commits, which are seconds apart. */
 const MAX_ENTRIES = 200_000;
 const MAX_BYTES = 32 * 1024 * 1024;
+/** How many items of logs and subvolumes a replay may look at: some for each change, and checksums that change nothing. */
+const MAX_STEPS = 4_000_000;
+/** What an entry takes besides its data. */
+const ENTRY_BYTES = 150;
+
+/** What the replay of all logs of a file system may take together: a log can be named by many subvolumes. */
+export class ReplayLimits {
+  #entries = 0;
+  #bytes = 0;
+  #steps = 0;
+
+  /** What is kept in memory, about. */
+  get memoryBytes(): number {
+    return this.#bytes + this.#entries * ENTRY_BYTES;
+  }
+
+  /** @throws {UmbraError} FILESYSTEM_UNREADABLE when there is too much */
+  keep(entries: number, bytes: number): void {
+    this.#entries += entries;
+    this.#bytes += bytes;
+    if (this.#entries > MAX_ENTRIES || this.#bytes > MAX_BYTES) throw tooLong();
+  }
+
+  /** @throws {UmbraError} FILESYSTEM_UNREADABLE when too much was looked at */
+  step(items = 1): void {
+    this.#steps += items;
+    if (this.#steps > MAX_STEPS) throw tooLong();
+  }
+}
+
+/** The error for a log that takes more than this reader gives it. */
+export function tooLong(): UmbraError {
+  return unreadable('the log is too long to be replayed in memory', 'Mount the raw volume, and read it there.');
+}
 
 interface Change extends Key {
   /** Undefined for an item that was taken away. */
@@ -13,13 +48,14 @@ interface Change extends Key {
 
 /** A tree with changes over it, which are kept in memory. */
 export class OverlayTree implements ItemTree {
+  readonly limits: ReplayLimits;
   readonly #base: ItemTree;
   /** In the order of their keys. */
   readonly #changes: Change[] = [];
-  #bytes = 0;
 
-  constructor(base: ItemTree) {
+  constructor(base: ItemTree, limits = new ReplayLimits()) {
     this.#base = base;
+    this.limits = limits;
   }
 
   async find(key: Key): Promise<Item | undefined> {
@@ -67,13 +103,13 @@ export class OverlayTree implements ItemTree {
     const change = { objectId, type, offset, data };
     const at = this.#floorOf(change);
     const known = this.#changes[at];
-    this.#bytes += data?.length ?? 0;
+    const bytes = data?.length ?? 0;
     if (known !== undefined && compareKeys(known, change) === 0) {
-      this.#bytes -= known.data?.length ?? 0;
+      this.limits.keep(0, bytes - (known.data?.length ?? 0));
       this.#changes[at] = change;
-    } else this.#changes.splice(at + 1, 0, change);
-    if (this.#changes.length > MAX_ENTRIES || this.#bytes > MAX_BYTES) {
-      throw unreadable('the log is too long to be replayed in memory', 'Mount the raw volume, and read it there.');
+    } else {
+      this.limits.keep(1, bytes);
+      this.#changes.splice(at + 1, 0, change);
     }
   }
 

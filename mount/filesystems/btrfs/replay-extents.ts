@@ -1,5 +1,6 @@
 import { KeyType } from './layout.js';
 import { damaged, u64 } from './numbers.js';
+import { tooLong } from './overlay-tree.js';
 import type { ReplayLinks } from './replay-links.js';
 import type { Item } from './item-tree.js';
 
@@ -11,6 +12,8 @@ const LENGTH_AT = 45;
 const EXTENT_BYTES = 53;
 const INLINE_HEAD_BYTES = 21;
 const INLINE = 0;
+/** Each of them becomes a change, of which there can't be more. */
+const MAX_OVERLAPPING = 200_000;
 
 /** A file extent item of the log or the subvolume. */
 interface Stretch {
@@ -69,7 +72,11 @@ async function dropExtents(
   const reaching = first?.objectId === inode && first.type === type ? [first] : [];
   const overlapping: Item[] = [...reaching];
   const from = { objectId: inode, type, offset: start + 1 };
-  for await (const items of tree.batches(from, { objectId: inode, type, offset: end - 1 })) overlapping.push(...items);
+  for await (const items of tree.batches(from, { objectId: inode, type, offset: end - 1 })) {
+    tree.limits.step(items.length);
+    overlapping.push(...items);
+    if (overlapping.length > MAX_OVERLAPPING) throw tooLong();
+  }
   let dropped = 0;
   for (const item of overlapping) {
     const stretch = stretchOf(item);

@@ -38,7 +38,10 @@ export class ReplayLinks {
   }
 
   async changeLinks(inode: number, by: number): Promise<void> {
-    await this.edit(inode, (bytes) => bytes.writeUInt32LE(Math.max(0, bytes.readUInt32LE(NLINK_AT) + by), NLINK_AT));
+    await this.edit(inode, (bytes) => {
+      const links = bytes.readUInt32LE(NLINK_AT) + by;
+      bytes.writeUInt32LE(Math.min(Math.max(0, links), 0xffffffff), NLINK_AT);
+    });
   }
 
   /** Take a name away: from the directory, its index and the inode (btrfs_unlink_inode). */
@@ -63,6 +66,7 @@ export class ReplayLinks {
     if (known !== undefined && parseDirItem(known.data).some((entry) => entry.name.equals(name))) return false;
     const item = await this.inode(inode);
     if (item === undefined) return false;
+    if (item.length < MODE_AT + 4) throw damaged(`the inode ${inode} is cut off`);
     const entry = makeDirEntry(inode, entryTypeOf(item.readUInt32LE(MODE_AT)), name);
     this.tree.set(key, known === undefined ? entry : Buffer.concat([known.data, entry]));
     this.tree.set({ objectId: directory, type: KeyType.dirIndex, offset: index }, entry);
@@ -88,6 +92,7 @@ export class ReplayLinks {
     let count = 0;
     const from = { objectId: inode, type: KeyType.inodeRef, offset: 0 };
     for await (const items of this.tree.batches(from, { objectId: inode, type: KeyType.inodeExtref, offset: -1 })) {
+      this.tree.limits.step(items.length);
       for (const item of items) count += parseInodeRefs(item, item.data).length;
     }
     return count;

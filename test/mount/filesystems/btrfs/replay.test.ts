@@ -1,11 +1,14 @@
 import t from 'tap';
 import { extrefKey, parseInodeRefs, refKey } from '../../../../mount/filesystems/btrfs/inode-ref.js';
 import { compareKeys, keyAfter, keyBefore, makeKey } from '../../../../mount/filesystems/btrfs/key.js';
-import { OverlayTree } from '../../../../mount/filesystems/btrfs/overlay-tree.js';
+import { loggedSubvolumes } from '../../../../mount/filesystems/btrfs/log-replay.js';
+import { OverlayTree, ReplayLimits } from '../../../../mount/filesystems/btrfs/overlay-tree.js';
+import { truncateExtents } from '../../../../mount/filesystems/btrfs/replay-extents.js';
 import { inodeKey, ReplayLinks } from '../../../../mount/filesystems/btrfs/replay-links.js';
 import type { Item, ItemTree } from '../../../../mount/filesystems/btrfs/item-tree.js';
 import type { Key } from '../../../../mount/filesystems/btrfs/key.js';
 
+const MIB = 1024 * 1024;
 const DAMAGED = { code: 'FILESYSTEM_DAMAGED' };
 const EMPTY: ItemTree = {
   find: async () => undefined,
@@ -112,4 +115,60 @@ t.test('names that are cut off are damage', async (t) => {
   const long = Buffer.alloc(12);
   long.writeUInt16LE(3, 8);
   t.throws(() => parseInodeRefs(refKey(1, 2), long), DAMAGED);
+});
+
+t.test('counts of links at their end, and inodes that are cut off', async (t) => {
+  const replay = links();
+  await replay.edit(257, (bytes) => bytes.writeUInt32LE(0xffffffff, 40));
+  await replay.changeLinks(257, 1);
+  t.equal((await replay.inode(257))?.readUInt32LE(40), 0xffffffff);
+  replay.tree.set(inodeKey(258), Buffer.alloc(20));
+  await t.rejects(replay.link(256, 258, Buffer.from('x'), 9, true), DAMAGED);
+});
+
+t.test('the replay of all logs of a file system has one limit', async (t) => {
+  const limits = new ReplayLimits();
+  const trees = Array.from({ length: 20 }, () => new OverlayTree(EMPTY, limits));
+  const key = makeKey(6, 1, 0);
+  trees[0]?.set(key, Buffer.alloc(30 * MIB));
+  trees[0]?.set(key, Buffer.alloc(MIB));
+  t.throws(
+    () => {
+      for (const tree of trees) tree.set(key, Buffer.alloc(2 * MIB));
+    },
+    { code: 'FILESYSTEM_UNREADABLE' },
+  );
+  t.ok(limits.memoryBytes > 32 * MIB);
+  const steps = new ReplayLimits();
+  t.throws(
+    () => {
+      for (;;) steps.step(1000);
+    },
+    { code: 'FILESYSTEM_UNREADABLE' },
+  );
+});
+
+t.test('logs of more subvolumes, and files in more pieces, than make sense', async (t) => {
+  const many = (type: number, data: Buffer): ItemTree => ({
+    ...EMPTY,
+    batches: async function* (from) {
+      for (let batch = 0; batch < 1_000_000; batch++) {
+        yield Array.from({ length: 100 }, (_, index) => ({
+          ...from,
+          type,
+          offset: (batch * 100 + index) * 4096,
+          data,
+        }));
+      }
+    },
+  });
+  await t.rejects(loggedSubvolumes(many(132, Buffer.alloc(439))), { code: 'FILESYSTEM_UNREADABLE' });
+  const extent = Buffer.alloc(53);
+  extent.writeUInt8(1, 20);
+  extent.writeUInt32LE(4096, 45);
+  const tree = new OverlayTree(many(108, extent));
+  const inode = Buffer.alloc(160);
+  tree.set(inodeKey(257), inode);
+  const replay = { links: new ReplayLinks(tree, 4096), sectorBytes: 4096, noHoles: false };
+  await t.rejects(truncateExtents(replay, 257), { code: 'FILESYSTEM_UNREADABLE' });
 });

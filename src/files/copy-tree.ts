@@ -217,7 +217,9 @@ export class CopyTree {
       if (made?.ino !== first.ino || made.dev !== first.dev) return false;
       await parent.finish(partial, name, this.#options.force);
     } catch (error) {
-      if (['EMLINK', 'EPERM', 'ENOENT', 'EXDEV', 'EOPNOTSUPP', 'EACCES'].includes(systemCode(error) ?? '')) {
+      if (
+        ['EMLINK', 'EPERM', 'ENOENT', 'EXDEV', 'EOPNOTSUPP', 'EACCES', 'ENAMETOOLONG'].includes(systemCode(error) ?? '')
+      ) {
         this.#options.report.add(
           'metadata',
           source.path,

@@ -135,6 +135,23 @@ async function fakeLab(t: Test, files: Record<number, MemoryFile>): Promise<File
   return lab;
 }
 
+t.test('a second name of a file that lies deeper than a path can say', async (t) => {
+  const files: Record<number, MemoryFile> = { 2: inlineFile('linked') };
+  const names = Array.from({ length: 20 }, (_, index) => `${index}`.padEnd(250, '-'));
+  for (const [index, name] of names.entries()) {
+    const below = index === names.length - 1 ? { first: 2 } : { [names[index + 1] ?? '']: 11 + index };
+    files[10 + index] = directory(below);
+    if (index === 0) files[1] = directory({ [name]: 10, second: 2 });
+  }
+  const lab = await fakeLab(t, files);
+  const target = join(lab.directory, 'copy');
+  // Node.js could not take it away, either.
+  t.teardown(() => execFileSync('rm', ['-rf', target]));
+  const result = await lab.copy('/vda', target);
+  t.match(result, { files: 2, hardLinks: 0, readProblems: 0, writeProblems: 0, metadataProblems: 1 });
+  t.equal(readFileSync(join(target, 'second'), 'utf8'), 'linked');
+});
+
 t.test('what is damaged is left out', async (t) => {
   const lab = await fakeLab(t, {
     1: directory({ good: 2, bad: 3, half: 4, dir: 5, loop: 1, missing: 6, 'a\\x2fb': 2, '..': 7 }),

@@ -1,4 +1,4 @@
-import { isUmbraError } from '../../../src/common/errors.js';
+import { isUmbraError, messageOf } from '../../../src/common/errors.js';
 import type { ByteSource } from '../../blocks/byte-source.js';
 import type { Filesystem, FilesystemDriver, OpenOptions } from '../filesystem.js';
 import { ExtFilesystem } from './ext-filesystem.js';
@@ -31,9 +31,10 @@ async function open(options: OpenOptions): Promise<Filesystem> {
   const { copy } = descriptors;
   const before = openVolume({ source, cache, superblock: found.superblock, copy });
   const journal = await replayJournal(before);
-  const volume = await replayedVolume(options, before, journal, found.copy === 0, copy);
-  const all = [...problems, ...journal.problems].filter((problem) => problem !== undefined);
-  const filesystem = new ExtFilesystem(volume, journal.state, all, journal.overlay?.memoryBytes ?? 0);
+  const { volume, problem } = await replayedVolume(options, before, journal, found.copy === 0, copy);
+  const all = [...problems, ...journal.problems, problem].filter((problem) => problem !== undefined);
+  const overlayBytes = (journal.overlay?.memoryBytes ?? 0) + (volume.changes?.memoryBytes ?? 0);
+  const filesystem = new ExtFilesystem(volume, journal.state, all, overlayBytes);
   await filesystem.stat(filesystem.root);
   return filesystem;
 }
@@ -51,13 +52,21 @@ async function replayedVolume(
   { overlay, fast }: ReplayedJournal,
   isPrimary: boolean,
   copy: number,
-): Promise<Volume> {
-  if (overlay === undefined) return before;
+): Promise<{ readonly volume: Volume; readonly problem?: string }> {
+  if (overlay === undefined) return { volume: before };
   cache.drop(before.reader);
   const superblock = isPrimary ? await replayedSuperblock(overlay, before.superblock) : before.superblock;
   const volume = openVolume({ source: overlay, cache, superblock, copy });
-  const changes = fast === undefined ? undefined : await replayFastCommits(volume, fast);
-  return changes === undefined ? volume : openVolume({ source: overlay, cache, superblock, copy, changes });
+  if (fast === undefined) return { volume };
+  try {
+    const changes = await replayFastCommits(volume, fast);
+    return {
+      volume: changes === undefined ? volume : openVolume({ source: overlay, cache, superblock, copy, changes }),
+    };
+  } catch (error) {
+    if (!isUmbraError(error, 'FILESYSTEM_DAMAGED')) throw error;
+    return { volume, problem: `the fast commits of the journal were left out: ${messageOf(error)}` };
+  }
 }
 
 /** The superblock as the journal has it: sizes may have changed. */

@@ -23,4 +23,6 @@ export interface FastCommitChanges {
   /** Where its content stands now. */
   mapping(number: number): BlockMapping | undefined;
   entries(directory: number): DirectoryChanges | undefined;
+  /** What all of it takes in memory. */
+  readonly memoryBytes: number;
 }

@@ -6,7 +6,8 @@ import { FLAG, inodeChecksum, OLD_INODE_BYTES, parseInode } from '../inode.js';
 import { mappingOf } from '../mapping.js';
 import { PatchedMapping } from '../patched-mapping.js';
 import { areDataBlocks, type Volume } from '../volume.js';
-import { type FastTag, scanFastCommits, TAG } from './fast-scan.js';
+import { damaged } from '../errors.js';
+import { type FastTag, fastCommitTags, TAG } from './fast-scan.js';
 import type { FastCommitArea } from './replay.js';
 
 const AT = { MODE: 0, NLINK: 26, FLAGS: 32, BLOCK: 40, BLOCK_END: 100, CHECKSUM: 124, CHECKSUM_HIGH: 130 } as const;
@@ -21,14 +22,19 @@ const KEPT_FLAGS = FLAG.INDEX | FLAG.EXTENTS | FLAG.INLINE_DATA;
  * What the fast commits after the log change (fs/ext4/fast_commit.c); undefined if there are none. The kernel writes
  * inodes, extents and directory blocks of its own for them; here they are kept beside the volume.
  * @param volume with the full commits replayed
+ * @throws {UmbraError} FILESYSTEM_DAMAGED when they change more than can be kept
  */
 export async function replayFastCommits(volume: Volume, area: FastCommitArea): Promise<FastCommitChanges | undefined> {
-  const tags = await scanFastCommits(area);
-  if (tags.length === 0) return undefined;
-  const replay = new FastReplay(volume);
-  for (const tag of tags) await replay.apply(tag);
-  return await replay.finish();
+  let replay: FastReplay | undefined;
+  for await (const tag of fastCommitTags(area)) await (replay ??= new FastReplay(volume)).apply(tag);
+  return await replay?.finish();
 }
+
+/** What is kept at most: an inode can have many times the bytes of its record in the log. */
+const MAX_KEPT_BYTES = 64 * 1024 * 1024;
+/** What an entry of a map takes besides its bytes, about. */
+const ENTRY_BYTES = 200;
+const RUN_BYTES = 100;
 
 interface NameChange {
   removed: number | undefined;
@@ -40,6 +46,8 @@ class FastReplay {
   readonly #inodes = new Map<number, Buffer>();
   readonly #runs = new Map<number, Run[]>();
   readonly #directories = new Map<number, { isNew: boolean; names: Map<string, NameChange> }>();
+
+  #keptBytes = 0;
 
   constructor(volume: Volume) {
     this.#volume = volume;
@@ -62,7 +70,18 @@ class FastReplay {
       inode: (number) => this.#inodes.get(number),
       mapping: (number) => mappings.get(number),
       entries: (directory): DirectoryChanges | undefined => this.#directories.get(directory),
+      memoryBytes: this.#keptBytes,
     };
+  }
+
+  #keep(bytes: number): void {
+    this.#keptBytes += bytes;
+    if (this.#keptBytes > MAX_KEPT_BYTES) throw damaged('they change more than can be kept in memory');
+  }
+
+  #setInode(number: number, bytes: Buffer): void {
+    if (!this.#inodes.has(number)) this.#keep(bytes.length + ENTRY_BYTES);
+    this.#inodes.set(number, bytes);
   }
 
   /** All of the inode is in the log but what says where its content stands, and what follows its fields. */
@@ -81,7 +100,7 @@ class FastReplay {
     const flags = bytes.readUInt32LE(AT.FLAGS);
     if ((flags & FLAG.EXTENTS) !== 0) ensureExtents(bytes);
     else if ((flags & FLAG.INLINE_DATA) !== 0 && !isDirectory) logged.copy(bytes, AT.BLOCK, AT.BLOCK, AT.BLOCK_END);
-    this.#inodes.set(number, bytes);
+    this.#setInode(number, bytes);
   }
 
   #applyRange(kind: number, value: Buffer): void {
@@ -93,6 +112,7 @@ class FastReplay {
       run = { start, length, physical: isWritten && isThere ? physical : undefined };
     } else run = { start: value.readUInt32LE(4), length: value.readUInt32LE(8), physical: undefined };
     if (run.length === 0) return;
+    this.#keep(RUN_BYTES);
     const runs = this.#runs.get(number);
     if (runs === undefined) this.#runs.set(number, [run]);
     else runs.push(run);
@@ -102,7 +122,10 @@ class FastReplay {
     const bytes = await this.#used(inode);
     if (bytes === undefined) return;
     const isNewDirectory = kind === TAG.CREAT && (bytes.readUInt16LE(AT.MODE) & TYPE_MASK) === DIRECTORY;
-    if (isNewDirectory) this.#directories.set(inode, { isNew: true, names: new Map() });
+    if (isNewDirectory) {
+      this.#keep(ENTRY_BYTES);
+      this.#directories.set(inode, { isNew: true, names: new Map() });
+    }
     const change = this.#change(directory, name);
     if (kind !== TAG.UNLINK) {
       change.added ??= inode;
@@ -116,8 +139,10 @@ class FastReplay {
 
   #change(directory: number, name: string): NameChange {
     let changes = this.#directories.get(directory);
+    if (changes === undefined) this.#keep(ENTRY_BYTES);
     if (changes === undefined) this.#directories.set(directory, (changes = { isNew: false, names: new Map() }));
     let change = changes.names.get(name);
+    if (change === undefined) this.#keep(ENTRY_BYTES + name.length);
     if (change === undefined) changes.names.set(name, (change = { removed: undefined, added: undefined }));
     return change;
   }
@@ -133,7 +158,7 @@ class FastReplay {
       this.#runs.delete(number);
     }
     changed.writeUInt16LE(Math.min(links, 0xffff), AT.NLINK);
-    this.#inodes.set(number, changed);
+    this.#setInode(number, changed);
   }
 
   /** An inode as it is by now; undefined if there is none of that number. */

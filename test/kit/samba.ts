@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -76,13 +76,33 @@ function startServer(t: Test, directory: string, configuration: string): void {
   const server = spawn('smbd', options, { detached: true, stdio: 'ignore' });
   const ended = once(server, 'exit');
   t.teardown(async () => {
-    try {
-      process.kill(-(server.pid ?? 0), 'SIGKILL');
-    } catch (error) {
-      if (systemCode(error) !== 'ESRCH') throw error;
-    }
+    killIfThere(-(server.pid ?? 0));
     await ended;
+    for (const pid of processesOf(configuration)) killIfThere(pid);
   });
+}
+
+/** Kill a process, or a group of them if negative. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (systemCode(error) !== 'ESRCH') throw error;
+  }
+}
+
+/** Samba's helpers have left the group; they are known by the configuration that they were started with. */
+function processesOf(configuration: string): number[] {
+  const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
+  return pids.filter((pid) => commandLine(pid).split('\0').includes(`--configfile=${configuration}`));
+}
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 async function freePort(): Promise<number> {

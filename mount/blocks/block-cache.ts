@@ -3,6 +3,12 @@ import { type ByteSource, lengthWithin, outside } from './byte-source.js';
 /** Metadata is read in aligned units of this size: one decoded chunk of the store on average. */
 export const UNIT_BYTES = 64 * 1024;
 
+/**
+ * After so many units that were in memory one is handed out a turn of the event loop later: who works through what a
+ * hostile guest wrote never waits for a disk, and would keep all other requests waiting for seconds.
+ */
+const UNITS_A_TURN = 1024;
+
 type Unit = Buffer | Promise<Buffer>;
 
 /** Units of metadata of all file systems of a process, the least recently used thrown away. */
@@ -11,6 +17,7 @@ export class BlockCache {
   /** By source and unit, in the order of use, the latest last. */
   readonly #units = new Map<string, Unit>();
   #sources = 0;
+  #hits = 0;
 
   constructor(maxBytes: number) {
     this.#maxUnits = Math.max(1, Math.floor(maxBytes / UNIT_BYTES));
@@ -32,7 +39,7 @@ export class BlockCache {
     if (known !== undefined) {
       this.#units.delete(key);
       this.#units.set(key, known);
-      return known;
+      return known instanceof Promise || ++this.#hits % UNITS_A_TURN > 0 ? known : nextTurn(known);
     }
     return this.#load(key, load, bytes);
   }
@@ -69,6 +76,12 @@ export class BlockCache {
     }
     return unit;
   }
+}
+
+function nextTurn(unit: Buffer): Promise<Buffer> {
+  return new Promise((resolve) => {
+    setImmediate(resolve, unit);
+  });
 }
 
 /** Reads the metadata of one file system: small pieces, often the same ones again. File contents go past it. */

@@ -87,3 +87,19 @@ t.test('what lies outside is damage', async (t) => {
     t.throws(() => reader.get(offset, length), { code: 'FILESYSTEM_DAMAGED' });
   }
 });
+
+t.test('who reads only what is in memory lets others have their turn', async (t) => {
+  const reader = new BlockCache(1024 * 1024).reader(memorySource(BYTES));
+  let turns = 0;
+  const count = (): void => {
+    turns++;
+    timer = setImmediate(count);
+  };
+  let timer = setImmediate(count);
+  for (let read = 0; read < 10_000; read++) {
+    const bytes = await reader.get(read, 8);
+    if (!bytes.equals(BYTES.subarray(read, read + 8))) t.fail(`other bytes at ${read}`);
+  }
+  clearImmediate(timer);
+  t.ok(turns >= 5, `${turns} turns of the event loop`);
+});

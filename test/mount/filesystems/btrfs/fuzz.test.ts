@@ -16,7 +16,7 @@ import { firstSeed, repeats } from '../../../kit/repeats.js';
 t.test('mutants of a file system with a log give errors, and nothing worse', async (t) => {
   const file = dirtyFuzzImage(t);
   t.same((await readBtrfs(t, file)).journal, { state: 'replayed' });
-  await fuzzBtrfs(t, fuzzImage(file), firstSeed(t), repeats(200));
+  await fuzzBtrfs(t, fuzzImage(file), firstSeed(t), repeats(80));
 });
 
 corpusTest(t, 'images that others damaged give errors, and nothing worse', async (t, corpus) => {

@@ -18,7 +18,7 @@ import { FLAG, type Inode, statOf } from './inode.js';
 import { ROOT_INODE } from './inode-table.js';
 import { hasInlineData, inlineParts } from './inline-data.js';
 import { journalBlocksOf } from './journal/replay.js';
-import { Lru } from './lru.js';
+import { Lru } from '../lru.js';
 import { mappingOf } from './mapping.js';
 import { targetOf } from './symlink.js';
 import { usageOf } from './usage.js';

@@ -3,7 +3,7 @@ import { crc16Of, crcOf, crcOfNumber } from './checksum.js';
 import { damaged } from './errors.js';
 import { INCOMPAT, RO_COMPAT } from './features.js';
 import { descriptorBlock, descriptorsPerBlock } from './layout.js';
-import { Lru } from './lru.js';
+import { Lru } from '../lru.js';
 import { hasMetadataChecksums, type Superblock } from './superblock.js';
 
 const CHECKSUM_AT = 30;

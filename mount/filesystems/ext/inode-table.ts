@@ -3,7 +3,7 @@ import { damaged } from './errors.js';
 import type { FastCommitChanges } from './fast-commit-changes.js';
 import type { GroupTable } from './group-table.js';
 import { FLAG, type Inode, parseInode } from './inode.js';
-import { Lru } from './lru.js';
+import { Lru } from '../lru.js';
 import type { Superblock } from './superblock.js';
 
 /** The top directory. */

@@ -15,7 +15,7 @@ import { ClusterFile } from './cluster-file.js';
 import { DirectoryCache, type DirectoryFacts, type IndexedEntry } from './directory-cache.js';
 import { DIRECTORY, DOS_ATTRIBUTES_XATTR, dosAttributes, hasDosAttributes } from './dos-attributes.js';
 import { type EntryFacts, statOf } from './entry-stat.js';
-import { Lru } from './lru.js';
+import { Lru } from '../lru.js';
 
 /** A file in a directory. */
 export interface NamedEntry {

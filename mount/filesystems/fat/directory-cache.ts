@@ -1,6 +1,6 @@
 import { isUmbraError, type UmbraError } from '../../../src/common/errors.js';
 import type { FileId } from '../filesystem.js';
-import { Lru } from './lru.js';
+import { Lru } from '../lru.js';
 import { type NameIndex, NameIndexBuilder } from './name-index.js';
 
 /** What is kept of an entry of a directory. */

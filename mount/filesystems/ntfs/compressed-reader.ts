@@ -2,7 +2,7 @@ import { lengthWithin } from '../../blocks/byte-source.js';
 import type { FileReader } from '../filesystem.js';
 import type { NtfsCore } from './core.js';
 import { decompressLznt1 } from './lznt1.js';
-import { Lru } from './lru.js';
+import { Lru } from '../lru.js';
 import { damaged } from './parse.js';
 import { readFully } from './plain-reader.js';
 import { HOLE, type Run } from './runs.js';

@@ -19,7 +19,7 @@ import { packReference } from './file-record.js';
 import { IndexTree } from './index-tree.js';
 import { Inode } from './inode.js';
 import { type LinkVolume, resolveLink } from './link-resolver.js';
-import { Lru } from './lru.js';
+import { Lru } from '../lru.js';
 import { SystemFile } from './mft.js';
 import { damaged } from './parse.js';
 import { ownershipOf } from './permissions.js';

@@ -4,7 +4,7 @@ import { AttributeType } from './attribute.js';
 import type { NtfsCore } from './core.js';
 import { IndexNode, parseIndexBlock } from './index-node.js';
 import type { Inode } from './inode.js';
-import { Lru } from './lru.js';
+import { Lru } from '../lru.js';
 import { damaged, isPowerOfTwo } from './parse.js';
 import { readPart, type Stream, streamOf } from './stream.js';
 

@@ -2,7 +2,7 @@ import { type Attribute, AttributeType } from './attribute.js';
 import { type ListEntry, parseListEntries } from './attribute-list.js';
 import type { NtfsCore } from './core.js';
 import { type FileRecord, unpackReference } from './file-record.js';
-import { Lru } from './lru.js';
+import { Lru } from '../lru.js';
 import { damaged } from './parse.js';
 import { readAll, streamOf } from './stream.js';
 

@@ -3,7 +3,7 @@ import type { NtfsCore } from './core.js';
 import type { IndexNode } from './index-node.js';
 import { IndexTree, type Position } from './index-tree.js';
 import { Inode } from './inode.js';
-import { Lru } from './lru.js';
+import { Lru } from '../lru.js';
 import { SystemFile } from './mft.js';
 import { damaged, part, readSize } from './parse.js';
 import { readPart, type Stream, streamOf } from './stream.js';

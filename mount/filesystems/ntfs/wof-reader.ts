@@ -2,7 +2,7 @@ import { lengthWithin } from '../../blocks/byte-source.js';
 import type { FileReader } from '../filesystem.js';
 import { openStream } from './open-stream.js';
 import type { NtfsCore } from './core.js';
-import { Lru } from './lru.js';
+import { Lru } from '../lru.js';
 import { decompressLzx } from './lzx.js';
 import { damaged, readSize } from './parse.js';
 import type { Stream } from './stream.js';

@@ -1,7 +1,7 @@
 import type { FileId } from '../filesystem.js';
 import { damaged } from './damaged.js';
 import { type Inode, parseInode } from './inode.js';
-import { Lru } from './lru.js';
+import { Lru } from '../lru.js';
 import type { Metadata } from './metadata.js';
 
 /** Inodes kept: 512 to 2,048 bytes each. */

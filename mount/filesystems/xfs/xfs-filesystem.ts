@@ -18,7 +18,7 @@ import { FileContent } from './file.js';
 import { forkMap } from './fork-map.js';
 import type { Inode } from './inode.js';
 import { Inodes } from './inodes.js';
-import { Lru } from './lru.js';
+import { Lru } from '../lru.js';
 import type { Metadata } from './metadata.js';
 import { uuidText } from './superblock.js';
 import { readTarget } from './symlink.js';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Lru } from '../../../../mount/filesystems/fat/lru.js';
+import { Lru } from '../../../mount/filesystems/lru.js';
 
 t.test('what was used the longest ago goes first', async (t) => {
   const lru = new Lru<string, number>(3);

@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import { after, type Eventually } from '../src/common/eventually.js';
 import { isUmbraError } from '../src/common/errors.js';
 import { EBADF, EROFS, errnoOf, isTrouble } from './errno.js';
 import { kernelStat, type KernelStat, type KernelStatfs, kernelStatfs, TYPE_BITS } from './kernel-stat.js';
@@ -47,31 +48,43 @@ function readingHandlers({ tree, files, trouble }: HandlerOptions) {
     if (isTrouble(error)) trouble.report(error, operation, path);
     return errnoOf(error);
   };
-  const answer = <T>(work: Promise<T | undefined>, operation: string, path: string, done: DoneWith<T>): void => {
-    work.then(
-      (value) => {
-        done(0, value);
-      },
-      (error: unknown) => {
-        done(fail(error, operation, path));
-      },
-    );
+  const answer = <T>(
+    operation: string,
+    path: string,
+    done: DoneWith<T>,
+    work: () => Eventually<T | undefined>,
+  ): void => {
+    const succeeded = (value: T | undefined): void => {
+      done(0, value);
+    };
+    const failed = (error: unknown): void => {
+      done(fail(error, operation, path));
+    };
+    let value: Eventually<T | undefined>;
+    try {
+      value = work();
+    } catch (error) {
+      failed(error);
+      return;
+    }
+    if (value instanceof Promise) value.then(succeeded, failed);
+    else succeeded(value);
   };
   return {
     getattr(path: string, done: DoneWith<KernelStat>): void {
-      answer(tree.stat(path).then(kernelStat), 'getattr', path, done);
+      answer('getattr', path, done, () => after(tree.stat(path), kernelStat));
     },
     readdir(path: string, done: DoneWith<KernelNames>): void {
-      const listed = listNames(tree, path, (error) => {
+      const onDamage = (error: unknown): void => {
         trouble.report(error, 'readdir', path);
-      });
-      answer(listed, 'readdir', path, done);
+      };
+      answer('readdir', path, done, () => listNames(tree, path, onDamage));
     },
     readlink(path: string, done: DoneWith<string>): void {
-      answer(tree.readlink(path), 'readlink', path, done);
+      answer('readlink', path, done, () => tree.readlink(path));
     },
     open(path: string, flags: number, done: DoneWith<number>): void {
-      answer(openFile(tree, files, path, flags), 'open', path, done);
+      answer('open', path, done, () => openFile(tree, files, path, flags));
     },
     read(path: string, handle: number, buffer: Buffer, length: number, position: number, done: Done): void {
       const file = files.get(handle);
@@ -94,22 +107,17 @@ function readingHandlers({ tree, files, trouble }: HandlerOptions) {
       else read.then(done, failed);
     },
     release(path: string, handle: number, done: Done): void {
-      answer(files.close(handle), 'release', path, done);
+      answer('release', path, done, () => files.close(handle));
     },
     statfs(path: string, done: DoneWith<KernelStatfs>): void {
-      answer(tree.usage(path).then(kernelStatfs), 'statfs', path, done);
+      answer('statfs', path, done, () => tree.usage(path).then(kernelStatfs));
     },
     /** Undefined when there is no such attribute. */
     getxattr(path: string, name: string, done: DoneWith<Uint8Array>): void {
-      answer(
-        tree.xattrs(path).then((xattrs) => xattrs.get(name)),
-        'getxattr',
-        path,
-        done,
-      );
+      answer('getxattr', path, done, () => after(tree.xattrs(path), (xattrs) => xattrs.get(name)));
     },
     listxattr(path: string, done: DoneWith<readonly string[]>): void {
-      answer(xattrNames(tree, path), 'listxattr', path, done);
+      answer('listxattr', path, done, () => xattrNames(tree, path));
     },
   };
 }

@@ -1,3 +1,4 @@
+import { after, type Eventually } from '../src/common/eventually.js';
 import { UmbraError } from '../src/common/errors.js';
 import type { Share } from '../src/common/share-names.js';
 import { isMachineName, isShadowCopyName } from '../src/common/names.js';
@@ -59,12 +60,17 @@ export class Listing {
   }
 
   /** An empty index when there is no such machine. */
-  async versions(machine: string): Promise<VersionIndex> {
-    if (!isMachineName(machine)) return EMPTY;
+  versions(machine: string): Eventually<VersionIndex> {
     if (this.#scope !== undefined && this.#scope.machine !== machine) return EMPTY;
-    const from = await this.#source.shadowCopies(machine);
-    const known = this.#known.get(machine);
-    if (known?.from === from) return known.index;
+    // A name that was good stays good.
+    if (!this.#known.has(machine) && !isMachineName(machine)) return EMPTY;
+    return after(this.#source.shadowCopies(machine), (from) => {
+      const known = this.#known.get(machine);
+      return known?.from === from ? known.index : this.#index(machine, from, known);
+    });
+  }
+
+  #index(machine: string, from: readonly ShadowCopySummary[], known: Known | undefined): VersionIndex {
     const index = buildIndex(from, this.#scope?.version);
     if (index.list.length === 0) this.#known.delete(machine);
     else this.#known.set(machine, { from, index });

@@ -1,3 +1,4 @@
+import type { Eventually } from '../src/common/eventually.js';
 import type { FilesystemUsage } from './filesystems/filesystem.js';
 
 /**
@@ -10,11 +11,11 @@ export type TreeNode = DirectoryNode | FileNode | LinkNode | SpecialNode;
 export type NodeKind = 'directory' | 'file' | 'link' | SpecialKind;
 export type SpecialKind = 'character-device' | 'block-device' | 'fifo' | 'socket';
 
-/** What a node of any kind can say. */
+/** What a node of any kind can say: at once if it is in memory, since a program's look at one file takes several requests. */
 interface AnyNode {
-  stat(): Promise<NodeStat>;
+  stat(): Eventually<NodeStat>;
   /** Extended attributes by their full names; none without it. */
-  xattrs?(): Promise<Xattrs>;
+  xattrs?(): Eventually<Xattrs>;
   /** The figures of the file system that the node is in; those of the mount without it. */
   usage?(): Promise<FilesystemUsage>;
 }
@@ -24,9 +25,9 @@ export type Xattrs = ReadonlyMap<string, Uint8Array>;
 export interface DirectoryNode extends AnyNode {
   readonly kind: 'directory';
   /** The child of that name, or undefined when there is none. Costs no listing. */
-  lookup(name: string): Promise<TreeNode | undefined>;
+  lookup(name: string): Eventually<TreeNode | undefined>;
   /** The node at a path (`a/b/c`) below this one, for a directory that knows a shorter way than name by name. */
-  resolve?(path: string): Promise<TreeNode | undefined>;
+  resolve?(path: string): Eventually<TreeNode | undefined>;
   /** All children, without `.` and `..`, in batches of bounded size. */
   list(): AsyncIterable<readonly DirectoryEntry[]> | Iterable<readonly DirectoryEntry[]>;
 }

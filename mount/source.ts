@@ -1,3 +1,4 @@
+import type { Eventually } from '../src/common/eventually.js';
 import type { Share } from '../src/common/share-names.js';
 
 /**
@@ -8,11 +9,12 @@ export interface ShadowCopySource {
   /** Names of all machines that have a shadow copy, sorted. */
   machines(): Promise<readonly string[]>;
   /**
-   * The machine's shadow copies in the order they were made, the latest last; empty when there is no such machine.
+   * The machine's shadow copies in the order they were made, the latest last; empty when there is no such machine. At
+   * once if they are in memory.
    * Asked for with every look-up of a path: the same array should come back until something in it changes, since
    * the tree keeps an index of names for each array it has seen last.
    */
-  shadowCopies(machine: string): Promise<readonly ShadowCopySummary[]>;
+  shadowCopies(machine: string): Eventually<readonly ShadowCopySummary[]>;
   /** The shares of the store, sorted by name; none without it. The same array comes back until something in it changes. */
   shares?(): readonly Share[];
   /** @throws {UmbraError} NOT_FOUND, STORE_DAMAGED */

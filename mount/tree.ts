@@ -1,3 +1,4 @@
+import { after, type Eventually } from '../src/common/eventually.js';
 import { InodeTable } from './inodes.js';
 import { Listing, type TreeScope } from './listing.js';
 import { type DirectoryEntry, isEntryName, type NodeStat, type OpenFile, type TreeNode, type Xattrs } from './node.js';
@@ -30,7 +31,7 @@ export interface TreeOptions {
  * name; links are not followed, since the kernel does that.
  *
  * Every method throws TreeError (ENOENT, ENOTDIR, …) for a path that is not what it is taken for,
- * and the source's UmbraErrors.
+ * and the source's UmbraErrors. What is in memory is given at once, and so can errors be.
  */
 export class VirtualTree {
   readonly #root: RootNode;
@@ -57,8 +58,8 @@ export class VirtualTree {
     this.#root = new RootNode(context);
   }
 
-  async stat(path: string): Promise<NodeStat> {
-    return await (await this.resolve(path)).stat();
+  stat(path: string): Eventually<NodeStat> {
+    return after(this.resolve(path), (node) => node.stat());
   }
 
   /** A directory's children, without `.` and `..`. */
@@ -89,8 +90,8 @@ export class VirtualTree {
   }
 
   /** Extended attributes by their full names. */
-  async xattrs(path: string): Promise<Xattrs> {
-    return (await (await this.resolve(path)).xattrs?.()) ?? NO_XATTRS;
+  xattrs(path: string): Eventually<Xattrs> {
+    return after(this.resolve(path), (node) => node.xattrs?.() ?? NO_XATTRS);
   }
 
   /** The figures of the guest's file system that the path is in; undefined when it is in none. */
@@ -99,22 +100,30 @@ export class VirtualTree {
   }
 
   /** @throws {TreeError} ENOENT, ENOTDIR, ENAMETOOLONG */
-  async resolve(path: string): Promise<TreeNode> {
-    let node: TreeNode = this.#root;
-    const names = path.split('/').filter((name) => name !== '');
-    for (const [index, name] of names.entries()) {
-      if (node.kind !== 'directory') throw new TreeError('ENOTDIR', path);
-      if (node.resolve !== undefined) return found(await node.resolve(names.slice(index).join('/')), path);
-      if (!isEntryName(name)) throw new TreeError(name.length > 255 ? 'ENAMETOOLONG' : 'ENOENT', path);
-      node = found(await node.lookup(name), path);
-    }
-    return node;
+  resolve(path: string): Eventually<TreeNode> {
+    return walk(this.#root, path, 0);
   }
+}
+
+/** The node at what is left of `path` from `start` on, below `node`. */
+function walk(node: TreeNode, path: string, start: number): Eventually<TreeNode> {
+  let from = start;
+  while (path[from] === '/') from += 1;
+  if (from === path.length) return node;
+  if (node.kind !== 'directory') throw new TreeError('ENOTDIR', path);
+  if (node.resolve !== undefined) {
+    return after(node.resolve(path.slice(from)), (found) => existing(found, path));
+  }
+  const slash = path.indexOf('/', from);
+  const end = slash < 0 ? path.length : slash;
+  const name = path.slice(from, end);
+  if (!isEntryName(name)) throw new TreeError(name.length > 255 ? 'ENAMETOOLONG' : 'ENOENT', path);
+  return after(node.lookup(name), (child) => walk(existing(child, path), path, end));
 }
 
 const NO_XATTRS: Xattrs = new Map();
 
-function found(node: TreeNode | undefined, path: string): TreeNode {
+function existing(node: TreeNode | undefined, path: string): TreeNode {
   if (node === undefined) throw new TreeError('ENOENT', path);
   return node;
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../src/common/clock.js';
+import type { Eventually } from '../../src/common/eventually.js';
 import type { Log } from '../../src/common/log.js';
 import { BlockCache } from '../blocks/block-cache.js';
 import type { ShadowCopySource, ShadowCopySummary } from '../source.js';
@@ -22,7 +23,7 @@ export interface FilesServiceOptions {
 }
 
 interface Entry {
-  readonly files: Promise<ShadowFiles>;
+  files: Eventually<ShadowFiles>;
   bytes: number;
 }
 
@@ -47,17 +48,17 @@ export class FilesService {
   }
 
   /**
-   * The files of a shadow copy that is listed now (as by ShadowCopySource.shadowCopies).
+   * The files of a shadow copy that is listed now (as by ShadowCopySource.shadowCopies); at once if they are open.
    * @throws {UmbraError} NOT_FOUND, STORE_DAMAGED
    */
-  async open(machine: string, summary: ShadowCopySummary): Promise<ShadowFiles> {
+  open(machine: string, summary: ShadowCopySummary): Eventually<ShadowFiles> {
     // The time tells apart a shadow copy from one of the same name that was forgotten.
     const key = `${machine}@${summary.name}@${summary.timeMs}`;
     const entry = this.#entries.get(key) ?? this.#open(key, machine, summary.name);
     this.#entries.delete(key);
     this.#entries.set(key, entry);
     this.#trim();
-    return await entry.files;
+    return entry.files;
   }
 
   /** Let go of a shadow copy that is not listed any more. */
@@ -71,19 +72,22 @@ export class FilesService {
   }
 
   #open(key: string, machine: string, version: string): Entry {
-    const entry: Entry = {
-      bytes: 0,
-      files: this.#openFiles(machine, version, (bytes) => {
-        entry.bytes += bytes;
-        if (this.#entries.get(key) !== entry) return;
-        this.#bytes += bytes;
-        this.#trim();
-      }),
-    };
-    entry.files.catch(() => {
-      // An error is not kept: the next look may find the shadow copy healed.
-      if (this.#entries.get(key) === entry) this.#drop(key, entry);
+    const files = this.#openFiles(machine, version, (bytes) => {
+      entry.bytes += bytes;
+      if (this.#entries.get(key) !== entry) return;
+      this.#bytes += bytes;
+      this.#trim();
     });
+    const entry: Entry = { bytes: 0, files };
+    files.then(
+      (opened) => {
+        entry.files = opened;
+      },
+      () => {
+        // An error is not kept: the next look may find the shadow copy healed.
+        if (this.#entries.get(key) === entry) this.#drop(key, entry);
+      },
+    );
     return entry;
   }
 
@@ -113,7 +117,7 @@ export class FilesService {
   #drop(key: string, entry: Entry): void {
     this.#entries.delete(key);
     this.#bytes -= entry.bytes;
-    void entry.files.then(
+    void Promise.resolve(entry.files).then(
       (files) => files.close(),
       () => undefined,
     );

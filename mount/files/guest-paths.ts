@@ -1,3 +1,4 @@
+import { after, type Eventually } from '../../src/common/eventually.js';
 import type { FileId, FileStat, Filesystem } from '../filesystems/filesystem.js';
 import { isEntryName, MAX_GUEST_NAME } from '../node.js';
 import { TreeError } from '../tree-error.js';
@@ -32,35 +33,36 @@ export class GuestPaths {
   }
 
   /**
-   * Undefined when there is no such file.
+   * Undefined when there is no such file; at once if all that it takes is in memory.
    * @throws {TreeError} ENOTDIR when something on the way is no directory
    * @throws {UmbraError} what the file system throws
    */
-  find(path: string): FoundFile | Promise<FoundFile | undefined> {
+  find(path: string): Eventually<FoundFile | undefined> {
     const known = this.#files.get(path);
     if (known === undefined) return this.#find(path);
     use(this.#files, path, known, MAX_FILES);
     return known;
   }
 
-  async #find(path: string): Promise<FoundFile | undefined> {
+  #find(path: string): Eventually<FoundFile | undefined> {
+    if (path === '') return this.#look(path, this.#filesystem.root);
     const slash = path.lastIndexOf('/');
     const parent = slash < 0 ? '' : path.slice(0, slash);
-    const directory = path === '' ? undefined : (this.#known(parent) ?? (await this.#directory(parent)));
-    if (path !== '' && directory === undefined) return undefined;
-    let id: FileId | undefined = this.#filesystem.root;
-    if (directory !== undefined) {
-      const found = this.#lookup(directory, path.slice(slash + 1));
-      id = found instanceof Promise ? await found : found;
-    }
-    return id === undefined ? undefined : await this.#look(path, id);
+    return after(this.#known(parent) ?? this.#directory(parent), (directory) => {
+      if (directory === undefined) return undefined;
+      return after(this.#lookup(directory, path.slice(slash + 1)), (id) =>
+        id === undefined ? undefined : this.#look(path, id),
+      );
+    });
   }
 
-  async #look(path: string, id: FileId): Promise<FoundFile> {
-    const found = { id, stat: await this.#filesystem.stat(id) };
-    use(this.#files, path, found, MAX_FILES);
-    if (found.stat.type === 'directory') use(this.#directories, path, id, MAX_DIRECTORIES);
-    return found;
+  #look(path: string, id: FileId): Eventually<FoundFile> {
+    return after(this.#filesystem.stat(id), (stat) => {
+      const found = { id, stat };
+      use(this.#files, path, found, MAX_FILES);
+      if (stat.type === 'directory') use(this.#directories, path, id, MAX_DIRECTORIES);
+      return found;
+    });
   }
 
   #known(path: string): FileId | undefined {
@@ -91,9 +93,12 @@ export class GuestPaths {
     return id;
   }
 
-  #lookup(directory: FileId, name: string): FileId | undefined | Promise<FileId | undefined> {
-    if (!isEntryName(name, MAX_GUEST_NAME)) return undefined;
-    return this.#names.find(directory, name) ?? this.#filesystem.lookup(directory, name).then((item) => item?.id);
+  #lookup(directory: FileId, name: string): Eventually<FileId | undefined> {
+    const listed = this.#names.find(directory, name);
+    if (listed !== undefined) return listed;
+    return isEntryName(name, MAX_GUEST_NAME)
+      ? this.#filesystem.lookup(directory, name).then((item) => item?.id)
+      : undefined;
   }
 }
 

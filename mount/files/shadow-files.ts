@@ -1,4 +1,5 @@
 import type { Clock } from '../../src/common/clock.js';
+import type { Eventually } from '../../src/common/eventually.js';
 import { isUmbraError, messageOf } from '../../src/common/errors.js';
 import type { Log } from '../../src/common/log.js';
 import type { BlockCache } from '../blocks/block-cache.js';
@@ -34,7 +35,7 @@ export interface ShadowFilesOptions {
 }
 
 interface Looked {
-  readonly guest: Promise<Guest | undefined>;
+  guest: Eventually<Guest | undefined>;
   /** When it is worth a new look; never if undefined. */
   retryMs: number | undefined;
 }
@@ -82,28 +83,29 @@ export class ShadowFiles {
     return [...this.#devices.keys()];
   }
 
-  /** What the device of that name holds; undefined if there is none, or nothing in it. */
-  async guest(name: string): Promise<Guest | undefined> {
+  /** What the device of that name holds, at once if that is known; undefined if there is none, or nothing in it. */
+  guest(name: string): Eventually<Guest | undefined> {
     const device = this.#devices.get(name);
     if (device === undefined) return undefined;
     const { clock } = this.#options;
     const known = this.#looked.get(name);
     if (known !== undefined && !(known.retryMs !== undefined && known.retryMs <= clock.monotonic())) {
-      return await known.guest;
+      return known.guest;
     }
-    const looked: Looked = {
-      guest: this.#look(name, device, () => {
-        looked.retryMs = clock.monotonic() + RETRY_MS;
-      }),
-      retryMs: undefined,
-    };
+    const guest = this.#look(name, device, () => {
+      looked.retryMs = clock.monotonic() + RETRY_MS;
+    });
+    const looked: Looked = { guest, retryMs: undefined };
+    void guest.then((found) => {
+      looked.guest = found;
+    });
     this.#looked.set(name, looked);
-    return await looked.guest;
+    return guest;
   }
 
   /** All file systems, opened, and what can't be read. */
   async guests(): Promise<readonly Guest[]> {
-    const guests = await Promise.all(this.names.map((name) => this.guest(name)));
+    const guests = await Promise.all(this.names.map(async (name) => await this.guest(name)));
     return guests.filter((guest) => guest !== undefined);
   }
 

@@ -1,3 +1,4 @@
+import type { Eventually } from '../../src/common/eventually.js';
 import type { BlockCache } from '../blocks/block-cache.js';
 import type { ByteSource, Location } from '../blocks/byte-source.js';
 
@@ -104,7 +105,8 @@ export interface Filesystem {
   readonly memoryBytes?: number;
   /** The top directory. */
   readonly root: FileId;
-  stat(id: FileId): Promise<FileStat>;
+  /** At once if it is in memory; errors are thrown or reject. */
+  stat(id: FileId): Eventually<FileStat>;
   /** The entry of that (escaped) name, as the guest's own kernel finds it; undefined when there is none. */
   lookup(directory: FileId, name: string): Promise<DirectoryItem | undefined>;
   /** All entries but `.` and `..`, in batches of bounded size. */

@@ -1,3 +1,4 @@
+import type { Eventually } from '../../src/common/eventually.js';
 import type { FilesService } from '../files/files-service.js';
 import type { ShadowFiles } from '../files/shadow-files.js';
 import type { ListedNames } from '../files/listed-names.js';
@@ -38,7 +39,7 @@ export interface VersionContext extends TreeContext {
   /** Opens the shadow copy, or finds it open. */
   view(): Promise<ShadowCopyView>;
   /** Opens its partitions, or finds them open; see FilesService. */
-  openFiles(): Promise<ShadowFiles>;
+  openFiles(): Eventually<ShadowFiles>;
 }
 
 const DIRECTORY_PERMISSIONS = 0o555;

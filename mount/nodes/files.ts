@@ -1,3 +1,4 @@
+import { after, type Eventually } from '../../src/common/eventually.js';
 import { escapeName } from '../filesystems/names.js';
 import { BY_LABEL, BY_UUID, UNREADABLE } from '../files/device-names.js';
 import type { Guest, ShadowFiles } from '../files/shadow-files.js';
@@ -33,14 +34,15 @@ export class FilesNode implements DirectoryNode {
     return Promise.resolve({ ...stat, nlink: 1 });
   }
 
-  async lookup(name: string): Promise<TreeNode | undefined> {
+  lookup(name: string): Eventually<TreeNode | undefined> {
     if (name === BY_LABEL || name === BY_UUID) return new GuestLinksNode(this.#context, name);
-    const files = await this.#context.openFiles();
-    const guest = await files.guest(name.endsWith(UNREADABLE) ? name.slice(0, -UNREADABLE.length) : name);
-    if (guest === undefined || (guest.name === name) !== (guest.filesystem !== undefined)) return undefined;
-    return guest.filesystem === undefined
-      ? this.#text(files, guest)
-      : await treeOf(this.#context, files, guest)?.node('');
+    const device = name.endsWith(UNREADABLE) ? name.slice(0, -UNREADABLE.length) : name;
+    return after(this.#context.openFiles(), (files) =>
+      after(files.guest(device), (guest) => {
+        if (guest === undefined || (guest.name === name) !== (guest.filesystem !== undefined)) return undefined;
+        return treeOf(this.#context, files, guest)?.node('') ?? this.#text(files, guest);
+      }),
+    );
   }
 
   async *list(): AsyncGenerator<readonly DirectoryEntry[]> {

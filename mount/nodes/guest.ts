@@ -1,3 +1,4 @@
+import { after, type Eventually } from '../../src/common/eventually.js';
 import type {
   DirectoryItem,
   FileId,
@@ -65,10 +66,8 @@ export class GuestTree {
   }
 
   /** The node at `path` (`a/b/c`, '' for the top). */
-  async node(path: string): Promise<TreeNode | undefined> {
-    const known = this.#paths.find(path);
-    const found = known instanceof Promise ? await known : known;
-    return found === undefined ? undefined : this.#nodeOf(path, found);
+  node(path: string): Eventually<TreeNode | undefined> {
+    return after(this.#paths.find(path), (found) => (found === undefined ? undefined : this.#nodeOf(path, found)));
   }
 
   /** See Filesystem.readDirectory. */
@@ -133,13 +132,13 @@ abstract class GuestNode {
     this.found = found;
   }
 
-  stat(): Promise<NodeStat> {
-    return Promise.resolve(nodeStat(this.found.stat, this.tree.ino(this.found.id)));
+  stat(): NodeStat {
+    return nodeStat(this.found.stat, this.tree.ino(this.found.id));
   }
 
-  xattrs(): Promise<Xattrs> {
+  xattrs(): Eventually<Xattrs> {
     const { stat, id } = this.found;
-    return stat.mayHaveXattrs ? this.tree.filesystem.xattrs(id) : Promise.resolve(NO_XATTRS);
+    return stat.mayHaveXattrs ? this.tree.filesystem.xattrs(id) : NO_XATTRS;
   }
 
   usage(): Promise<FilesystemUsage> {
@@ -150,11 +149,11 @@ abstract class GuestNode {
 class GuestDirectory extends GuestNode implements DirectoryNode {
   readonly kind = 'directory';
 
-  lookup(name: string): Promise<TreeNode | undefined> {
+  lookup(name: string): Eventually<TreeNode | undefined> {
     return this.resolve(name);
   }
 
-  resolve(path: string): Promise<TreeNode | undefined> {
+  resolve(path: string): Eventually<TreeNode | undefined> {
     return this.tree.node(this.path === '' ? path : `${this.path}/${path}`);
   }
 

@@ -1,3 +1,4 @@
+import { after, type Eventually } from '../../src/common/eventually.js';
 import type { DirectoryEntry, DirectoryNode, NodeStat, TreeNode } from '../node.js';
 import { TreeError } from '../tree-error.js';
 import { directoryStat, type TreeContext } from './context.js';
@@ -24,11 +25,12 @@ export class MachineNode implements DirectoryNode {
     return directoryStat(this.#context, ino, list.length, last.timeMs);
   }
 
-  async lookup(name: string): Promise<TreeNode | undefined> {
-    const { byName, latest } = await this.#context.listing.versions(this.#machine);
-    if (name === LATEST) return latest === undefined ? undefined : new LatestNode(this.#context, this.#machine);
-    const summary = byName.get(name);
-    return summary === undefined ? undefined : new VersionNode(this.#context, this.#machine, summary);
+  lookup(name: string): Eventually<TreeNode | undefined> {
+    return after(this.#context.listing.versions(this.#machine), ({ byName, latest }) => {
+      if (name === LATEST) return latest === undefined ? undefined : new LatestNode(this.#context, this.#machine);
+      const summary = byName.get(name);
+      return summary === undefined ? undefined : new VersionNode(this.#context, this.#machine, summary);
+    });
   }
 
   async *list(): AsyncGenerator<readonly DirectoryEntry[]> {

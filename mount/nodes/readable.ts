@@ -1,3 +1,4 @@
+import { after, type Eventually } from '../../src/common/eventually.js';
 import type { DirectoryNode, FileNode, NodeStat, TreeNode } from '../node.js';
 
 /**
@@ -8,8 +9,8 @@ export function readableDirectory(directory: DirectoryNode): DirectoryNode {
   const resolve = directory.resolve?.bind(directory);
   return {
     ...withPermissions(directory, 0o555),
-    lookup: async (name) => readable(await directory.lookup(name)),
-    ...(resolve && { resolve: async (path) => readable(await resolve(path)) }),
+    lookup: (name) => after(directory.lookup(name), readable),
+    ...(resolve && { resolve: (path) => after(resolve(path), readable) }),
   };
 }
 
@@ -34,9 +35,8 @@ function withFilePermissions(file: FileNode): FileNode {
   };
 }
 
-async function statWith(node: TreeNode, permissions: number): Promise<NodeStat> {
-  const stat = await node.stat();
-  return { ...stat, permissions: stat.permissions | permissions };
+function statWith(node: TreeNode, permissions: number): Eventually<NodeStat> {
+  return after(node.stat(), (stat) => ({ ...stat, permissions: stat.permissions | permissions }));
 }
 
 /** A directory with some of its stat another one. */
@@ -46,7 +46,7 @@ export function withStat(directory: DirectoryNode, change: Partial<NodeStat>): D
   const usage = directory.usage?.bind(directory);
   return {
     kind: 'directory',
-    stat: async () => ({ ...(await directory.stat()), ...change }),
+    stat: () => after(directory.stat(), (stat) => ({ ...stat, ...change })),
     lookup: (name) => directory.lookup(name),
     list: () => directory.list(),
     ...(resolve && { resolve }),

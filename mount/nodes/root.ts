@@ -1,3 +1,4 @@
+import { after, type Eventually } from '../../src/common/eventually.js';
 import { ROOT_INODE } from '../inodes.js';
 import type { DirectoryEntry, DirectoryNode, NodeStat, TreeNode } from '../node.js';
 import { directoryStat, type TreeContext } from './context.js';
@@ -20,10 +21,13 @@ export class RootNode implements DirectoryNode {
     return directoryStat(this.#context, ROOT_INODE, count, this.#context.madeAtMs);
   }
 
-  async lookup(name: string): Promise<TreeNode | undefined> {
-    if (name === SHARES) return (await this.#hasShares()) ? new SharesNode(this.#context) : undefined;
-    const versions = await this.#context.listing.versions(name);
-    return versions.list.length === 0 ? undefined : new MachineNode(this.#context, name);
+  lookup(name: string): Eventually<TreeNode | undefined> {
+    if (name === SHARES) {
+      return this.#hasShares().then((hasShares) => (hasShares ? new SharesNode(this.#context) : undefined));
+    }
+    return after(this.#context.listing.versions(name), ({ list }) =>
+      list.length === 0 ? undefined : new MachineNode(this.#context, name),
+    );
   }
 
   async *list(): AsyncGenerator<readonly DirectoryEntry[]> {

@@ -50,8 +50,8 @@ export class VersionNode implements DirectoryNode {
     return Promise.resolve(directoryStat(this.#context, ino, SUBDIRECTORIES, summary.timeMs));
   }
 
-  lookup(name: string): Promise<TreeNode | undefined> {
-    return Promise.resolve(CHILDREN.get(name)?.make(this.#context));
+  lookup(name: string): TreeNode | undefined {
+    return CHILDREN.get(name)?.make(this.#context);
   }
 
   list(): readonly (readonly DirectoryEntry[])[] {

@@ -1,3 +1,4 @@
+import type { Eventually } from '../common/eventually.js';
 import type { Guest } from '../../mount/files/shadow-files.js';
 
 export type { Guest } from '../../mount/files/shadow-files.js';
@@ -7,7 +8,7 @@ export interface GuestFiles {
   /** Partitions and logical volumes in which something may be. */
   readonly names: readonly string[];
   /** Undefined if there is none of that name, or nothing in it. */
-  guest(name: string): Promise<Guest | undefined>;
+  guest(name: string): Eventually<Guest | undefined>;
   guests(): Promise<readonly Guest[]>;
   /** Idempotent. */
   close(): Promise<void>;

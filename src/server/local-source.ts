@@ -21,8 +21,8 @@ export class LocalSource implements ShadowCopySource {
     return Promise.resolve(this.#store().catalog.machines());
   }
 
-  shadowCopies(machine: string): Promise<readonly ShadowCopySummary[]> {
-    return Promise.resolve(this.#store().catalog.shadowCopies(machine));
+  shadowCopies(machine: string): readonly ShadowCopySummary[] {
+    return this.#store().catalog.shadowCopies(machine);
   }
 
   shares(): readonly Share[] {

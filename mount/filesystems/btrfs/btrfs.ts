@@ -1,3 +1,4 @@
+import { after, type Eventually } from '../../../src/common/eventually.js';
 import type {
   DirectoryItem,
   Extent,
@@ -70,8 +71,8 @@ export class Btrfs implements Filesystem {
     this.#sectorBytes = superblock.sectorBytes;
   }
 
-  async stat(id: FileId): Promise<FileStat> {
-    return (await this.#inode(id)).stat;
+  stat(id: FileId): Eventually<FileStat> {
+    return after(this.#inodes.get(id) ?? this.#inode(id), ({ stat }) => stat);
   }
 
   async lookup(directory: FileId, name: string): Promise<DirectoryItem | undefined> {

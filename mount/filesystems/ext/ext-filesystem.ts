@@ -1,3 +1,4 @@
+import { after, type Eventually } from '../../../src/common/eventually.js';
 import type {
   DirectoryItem,
   Extent,
@@ -55,12 +56,11 @@ export class ExtFilesystem implements Filesystem {
     this.#volume = volume;
   }
 
-  async stat(id: FileId): Promise<FileStat> {
-    const inode = await this.#inode(id);
-    const stat = statOf(inode);
-    const isEncryptedLink = stat.type === 'symlink' && (inode.flags & FLAG.ENCRYPT) !== 0;
-    // What is shown is longer than what is stored.
-    return isEncryptedLink ? { ...stat, sizeBytes: unescapeName(await this.readlink(id)).length } : stat;
+  stat(id: FileId): Eventually<FileStat> {
+    return after(this.#volume.inodes.get(Number(id)), (inode) => {
+      const isEncryptedLink = inode.type === 'symlink' && (inode.flags & FLAG.ENCRYPT) !== 0;
+      return isEncryptedLink ? this.#encryptedLinkStat(inode) : statOf(inode);
+    });
   }
 
   async lookup(directory: FileId, name: string): Promise<DirectoryItem | undefined> {
@@ -95,6 +95,11 @@ export class ExtFilesystem implements Filesystem {
 
   async usage(): Promise<FilesystemUsage> {
     return await usageOf(this.#volume.superblock, this.#volume.groups, await journalBlocksOf(this.#volume));
+  }
+
+  /** What is shown is longer than what is stored. */
+  async #encryptedLinkStat(inode: Inode): Promise<FileStat> {
+    return { ...statOf(inode), sizeBytes: unescapeName(await this.readlink(inode.number)).length };
   }
 
   async #inode(id: FileId, type?: Inode['type']): Promise<Inode> {

@@ -1,4 +1,5 @@
 import { isUmbraError, UmbraError } from '../../../src/common/errors.js';
+import { after, type Eventually } from '../../../src/common/eventually.js';
 import type { MetadataReader } from '../../blocks/block-cache.js';
 import type {
   DirectoryItem,
@@ -108,11 +109,16 @@ export abstract class ClusterFilesystem implements Filesystem {
   protected abstract fold(name: string): string;
   protected abstract countFree(): Promise<number>;
 
-  async stat(id: FileId): Promise<FileStat> {
-    const found = this.entry(Number(id));
-    const entry = found instanceof Promise ? await found : found;
+  stat(id: FileId): Eventually<FileStat> {
+    return after(this.entry(Number(id)), (entry) => {
+      const { clusterBytes } = this.#geometry;
+      if (entry.isDirectory) return this.#directoryStat(id, entry);
+      return statOf(entry, { sizeBytes: entry.sizeBytes, clusterBytes, nlink: 1 });
+    });
+  }
+
+  async #directoryStat(id: FileId, entry: ClusterEntry): Promise<FileStat> {
     const { clusterBytes } = this.#geometry;
-    if (!entry.isDirectory) return statOf(entry, { sizeBytes: entry.sizeBytes, clusterBytes, nlink: 1 });
     const { subdirectories } = await this.#facts(id);
     return statOf(entry, { sizeBytes: await this.#directoryBytes(id), clusterBytes, nlink: subdirectories + 2 });
   }

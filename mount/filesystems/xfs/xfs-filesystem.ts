@@ -1,3 +1,4 @@
+import { after, type Eventually } from '../../../src/common/eventually.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import type {
   DirectoryItem,
@@ -70,8 +71,8 @@ export class XfsFilesystem implements Filesystem {
     this.#inodes = new Inodes(metadata);
   }
 
-  async stat(id: FileId): Promise<FileStat> {
-    return (await this.#inodes.get(id)).stat;
+  stat(id: FileId): Eventually<FileStat> {
+    return after(this.#inodes.get(id), ({ stat }) => stat);
   }
 
   async lookup(directory: FileId, name: string): Promise<DirectoryItem | undefined> {

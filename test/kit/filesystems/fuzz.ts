@@ -1,4 +1,5 @@
 import type { ByteSource } from '../../../mount/blocks/byte-source.js';
+import type { Eventually } from '../../../src/common/eventually.js';
 import type { FileId, Filesystem } from '../../../mount/filesystems/filesystem.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import type { Random } from '../random.js';
@@ -89,7 +90,7 @@ export async function exercise(
     if (error instanceof UmbraError && error.code.startsWith('FILESYSTEM_')) return;
     wrong.push(`${what}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   };
-  const attempt = async <T>(what: string, work: () => Promise<T>): Promise<T | undefined> => {
+  const attempt = async <T>(what: string, work: () => Eventually<T>): Promise<T | undefined> => {
     try {
       return await work();
     } catch (error) {
@@ -105,7 +106,7 @@ export async function exercise(
   return wrong;
 }
 
-type Attempt = <T>(what: string, work: () => Promise<T>) => Promise<T | undefined>;
+type Attempt = <T>(what: string, work: () => Eventually<T>) => Promise<T | undefined>;
 
 class Walk {
   readonly #filesystem: Filesystem;

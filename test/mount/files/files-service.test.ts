@@ -122,13 +122,13 @@ t.test('errors are not kept', async (t) => {
   const { service, source, state, add } = setUp(({ source }) => ({ filesystem: new FakeFilesystem(source) }));
   const summary = add('vm');
   source.openError = new UmbraError('STORE_DAMAGED', 'node c0ffee is damaged');
-  await t.rejects(service.open('vm', summary), { code: 'STORE_DAMAGED' });
+  await t.rejects(async () => await service.open('vm', summary), { code: 'STORE_DAMAGED' });
   t.equal(service.size, 0);
   source.openError = undefined;
   t.strictSame((await service.open('vm', summary)).names, ['vda1']);
   t.equal(state.finds, 1);
   const damaged = add('vm', 1, [{ name: 'vda', sizeBytes: 1000, seed: 1, damagedFrom: 0 } as (typeof VOLUMES)[number]]);
-  await t.rejects(service.open('vm', damaged), { code: 'STORE_DAMAGED' });
+  await t.rejects(async () => await service.open('vm', damaged), { code: 'STORE_DAMAGED' });
   t.equal(source.openReaders, 1, 'only the first one');
 });
 

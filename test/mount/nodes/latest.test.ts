@@ -18,5 +18,5 @@ t.test('a tree of an old shadow copy has none', async (t) => {
   const version = source.add('vm', 1000);
   source.add('vm', 2000);
   const tree = treeOf(source, { machine: 'vm', version });
-  await t.rejects(tree.stat('/vm/latest'), { code: 'ENOENT' });
+  await t.rejects(async () => await tree.stat('/vm/latest'), { code: 'ENOENT' });
 });

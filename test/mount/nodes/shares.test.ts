@@ -81,7 +81,7 @@ t.test('what is not there is not found', async (t) => {
     `gone/${snapshot}`,
     'gone/live',
   ]) {
-    await t.rejects(tree.stat(`/.shares/${path}`), { code: 'ENOENT' }, path);
+    await t.rejects(async () => await tree.stat(`/.shares/${path}`), { code: 'ENOENT' }, path);
   }
   await t.rejects(tree.readlink('/.shares/gone/live'), { code: 'ENOENT' });
   t.match(await tree.stat('/.shares/gone/.snapshots'), { kind: 'directory', nlink: 1 });
@@ -97,7 +97,7 @@ t.test('without shares there is no directory of them, and one machine has its ow
   t.strictSame(await namesIn(other, '/'), ['db']);
   source.list = [];
   t.strictSame(await namesIn(tree, '/'), ['db', 'web1']);
-  await t.rejects(tree.stat('/.shares'), { code: 'ENOENT' });
+  await t.rejects(async () => await tree.stat('/.shares'), { code: 'ENOENT' });
   t.match(await tree.stat('/'), { nlink: 4 });
 });
 
@@ -133,5 +133,5 @@ t.test('of a guest with access lists and no modes Samba can read all', async (t)
   t.strictSame(await namesIn(tree, `${top}/docs`), ['link']);
   t.match(await tree.usage(`${top}/report`), { blocks: 1000 });
   t.equal((await tree.xattrs(`${top}/report`)).size, 0);
-  await t.rejects(tree.stat(`${top}/none`), { code: 'ENOENT' });
+  await t.rejects(async () => await tree.stat(`${top}/none`), { code: 'ENOENT' });
 });

@@ -21,6 +21,8 @@ export interface Viewer {
    * directory with the files.
    */
   mount(mountPoint: string): Promise<string>;
+  /** Lists files of another image through the mount; only a viewer that stays mounted for years has seen others before. */
+  lookElsewhere?(mountPoint: string): Promise<void>;
   /** The raw volume through the same mount, and where the large file lies in it; undefined where there is none. */
   rawVolume(mountPoint: string): string | undefined;
   /** Stats all files below a directory without a mount; only Umbra can. */
@@ -39,6 +41,7 @@ const NO_VOLUME = (): undefined => undefined;
 export function umbraViewer(input: FilesInput, filesystem: FilesystemName): Viewer {
   let env: Record<string, string> = {};
   let version = '';
+  let otherVersion = '';
   const umbra = async (...args: string[]): Promise<string> =>
     (await run(process.execPath, [UMBRA, ...args], { env })).stdout;
   return {
@@ -46,13 +49,19 @@ export function umbraViewer(input: FilesInput, filesystem: FilesystemName): View
     filesystem,
     async prepare(dir) {
       env = { UMBRA_STORE: path.join(dir, 'store') };
-      const result = JSON.parse(await umbra('backup', 'vm', input.images[filesystem], '--json')) as BackupResult;
-      version = result.shadowCopy;
+      const backup = async (machine: string, image: string): Promise<string> =>
+        (JSON.parse(await umbra('backup', machine, image, '--json')) as BackupResult).shadowCopy;
+      version = await backup('vm', input.images[filesystem]);
+      // One of another kind: neither its bytes nor the program that reads them are known then.
+      otherVersion = await backup('other', input.images[filesystem === 'ext4' ? 'xfs' : 'ext4']);
       await umbra('stop');
     },
     async mount(mountPoint) {
       await umbra('mount', mountPoint, '--background');
       return path.join(mountPoint, 'vm', version, 'files', 'vda');
+    },
+    async lookElsewhere(mountPoint) {
+      await run('ls', [path.join(mountPoint, 'other', otherVersion, 'files', 'vda')]);
     },
     rawVolume: (mountPoint) => path.join(mountPoint, 'vm', version, 'volumes', 'vda.raw'),
     async statInProcess(directory) {

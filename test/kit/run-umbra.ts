@@ -59,10 +59,17 @@ export interface UmbraProcess {
   readonly done: Promise<Outcome>;
 }
 
-/** Start the `umbra` program over the fake engine as a process. */
-export function spawnUmbra(commandLine: readonly string[], store: string): UmbraProcess {
+/** On a busy machine a test may come late: its server must not have gone idle by then. */
+const LONG_SECONDS = 600;
+
+/** Start the `umbra` program over the fake engine as a process; stop its server at the end. */
+export function spawnUmbra(
+  commandLine: readonly string[],
+  store: string,
+  { idleSeconds = LONG_SECONDS }: { readonly idleSeconds?: number } = {},
+): UmbraProcess {
   const child = spawn(process.execPath, [FAKE_UMBRA, ...commandLine], {
-    env: { ...process.env, UMBRA_STORE: store, UMBRA_IDLE_SECONDS: '1' },
+    env: { ...process.env, UMBRA_STORE: store, UMBRA_IDLE_SECONDS: String(idleSeconds) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stdout = '';

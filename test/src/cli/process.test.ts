@@ -22,7 +22,7 @@ async function serverPid(store: string): Promise<number> {
 void t.test('many commands at once on a cold start have one server', async (t) => {
   const store = storeOf(t);
   const outcomes = await Promise.all(
-    Array.from({ length: 20 }, (_, index) => spawnUmbra(['backup', `web${index}`, 'a.raw', '--json'], store).done),
+    Array.from({ length: 10 }, (_, index) => spawnUmbra(['backup', `web${index}`, 'a.raw', '--json'], store).done),
   );
   for (const { code, stderr } of outcomes) t.equal(code, 0, stderr);
   t.equal(readFileSync(join(store, 'server.log'), 'utf8').match(/"serving"/g)?.length, 1);
@@ -30,7 +30,7 @@ void t.test('many commands at once on a cold start have one server', async (t) =
 
 void t.test('the server ends when idle, and the next command starts another', async (t) => {
   const store = storeOf(t);
-  t.match(await spawnUmbra(['init'], store).done, { code: 0 });
+  t.match(await spawnUmbra(['init'], store, { idleSeconds: 1 }).done, { code: 0 });
   const first = await serverPid(store);
   await until(() => !existsSync(socketPath(store)));
   t.match(await spawnUmbra(['list'], store).done, { code: 0 });

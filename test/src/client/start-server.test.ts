@@ -7,7 +7,7 @@ import { ask } from '../../kit/api-client.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
 
 const PROGRAM = fileURLToPath(new URL('../../kit/fake-server.js', import.meta.url));
-const IDLE = { program: PROGRAM, idleExitMs: 100 };
+const IDLE = { program: PROGRAM, idleExitMs: 600_000 };
 
 void t.test('the server answers when it is started', async (t) => {
   const store = join(temporaryDirectory(t), 'store');

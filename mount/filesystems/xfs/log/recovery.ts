@@ -18,6 +18,9 @@ import { Transactions } from './transactions.js';
 
 /** Features that the log may use: attributes are logged as intents. */
 const KNOWN_LOG_FEATURES = 0x1;
+/** XFS_MAX_LOG_BLOCKS and XFS_MAX_LOG_BYTES: no kernel mounts what has a larger log. */
+const MOST_LOG_BLOCKS = 2 ** 20;
+const MOST_LOG_BYTES = 2 ** 31 - 10 * 2 ** 20;
 
 /** What became of the log. */
 export interface Recovery {
@@ -31,7 +34,8 @@ export interface Recovery {
 
 /**
  * Replay the log in memory as the kernel does on the volume when it mounts it after a crash. The log is streamed twice
- * in pieces of 1 MiB; one transaction (48 MiB at most) and the changed sectors (96 MiB at most) are kept.
+ * in pieces of 1 MiB; the open transactions (48 MiB at most), the changed sectors (96 MiB at most) and the numbers of
+ * cancelled buffers (12 MiB at most) are kept.
  * @returns `ignored` with the reason if the log makes no sense: the volume is shown as it is then
  * @throws {UmbraError} STORE_DAMAGED
  */
@@ -58,8 +62,11 @@ function ignored(superblock: Superblock, reason: string): Recovery {
 async function recover(found: FoundSuperblock, reader: MetadataReader): Promise<Recovery> {
   const { superblock } = found;
   const { logStart, logBlocks, blockBytes, uuid, version, lsn } = superblock;
-  const offset = new Geometry(superblock).offsetOf(logStart, logBlocks);
   if (logBlocks === 0) throw damaged('the log has no blocks');
+  if (logBlocks > MOST_LOG_BLOCKS || logBlocks * blockBytes > MOST_LOG_BYTES) {
+    throw damaged(`the log has ${logBlocks * blockBytes} bytes, which is more than XFS allows`);
+  }
+  const offset = new Geometry(superblock).offsetOf(logStart, logBlocks);
   const area = new LogArea(reader.source, offset, (logBlocks * blockBytes) / LOG_BLOCK_BYTES);
   const head = await findHead(area, lsn);
   const end = head === undefined ? undefined : await findEnd(area, head);

@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import t from 'tap';
 import { stampChecksum } from '../../../../mount/filesystems/xfs/checksum.js';
+import type { JournalState } from '../../../../mount/filesystems/filesystem.js';
 import { xfsDriver } from '../../../../mount/filesystems/xfs/driver.js';
 import { parseSuperblock } from '../../../../mount/filesystems/xfs/superblock.js';
 import { patchedSource } from '../../../kit/filesystems/fuzz.js';
-import { memorySource } from '../../../kit/filesystems/sources.js';
+import { fileSource, memorySource } from '../../../kit/filesystems/sources.js';
 import { openXfs, xfsDb, xfsImage } from '../../../kit/filesystems/xfs-image.js';
 
 const image = xfsImage(t, { sizeMib: 64, mkfs: ['-L', 'a label', '-m', 'uuid=01234567-89ab-cdef-0123-456789abcdef'] });
@@ -129,4 +130,21 @@ t.test('what is on other devices is said', async (t) => {
   const strange = changed((sector) => sector.writeUInt32BE(0x10, 220));
   const ignored = await openXfs(patchedSource(bytes, [{ offset: 0, bytes: strange }]));
   t.match(ignored.journal, { state: 'ignored', reason: /0x10/ });
+});
+
+t.test('a log that is larger than XFS allows is left alone', async (t) => {
+  // A sparse file; the groups must be larger than the log.
+  const large = xfsImage(t, { sizeMib: 8192, mkfs: ['-d', 'agcount=2'] });
+  const file = openSync(large, 'r+');
+  const first = Buffer.alloc(512);
+  readSync(file, first, 0, first.length, 0);
+  const journalWith = async (logBytes: number): Promise<JournalState> => {
+    const sector = changed((bytes) => bytes.writeUInt32BE(logBytes / 4096, 96), first);
+    writeSync(file, sector, 0, sector.length, 0);
+    return (await openXfs(fileSource(t, large))).journal;
+  };
+  const MIB = 2 ** 20;
+  t.same(await journalWith(2038 * MIB), { state: 'clean' });
+  t.match(await journalWith(2039 * MIB), { state: 'ignored', reason: /2138046464 bytes/ });
+  closeSync(file);
 });

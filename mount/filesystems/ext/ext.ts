@@ -27,11 +27,11 @@ async function open(options: OpenOptions): Promise<Filesystem> {
   const found = await findSuperblock(source);
   checkFeatures(found.superblock);
   const descriptors = await findDescriptors(source, cache, found);
-  const problems = [found.problem, descriptors.problem, shortness(source, found.superblock)];
   const { copy } = descriptors;
   const before = openVolume({ source, cache, superblock: found.superblock, copy });
   const journal = await replayJournal(before);
   const { volume, problem } = await replayedVolume(options, before, journal, found.copy === 0, copy);
+  const problems = [found.problem, descriptors.problem, shortness(source, volume.superblock)];
   const all = [...problems, ...journal.problems, problem].filter((problem) => problem !== undefined);
   const overlayBytes = (journal.overlay?.memoryBytes ?? 0) + (volume.changes?.memoryBytes ?? 0);
   const filesystem = new ExtFilesystem(volume, journal.state, all, overlayBytes);
@@ -69,10 +69,15 @@ async function replayedVolume(
   }
 }
 
-/** The superblock as the journal has it: sizes may have changed. */
+/**
+ * The superblock as the journal has it: sizes and features may have changed.
+ * @throws {UmbraError} FILESYSTEM_UNREADABLE for features that are not known
+ */
 async function replayedSuperblock(overlay: ByteSource, before: Superblock): Promise<Superblock> {
   try {
-    return parseSuperblock((await primaryBytes(overlay)) ?? Buffer.alloc(0));
+    const superblock = parseSuperblock((await primaryBytes(overlay)) ?? Buffer.alloc(0));
+    checkFeatures(superblock);
+    return superblock.blockBytes === before.blockBytes ? superblock : before;
   } catch (error) {
     if (isUmbraError(error, 'FILESYSTEM_DAMAGED')) return before;
     throw error;

@@ -29,7 +29,7 @@ export class JournalLog {
     this.#physical = physical;
   }
 
-  /** @throws {UmbraError} FILESYSTEM_DAMAGED when the journal has holes or too many pieces */
+  /** @throws {UmbraError} FILESYSTEM_DAMAGED when the journal has holes, too many pieces or one block twice */
   static async open(
     reader: MetadataReader,
     mapping: BlockMapping,
@@ -45,6 +45,7 @@ export class JournalLog {
       starts.push(start);
       physicals.push(physical);
     }
+    if (overlaps(starts, physicals, blocks)) throw damaged('the journal has a block twice');
     return new JournalLog(reader, blockBytes, blocks, starts, physicals);
   }
 
@@ -69,4 +70,17 @@ export class JournalLog {
   async readPhysical(physical: number, count: number): Promise<Buffer> {
     return await readExactly(this.#reader.source, physical * this.blockBytes, count * this.blockBytes);
   }
+}
+
+/** True if a block of the file system is in two runs: a small volume could claim a journal of any length so. */
+function overlaps(starts: readonly number[], physicals: readonly number[], blocks: number): boolean {
+  const order = Uint32Array.from(starts, (_, index) => index);
+  order.sort((a, b) => (physicals[a] ?? 0) - (physicals[b] ?? 0));
+  let end = 0;
+  for (const run of order) {
+    const physical = physicals[run] ?? 0;
+    if (physical < end) return true;
+    end = physical + Math.min(starts[run + 1] ?? blocks, blocks) - (starts[run] ?? 0);
+  }
+  return false;
 }

@@ -96,6 +96,8 @@ class History {
   }
 
   run(operations: number): void {
+    // There must be something to replay, even if nothing of the rest does anything.
+    mkdirSync(join(this.#top, 'first'));
     for (let done = 0; done < operations; done++) this.#step();
     this.#sync(this.#top);
   }

@@ -1,14 +1,17 @@
-import { parseDirItem } from './dir-item.js';
-import { extrefKey, type InodeRef, parseInodeRefs, refKey } from './inode-ref.js';
+import { Lru } from '../lru.js';
+import { extrefKey, type InodeRef, refKey } from './inode-ref.js';
+import type { Key } from './key.js';
 import { KeyType, ObjectId } from './layout.js';
 import { damaged, id64 } from './numbers.js';
 import { tooLong } from './overlay-tree.js';
 import { type ExtentReplay, replayExtent, truncateExtents } from './replay-extents.js';
-import { inodeKey, isRef, type ReplayLinks } from './replay-links.js';
+import { inodeKey, type ReplayLinks } from './replay-links.js';
 import type { Item, ItemTree } from './item-tree.js';
 
 /** How many subvolumes a log may be of. */
 const MAX_LOGS = 1000;
+/** So many of the log's items of names are kept taken apart. */
+const RECENT_ITEMS = 16;
 const NBYTES_AT = 24;
 const SIZE_AT = 16;
 const NLINK_AT = 40;
@@ -24,6 +27,8 @@ export class LogReplay {
   readonly #log: ItemTree;
   readonly #links: ReplayLinks;
   readonly #extents: ExtentReplay;
+  /** The names in items of the log that were looked at last. */
+  readonly #logged = new Lru<string, ReadonlySet<string>>(RECENT_ITEMS);
   /** Inodes whose links are counted at the end. */
   #recount = new Set<number>();
 
@@ -74,7 +79,7 @@ export class LogReplay {
 
   async #replayIndex(item: Item): Promise<void> {
     if (item.type !== KeyType.dirIndex) return;
-    const [entry] = parseDirItem(item.data);
+    const [entry] = this.#links.entriesOf(item);
     if (entry === undefined) throw damaged('an entry of the log is empty');
     const added = await this.#replayName(item, entry.name, entry.location.objectId);
     if (added && entry.type !== TYPE_DIRECTORY) await this.#linkToRecount(entry.location.objectId);
@@ -102,13 +107,20 @@ export class LogReplay {
   }
 
   /** True if the inode's names in the log have this one: it is added with them. */
-  async #isNamedInLog(inode: number, directory: number, name: Buffer): Promise<boolean> {
-    for (const key of [refKey(inode, directory), extrefKey(inode, directory, name)]) {
-      const item = await this.#log.find(key);
-      const refs = item === undefined ? [] : parseInodeRefs(key, item.data);
-      if (refs.some((ref) => isRef(ref, directory, name))) return true;
+  async #isNamedInLog(inode: number, parent: number, name: Buffer): Promise<boolean> {
+    for (const key of [refKey(inode, parent), extrefKey(inode, parent, name)]) {
+      if ((await this.#namesInLog(key)).has(nameKey({ parent, name }))) return true;
     }
     return false;
+  }
+
+  /** The names that the log has in an item of an inode. It is asked for each of them: it is taken apart once. */
+  async #namesInLog(key: Key): Promise<ReadonlySet<string>> {
+    const id = `${key.objectId} ${key.type} ${key.offset}`;
+    const known = this.#logged.get(id);
+    if (known !== undefined) return known;
+    const refs = this.#links.refsOf(key, await this.#log.find(key));
+    return this.#logged.set(id, new Set(refs.map(nameKey)));
   }
 
   /** Take a name away that stands in the way of one of the log (drop_one_dir_item). */
@@ -118,26 +130,31 @@ export class LogReplay {
   }
 
   async #replayRefs(item: Item): Promise<void> {
-    const logged = parseInodeRefs(item, item.data);
+    const logged = this.#links.refsOf(item, item);
+    const checked = new Set<number>();
     const isExtended = item.type === KeyType.inodeExtref;
     if (!isExtended && (await this.#links.inode(item.offset)) === undefined) return;
     for (const ref of logged) {
       if ((await this.#links.inode(ref.parent)) === undefined) continue;
-      if (!(await this.#addName(item.objectId, ref))) return;
+      if (!(await this.#addName(item.objectId, ref, checked))) return;
     }
     await this.#dropOldRefs(item, logged);
     this.#links.tree.set(item, Buffer.from(item.data));
   }
 
-  /** @returns false for the reference of a top directory to itself (__add_inode_ref) */
-  async #addName(inode: number, { parent, index, name }: InodeRef): Promise<boolean> {
+  /**
+   * @param checked directories whose names of this inode are all in the log by now
+   * @returns false for the reference of a top directory to itself (__add_inode_ref)
+   */
+  async #addName(inode: number, { parent, index, name }: InodeRef, checked: Set<number>): Promise<boolean> {
     const links = this.#links;
     const indexed = await links.indexed(links.tree, parent, index, name);
     const entry = await links.entry(parent, name);
     if (indexed?.location.objectId === inode && entry?.location.objectId === inode) return true;
     const key = refKey(inode, parent);
     if (inode === parent && (await links.tree.find(key)) !== undefined) return false;
-    await this.#unlinkRefsNotInLog(key, parent);
+    if (!checked.has(parent)) await this.#unlinkRefsNotInLog(key, parent);
+    checked.add(parent);
     await this.#unlinkRefsNotInLog(extrefKey(inode, parent, name), parent);
     const again = await links.indexed(links.tree, parent, index, name);
     if (again !== undefined) await this.#dropEntry(parent, again.location.objectId, name);
@@ -148,31 +165,22 @@ export class LogReplay {
   }
 
   /** Names that the inode has in the subvolume and not in the log are gone. */
-  async #unlinkRefsNotInLog(key: { objectId: number; type: number; offset: number }, parent: number): Promise<void> {
-    const item = await this.#links.tree.find(key);
-    const refs = item === undefined ? [] : parseInodeRefs(key, item.data);
-    for (const { parent: directory, name } of refs) {
-      if (directory !== parent || (await this.#isInLog(key, parent, name))) continue;
+  async #unlinkRefsNotInLog(key: Key, parent: number): Promise<void> {
+    const refs = this.#links.refsOf(key, await this.#links.tree.find(key));
+    if (refs.length === 0) return;
+    const logged = await this.#namesInLog(key);
+    for (const ref of refs) {
+      if (ref.parent !== parent || logged.has(nameKey(ref))) continue;
       await this.#links.changeLinks(key.objectId, 1);
-      await this.#links.unlink(parent, key.objectId, name);
+      await this.#links.unlink(parent, key.objectId, ref.name);
     }
-  }
-
-  async #isInLog(
-    key: { objectId: number; type: number; offset: number },
-    parent: number,
-    name: Buffer,
-  ): Promise<boolean> {
-    const item = await this.#log.find(key);
-    return item !== undefined && parseInodeRefs(key, item.data).some((ref) => isRef(ref, parent, name));
   }
 
   /** The same for the item that is about to be overwritten (unlink_old_inode_refs). */
   async #dropOldRefs(item: Item, logged: readonly InodeRef[]): Promise<void> {
-    const known = await this.#links.tree.find(item);
-    for (const { parent, name } of known === undefined ? [] : parseInodeRefs(item, known.data)) {
-      if (logged.some((ref) => isRef(ref, parent, name))) continue;
-      await this.#links.unlink(parent, item.objectId, name);
+    const names = new Set(logged.map(nameKey));
+    for (const ref of this.#links.refsOf(item, await this.#links.tree.find(item))) {
+      if (!names.has(nameKey(ref))) await this.#links.unlink(ref.parent, item.objectId, ref.name);
     }
   }
 
@@ -202,12 +210,11 @@ export class LogReplay {
   async #deleteXattrs(inode: number): Promise<void> {
     const from = { objectId: inode, type: KeyType.xattr, offset: 0 };
     for await (const items of this.#links.tree.batches(from, { ...from, offset: -1 })) {
-      this.#links.tree.limits.step(items.length);
       for (const item of items) {
-        const logged = await this.#log.find(item);
-        const names = logged === undefined ? [] : parseDirItem(logged.data).map(({ name }) => name);
-        const entries = parseDirItem(item.data);
-        const rest = entries.filter(({ name }) => names.some((other) => other.equals(name)));
+        const logged = this.#links.entriesOf(await this.#log.find(item));
+        const names = new Set(logged.map(({ name }) => name.toString('latin1')));
+        const entries = this.#links.entriesOf(item);
+        const rest = entries.filter(({ name }) => names.has(name.toString('latin1')));
         if (rest.length === 0) this.#links.tree.delete(item);
         else if (rest.length < entries.length) this.#links.tree.set(item, Buffer.concat(rest.map(({ raw }) => raw)));
       }
@@ -229,9 +236,8 @@ export class LogReplay {
   async #deleteRange(directory: number, start: number, end: number, log: ItemTree | undefined): Promise<void> {
     const from = { objectId: directory, type: KeyType.dirIndex, offset: start };
     for await (const items of this.#links.tree.batches(from, { ...from, offset: end })) {
-      this.#links.tree.limits.step(items.length);
       for (const { offset, data } of items) {
-        const [entry] = parseDirItem(data);
+        const [entry] = this.#links.entriesOf({ data });
         if (entry === undefined) throw damaged('an entry of a directory is empty');
         const isKept =
           log !== undefined && (await this.#links.indexed(log, directory, offset, entry.name)) !== undefined;
@@ -258,6 +264,11 @@ export class LogReplay {
     if (bytes !== undefined && isDirectory(bytes.readUInt32LE(MODE_AT)))
       await this.#deleteRange(inode, 0, -1, undefined);
   }
+}
+
+/** A name in a directory, as it can be looked up in a set. */
+function nameKey({ parent, name }: Pick<InodeRef, 'parent' | 'name'>): string {
+  return `${parent}/${name.toString('latin1')}`;
 }
 
 function isDirectory(mode: number): boolean {

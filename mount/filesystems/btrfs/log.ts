@@ -57,5 +57,6 @@ async function replayAll(
     trees.set(id, tree);
     logs.push(log);
   }
+  limits.end();
   return { journal: { state: 'replayed' }, trees, logs, memoryBytes: limits.memoryBytes };
 }

@@ -2,11 +2,15 @@ import type { UmbraError } from '../../../src/common/errors.js';
 import { compareKeys, type Key, keyAfter, keyBefore } from './key.js';
 import { unreadable } from './numbers.js';
 import type { Item, ItemTree } from './item-tree.js';
+import { type Change, SortedChanges } from './sorted-changes.js';
 
 /** How much a replay may change: far more than a machine synchronises between two commits, which are seconds apart. */
 const MAX_ENTRIES = 200_000;
 const MAX_BYTES = 32 * 1024 * 1024;
-/** How many items of logs and subvolumes a replay may look at: some for each change, and checksums that change nothing. */
+/**
+ * How many items, entries and names of logs and subvolumes a replay may look at: some for each change, and checksums that
+ * change nothing.
+ */
 const MAX_STEPS = 4_000_000;
 /** What an entry takes besides its data. */
 const ENTRY_BYTES = 150;
@@ -16,6 +20,7 @@ export class ReplayLimits {
   #entries = 0;
   #bytes = 0;
   #steps = 0;
+  #isOver = false;
 
   /** What is kept in memory, about. */
   get memoryBytes(): number {
@@ -32,7 +37,12 @@ export class ReplayLimits {
   /** @throws {UmbraError} FILESYSTEM_UNREADABLE when too much was looked at */
   step(items = 1): void {
     this.#steps += items;
-    if (this.#steps > MAX_STEPS) throw tooLong();
+    if (this.#steps > MAX_STEPS && !this.#isOver) throw tooLong();
+  }
+
+  /** The replay is over: what is read of the trees from now on has no limit. */
+  end(): void {
+    this.#isOver = true;
   }
 }
 
@@ -41,17 +51,11 @@ export function tooLong(): UmbraError {
   return unreadable('the log is too long to be replayed in memory', 'Mount the raw volume, and read it there.');
 }
 
-interface Change extends Key {
-  /** Undefined for an item that was taken away. */
-  readonly data: Buffer | undefined;
-}
-
 /** A tree with changes over it, which are kept in memory. */
 export class OverlayTree implements ItemTree {
   readonly limits: ReplayLimits;
   readonly #base: ItemTree;
-  /** In the order of their keys. */
-  readonly #changes: Change[] = [];
+  readonly #changes = new SortedChanges();
 
   constructor(base: ItemTree, limits = new ReplayLimits()) {
     this.#base = base;
@@ -59,34 +63,41 @@ export class OverlayTree implements ItemTree {
   }
 
   async find(key: Key): Promise<Item | undefined> {
-    const change = this.#changes[this.#floorOf(key)];
-    if (change === undefined || compareKeys(change, key) !== 0) return this.#base.find(key);
-    return itemOf(change);
+    const change = this.#changes.find(key);
+    return change === undefined ? this.#base.find(key) : itemOf(change);
   }
 
   async floor(key: Key): Promise<Item | undefined> {
     let base = await this.#base.floor(key);
-    while (base !== undefined && this.#has(base)) base = await this.#base.floor(keyBefore(base));
-    let at = this.#floorOf(key);
-    while (at >= 0 && this.#changes[at]?.data === undefined) at--;
-    const change = this.#changes[at];
-    const changed = change === undefined ? undefined : itemOf(change);
-    if (base === undefined || changed === undefined) return base ?? changed;
-    return compareKeys(base, changed) > 0 ? base : changed;
+    let change = this.#changes.floor(key);
+    while (change !== undefined) {
+      this.limits.step();
+      const order = base === undefined ? 1 : compareKeys(change, base);
+      if (order < 0) return base;
+      if (change.data !== undefined) return itemOf(change);
+      const before = keyBefore(change);
+      if (order === 0) base = await this.#base.floor(before);
+      change = this.#changes.floor(before);
+    }
+    return base;
   }
 
   async *batches(from: Key, to: Key): AsyncGenerator<readonly Item[]> {
-    let start = from;
+    let start: Key | undefined = from;
     for await (const batch of this.#base.batches(from, to)) {
       const last = batch.at(-1);
-      if (last === undefined) continue;
-      const kept = batch.filter((item) => !this.#has(item));
-      const merged = [...kept, ...this.#between(start, last)].sort(compareKeys);
+      if (last === undefined || start === undefined) continue;
+      const changes = this.#changes.between(start, last);
+      // What was taken away counts too: it is gone through each time.
+      this.limits.step(batch.length + changes.length);
+      const merged = merge(batch, changes);
       if (merged.length > 0) yield merged;
-      start = keyAfter(last);
+      start = compareKeys(last, to) < 0 ? keyAfter(last) : undefined;
     }
-    const rest = this.#between(start, to);
-    if (rest.length > 0) yield rest;
+    const rest = start === undefined ? [] : this.#changes.between(start, to);
+    this.limits.step(rest.length);
+    const items = merge([], rest);
+    if (items.length > 0) yield items;
   }
 
   /** Put an item in the place of what has its key. */
@@ -100,47 +111,25 @@ export class OverlayTree implements ItemTree {
   }
 
   #change({ objectId, type, offset }: Key, data: Buffer | undefined): void {
-    const change = { objectId, type, offset, data };
-    const at = this.#floorOf(change);
-    const known = this.#changes[at];
-    const bytes = data?.length ?? 0;
-    if (known !== undefined && compareKeys(known, change) === 0) {
-      this.limits.keep(0, bytes - (known.data?.length ?? 0));
-      this.#changes[at] = change;
-    } else {
-      this.limits.keep(1, bytes);
-      this.#changes.splice(at + 1, 0, change);
-    }
+    const known = this.#changes.put({ objectId, type, offset, data });
+    this.limits.keep(known === undefined ? 1 : 0, (data?.length ?? 0) - (known?.data?.length ?? 0));
   }
+}
 
-  #has(key: Key): boolean {
-    const change = this.#changes[this.#floorOf(key)];
-    return change !== undefined && compareKeys(change, key) === 0;
+/** The items of a batch with the changes up to its last one; both are sorted. */
+function merge(batch: readonly Item[], changes: readonly Change[]): Item[] {
+  const items: Item[] = [];
+  let at = 0;
+  for (const change of changes) {
+    for (let item = batch[at]; item !== undefined && compareKeys(item, change) < 0; item = batch[++at])
+      items.push(item);
+    const replaced = batch[at];
+    if (replaced !== undefined && compareKeys(replaced, change) === 0) at++;
+    const item = itemOf(change);
+    if (item !== undefined) items.push(item);
   }
-
-  #between(from: Key, to: Key): Item[] {
-    const items: Item[] = [];
-    for (let at = this.#floorOf(keyBefore(from)) + 1; at < this.#changes.length; at++) {
-      const change = this.#changes[at];
-      if (change === undefined || compareKeys(change, to) > 0) break;
-      const item = itemOf(change);
-      if (item !== undefined) items.push(item);
-    }
-    return items;
-  }
-
-  /** The index of the last change at or before a key; -1 if there is none. */
-  #floorOf(key: Key): number {
-    let low = 0;
-    let high = this.#changes.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const change = this.#changes[middle];
-      if (change !== undefined && compareKeys(change, key) <= 0) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
-  }
+  items.push(...batch.slice(at));
+  return items;
 }
 
 function itemOf({ objectId, type, offset, data }: Change): Item | undefined {

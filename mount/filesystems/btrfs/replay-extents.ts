@@ -73,7 +73,6 @@ async function dropExtents(
   const overlapping: Item[] = [...reaching];
   const from = { objectId: inode, type, offset: start + 1 };
   for await (const items of tree.batches(from, { objectId: inode, type, offset: end - 1 })) {
-    tree.limits.step(items.length);
     overlapping.push(...items);
     if (overlapping.length > MAX_OVERLAPPING) throw tooLong();
   }

@@ -6,8 +6,10 @@ import { type Key } from './key.js';
 import { HEADER_BYTES, ITEM_BYTES, KeyType } from './layout.js';
 import { damaged, u64 } from './numbers.js';
 import type { OverlayTree } from './overlay-tree.js';
-import type { ItemTree } from './item-tree.js';
+import type { Item, ItemTree } from './item-tree.js';
 
+/** Taking a name apart takes so much less than looking for an item. */
+const NAMES_IN_STEP = 8;
 const SIZE_AT = 16;
 const NLINK_AT = 40;
 const MODE_AT = 52;
@@ -20,6 +22,20 @@ export class ReplayLinks {
   constructor(tree: OverlayTree, nodeBytes: number) {
     this.tree = tree;
     this.#nodeBytes = nodeBytes;
+  }
+
+  /** The entries of a directory's item or of one of attributes; none without one. */
+  entriesOf(item: Pick<Item, 'data'> | undefined): DirEntry[] {
+    const entries = item === undefined ? [] : parseDirItem(item.data);
+    this.tree.limits.step(entries.length / NAMES_IN_STEP);
+    return entries;
+  }
+
+  /** The names in an item of an inode, of either kind; none without one. */
+  refsOf(key: Key, item: Item | undefined): InodeRef[] {
+    const refs = item === undefined ? [] : parseInodeRefs(key, item.data);
+    this.tree.limits.step(refs.length / NAMES_IN_STEP);
+    return refs;
   }
 
   /** The inode's item; undefined if there is no such inode. */
@@ -63,12 +79,12 @@ export class ReplayLinks {
   async link(directory: number, inode: number, name: Buffer, index: number, withRef: boolean): Promise<boolean> {
     const key = { objectId: directory, type: KeyType.dirItem, offset: nameHash(name) };
     const known = await this.tree.find(key);
-    if (known !== undefined && parseDirItem(known.data).some((entry) => entry.name.equals(name))) return false;
+    if (this.entriesOf(known).some((entry) => entry.name.equals(name))) return false;
     const item = await this.inode(inode);
     if (item === undefined) return false;
     if (item.length < MODE_AT + 4) throw damaged(`the inode ${inode} is cut off`);
     const entry = makeDirEntry(inode, entryTypeOf(item.readUInt32LE(MODE_AT)), name);
-    this.tree.set(key, known === undefined ? entry : Buffer.concat([known.data, entry]));
+    this.#append(key, known, entry);
     this.tree.set({ objectId: directory, type: KeyType.dirIndex, offset: index }, entry);
     if (withRef) await this.#addRef(inode, directory, name, index);
     await this.#resize(directory, 2 * name.length);
@@ -78,13 +94,13 @@ export class ReplayLinks {
   /** The entry of a name in a directory. */
   async entry(directory: number, name: Buffer): Promise<DirEntry | undefined> {
     const item = await this.tree.find({ objectId: directory, type: KeyType.dirItem, offset: nameHash(name) });
-    return item === undefined ? undefined : parseDirItem(item.data).find((entry) => entry.name.equals(name));
+    return this.entriesOf(item).find((entry) => entry.name.equals(name));
   }
 
   /** The entry at a place of a directory, if it has that name. */
   async indexed(tree: ItemTree, directory: number, index: number, name: Buffer): Promise<DirEntry | undefined> {
     const item = await tree.find({ objectId: directory, type: KeyType.dirIndex, offset: index });
-    return item === undefined ? undefined : parseDirItem(item.data).find((entry) => entry.name.equals(name));
+    return this.entriesOf(item).find((entry) => entry.name.equals(name));
   }
 
   /** How many names an inode knows. */
@@ -92,8 +108,7 @@ export class ReplayLinks {
     let count = 0;
     const from = { objectId: inode, type: KeyType.inodeRef, offset: 0 };
     for await (const items of this.tree.batches(from, { objectId: inode, type: KeyType.inodeExtref, offset: -1 })) {
-      this.tree.limits.step(items.length);
-      for (const item of items) count += parseInodeRefs(item, item.data).length;
+      for (const item of items) count += this.refsOf(item, item).length;
     }
     return count;
   }
@@ -106,7 +121,7 @@ export class ReplayLinks {
 
   async #removeEntry(key: Key, name: Buffer): Promise<void> {
     const item = await this.tree.find(key);
-    const entries = item === undefined ? [] : parseDirItem(item.data);
+    const entries = this.entriesOf(item);
     const rest = entries.filter((entry) => !entry.name.equals(name));
     if (rest.length === entries.length) throw damaged('the log takes away a name that is not there');
     if (rest.length === 0) this.tree.delete(key);
@@ -116,7 +131,7 @@ export class ReplayLinks {
   /** @returns the place that the name had in the directory; undefined if the item has it not */
   async #removeRef(key: Key, parent: number, name: Buffer): Promise<number | undefined> {
     const item = await this.tree.find(key);
-    const refs = item === undefined ? [] : parseInodeRefs(key, item.data);
+    const refs = this.refsOf(key, item);
     const found = refs.find((ref) => isRef(ref, parent, name));
     if (found === undefined) return undefined;
     const rest = refs.filter((ref) => ref !== found);
@@ -127,22 +142,32 @@ export class ReplayLinks {
 
   async #addRef(inode: number, parent: number, name: Buffer, index: number): Promise<void> {
     const key = refKey(inode, parent);
-    const known = (await this.tree.find(key))?.data ?? Buffer.alloc(0);
+    const known = await this.tree.find(key);
     const ref = makeInodeRef(index, name);
-    if (known.length + ref.length <= this.#nodeBytes - HEADER_BYTES - ITEM_BYTES) {
-      this.tree.set(key, Buffer.concat([known, ref]));
+    if ((known?.data.length ?? 0) + ref.length <= this.#mostBytes) {
+      this.#append(key, known, ref);
       return;
     }
     const extended = extrefKey(inode, parent, name);
     const head = Buffer.alloc(8);
     head.writeBigInt64LE(BigInt(parent));
-    const others = (await this.tree.find(extended))?.data ?? Buffer.alloc(0);
-    this.tree.set(extended, Buffer.concat([others, head, ref]));
+    this.#append(extended, await this.tree.find(extended), Buffer.concat([head, ref]));
+  }
+
+  /** Add to an item what belongs to it by its hash; the kernel does that as long as it fits into a block (EOVERFLOW). */
+  #append(key: Key, known: Item | undefined, entry: Buffer): void {
+    const data = known === undefined ? entry : Buffer.concat([known.data, entry]);
+    if (data.length > this.#mostBytes) throw damaged('the log has too many names of one hash');
+    this.tree.set(key, data);
+  }
+
+  get #mostBytes(): number {
+    return this.#nodeBytes - HEADER_BYTES - ITEM_BYTES;
   }
 }
 
 /** True if a reference is that of a name in a directory. */
-export function isRef(ref: InodeRef, parent: number, name: Buffer): boolean {
+function isRef(ref: InodeRef, parent: number, name: Buffer): boolean {
   return ref.parent === parent && ref.name.equals(name);
 }
 

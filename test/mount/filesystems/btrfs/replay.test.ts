@@ -172,3 +172,51 @@ t.test('logs of more subvolumes, and files in more pieces, than make sense', asy
   const replay = { links: new ReplayLinks(tree, 4096), sectorBytes: 4096, noHoles: false };
   await t.rejects(truncateExtents(replay, 257), { code: 'FILESYSTEM_UNREADABLE' });
 });
+
+t.test('what was taken away is counted each time it is passed', async (t) => {
+  const COUNT = 3000;
+  const base = new OverlayTree(EMPTY);
+  for (let offset = 0; offset < COUNT; offset++) base.set(makeKey(5, 1, offset), Buffer.of(1));
+  const limits = new ReplayLimits();
+  const tree = new OverlayTree(base, limits);
+  for (let offset = 0; offset < COUNT; offset++) tree.delete(makeKey(5, 1, offset));
+  const tooMuch = { code: 'FILESYSTEM_UNREADABLE' };
+  const walk = async (): Promise<void> => {
+    for (let turn = 0; turn < 2000; turn++) t.equal((await all(tree, makeKey(5, 1, 0), makeKey(5, 1, -1))).length, 0);
+  };
+  await t.rejects(walk(), tooMuch);
+  await t.rejects(tree.floor(makeKey(5, 1, COUNT)), tooMuch);
+  limits.end();
+  t.equal(await tree.floor(makeKey(5, 1, COUNT)), undefined, 'after the replay it can be read as often as you like');
+});
+
+t.test('the last key of all is passed once', async (t) => {
+  const base = new OverlayTree(EMPTY);
+  base.set(makeKey(-1, 255, -1), Buffer.of(1));
+  const tree = new OverlayTree(base);
+  tree.set(makeKey(5, 1, 0), Buffer.of(2));
+  t.equal((await all(tree, makeKey(0, 0, 0), makeKey(-1, 255, -1))).length, 2);
+});
+
+t.test('names of one hash are added as long as they fit into a block', async (t) => {
+  const replay = links();
+  const names = namesOfOneHash(200);
+  const added = async (): Promise<void> => {
+    for (const [index, name] of names.entries()) await replay.link(256, 257, name, index + 2, false);
+  };
+  await t.rejects(added(), { code: 'FILESYSTEM_DAMAGED', message: /one hash/ });
+});
+
+/** Different names that a directory keeps in one item. */
+function namesOfOneHash(count: number): Buffer[] {
+  // Those that differ by a multiple of CRC-32C's polynomial have the same.
+  const polynomial = [0xf1, 0x76, 0xec, 0x05, 0x01];
+  return Array.from({ length: count }, (_, index) => {
+    const name = Buffer.alloc(12, 'a');
+    for (let bit = 0; bit < 8; bit++) {
+      if (((index >> bit) & 1) === 0) continue;
+      for (const [at, byte] of polynomial.entries()) name[at + bit] = (name[at + bit] ?? 0) ^ byte;
+    }
+    return name;
+  });
+}

@@ -1,6 +1,11 @@
 import { isUmbraError } from '../../../src/common/errors.js';
 import type { MetadataReader } from '../../blocks/block-cache.js';
+import { type ByteSource, readExactly } from '../../blocks/byte-source.js';
+import { likelyGroups } from './likely-groups.js';
 import { parseSuperblock, type Superblock } from './superblock.js';
+
+/** The least that a superblock takes. */
+const SECTOR_BYTES = 512;
 
 /** The superblock that is used, and whether it is the first: the copies have old counters. */
 export interface FoundSuperblock {
@@ -8,52 +13,66 @@ export interface FoundSuperblock {
   readonly isPrimary: boolean;
 }
 
-/** How many allocation groups mkfs.xfs makes, the usual number first, and the most that one of them can have. */
-const USUAL_GROUPS = [4, 2, 8, 16, 32, 64] as const;
-const MOST_GROUP_BYTES = 2 ** 40;
-const BLOCK_BYTES = [4096, 1024, 2048, 512, 8192, 16_384, 32_768, 65_536] as const;
-
 /**
- * The first superblock, or where it is damaged a copy of it: each allocation group begins with one. It is looked for
- * where the damaged one says that the groups are, and where mkfs.xfs puts them on a volume of that size.
+ * The first superblock, or where it is damaged a copy of it.
  * @throws {UmbraError} FILESYSTEM_DAMAGED, FILESYSTEM_UNREADABLE, STORE_DAMAGED
  */
 export async function findSuperblock(reader: MetadataReader): Promise<FoundSuperblock> {
-  const first = await reader.get(0, 512);
   try {
-    return { superblock: parseSuperblock(await sectorAt(reader, 0, first)), isPrimary: true };
+    // Through the cache: what is read next stands in the same unit.
+    const sector = await sectorAt(0, async (offset, length) => await reader.get(offset, length));
+    return { superblock: parseSuperblock(sector), isPrimary: true };
   } catch (error) {
     if (!isUmbraError(error, 'FILESYSTEM_DAMAGED')) throw error;
-    const superblock = await findCopy(reader, first);
+    const superblock = await findCopy(reader.source);
     if (superblock === undefined) throw error;
     return { superblock, isPrimary: false };
   }
 }
 
-async function findCopy(reader: MetadataReader, damagedOne: Buffer): Promise<Superblock | undefined> {
-  for (const offset of likelyGroups(reader.sizeBytes, damagedOne)) {
-    if (offset + 512 > reader.sizeBytes) continue;
-    try {
-      const superblock = parseSuperblock(await sectorAt(reader, offset, await reader.get(offset, 512)), false);
-      // A copy in a file, of another file system, would stand in any place.
-      if (offset % (superblock.agBlocks * superblock.blockBytes) === 0) return superblock;
-    } catch (error) {
-      if (!isUmbraError(error, 'FILESYSTEM_DAMAGED')) throw error;
-    }
+/**
+ * A copy of the superblock: each allocation group but the first begins with one. It is looked for in a few hundred places.
+ * @returns undefined if there is none, as in a file system of one group
+ * @throws {UmbraError} FILESYSTEM_UNREADABLE for a copy that is not of a known kind, STORE_DAMAGED
+ */
+export async function findCopy(source: ByteSource): Promise<Superblock | undefined> {
+  for (const offset of await likelyGroups(source)) {
+    const superblock = await copyAt(source, offset);
+    // A copy in a file, of another file system, would stand in any place.
+    if (superblock === undefined || offset % groupBytes(superblock) !== 0) continue;
+    const whole = superblock.rootInode > 0 ? superblock : await copyWithRoot(source, superblock);
+    if (whole !== undefined) return whole;
   }
   return undefined;
 }
 
-/** Its sector, of which the checksum is. */
-async function sectorAt(reader: MetadataReader, offset: number, start: Buffer): Promise<Buffer> {
-  return await reader.get(offset, Math.max(512, start.readUInt16BE(102)));
+/** mkfs.xfs writes the root inode to the copies in the last group and the one in the middle, and to no others. */
+async function copyWithRoot(source: ByteSource, superblock: Superblock): Promise<Superblock | undefined> {
+  const { agCount } = superblock;
+  for (const group of [agCount - 1, Math.floor((agCount - 1) / 2)]) {
+    const copy = await copyAt(source, group * groupBytes(superblock));
+    if (copy !== undefined && copy.rootInode > 0 && copy.uuid.equals(superblock.uuid)) return copy;
+  }
+  return undefined;
 }
 
-function likelyGroups(sizeBytes: number, damagedOne: Buffer): Set<number> {
-  const said = damagedOne.readUInt32BE(4) * damagedOne.readUInt32BE(84);
-  const offsets = new Set(said > 0 ? [said, 2 * said, 3 * said] : []);
-  for (const blockBytes of BLOCK_BYTES) {
-    for (const groups of USUAL_GROUPS) offsets.add(Math.ceil(Math.floor(sizeBytes / blockBytes) / groups) * blockBytes);
+async function copyAt(source: ByteSource, offset: number): Promise<Superblock | undefined> {
+  if (offset <= 0 || offset + SECTOR_BYTES > source.sizeBytes) return undefined;
+  try {
+    return parseSuperblock(await sectorAt(offset, (at, length) => readExactly(source, at, length)), false);
+  } catch (error) {
+    if (isUmbraError(error, 'FILESYSTEM_DAMAGED')) return undefined;
+    throw error;
   }
-  return offsets.add(MOST_GROUP_BYTES);
+}
+
+/** Its sector, of which the checksum is. */
+async function sectorAt(offset: number, read: (offset: number, length: number) => Promise<Buffer>): Promise<Buffer> {
+  const start = await read(offset, SECTOR_BYTES);
+  const sectorBytes = start.readUInt16BE(102);
+  return sectorBytes > SECTOR_BYTES ? await read(offset, sectorBytes) : start;
+}
+
+function groupBytes({ agBlocks, blockBytes }: Superblock): number {
+  return agBlocks * blockBytes;
 }

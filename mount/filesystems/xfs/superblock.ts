@@ -8,6 +8,9 @@ export const SUPERBLOCK_MAGIC = 0x58465342;
 /** The part of the sector that is used, all features included. */
 const USED_BYTES = 264;
 const CRC_OFFSET = 224;
+const ROOT_OFFSET = 56;
+/** NULLFSINO */
+const NO_INODE = 0xffff_ffff_ffff_ffffn;
 
 /** What the superblock says: the geometry, features and counters. Sizes are checked against one another. */
 export interface Superblock {
@@ -26,6 +29,7 @@ export interface Superblock {
   /** Of chunks of inodes, in blocks. */
   readonly inodeAlignment: number;
   readonly directoryBlockBytes: number;
+  /** 0 in a copy that does not say. */
   readonly rootInode: number;
   readonly label: string;
   readonly uuid: Buffer;
@@ -53,7 +57,7 @@ export interface Superblock {
 /**
  * Take the superblock apart ("XFS Algorithms & Data Structures", superblocks).
  * @param bytes the whole sector, or 512 bytes at least
- * @param isPrimary a secondary one says what cannot be trusted: that mkfs has not finished
+ * @param isPrimary a secondary one says what cannot be trusted: that mkfs has not finished, and that there is no root
  * @throws {UmbraError} FILESYSTEM_DAMAGED; FILESYSTEM_UNREADABLE for what is not known
  */
 export function parseSuperblock(bytes: Buffer, isPrimary = true): Superblock {
@@ -71,6 +75,7 @@ export function parseSuperblock(bytes: Buffer, isPrimary = true): Superblock {
     version: isVersion5 ? 5 : 4,
     ...geometry,
     ...identityOf(bytes, isVersion5 && (incompat & INCOMPAT.metaUuid) !== 0),
+    rootInode: !isPrimary && bytes.readBigUInt64BE(ROOT_OFFSET) === NO_INODE ? 0 : number64(bytes, ROOT_OFFSET, 'root'),
     ...countersOf(bytes),
     inodeAlignment: bytes.readUInt32BE(180),
     logStart: number64(bytes, 48, 'log start'),
@@ -153,14 +158,11 @@ function isPower(bytes: number, log: number, least: number, most: number): boole
   return log >= least && log <= most && bytes === 2 ** log;
 }
 
-function identityOf(
-  bytes: Buffer,
-  hasMetaUuid: boolean,
-): Pick<Superblock, 'label' | 'uuid' | 'metaUuid' | 'rootInode'> {
+function identityOf(bytes: Buffer, hasMetaUuid: boolean): Pick<Superblock, 'label' | 'uuid' | 'metaUuid'> {
   const [label = ''] = bytes.toString('utf8', 108, 120).split('\0');
   const uuid = Buffer.from(bytes.subarray(32, 48));
   const metaUuid = hasMetaUuid ? Buffer.from(bytes.subarray(248, 264)) : uuid;
-  return { label, uuid, metaUuid, rootInode: number64(bytes, 56, 'root inode') };
+  return { label, uuid, metaUuid };
 }
 
 function countersOf(

@@ -135,6 +135,9 @@ t.test('copies of what a file system is known by count where nothing else is fou
   t.equal(await contentOf(t, exfat.fill(0, 0, 512)), 'exfat two');
   const ext = made(t, 16 * MIB, 'mke2fs', '-q', '-b', '1024', '-L', 'three');
   t.equal(await contentOf(t, ext.fill(0, 1024, 2048)), 'ext2 three');
+  const xfs = made(t, 320 * MIB, 'mkfs.xfs', '-q', '-L', 'four');
+  t.equal(await contentOf(t, xfs.fill(0, 0, 512)), 'xfs four');
+  t.match(await contentOf(t, xfs.fill(0, 0, 8 * MIB)), /^vda: empty/, 'without its root directory');
   ext.fill(0, 2048, 8 * MIB);
   t.match(await contentOf(t, ext), /^vda: empty/, 'remains that can not be opened');
 });

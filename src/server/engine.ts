@@ -68,7 +68,7 @@ export interface Engine {
   stats(): Promise<StatsResult>;
   /** What can be done with the files in shadow copies; loaded when it is first asked for. */
   files(): Promise<FileOperations>;
-  /** The shares, sorted by name. */
+  /** The shares, sorted by name. @throws {UmbraError} STORE_DAMAGED when it is not known any more what is shared */
   shares(): Promise<readonly ShareInfo[]>;
   /**
    * Make a share; nothing is done if it is there just so.

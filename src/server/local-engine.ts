@@ -184,7 +184,9 @@ class LocalEngine implements Engine {
       everything,
       ...context,
     });
-    return { ...(await verification.run()), seconds: (this.#clock.monotonic() - start) / 1000 };
+    const result = await verification.run();
+    await this.#store.mendSettings();
+    return { ...result, seconds: (this.#clock.monotonic() - start) / 1000 };
   }
 
   async rebuild(context: JobContext): Promise<RebuildResult> {
@@ -206,7 +208,7 @@ class LocalEngine implements Engine {
   }
 
   shares(): Promise<readonly ShareInfo[]> {
-    return Promise.resolve(this.#store.settings.shares);
+    return Promise.resolve().then(() => this.#shares.list());
   }
 
   addShare(share: ShareInfo): Promise<ShareInfo> {

@@ -107,6 +107,10 @@ export class StoreServer {
       },
     });
     try {
+      // It is the server that shows nothing then, and nobody may ask it for the list.
+      await engine.shares().catch((error: unknown) => {
+        log.warn('shares', { error: messageOf(error) });
+      });
       const source = engine.shadowCopySource();
       const files = new FilesService({ source, find: findDevices, clock: this.#options.clock, log });
       return { engine, files, mounts: await openMounts({ store, source, files, log }) };

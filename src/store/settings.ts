@@ -3,44 +3,96 @@ import { isMachineName } from '../common/names.js';
 import { isShareName, isSharePath, type Share } from '../common/share-names.js';
 import { encodeFormatRecord, type FormatRecord } from './format-record.js';
 import type { KvReader } from './kv.js';
-import { findSequences, indexedDigests } from './object-index.js';
+import { objectName } from './keys.js';
+import { findSequences, indexedDigests, indexEntries, quarantined } from './object-index.js';
 import { readObject } from './recover.js';
 
 /** What users set in a store. It is kept among the objects, beside the format record, so that rebuilding keeps it. */
 export interface Settings {
   /** Sorted by name. */
   readonly shares: readonly Share[];
+  /**
+   * What older settings shared, where the newest ones could not be read: a share that was removed must not come back by
+   * itself, so nothing is shared until somebody says what is to be.
+   */
+  readonly lost?: readonly Share[];
+}
+
+/** The settings of a store as they were found. */
+export interface FoundSettings {
+  /** Undefined if there are none. */
+  readonly settings: Settings | undefined;
+  /** There were newer ones, or may have been, that can't be read: these are to be written in their place. */
+  readonly isDamaged: boolean;
 }
 
 export const NO_SETTINGS: Settings = { shares: [] };
 
 /** The settings object: the format record's JSON, with the settings in it where there are some. */
-export function encodeSettings(format: FormatRecord, { shares }: Settings): Buffer {
+export function encodeSettings(format: FormatRecord, { shares, lost }: Settings): Buffer {
   const record = encodeFormatRecord(format);
-  if (shares.length === 0) return Buffer.from(record);
+  if (shares.length === 0 && lost === undefined) return Buffer.from(record);
   const fields = JSON.parse(record) as Record<string, unknown>;
-  return Buffer.from(`${JSON.stringify({ ...fields, shares }, undefined, 2)}\n`);
+  return Buffer.from(`${JSON.stringify({ ...fields, shares, lost }, undefined, 2)}\n`);
 }
 
-/** The newest settings that can be read; undefined if there are none. */
-export async function readSettings(objects: KvReader, meta: KvReader): Promise<Settings | undefined> {
+/** The settings: the newest ones, or if those can't be read, that nothing is shared, and what older ones shared. */
+export async function readSettings(objects: KvReader, meta: KvReader): Promise<FoundSettings> {
+  const { settings, sequence, isNewest } = await newestReadable(objects, meta);
+  if (isNewest && !(await isQuarantinedAfter(meta, sequence))) return { settings, isDamaged: false };
+  return { settings: { shares: [], lost: settings?.lost ?? settings?.shares ?? [] }, isDamaged: true };
+}
+
+interface Readable {
+  readonly settings: Settings | undefined;
+  /** -1 if there are none. */
+  readonly sequence: number;
+  readonly isNewest: boolean;
+}
+
+async function newestReadable(objects: KvReader, meta: KvReader): Promise<Readable> {
   const digests: Uint8Array[] = [];
   for await (const digest of indexedDigests(meta, ObjectType.settings)) digests.push(Uint8Array.from(digest));
   const sequences = await findSequences(meta, ObjectType.settings, digests);
   const order = digests
     .map((digest, index) => ({ digest, sequence: sequences[index] ?? -1 }))
     .sort((a, b) => b.sequence - a.sequence);
-  for (const { digest } of order) {
+  for (const [index, { digest, sequence }] of order.entries()) {
     const found = await readObject(objects, meta, ObjectType.settings, digest);
-    if (found !== undefined) return parseSettings(found.plain.toString());
+    if (found === undefined) continue;
+    return { settings: parseSettings(found.plain.toString()), sequence, isNewest: index === 0 };
   }
-  return undefined;
+  return { settings: undefined, sequence: -1, isNewest: order.length === 0 };
+}
+
+/** True if settings in quarantine are newer than those of that sequence number, or nobody knows. */
+async function isQuarantinedAfter(meta: KvReader, sequence: number): Promise<boolean> {
+  const names = new Set(await quarantinedSettings(meta));
+  if (names.size === 0) return false;
+  for await (const { entry } of indexEntries(meta)) {
+    if (entry?.type !== ObjectType.settings) continue;
+    if (entry.sequence < sequence) names.delete(objectName(entry.type, entry.digest));
+  }
+  return names.size > 0;
+}
+
+/** The names of the settings in quarantine. */
+export async function quarantinedSettings(meta: KvReader): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { type, digest } of quarantined(meta)) {
+    if (type === ObjectType.settings) names.push(objectName(type, digest));
+  }
+  return names;
 }
 
 /** What is not right in it is left out: its digest was right, so a newer version wrote it. */
 function parseSettings(text: string): Settings {
-  const { shares } = JSON.parse(text) as { readonly shares?: unknown };
-  return { shares: Array.isArray(shares) ? shares.flatMap(parseShare) : [] };
+  const { shares, lost } = JSON.parse(text) as { readonly shares?: unknown; readonly lost?: unknown };
+  return { shares: parseShares(shares), ...(lost === undefined ? {} : { lost: parseShares(lost) }) };
+}
+
+function parseShares(value: unknown): Share[] {
+  return Array.isArray(value) ? value.flatMap(parseShare) : [];
 }
 
 function parseShare(value: unknown): Share[] {

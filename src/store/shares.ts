@@ -1,5 +1,6 @@
 import { UmbraError } from '../common/errors.js';
 import type { Share } from '../common/share-names.js';
+import type { Settings } from './settings.js';
 import type { Store } from './store.js';
 
 /**
@@ -16,6 +17,17 @@ export class Shares {
     this.#store = store;
   }
 
+  /** @throws {UmbraError} STORE_DAMAGED when it is not known what is to be shared; nothing is then */
+  list(): readonly Share[] {
+    const { shares, lost } = this.#store().settings;
+    if (lost === undefined) return shares;
+    const before = lost.map(({ name, machine, path }) => `${name} (${machine}:/${path})`).join(', ');
+    const known = before === '' ? 'none is known of before that' : `before that there were: ${before}`;
+    throw new UmbraError('STORE_DAMAGED', `the newest list of shares was damaged, so nothing is shared; ${known}`, {
+      hint: 'Say what is to be shared with "umbra share add"; or, if nothing is, "umbra share remove" one of those.',
+    });
+  }
+
   /** @throws {UmbraError} NOT_FOUND, BAD_ARGUMENT, STORE_FULL, STORE_FAILED */
   async add(share: Share): Promise<Share> {
     const store = this.#store();
@@ -28,7 +40,7 @@ export class Shares {
       }
       const before = this.#known.get(share.name.toLowerCase());
       if (before !== undefined) assertMeans(before, share, 'Run "umbra stop" first, or take another name.');
-      return { ...settings, shares: [...settings.shares, share].sort(byName) };
+      return { shares: [...settings.shares, share].sort(byName) };
     });
     return share;
   }
@@ -43,14 +55,18 @@ export class Shares {
         hint: 'Run "umbra share list" to see the shares.',
       });
     };
-    const share = find(store.settings.shares);
+    const share = find(known(store.settings));
     await store.updateSettings((settings) => {
-      find(settings.shares);
+      find(known(settings));
       this.#known.set(name.toLowerCase(), share);
-      return { ...settings, shares: settings.shares.filter((other) => !isSame(other.name, name)) };
+      return { shares: settings.shares.filter((other) => !isSame(other.name, name)) };
     });
     return share;
   }
+}
+
+function known({ shares, lost = [] }: Settings): readonly Share[] {
+  return [...shares, ...lost];
 }
 
 /** Samba and Windows do not tell letters' cases apart in names of shares. */

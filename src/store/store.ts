@@ -2,7 +2,7 @@ import path from 'node:path';
 
 import { ObjectType } from '../codec/formats.js';
 import type { Clock } from '../common/clock.js';
-import { UmbraError } from '../common/errors.js';
+import { isUmbraError, UmbraError } from '../common/errors.js';
 import { deleteListing, putListing, readSummaries, type Catalog, type Listing } from './catalog.js';
 import { packRecord, withCheck, withoutCheck } from './checked.js';
 import { collect, type CollectOptions, type CollectResult } from './collect.js';
@@ -16,7 +16,7 @@ import { ObjectStore } from './object-store.js';
 import { adoptUnindexed, highestObject, quarantineLost, recoverCatalog } from './recover.js';
 import { parseShadowCopyRecord, type ShadowCopyRecord, type TombstoneRecord } from './records.js';
 import type { IngestSession } from './session.js';
-import { encodeSettings, NO_SETTINGS, readSettings, type Settings } from './settings.js';
+import { encodeSettings, NO_SETTINGS, quarantinedSettings, readSettings, type Settings } from './settings.js';
 
 export interface StoreParts {
   readonly format: FormatRecord;
@@ -143,7 +143,9 @@ export class Store {
   }
 
   /** Delete what no shadow copy refers to. */
-  collect(options: Omit<CollectOptions, 'roots'>): Promise<CollectResult> {
+  async collect(options: Omit<CollectOptions, 'roots'>): Promise<CollectResult> {
+    // Of settings the newest that can be read stay.
+    await this.mendSettings();
     return collect(this.objectStore, {
       ...options,
       roots: () => [...this.#catalog.all(), ...this.leases.listings()],
@@ -183,6 +185,23 @@ export class Store {
     this.#settings = settings;
   }
 
+  /** If the settings can't be read any more, write them again: they are known. @throws {UmbraError} STORE_FULL, STORE_FAILED */
+  mendSettings(): Promise<void> {
+    const mending = this.#lastSetting.then(async () => {
+      const { isDamaged } = await readSettings(this.objectStore.objects, this.#meta);
+      if (isDamaged) await this.#replaceSettings(this.#settings);
+    });
+    this.#lastSetting = mending.catch(() => undefined);
+    return mending;
+  }
+
+  /** Write settings in the place of damaged ones, which are then no longer in quarantine. */
+  async #replaceSettings(settings: Settings): Promise<void> {
+    const names = await quarantinedSettings(this.#meta);
+    await this.#writeSettings(settings);
+    await this.objectStore.settleQuarantine(new Set(names), new Map());
+  }
+
   /** Idempotent. */
   async close(): Promise<void> {
     await this.objectStore.objects.close();
@@ -203,9 +222,10 @@ export class Store {
    * store's id into a new `meta`.
    */
   async #claim(): Promise<void> {
-    const settings = await readSettings(this.objectStore.objects, this.#meta);
-    if (settings === undefined) await this.#writeSettings(NO_SETTINGS);
-    else this.#settings = settings;
+    const { settings = NO_SETTINGS, isDamaged } = await readSettings(this.objectStore.objects, this.#meta);
+    this.#settings = settings;
+    if (isDamaged) await this.#replaceSettings(settings).catch(unlessFull);
+    else if (settings === NO_SETTINGS) await this.#writeSettings(NO_SETTINGS);
     if ((await this.#meta.get(storeKey)) !== undefined) return;
     const id = Buffer.from(this.format.id);
     await this.#meta.write([{ type: 'put', key: storeKey, value: withCheck(storeKey, id) }], { sync: true });
@@ -215,6 +235,11 @@ export class Store {
 /** Where the two databases of a store lie. */
 export function databasePaths(directory: string): { readonly objects: string; readonly meta: string } {
   return { objects: path.join(directory, 'objects'), meta: path.join(directory, 'meta') };
+}
+
+/** On a full disk what was found out is known to this process only, and found out again by the next. */
+function unlessFull(error: unknown): void {
+  if (!isUmbraError(error, 'STORE_FULL')) throw error;
 }
 
 async function assertSameStore(parts: StoreParts): Promise<void> {

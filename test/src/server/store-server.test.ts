@@ -2,7 +2,8 @@ import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
-import { silentLog } from '../../../src/common/log.js';
+import { UmbraError } from '../../../src/common/errors.js';
+import { type Log, silentLog } from '../../../src/common/log.js';
 import { socketPath } from '../../../src/protocol/socket-path.js';
 import { StoreServer } from '../../../src/server/store-server.js';
 import { ask, until } from '../../kit/api-client.js';
@@ -91,6 +92,21 @@ void t.test('requests that waited are told why the store could not be opened', a
   }, 50);
   t.match((await waiting).body, { error: { message: 'broken' } });
   await t.rejects(starting, { message: 'broken' });
+});
+
+void t.test('a server that does not know any more what is shared says so in its log', async (t) => {
+  const warnings: unknown[] = [];
+  const log: Log = { ...silentLog, warn: (message, fields) => void warnings.push([message, fields]) };
+  const { store } = await startFakeServer(t, {
+    log,
+    openEngine: async (options) => {
+      const engine = await fakeParts.openEngine(options);
+      engine.shares = () => Promise.reject(new UmbraError('STORE_DAMAGED', 'nothing is shared'));
+      return engine;
+    },
+  });
+  t.same(warnings, [['shares', { error: 'nothing is shared' }]]);
+  t.equal((await ask(store, 'GET', '/v1/stats')).status, 200, 'everything else works');
 });
 
 void t.test('ends when idle, and not while something is mounted', async (t) => {

@@ -1,4 +1,5 @@
 import type {
+  AddShareRequest,
   BackupRequest,
   BackupResult,
   DiffRequest,
@@ -78,7 +79,7 @@ export const requests = {
   findFiles: (body: FindFilesRequest): ItemsRequest<FoundFile, FindFilesResult> => files('find', body),
   diffFiles: (body: DiffFilesRequest): ItemsRequest<FileDifference, DiffFilesResult> => files('diff', body),
   shares: (): Request<readonly ShareInfo[]> => ({ method: 'GET', path: '/v1/shares' }),
-  addShare: (body: ShareInfo): Request<ShareInfo> => ({ method: 'POST', path: '/v1/shares', body }),
+  addShare: (body: AddShareRequest): Request<ShareInfo> => ({ method: 'POST', path: '/v1/shares', body }),
   removeShare: (body: RemoveShareRequest): Request<ShareInfo> => ({ method: 'DELETE', path: '/v1/shares', body }),
   mount: (body: MountRequest): Request<MountInfo> => ({ method: 'POST', path: '/v1/mounts', body }),
   unmount: (body: UnmountRequest): Request<MountInfo> => ({ method: 'DELETE', path: '/v1/mounts', body }),

@@ -19,6 +19,8 @@ export interface LocateOptions {
   readonly title: string;
   /** What a symbolic link at the end of the path leads to, instead of the link itself. */
   readonly followLast?: boolean;
+  /** `refuse` is for a path that must not have any, not even at its end. */
+  readonly links?: 'refuse';
 }
 
 /** As many symbolic links as Linux follows. */
@@ -38,8 +40,8 @@ export async function locateFile(files: GuestFiles, path: string, options: Locat
   const guest = await files.guest(device);
   if (guest === undefined) throw await noSuchDevice(files, device, options);
   const filesystem = readable(guest);
-  const walk = new Walk(filesystem, options.title, device);
-  const id = await walk.run(names, options.followLast === true);
+  const walk = new Walk(filesystem, device, options);
+  const id = await walk.run(names);
   return { device, filesystem, id, stat: await filesystem.stat(id), name: names.at(-1) ?? device };
 }
 
@@ -67,19 +69,22 @@ export function readable(guest: Guest): Filesystem {
 class Walk {
   readonly #filesystem: Filesystem;
   readonly #title: string;
+  readonly #options: LocateOptions;
   /** The directories from the top to where it is now, and their names. */
   #directories: { readonly id: FileId; readonly name: string }[];
   readonly #top: { readonly id: FileId; readonly name: string };
   #links = 0;
 
-  constructor(filesystem: Filesystem, title: string, device: string) {
+  constructor(filesystem: Filesystem, device: string, options: LocateOptions) {
     this.#filesystem = filesystem;
-    this.#title = title;
+    this.#title = options.title;
+    this.#options = options;
     this.#top = { id: filesystem.root, name: `/${device}` };
     this.#directories = [this.#top];
   }
 
-  async run(names: readonly string[], followLast: boolean): Promise<FileId> {
+  async run(names: readonly string[]): Promise<FileId> {
+    const { followLast = false, links } = this.#options;
     const pending = [...names];
     for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
       if (name === '' || name === '.') continue;
@@ -89,7 +94,7 @@ class Walk {
       }
       const { id } = this.#here;
       const item = await this.#lookup(id, name);
-      const mustFollow = pending.length > 0 || followLast;
+      const mustFollow = pending.length > 0 || followLast || links === 'refuse';
       const type = item.type ?? (await this.#filesystem.stat(item.id)).type;
       if (type === 'symlink' && mustFollow) pending.unshift(...(await this.#follow(item.id, name)));
       else this.#directories.push({ id: item.id, name: `${this.#here.name}/${name}` });
@@ -127,6 +132,11 @@ class Walk {
   }
 
   async #follow(link: FileId, name: string): Promise<string[]> {
+    if (this.#options.links === 'refuse') {
+      throw new UmbraError('NOT_FOUND', `${this.#here.name}/${name} of ${this.#title} is a symbolic link`, {
+        hint: `Give the way without it: it leads to ${await this.#filesystem.readlink(link)}.`,
+      });
+    }
     if (++this.#links > MAX_LINKS) {
       throw new UmbraError('NOT_FOUND', `${this.#here.name}/${name} leads through too many symbolic links`);
     }

@@ -24,6 +24,7 @@ import type {
 } from '../protocol/files-api.js';
 import type { Listing } from '../store/catalog.js';
 import type { Store } from '../store/store.js';
+import { checkDirectory, type CheckDirectoryRequest } from './check-directory.js';
 import { copyFiles } from './copy-files.js';
 import { diffFiles } from './diff-files.js';
 import { fileHistory } from './file-history.js';
@@ -47,6 +48,7 @@ export interface FilesStream<T> extends FilesJob {
 
 /** What can be done with the files in shadow copies. Each throws what its function in this folder throws. */
 export interface FileOperations {
+  checkDirectory(request: CheckDirectoryRequest): Promise<void>;
   list(request: ListFilesRequest, job: FilesStream<ListedFile>): Promise<ListFilesResult>;
   read(request: ReadFileRequest, job: FilesJob): Promise<FileContent>;
   copy(request: CopyFilesRequest, job: FilesJob): Promise<CopyFilesResult>;
@@ -75,6 +77,10 @@ export class LocalFileOperations implements FileOperations {
 
   constructor(options: FileOperationsOptions) {
     this.#options = options;
+  }
+
+  checkDirectory(request: CheckDirectoryRequest): Promise<void> {
+    return checkDirectory(this.#context(), request);
   }
 
   list(request: ListFilesRequest, job: FilesStream<ListedFile>): Promise<ListFilesResult> {

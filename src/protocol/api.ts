@@ -274,6 +274,11 @@ export interface ShareInfo {
   readonly path: string;
 }
 
+export interface AddShareRequest extends ShareInfo {
+  /** Also if the newest shadow copy has no such directory. */
+  readonly force?: boolean;
+}
+
 export interface RemoveShareRequest {
   readonly name: string;
 }

@@ -1,6 +1,7 @@
 import type { ShadowCopySource } from '../../mount/source.js';
 import type { FileOperations } from '../files/file-operations.js';
 import type {
+  AddShareRequest,
   BackupRequest,
   BackupResult,
   DiffRequest,
@@ -74,7 +75,7 @@ export interface Engine {
    * Make a share; nothing is done if it is there just so.
    * @throws {UmbraError} NOT_FOUND for a machine without shadow copies, BAD_ARGUMENT when the name is taken, STORE_*
    */
-  addShare(share: ShareInfo): Promise<ShareInfo>;
+  addShare(request: AddShareRequest): Promise<ShareInfo>;
   /** @throws {UmbraError} NOT_FOUND, STORE_* */
   removeShare(name: string): Promise<ShareInfo>;
   /** What mounts show; the same object every time, and good until {@link close}. */

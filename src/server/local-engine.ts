@@ -4,10 +4,11 @@ import type { ShadowCopySource } from '../../mount/source.js';
 import { backUpMachine } from '../backup/backup-machine.js';
 import { makeCompressor } from '../codec/compression.js';
 import { systemClock, type Clock } from '../common/clock.js';
-import { UmbraError } from '../common/errors.js';
+import { isUmbraError, UmbraError } from '../common/errors.js';
 import { diffShadowCopies } from '../diff/diff-shadow-copies.js';
 import type { FileOperations } from '../files/file-operations.js';
 import type {
+  AddShareRequest,
   BackupRequest,
   BackupResult,
   DiffRequest,
@@ -211,8 +212,9 @@ class LocalEngine implements Engine {
     return Promise.resolve().then(() => this.#shares.list());
   }
 
-  addShare(share: ShareInfo): Promise<ShareInfo> {
-    return this.#shares.add(share);
+  async addShare({ force, ...share }: AddShareRequest): Promise<ShareInfo> {
+    if (force !== true && !this.#shares.has(share)) await (await this.files()).checkDirectory(share).catch(needsForce);
+    return await this.#shares.add(share);
   }
 
   removeShare(name: string): Promise<ShareInfo> {
@@ -236,6 +238,14 @@ class LocalEngine implements Engine {
     if (writtenBytes === 0 || written === undefined) return null;
     return Math.max(0, Number(written) - this.#restoredBytes) / writtenBytes;
   }
+}
+
+/** What a share may not have yet, or not any more, is for its user to know. */
+function needsForce(error: unknown): never {
+  if (!isUmbraError(error, 'NOT_FOUND', 'FILESYSTEM_DAMAGED', 'FILESYSTEM_UNREADABLE')) throw error;
+  const force = 'With --force it is shared all the same: another shadow copy may have it.';
+  const hint = error.hint === undefined ? force : `${error.hint} ${force}`;
+  throw new UmbraError(error.code, error.message, { hint, cause: error });
 }
 
 function assertMayForget(store: Store, listing: Listing): void {

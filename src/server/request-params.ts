@@ -31,7 +31,7 @@ export const diffParams = object({ machine, from: version, toMachine: machine, t
 export const forgetParams = object({ shadowCopies: list(machineVersion, 1), dryRun: boolean, force: boolean });
 export const unmountParams = object({ mountPoint: path, force: boolean });
 
-export const addShareParams = object({ name: share, machine, path: sharePath });
+export const addShareParams = object({ name: share, machine, path: sharePath }, { force: boolean });
 export const removeShareParams = object({ name: share });
 
 export const verifyParams: Validator<ReturnType<typeof someVersion>> = (value, field) =>

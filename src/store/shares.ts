@@ -28,6 +28,13 @@ export class Shares {
     });
   }
 
+  /** True for a share that is there already; the machine need not be there any more. */
+  has(share: Share): boolean {
+    return this.#store().settings.shares.some(
+      ({ name, machine, path }) => isSame(name, share.name) && machine === share.machine && path === share.path,
+    );
+  }
+
   /** @throws {UmbraError} NOT_FOUND, BAD_ARGUMENT, STORE_FULL, STORE_FAILED */
   async add(share: Share): Promise<Share> {
     const store = this.#store();

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ShadowCopySource } from '../../mount/source.js';
 import { UmbraError } from '../../src/common/errors.js';
 import type {
+  AddShareRequest,
   BackupRequest,
   BackupResult,
   DiffRequest,
@@ -198,7 +199,9 @@ export class FakeEngine implements Engine {
     return Promise.resolve(this.#shares);
   }
 
-  addShare(share: ShareInfo): Promise<ShareInfo> {
+  addShare({ force, ...share }: AddShareRequest): Promise<ShareInfo> {
+    if (share.path === 'vda1/none' && force !== true)
+      return Promise.reject(new UmbraError('NOT_FOUND', `there is no /${share.path}`, { hint: 'Give --force.' }));
     this.#shares.push(share);
     return Promise.resolve(share);
   }

@@ -65,6 +65,9 @@ t.test('previous versions of an ext4 in Samba', async (t) => {
   const second = await backUp(umbra, image);
   await umbra.result('share', 'add', 'data', 'web1:/vda/srv/data');
   await umbra.result('share', 'add', 'docs', 'web1:/vda/srv/data/docs');
+  await umbra.result('share', 'add', 'docs', 'web1:/vda/srv/data/docs');
+  const typed = await umbra.run('share', 'add', 'typo', 'web1:/vda/srv/dta');
+  t.match(typed, { code: 3, stderr: /Did you mean \/vda\/srv\/data\? With --force/ });
   await umbra.mount(mountPoint, '--allow-other');
   const samba = await startSamba(t, await sections(umbra));
 

@@ -12,9 +12,10 @@ const ACTIONS = ['add', 'list', 'remove', 'smb-conf'] as const;
 
 export const command: Command = {
   usage: '<ACTION> [NAME] [TARGET]',
-  synopsis: 'add NAME MACHINE:PATH | list | remove NAME | smb-conf NAME|--all [--mount DIR]',
+  synopsis: 'add NAME MACHINE:PATH [--force] | list | remove NAME | smb-conf NAME|--all [--mount DIR]',
   description: `Show the shadow copies of a directory as previous versions on the network. "add" gives the directory PATH of a
-machine's files a name; the path is the one in "files" of the mount. Every mount then has it in ".shares/NAME": "live" is
+machine's files a name; the path is the one in "files" of the mount, and the newest shadow copy must have it, unless --force is
+given. Every mount then has it in ".shares/NAME": "live" is
 the newest shadow copy's directory, ".snapshots" has that of each shadow copy under the name that Samba looks for.
 "smb-conf" prints the section for Samba's smb.conf; Windows then shows the shadow copies under "Previous versions".`,
   examples: [
@@ -29,6 +30,7 @@ the newest shadow copy's directory, ".snapshots" has that of each shadow copy un
     TARGET: word('What is shared: MACHINE:PATH, as in web1:/vda1/srv/data'),
   },
   options: {
+    force: flagOption('add: also if the newest shadow copy has no such directory'),
     all: flagOption('smb-conf: the sections of all shares'),
     mount: textOption('smb-conf: where the shadow copies are mounted; found out if they are'),
   },
@@ -48,9 +50,10 @@ the newest shadow copy's directory, ".snapshots" has that of each shadow copy un
 };
 
 async function add(args: Args, session: Session): Promise<'OK'> {
-  refuseOptions(args, 'add');
+  refuseSmbConfOptions(args, 'add');
   const name = checkShareName(args.text('NAME'));
-  const share = await session.call(requests.addShare({ name, ...parseShareTarget(args.text('TARGET')) }));
+  const request = { name, ...parseShareTarget(args.text('TARGET')), force: args.flag('force') };
+  const share = await session.call(requests.addShare(request));
   session.answer(
     share,
     () => `${share.name} is ${target(share)}; "umbra share smb-conf ${share.name}" prints Samba's section\n`,
@@ -83,6 +86,7 @@ async function remove(args: Args, session: Session): Promise<'OK'> {
 
 async function smbConf(args: Args, session: Session): Promise<'OK'> {
   refuseTarget(args, 'smb-conf');
+  refuseForce(args, 'smb-conf');
   const shares = chosen(args, await session.call(requests.shares()));
   const mountPoint = args.optionalText('mount') === undefined ? await mounted(session) : args.path('mount');
   const sections = shares.map((share) => ({ ...share, section: smbConfSection(share, mountPoint) }));
@@ -115,6 +119,15 @@ async function mounted(session: Session): Promise<string> {
 }
 
 function refuseOptions(args: Args, action: string): void {
+  refuseForce(args, action);
+  refuseSmbConfOptions(args, action);
+}
+
+function refuseForce(args: Args, action: string): void {
+  if (args.flag('force')) throw new UmbraError('BAD_ARGUMENT', `--force is for "add", not for "${action}"`);
+}
+
+function refuseSmbConfOptions(args: Args, action: string): void {
   if (!args.flag('all') && args.optionalText('mount') === undefined) return;
   throw new UmbraError('BAD_ARGUMENT', `--all and --mount are for "smb-conf", not for "${action}"`);
 }

@@ -37,6 +37,13 @@ t.test('adds, lists, prints and removes', async (t) => {
   });
 });
 
+t.test('a directory that is not there is shared with --force', async (t) => {
+  const { store } = await startFakeServer(t);
+  const commandLine = ['share', 'add', 'none', 'web1:/vda1/none'];
+  t.match(await runUmbra(commandLine, store), { code: 3, stderr: /no \/vda1\/none/ });
+  t.match(await runUmbra([...commandLine, '--force'], store), { code: 0 });
+});
+
 t.test('what makes no sense is refused', async (t) => {
   const { store } = await startFakeServer(t);
   for (const commandLine of [
@@ -49,6 +56,9 @@ t.test('what makes no sense is refused', async (t) => {
     ['share', 'list', 'data'],
     ['share', 'list', 'data', 'web1:/x'],
     ['share', 'list', '--mount', '/m'],
+    ['share', 'list', '--force'],
+    ['share', 'remove', 'data', '--force'],
+    ['share', 'smb-conf', 'data', '--mount', '/m', '--force'],
     ['share', 'remove'],
     ['share', 'smb-conf'],
     ['share', 'smb-conf', 'data', '--all'],

@@ -5,6 +5,7 @@ import { type DirectoryEntry, isEntryName, type NodeStat, type OpenFile, type Tr
 import type { TreeContext } from './nodes/context.js';
 import { versionOwner } from './nodes/inode-index.js';
 import { RootNode } from './nodes/root.js';
+import { SnapshotNames } from './nodes/snapshot-names.js';
 import type { FilesService } from './files/files-service.js';
 import { ListedNames } from './files/listed-names.js';
 import type { FilesystemUsage } from './filesystems/filesystem.js';
@@ -51,6 +52,7 @@ export class VirtualTree {
       names: new ListedNames(),
       guests: new WeakMap(),
       versions: new WeakMap(),
+      snapshots: new SnapshotNames(),
       uid,
       gid,
       madeAtMs: nowMs,

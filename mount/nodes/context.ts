@@ -9,6 +9,7 @@ import type { NodeStat } from '../node.js';
 import type { ShadowCopySummary, ShadowCopyView } from '../source.js';
 import type { ViewCache } from '../views.js';
 import type { GuestTree } from './guest.js';
+import type { SnapshotNames } from './snapshot-names.js';
 
 /** What all nodes of one tree share. */
 export interface TreeContext {
@@ -23,6 +24,8 @@ export interface TreeContext {
   readonly guests: WeakMap<Filesystem, GuestTree>;
   /** What the nodes of a shadow copy share, by its summary as the source gave it. */
   readonly versions: WeakMap<ShadowCopySummary, VersionContext>;
+  /** What the names of snapshots in shares mean. */
+  readonly snapshots: SnapshotNames;
   /** Who owns what Umbra itself shows. */
   readonly uid: number;
   readonly gid: number;

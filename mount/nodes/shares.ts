@@ -5,6 +5,7 @@ import { TreeError } from '../tree-error.js';
 import { directoryStat, type TreeContext } from './context.js';
 import { SHARE_INDEX, shareOwner, SHARES_OWNER } from './inode-index.js';
 import { readableDirectory, withStat } from './readable.js';
+import { snapshotName } from './snapshot-names.js';
 import { VersionNode } from './version.js';
 
 /** The name of the directory of all shares, at the top of the tree. */
@@ -14,9 +15,6 @@ const SNAPSHOTS = '.snapshots';
 
 /** Samba answers with an empty list when more names than that would not fit into 64 KiB. */
 const MAX_SNAPSHOTS = 1300;
-
-const VERSION_NAME = /^(\d{4})-(\d{2})-(\d{2})T(\d{2})-(\d{2})-(\d{2})Z$/;
-const SNAPSHOT_NAME = /^@GMT-(\d{4})\.(\d{2})\.(\d{2})-(\d{2})\.(\d{2})\.(\d{2})$/;
 
 /** The shares that a tree shows. */
 export function sharesOf({ listing }: TreeContext): Promise<readonly Share[]> {
@@ -71,9 +69,7 @@ class ShareNode implements DirectoryNode {
   async lookup(name: string): Promise<TreeNode | undefined> {
     if (name === LIVE) return new LiveNode(this.#context, this.#share);
     const snapshots = new SnapshotsNode(this.#context, this.#share);
-    if (name === SNAPSHOTS) return snapshots;
-    const snapshot = snapshotName(name);
-    return snapshot === undefined ? undefined : await snapshots.lookup(snapshot);
+    return name === SNAPSHOTS ? snapshots : await snapshots.version(name);
   }
 
   list(): readonly (readonly DirectoryEntry[])[] {
@@ -127,7 +123,7 @@ class LiveNode implements LinkNode {
   async #target(): Promise<{ readonly target: string; readonly timeMs: number }> {
     const { name, machine } = this.#share;
     const { list } = await this.#context.listing.versions(machine);
-    const newest = list.findLast((summary) => snapshotName(summary.name) !== undefined);
+    const newest = list.at(-1);
     if (newest === undefined) throw new TreeError('ENOENT', `${SHARES}/${name}/${LIVE}`);
     return { target: newest.name, timeMs: newest.timeMs };
   }
@@ -156,22 +152,34 @@ class SnapshotsNode implements DirectoryNode {
   }
 
   async lookup(name: string): Promise<TreeNode | undefined> {
+    const { machine } = this.#share;
+    const { list } = await this.#context.listing.versions(machine);
+    const summary = this.#context.snapshots.find(machine, list, name);
+    return summary === undefined ? undefined : await this.#node(summary);
+  }
+
+  /** The directory in a shadow copy by that one's name, as `live` leads to it. */
+  async version(name: string): Promise<TreeNode | undefined> {
     const { byName } = await this.#context.listing.versions(this.#share.machine);
-    const summary = byName.get(versionOfSnapshot(name) ?? '');
-    if (summary === undefined) return undefined;
-    const node = await this.#directoryIn(summary);
-    // Under a number of its own, which a list can tell without opening a file system.
-    return node === undefined ? undefined : withStat(node, { ino: this.#ino(summary) });
+    const summary = byName.get(name);
+    return summary === undefined ? undefined : await this.#node(summary);
   }
 
   async *list(): AsyncGenerator<readonly DirectoryEntry[]> {
-    const { list } = await this.#context.listing.versions(this.#share.machine);
-    const named = list.filter((summary) => snapshotName(summary.name) !== undefined).slice(-MAX_SNAPSHOTS);
+    const { machine } = this.#share;
+    const { list } = await this.#context.listing.versions(machine);
+    const named = this.#context.snapshots.all(machine, list).slice(-MAX_SNAPSHOTS);
     yield named.map((summary) => ({
       name: snapshotName(summary.name) ?? '',
       kind: 'directory',
       ino: this.#ino(summary),
     }));
+  }
+
+  /** Under a number of its own, which a list can tell without opening a file system. */
+  async #node(summary: ShadowCopySummary): Promise<TreeNode | undefined> {
+    const node = await this.#directoryIn(summary);
+    return node === undefined ? undefined : withStat(node, { ino: this.#ino(summary) });
   }
 
   async #directoryIn(summary: ShadowCopySummary): Promise<DirectoryNode | undefined> {
@@ -185,19 +193,13 @@ class SnapshotsNode implements DirectoryNode {
     return guest?.filesystem?.type === 'ntfs' ? readableDirectory(node) : node;
   }
 
-  /** The time tells apart a shadow copy from another one of the share. */
-  #ino({ timeMs }: ShadowCopySummary): number {
-    return this.#context.inodes.number(shareOwner(this.#share.name), SHARE_INDEX.first + Math.floor(timeMs / 1000));
+  /** The time tells apart a shadow copy from another one of the share, unless there are several of one second. */
+  #ino({ name, timeMs }: ShadowCopySummary): number {
+    const { inodes } = this.#context;
+    const owner = shareOwner(this.#share.name);
+    const isFirst = name.endsWith('Z');
+    return isFirst
+      ? inodes.number(owner, SHARE_INDEX.first + Math.floor(timeMs / 1000))
+      : inodes.number(`${owner}/${name}`, 0);
   }
-}
-
-/** `@GMT-2026.11.22-10.15.00` for `2026-11-22T10-15-00Z`; a second one of the same second has no such name. */
-export function snapshotName(version: string): string | undefined {
-  const [, year, month, day, hour, minute, second] = VERSION_NAME.exec(version) ?? [];
-  return year === undefined ? undefined : `@GMT-${year}.${month}.${day}-${hour}.${minute}.${second}`;
-}
-
-function versionOfSnapshot(name: string): string | undefined {
-  const [, year, month, day, hour, minute, second] = SNAPSHOT_NAME.exec(name) ?? [];
-  return year === undefined ? undefined : `${year}-${month}-${day}T${hour}-${minute}-${second}Z`;
 }

@@ -5,6 +5,7 @@ import { ListedNames } from '../../../mount/files/listed-names.js';
 import { InodeTable } from '../../../mount/inodes.js';
 import { ViewCache } from '../../../mount/views.js';
 import { FakeSource } from '../../kit/fake-source.js';
+import { SnapshotNames } from '../../../mount/nodes/snapshot-names.js';
 import { filesOf, OWNER } from '../../kit/tree.js';
 
 t.test('reads at any offset', async (t) => {
@@ -17,6 +18,7 @@ t.test('reads at any offset', async (t) => {
     names: new ListedNames(),
     guests: new WeakMap(),
     versions: new WeakMap(),
+    snapshots: new SnapshotNames(),
     ...OWNER,
     madeAtMs: 0,
   };

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { snapshotName } from '../../../mount/nodes/shares.js';
+import { snapshotName } from '../../../mount/nodes/snapshot-names.js';
 import type { Share } from '../../../src/common/share-names.js';
 import { FakeSource } from '../../kit/fake-source.js';
 import { FakeFilesystem } from '../../kit/filesystems/fake-filesystem.js';
@@ -75,6 +75,7 @@ t.test('what is not there is not found', async (t) => {
     'data/2026-11-22T09-00-00Z',
     'data/.snapshots/@GMT-2026.11.22-09.00.00',
     'data/.snapshots/2026-11-22T10-15-00Z',
+    'data/@GMT-2026.11.22-10.15.00',
     `file/${snapshot}`,
     `nodevice/${snapshot}`,
     `nothing/${snapshot}`,
@@ -118,7 +119,36 @@ t.test('no more than Samba can list, the newest', async (t) => {
   t.equal(names.length, 1300);
   t.equal(names.at(-1), snapshotName((await tree.readlink('/.shares/data/live')) || ''));
   t.match(await tree.stat('/.shares/data/.snapshots/@GMT-2026.11.22-10.15.00'), { kind: 'directory' }, 'still there');
-  t.equal(snapshotName('2026-11-22T10-15-00Z-2'), undefined);
+});
+
+t.test('of several shadow copies of one second the last is shown', async (t) => {
+  const { tree, source, versions } = setUp();
+  const second = source.add('web1', TIME_MS + 2 * 3_600_000);
+  t.equal(second, `${String(versions[2])}-2`);
+  const snapshots = '/.shares/data/.snapshots';
+  const name = '@GMT-2026.11.22-12.15.00';
+  t.equal((await namesIn(tree, snapshots)).filter((one) => one === name).length, 1);
+  t.equal(await tree.readlink('/.shares/data/live'), second);
+  t.strictSame(await namesIn(tree, `/.shares/data/${second}`), ['docs', 'report']);
+  const { ino } = await tree.stat(`${snapshots}/${name}`);
+  t.equal((await tree.list(snapshots)).find((entry) => entry.name === name)?.ino, ino);
+  t.equal((await tree.stat(`/.shares/data/${second}`)).ino, ino, 'it is the second');
+  t.not((await tree.stat(`/.shares/data/${String(versions[2])}`)).ino, ino, 'the first is another directory');
+});
+
+t.test('a name that was looked into stays with its shadow copy', async (t) => {
+  const { tree, source, versions } = setUp();
+  const snapshots = '/.shares/data/.snapshots';
+  const name = '@GMT-2026.11.22-12.15.00';
+  const { ino } = await tree.stat(`${snapshots}/${name}`);
+  const second = source.add('web1', TIME_MS + 2 * 3_600_000);
+  t.equal((await tree.stat(`${snapshots}/${name}`)).ino, ino, 'the kernel knows its files by that name');
+  t.equal((await tree.list(snapshots)).find((entry) => entry.name === name)?.ino, ino);
+  t.equal(await tree.readlink('/.shares/data/live'), second, 'the newest is there all the same');
+  t.strictSame(await namesIn(tree, `/.shares/data/${second}`), ['docs', 'report']);
+  source.forget('web1', String(versions[2]));
+  t.notOk((await namesIn(tree, snapshots)).includes(name));
+  await t.rejects(tree.stat(`${snapshots}/${name}`), { code: 'ENOENT' }, 'and becomes no other one');
 });
 
 t.test('of a guest with access lists and no modes Samba can read all', async (t) => {

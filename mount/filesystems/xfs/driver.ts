@@ -1,3 +1,4 @@
+import { isUmbraError } from '../../../src/common/errors.js';
 import type { ByteSource } from '../../blocks/byte-source.js';
 import { OverlaySource } from '../../blocks/overlay.js';
 import type { Filesystem, FilesystemDriver, OpenOptions } from '../filesystem.js';
@@ -17,7 +18,13 @@ export const xfsDriver: FilesystemDriver = {
   },
 
   async matchesCopy(source) {
-    return (await findCopy(source)) !== undefined;
+    try {
+      return (await findCopy(source)) !== undefined;
+    } catch (error) {
+      // It is a copy, of what cannot be read: whoever opens it is told.
+      if (isUmbraError(error, 'FILESYSTEM_UNREADABLE')) return true;
+      throw error;
+    }
   },
 
   async open(options) {

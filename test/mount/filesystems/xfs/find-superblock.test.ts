@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { ByteSource } from '../../../../mount/blocks/byte-source.js';
+import { stampChecksum } from '../../../../mount/filesystems/xfs/checksum.js';
 import { xfsDriver } from '../../../../mount/filesystems/xfs/driver.js';
 import { loopMount } from '../../../kit/filesystems/loop-mount.js';
 import { filesystemManifest, sameManifest } from '../../../kit/filesystems/manifest.js';
@@ -82,6 +83,16 @@ t.test('what is left of one whose place was taken', async (t) => {
   await t.rejects(openXfs(memorySource(bytes)), { code: 'FILESYSTEM_DAMAGED' });
   t.equal(await xfsDriver.matchesCopy?.(memorySource(Buffer.alloc(100))), false);
   t.equal(await xfsDriver.matchesCopy?.(memorySource(Buffer.alloc(0))), false);
+});
+
+t.test('a copy with features that are not known is one', async (t) => {
+  const bytes = readFileSync(xfsImage(t, { sizeMib: 64, mkfs: ['-d', 'agcount=2'] }));
+  const copy = bytes.subarray(bytes.length / 2, bytes.length / 2 + SECTOR_BYTES);
+  copy.writeUInt32BE(0x80000000, 216);
+  stampChecksum(copy, 224);
+  const source = memorySource(bytes.fill(0, 0, SECTOR_BYTES));
+  t.equal(await xfsDriver.matchesCopy?.(source), true);
+  await t.rejects(openXfs(source), { code: 'FILESYSTEM_UNREADABLE', message: /0x80000000/ });
 });
 
 t.test('a copy of another one in a file is none', async (t) => {

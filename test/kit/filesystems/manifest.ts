@@ -40,7 +40,7 @@ const PIECE_BYTES = 1024 * 1024;
  */
 export function directoryManifest(root: string, onError?: OnError): Manifest {
   const manifest: Manifest = new Map();
-  const paths = new Map<bigint, string[]>();
+  const paths = new Map<string, string[]>();
   const pending: { path: Buffer; name: string }[] = [{ path: Buffer.from(root), name: '/' }];
   for (let next = pending.shift(); next !== undefined; next = pending.shift()) {
     const { path, name } = next;
@@ -48,7 +48,8 @@ export function directoryManifest(root: string, onError?: OnError): Manifest {
     const entry = directoryEntry(path, stat);
     if (entry.type === 'file') addDigest(entry, path, name, onError);
     manifest.set(name, entry);
-    noteLink(entry, stat.ino, name, paths);
+    // The subvolumes of btrfs have the same inode numbers, and devices of their own.
+    noteLink(entry, `${stat.dev}:${stat.ino}`, name, paths);
     if (!stat.isDirectory()) continue;
     for (const child of readdirSync(path, { encoding: 'buffer' })) {
       pending.push({ path: Buffer.concat([path, Buffer.from('/'), child]), name: joinPath(name, escapeName(child)) });

@@ -21,6 +21,8 @@ t.test('subvolumes and snapshots are directories of the top level', async (t) =>
       btrfs subvolume create @ > /dev/null
       mkdir -p @/etc/deep @home
       printf one > @/etc/file
+      btrfs subvolume create first > /dev/null; btrfs subvolume create second > /dev/null
+      for one in first second; do printf same > $one/file; ln $one/file $one/link; done
       btrfs subvolume create @/etc/deep/inner > /dev/null
       printf two > @/etc/deep/inner/file
       btrfs subvolume snapshot -r @ snapshot-1 > /dev/null

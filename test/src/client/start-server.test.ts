@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -25,6 +25,24 @@ void t.test('why it could not start is told with its code', async (t) => {
   writeFileSync(join(store, 'format'), 'fake');
   writeFileSync(join(store, 'fail-late'), '');
   await t.rejects(startServer({ ...IDLE, store }), { code: 'STORE_FAILED', message: 'the disk is broken' });
+});
+
+void t.test('its young generation is small', async (t) => {
+  const store = temporaryDirectory(t);
+  const program = join(store, 'grows.cjs');
+  writeFileSync(
+    program,
+    `let kept = [];
+    for (let index = 0; index < 1e6; index++) {
+      kept.push({ index, more: [index] });
+      if (kept.length > 20_000) kept = [];
+    }
+    const space = require('v8').getHeapSpaceStatistics().find((space) => space.space_name === 'new_space');
+    require('fs').writeFileSync(${JSON.stringify(join(store, 'bytes'))}, String(space.space_size));
+    require('fs').writeSync(3, '{"ready":true}\\n');`,
+  );
+  await startServer({ store, program, idleExitMs: 100 });
+  t.ok(Number(readFileSync(join(store, 'bytes'), 'utf8')) <= 8 * 1024 * 1024);
 });
 
 void t.test('a program that dies is told with its last words', async (t) => {

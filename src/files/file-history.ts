@@ -57,9 +57,13 @@ export async function fileHistory(options: HistoryOptions): Promise<FileHistoryR
   const timeline = new Timeline(context, { machine, device, what: `the history of ${path}`, signal });
   const history = new History(options);
   let done = 0;
-  for await (const step of timeline.steps(listings)) {
-    await history.take(step);
-    progress({ what: `looking at ${step.listing.name} (${++done} of ${listings.length})`, doneBytes: 0 });
+  try {
+    for await (const step of timeline.steps(listings)) {
+      await history.take(step);
+      progress({ what: `looking at ${step.listing.name} (${++done} of ${listings.length})`, doneBytes: 0 });
+    }
+  } finally {
+    await timeline.close();
   }
   if (!history.isFound) {
     // Who looks for it in the latest shadow copy is told what may have been meant.

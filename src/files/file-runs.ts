@@ -6,8 +6,9 @@ import { sameContent } from './compare-content.js';
 import { metadataDifferences } from './compare-stat.js';
 import { coverContent } from './cover-content.js';
 import { isDamage } from './damage.js';
-import { statInfo } from './stat-info.js';
-import type { TimelineStep } from './timeline.js';
+import { RunTable, type Run } from './run-table.js';
+import { statInfoOf } from './stat-info.js';
+import type { DeviceVersion, TimelineStep } from './timeline.js';
 import type { Verdicts } from './verdicts.js';
 
 type Opened = Extract<TimelineStep, { state: 'opened' }>;
@@ -20,29 +21,24 @@ interface Generation {
   total: number;
 }
 
-/** A version of a file, from one generation to another. */
-interface Run {
-  id: FileId;
-  stat: FileStat;
-  readonly target: string | undefined;
-  readonly first: number;
-  last: number;
-}
-
-/** So many paths are followed at once, some 400 bytes each. */
-const MAX_PATHS = 200_000;
+/** What following the files of a device may take in memory: with usual paths, some 500,000 of them. */
+const MAX_BYTES = 64 * 1024 * 1024;
 
 export interface FileRunsOptions {
   readonly verdicts: Verdicts;
   readonly signal: AbortSignal;
   readonly found: Batches<FoundFile>;
+  /** Called for a file of which nothing can be said any more when its version has ended; may throw. */
+  readonly onError: (shadowCopy: string, path: string, error: unknown) => void;
+  /** What it may take in memory; tests have it small. */
+  readonly maxBytes?: number;
 }
 
 /** Follows the files of a device from one shadow copy to the next, and gives out each version of each when it has ended. */
 export class FileRuns {
   readonly #options: FileRunsOptions;
   readonly #generations: Generation[] = [];
-  readonly #runs = new Map<string, Run>();
+  readonly #runs = new RunTable();
   #step: Opened | undefined;
 
   constructor(options: FileRunsOptions) {
@@ -72,48 +68,42 @@ export class FileRuns {
   async see(path: string, id: FileId, type: FileType | undefined): Promise<void> {
     const step = this.#step;
     if (step === undefined) return;
-    const { filesystem } = step.current;
-    const stat = await filesystem.stat(id);
+    const stat = await step.current.filesystem.stat(id);
     if (type !== undefined && stat.type !== type) return;
-    const now = this.#generations.length - 1;
-    const run = this.#runs.get(path);
     if (stat.type === 'file') await coverContent(step.current, id);
+    const run = this.#runs.get(path);
+    const now = this.#now;
     if (run?.last === now - 1 && (await this.#isSame(run, id, stat, step))) {
-      run.last = now;
-      run.id = id;
-      run.stat = stat;
+      this.#runs.set(path, { id, first: run.first, last: now });
       return;
     }
-    const target = stat.type === 'symlink' ? await filesystem.readlink(id) : undefined;
     if (run !== undefined) await this.#give(path, run);
-    this.#runs.set(path, { id, stat, target, first: now, last: now });
-    if (this.#runs.size > MAX_PATHS) throw tooMany();
+    this.#runs.set(path, { id, first: now, last: now });
+    if (this.#runs.bytes > (this.#options.maxBytes ?? MAX_BYTES)) throw tooMany(this.#runs.size);
   }
 
   /** All that is in the shadow copy was seen: what was not, is not there any more. */
   async end(): Promise<void> {
-    const now = this.#generations.length - 1;
-    for (const [path, run] of this.#runs) {
-      if (run.last === now) continue;
-      this.#runs.delete(path);
-      await this.#give(path, run);
-    }
+    for (const { path, run } of this.#runs.takeBefore(this.#now)) await this.#give(path, run);
   }
 
-  /** The device is gone, with all its files. */
+  /** The device is gone, with all its files; the file systems that it was seen in last must still be open. */
   async absent(): Promise<void> {
-    for (const [path, run] of this.#runs) {
-      this.#runs.delete(path);
-      await this.#give(path, run);
-    }
+    for (const { path, run } of this.#runs.takeBefore(Infinity)) await this.#give(path, run);
+  }
+
+  get #now(): number {
+    return this.#generations.length - 1;
   }
 
   async #isSame(run: Run, id: FileId, stat: FileStat, { current, previous, changes }: Opened): Promise<boolean> {
-    if (previous === undefined || stat.sizeBytes !== run.stat.sizeBytes) return false;
-    const before = { filesystem: previous.filesystem, id: run.id, stat: run.stat, layout: previous.version.layout };
-    const after = { filesystem: current.filesystem, id, stat, layout: current.version.layout };
+    if (previous === undefined) return false;
     const { verdicts, signal } = this.#options;
     try {
+      const former = await previous.filesystem.stat(run.id);
+      if (stat.sizeBytes !== former.sizeBytes) return false;
+      const before = { filesystem: previous.filesystem, id: run.id, stat: former, layout: previous.version.layout };
+      const after = { filesystem: current.filesystem, id, stat, layout: current.version.layout };
       if ((await metadataDifferences(before, after)).length > 0) return false;
       if (stat.type !== 'file') return true;
       const options = { verdicts, signal, onRead: () => undefined, ...(changes === undefined ? {} : { changes }) };
@@ -124,21 +114,24 @@ export class FileRuns {
     }
   }
 
-  async #give(path: string, { stat, target, first, last }: Run): Promise<void> {
-    const [from, to] = [this.#generations[first], this.#generations[last]];
-    const before = this.#generations[first - 1]?.total ?? 0;
-    await this.#options.found.add({
-      path,
-      stat: statInfo(stat, target),
-      first: from?.first ?? '',
-      last: to?.last ?? '',
-      shadowCopies: (to?.total ?? 0) - before,
-    });
+  /** Every run that is given out ended in the generation that is open now, or in that before. */
+  async #give(path: string, run: Run): Promise<void> {
+    const [from, to] = [this.#generations[run.first], this.#generations[run.last]];
+    const opened: DeviceVersion | undefined = run.last === this.#now ? this.#step?.current : this.#step?.previous;
+    if (from === undefined || to === undefined || opened === undefined) return;
+    const { filesystem } = opened;
+    try {
+      const stat = await statInfoOf(filesystem, run.id, await filesystem.stat(run.id));
+      const shadowCopies = to.total - (this.#generations[run.first - 1]?.total ?? 0);
+      await this.#options.found.add({ path, stat, first: from.first, last: to.last, shadowCopies });
+    } catch (error) {
+      this.#options.onError(to.last, path, error);
+    }
   }
 }
 
-function tooMany(): UmbraError {
-  return new UmbraError('BAD_ARGUMENT', `more than ${MAX_PATHS} files of one shadow copy match`, {
-    hint: 'Search for fewer, or in one shadow copy (--in).',
+function tooMany(files: number): UmbraError {
+  return new UmbraError('BAD_ARGUMENT', `more files match than can be followed from one shadow copy to the next`, {
+    hint: `${files} were too many. Search for fewer, or in one shadow copy (--in).`,
   });
 }

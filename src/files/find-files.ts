@@ -3,6 +3,7 @@ import type { Progress } from '../protocol/api.js';
 import type { FindFilesRequest, FindFilesResult, FoundFile } from '../protocol/files-api.js';
 import { UnreadPaths } from './damage.js';
 import { FileRuns } from './file-runs.js';
+import { OneVersion } from './one-version.js';
 import type { FilesContext } from './opened-version.js';
 import { PathPattern, type PatternState } from './path-pattern.js';
 import { Timeline, type DeviceVersion, type TimelineStep } from './timeline.js';
@@ -19,7 +20,7 @@ export interface FindOptions {
 }
 
 /**
- * Find files by a pattern, in one shadow copy or in all of them. In all of them, each file comes once for each version
+ * Find files by a pattern, in one shadow copy or in all of them. In one of them they come as they are met. In all of them, each file comes once for each version
  * of it, when the last shadow copy that holds this version was looked at; file systems in which nothing changed are not
  * looked at again.
  *
@@ -35,12 +36,16 @@ export async function findFiles(options: FindOptions): Promise<FindFilesResult> 
   const search = new Search(options);
   const timeline = new Timeline(context, { machine, what: `a search for ${request.glob}`, signal });
   const looked = new Set<string>();
-  for await (const step of timeline.steps(listings)) {
-    looked.add(step.listing.name);
-    progress({ what: `looking at ${step.listing.name} (${looked.size} of ${listings.length})`, doneBytes: 0 });
-    await search.take(step);
+  try {
+    for await (const step of timeline.steps(listings)) {
+      looked.add(step.listing.name);
+      progress({ what: `looking at ${step.listing.name} (${looked.size} of ${listings.length})`, doneBytes: 0 });
+      await search.take(step);
+    }
+    await search.end();
+  } finally {
+    await timeline.close();
   }
-  await search.end();
   const seconds = (context.clock.monotonic() - start) / 1000;
   const { found, unread } = search;
   return {
@@ -52,6 +57,9 @@ export async function findFiles(options: FindOptions): Promise<FindFilesResult> 
     seconds,
   };
 }
+
+/** Takes the files of a device that match. */
+type Sightings = Pick<FileRuns, 'see'>;
 
 class Search {
   readonly found: Batches<FoundFile>;
@@ -72,11 +80,13 @@ class Search {
     const { device, listing } = step;
     const state = this.#pattern.step(this.#pattern.start, device);
     if (state.length === 0) return;
-    const runs = this.#runsOf(device);
-    if (step.state === 'same') runs.same(listing.name);
-    else if (step.state === 'absent') await runs.absent();
-    else if (step.state === 'unreadable') this.unread.addReason(listing.name, `/${device}`, step.reason);
-    else {
+    if (step.state === 'unreadable') this.unread.addReason(listing.name, `/${device}`, step.reason);
+    else if (step.state === 'same') this.#runsOf(device).same(listing.name);
+    else if (step.state === 'absent') await this.#runsOf(device).absent();
+    else if (this.#options.request.version !== undefined) {
+      await this.#walk(step.current, device, state, new OneVersion(this.found, step));
+    } else {
+      const runs = this.#runsOf(device);
       runs.begin(step);
       await this.#walk(step.current, device, state, runs);
       await runs.end();
@@ -84,20 +94,20 @@ class Search {
     await this.found.flush();
   }
 
-  /** Give out what is in the last shadow copies. */
+  /** Give out what is in the last shadow copies, whose file systems are still open. */
   async end(): Promise<void> {
     for (const runs of this.#runs.values()) await runs.absent();
     await this.found.flush();
   }
 
-  async #walk(opened: DeviceVersion, device: string, state: PatternState, runs: FileRuns): Promise<void> {
+  async #walk(opened: DeviceVersion, device: string, state: PatternState, sightings: Sightings): Promise<void> {
     const { filesystem, version } = opened;
     const { request, signal } = this.#options;
     const onError = (path: string, error: unknown): void => {
       this.unread.add(version.listing.name, path, error);
     };
     const top = { name: device, id: filesystem.root, type: 'directory' as const };
-    if (this.#pattern.accepts(state)) await this.#match(`/${device}`, top, runs, onError);
+    if (this.#pattern.accepts(state)) await this.#match(`/${device}`, top, sightings, onError);
     if (!this.#pattern.canGoOn(state)) return;
     const items = walkTree<PatternState>({
       filesystem,
@@ -112,18 +122,18 @@ class Search {
     for await (const { path, item, state: at } of items) {
       if (!this.#pattern.accepts(at)) continue;
       if (request.type !== undefined && item.type !== undefined && item.type !== request.type) continue;
-      await this.#match(path, item, runs, onError);
+      await this.#match(path, item, sightings, onError);
     }
   }
 
   async #match(
     path: string,
     item: { readonly id: FileIdOf },
-    runs: FileRuns,
+    sightings: Sightings,
     onError: (path: string, error: unknown) => void,
   ): Promise<void> {
     try {
-      await runs.see(path, item.id, this.#options.request.type);
+      await sightings.see(path, item.id, this.#options.request.type);
     } catch (error) {
       if (error instanceof UmbraError && error.code === 'BAD_ARGUMENT') throw error;
       onError(path, error);
@@ -134,7 +144,14 @@ class Search {
     let runs = this.#runs.get(device);
     if (runs === undefined) {
       const { context, signal } = this.#options;
-      runs = new FileRuns({ verdicts: context.verdicts, signal, found: this.found });
+      runs = new FileRuns({
+        verdicts: context.verdicts,
+        signal,
+        found: this.found,
+        onError: (shadowCopy, path, error) => {
+          this.unread.add(shadowCopy, path, error);
+        },
+      });
       this.#runs.set(device, runs);
     }
     return runs;

@@ -53,7 +53,8 @@ export interface TimelineOptions {
  * read to look into a file system; where nothing of that has changed in the next shadow copy, which the volumes' trees
  * tell, there is nothing new, and it is not opened.
  *
- * A step's file systems are good until the next step is asked for; `previous` and `current` are the only ones open.
+ * A step's file systems are good until the next step is asked for, the last of each device until {@link close};
+ * `previous` and `current` are the only ones open.
  */
 export class Timeline {
   readonly #context: FilesContext;
@@ -69,16 +70,17 @@ export class Timeline {
 
   /** @throws {UmbraError} STORE_FAILED, CANCELLED */
   async *steps(listings: readonly Listing[]): AsyncGenerator<TimelineStep> {
-    try {
-      for (const listing of listings) {
-        this.#options.signal.throwIfAborted();
-        yield* this.#stepsOf(listing);
-        await this.#closeUnused();
-      }
-    } finally {
-      for (const version of this.#open) await version.close();
-      this.#open.clear();
+    for (const listing of listings) {
+      this.#options.signal.throwIfAborted();
+      yield* this.#stepsOf(listing);
+      await this.#closeUnused();
     }
+  }
+
+  /** Close what is still open: the last that is known of each device, until then. Idempotent. */
+  async close(): Promise<void> {
+    for (const version of this.#open) await version.close();
+    this.#open.clear();
   }
 
   async *#stepsOf(listing: Listing): AsyncGenerator<TimelineStep> {

@@ -56,10 +56,15 @@ export class MemoryFilesystem implements Filesystem {
   readonly root = 1;
   /** How many files were looked at. */
   stats = 0;
-  readonly #files: ReadonlyMap<FileId, MemoryFile>;
+  readonly #files: Map<FileId, MemoryFile>;
 
   constructor(files: Readonly<Record<number, MemoryFile>>) {
     this.#files = new Map(Object.entries(files).map(([id, file]) => [Number(id), file]));
+  }
+
+  /** From now on, everything about a file is an error. */
+  damage(id: FileId): void {
+    this.#files.set(id, { ...this.#file(id), damaged: true });
   }
 
   async stat(id: FileId): Promise<FileStat> {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import t from 'tap';
+import type { DirectoryItem, FileId } from '../../../mount/filesystems/filesystem.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import { debugfs, ext4Image, FilesLab, writeTree } from '../../kit/files-lab.js';
 import { directory, inlineFile, MemoryFilesystem } from '../../kit/filesystems/memory-filesystem.js';
@@ -81,6 +82,34 @@ t.test('what is damaged is named, and the rest found', async (t) => {
     { path: '/vda/bad', reason: /inode 2 is damaged/ },
     { path: '/vda', shadowCopy: names[1], reason: /no superblock/ },
   ]);
+});
+
+/** Says how many batches of its directory were read. */
+class WatchedFilesystem extends MemoryFilesystem {
+  batches = 0;
+
+  override async *readDirectory(id: FileId): AsyncGenerator<readonly DirectoryItem[]> {
+    for await (const batch of super.readDirectory(id)) {
+      this.batches++;
+      yield batch;
+    }
+  }
+}
+
+t.test('in one shadow copy, what is found comes at once', async (t) => {
+  const count = 1_200;
+  const names = Array.from({ length: count }, (_, index) => [`file-${index}`, 2] as const);
+  const watched = new WatchedFilesystem({ 1: directory(Object.fromEntries(names)), 2: inlineFile('x') });
+  const lab = await FilesLab.open(t, { filesystems: new Map([[1, watched]]) });
+  const version = await lab.backUp(volume(1));
+  const batches: number[] = [];
+  const emit = (): Promise<void> => {
+    batches.push(watched.batches);
+    return Promise.resolve();
+  };
+  const request = { machine: 'm1', version, glob: 'file-*', ignoreCase: false };
+  t.match(await lab.operations.find(request, { ...lab.job, emit }), { found: count });
+  t.same(batches, [250, 500, 600]);
 });
 
 t.test('a path as long as no file system has it', async (t) => {

@@ -109,6 +109,11 @@ export class ShadowFiles {
     return guests.filter((guest) => guest !== undefined);
   }
 
+  /** Let go of what the device of that name holds; it is opened again when it is asked for. */
+  release(name: string): void {
+    this.#looked.delete(name);
+  }
+
   /** See ShadowCopyView.keep. */
   keep(holder: string): Promise<() => void> {
     return this.#options.view.keep(holder);

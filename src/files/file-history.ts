@@ -149,7 +149,7 @@ class History {
     if (look.state === 'unreadable') return last.reason === look.reason ? undefined : 'unreadable';
     if (last.state === 'absent') return 'appeared';
     const seen = this.#seen?.look;
-    if (seen?.state !== 'present' || seen.opened !== step.previous) return 'unknown';
+    if (seen?.state !== 'present' || seen.opened.version !== step.previous?.version) return 'unknown';
     const change = await this.#changeOf(seen, look, step);
     return change ?? (last.state === 'unreadable' ? 'unchanged' : undefined);
   }

@@ -68,8 +68,8 @@ export interface FileOperationsOptions {
   readonly log: Log;
 }
 
-/** Metadata kept for each shadow copy that an operation has open: two at most, but for those that nothing changed in since. */
-const CACHE_BYTES = 8 * 1024 * 1024;
+/** Metadata kept for all shadow copies that an operation has open. */
+const CACHE_BYTES = 16 * 1024 * 1024;
 
 /** The operations on the files of a store on this machine. */
 export class LocalFileOperations implements FileOperations {
@@ -111,17 +111,18 @@ export class LocalFileOperations implements FileOperations {
   /** The store may be rebuilt between two operations, so it is asked for each time. */
   #context(): FilesContext {
     const { store, verdicts, clock } = this.#options;
-    return { store: store(), verdicts, clock, open: (listing, onRead) => this.#open(listing, onRead) };
+    const cache = new BlockCache(CACHE_BYTES);
+    return { store: store(), verdicts, clock, open: (listing, onRead) => this.#open(listing, cache, onRead) };
   }
 
-  async #open(listing: Listing, onRead: (location: Location) => void): Promise<ShadowFiles> {
+  async #open(listing: Listing, cache: BlockCache, onRead: (location: Location) => void): Promise<ShadowFiles> {
     const { source, find, clock, log } = this.#options;
     const { machine, name } = listing;
     return await ShadowFiles.open({
       title: `${machine}@${name}`,
       view: watched(await source.open(machine, name), onRead),
       find,
-      cache: new BlockCache(CACHE_BYTES),
+      cache,
       clock,
       log,
       onOpened: () => undefined,

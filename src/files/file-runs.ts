@@ -6,6 +6,7 @@ import { sameContent } from './compare-content.js';
 import { metadataDifferences } from './compare-stat.js';
 import { coverContent } from './cover-content.js';
 import { isDamage } from './damage.js';
+import type { OpenedVersion } from './opened-version.js';
 import { RunTable, type Run } from './run-table.js';
 import { statInfoOf } from './stat-info.js';
 import type { DeviceVersion, TimelineStep } from './timeline.js';
@@ -39,7 +40,10 @@ export class FileRuns {
   readonly #options: FileRunsOptions;
   readonly #generations: Generation[] = [];
   readonly #runs = new RunTable();
+  /** While its files are seen. */
   #step: Opened | undefined;
+  /** The last that was opened, and in it the device; its file system may be closed meanwhile. */
+  #last: { readonly version: OpenedVersion; readonly device: string } | undefined;
 
   constructor(options: FileRunsOptions) {
     this.#options = options;
@@ -49,6 +53,7 @@ export class FileRuns {
   begin(step: Opened): void {
     const { name } = step.listing;
     this.#step = step;
+    this.#last = { version: step.current.version, device: step.device };
     this.#generations.push({ first: name, last: name, total: (this.#generations.at(-1)?.total ?? 0) + 1 });
   }
 
@@ -77,19 +82,25 @@ export class FileRuns {
       this.#runs.set(path, { id, first: run.first, last: now });
       return;
     }
-    if (run !== undefined) await this.#give(path, run);
+    if (run !== undefined) await this.#give(path, run, run.last === now ? step.current : step.previous);
     this.#runs.set(path, { id, first: now, last: now });
     if (this.#runs.bytes > (this.#options.maxBytes ?? MAX_BYTES)) throw tooMany(this.#runs.size);
   }
 
   /** All that is in the shadow copy was seen: what was not, is not there any more. */
   async end(): Promise<void> {
-    for (const { path, run } of this.#runs.takeBefore(this.#now)) await this.#give(path, run);
+    const previous = this.#step?.previous;
+    this.#step = undefined;
+    for (const { path, run } of this.#runs.takeBefore(this.#now)) await this.#give(path, run, previous);
   }
 
-  /** The device is gone, with all its files; the file systems that it was seen in last must still be open. */
+  /** The device is gone, with all its files; the shadow copy that it was seen in last must still be open. */
   async absent(): Promise<void> {
-    for (const { path, run } of this.#runs.takeBefore(Infinity)) await this.#give(path, run);
+    if (this.#last === undefined || this.#runs.size === 0) return;
+    const { version, device } = this.#last;
+    const filesystem = (await version.files.guest(device))?.filesystem;
+    const last = filesystem === undefined ? undefined : { filesystem };
+    for (const { path, run } of this.#runs.takeBefore(Infinity)) await this.#give(path, run, last);
   }
 
   get #now(): number {
@@ -114,13 +125,13 @@ export class FileRuns {
     }
   }
 
-  /** Every run that is given out ended in the generation that is open now, or in that before. */
-  async #give(path: string, run: Run): Promise<void> {
+  /** @param opened the device in the generation in which the run ended, if it can be opened */
+  async #give(path: string, run: Run, opened: Pick<DeviceVersion, 'filesystem'> | undefined): Promise<void> {
     const [from, to] = [this.#generations[run.first], this.#generations[run.last]];
-    const opened: DeviceVersion | undefined = run.last === this.#now ? this.#step?.current : this.#step?.previous;
-    if (from === undefined || to === undefined || opened === undefined) return;
-    const { filesystem } = opened;
+    if (from === undefined || to === undefined) return;
     try {
+      if (opened === undefined) throw new UmbraError('FILESYSTEM_DAMAGED', 'its file system cannot be opened again');
+      const { filesystem } = opened;
       const stat = await statInfoOf(filesystem, run.id, await filesystem.stat(run.id));
       const shadowCopies = to.total - (this.#generations[run.first - 1]?.total ?? 0);
       await this.#options.found.add({ path, stat, first: from.first, last: to.last, shadowCopies });

@@ -10,6 +10,8 @@ export interface GuestFiles {
   /** Undefined if there is none of that name, or nothing in it. */
   guest(name: string): Eventually<Guest | undefined>;
   guests(): Promise<readonly Guest[]>;
+  /** Let go of what is open of a device; it is opened again when it is asked for. */
+  release(name: string): void;
   /** Idempotent. */
   close(): Promise<void>;
 }

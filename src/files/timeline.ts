@@ -34,10 +34,18 @@ export type TimelineStep = { readonly listing: Listing; readonly device: string 
 
 /** The last that is known of a device. */
 interface Known {
-  readonly opened: DeviceVersion;
-  /** The volumes of the last shadow copy in which what was looked at is as in `opened`. */
+  readonly version: OpenedVersion;
+  readonly footprint: Footprint;
+  /** What its file system keeps in memory; 0 if it is not open. */
+  bytes: number;
+  /** The volumes of the last shadow copy in which what was looked at is as in `version`. */
   asOf: readonly VolumeRecord[];
 }
+
+/** What the file systems that are kept open between two steps may take in memory together. */
+const MAX_KEPT_BYTES = 32 * 1024 * 1024;
+/** What a file system is taken to keep in memory when it doesn't say. */
+const FILESYSTEM_BYTES = 512 * 1024;
 
 export interface TimelineOptions {
   readonly machine: string;
@@ -53,8 +61,9 @@ export interface TimelineOptions {
  * read to look into a file system; where nothing of that has changed in the next shadow copy, which the volumes' trees
  * tell, there is nothing new, and it is not opened.
  *
- * A step's file systems are good until the next step is asked for, the last of each device until {@link close};
- * `previous` and `current` are the only ones open.
+ * A step's file systems are good until the next step is asked for. The shadow copy in which a device was opened last
+ * stays open until the device is opened in another, or until {@link close}; its file system only as long as there is
+ * room, and it is opened again when it is needed.
  */
 export class Timeline {
   readonly #context: FilesContext;
@@ -117,7 +126,7 @@ export class Timeline {
     const { listing } = version;
     const known = this.#known.get(device);
     const changes = known === undefined ? undefined : await this.#changesSince(known.asOf, version);
-    if (known !== undefined && changes !== undefined && isUntouched(known.opened, changes)) {
+    if (known !== undefined && changes !== undefined && isUntouched(known, changes)) {
       known.asOf = version.record.volumes;
       return { listing, device, state: 'same' };
     }
@@ -130,15 +139,29 @@ export class Timeline {
         return { listing, device, state: 'absent' };
       }
       const current: DeviceVersion = { version, filesystem: readable(guest), footprint };
-      this.#known.set(device, { opened: current, asOf: version.record.volumes });
-      const previous = known?.opened;
-      previous?.version.attributeTo(device);
-      const isNext = known !== undefined && known.asOf === previous?.version.record.volumes;
+      const previous = known === undefined ? undefined : await reopen(known, device);
+      this.#keep(device, current);
+      const isNext = known !== undefined && known.asOf === known.version.record.volumes;
       return { listing, device, state: 'opened', current, previous, changes: isNext ? changes : undefined };
     } catch (error) {
       if (!isUmbraError(error, 'FILESYSTEM_UNREADABLE', 'FILESYSTEM_DAMAGED', 'STORE_DAMAGED')) throw error;
       return { listing, device, state: 'unreadable', reason: messageOf(error) };
     }
+  }
+
+  /** Remember a device as it is now, and let go of the file systems that were opened before, if there are too many. */
+  #keep(device: string, { version, filesystem, footprint }: DeviceVersion): void {
+    const bytes = filesystem.memoryBytes ?? FILESYSTEM_BYTES;
+    this.#known.get(device)?.version.files.release(device);
+    this.#known.delete(device);
+    let kept = 0;
+    for (const [other, known] of [...this.#known].reverse()) {
+      kept += known.bytes;
+      if (kept <= MAX_KEPT_BYTES || known.bytes === 0) continue;
+      known.version.files.release(other);
+      known.bytes = 0;
+    }
+    this.#known.set(device, { version, footprint, bytes, asOf: version.record.volumes });
   }
 
   /** Undefined if a tree can't be read: then everything is looked at. */
@@ -156,7 +179,7 @@ export class Timeline {
   }
 
   async #closeUnused(): Promise<void> {
-    const used = new Set([...this.#known.values()].map(({ opened }) => opened.version));
+    const used = new Set([...this.#known.values()].map(({ version }) => version));
     for (const version of this.#open) {
       if (used.has(version)) continue;
       this.#open.delete(version);
@@ -165,7 +188,14 @@ export class Timeline {
   }
 }
 
-function isUntouched({ version, footprint }: DeviceVersion, changes: VolumeChanges): boolean {
+/** A device as it was last; undefined if it can't be opened any more. */
+async function reopen({ version, footprint }: Known, device: string): Promise<DeviceVersion | undefined> {
+  version.attributeTo(device);
+  const filesystem = (await version.files.guest(device))?.filesystem;
+  return filesystem === undefined ? undefined : { version, filesystem, footprint };
+}
+
+function isUntouched({ version, footprint }: Known, changes: VolumeChanges): boolean {
   if (changes.isResized) return false;
   return !version.common.isTouchedBy(changes) && !footprint.isTouchedBy(changes);
 }

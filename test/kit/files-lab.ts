@@ -32,6 +32,8 @@ const MIB = 1024 * 1024;
 export interface LabOptions {
   /** Instead of real ones: the file system of each volume, by the first byte of the volume. */
   readonly filesystems?: ReadonlyMap<number, Filesystem | Error>;
+  /** Instead of what finds real ones. */
+  readonly find?: FindDevices;
 }
 
 /** Operations on files over a store in memory. */
@@ -52,7 +54,12 @@ export class FilesLab {
     return new FilesLab(memory, directory, verdicts, options);
   }
 
-  private constructor(memory: MemoryStore, directory: string, verdicts: Verdicts, { filesystems }: LabOptions) {
+  private constructor(
+    memory: MemoryStore,
+    directory: string,
+    verdicts: Verdicts,
+    { filesystems, find = findDevices }: LabOptions,
+  ) {
     this.memory = memory;
     this.directory = directory;
     this.verdicts = verdicts;
@@ -67,7 +74,7 @@ export class FilesLab {
     this.operations = new LocalFileOperations({
       store: () => store,
       source,
-      find: filesystems === undefined ? findDevices : fakeDevices(filesystems),
+      find: filesystems === undefined ? find : fakeDevices(filesystems),
       storeDirectory: '/nonexistent/store',
       verdicts,
       clock: systemClock,

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap';
 import { Batches } from '../../../src/files/batches.js';
 import { FileRuns } from '../../../src/files/file-runs.js';
+import type { DeviceVersion } from '../../../src/files/timeline.js';
 import type { FoundFile } from '../../../src/protocol/files-api.js';
 import { directory, inlineFile, MemoryFilesystem } from '../../kit/filesystems/memory-filesystem.js';
 import { FilesLab } from '../../kit/files-lab.js';
@@ -12,20 +13,21 @@ class Followed {
   readonly files: FoundFile[] = [];
   readonly errors: string[] = [];
   readonly #found: Batches<FoundFile>;
+  readonly #current: DeviceVersion;
 
   static async begin(t: Test, filesystem: MemoryFilesystem, maxBytes?: number): Promise<Followed> {
     const lab = await FilesLab.open(t);
     const name = await lab.backUp(Buffer.alloc(4 * 1024 * 1024, 1));
     const version = await openGuest(lab, name, filesystem);
     t.teardown(() => version.close());
-    const followed = new Followed(lab, maxBytes);
     const current = { version, filesystem, footprint: version.attributeTo('vda') };
-    const { listing } = version;
-    followed.runs.begin({ listing, device: 'vda', state: 'opened', current, previous: undefined, changes: undefined });
+    const followed = new Followed(lab, current, maxBytes);
+    followed.begin();
     return followed;
   }
 
-  private constructor(lab: FilesLab, maxBytes: number | undefined) {
+  private constructor(lab: FilesLab, current: DeviceVersion, maxBytes: number | undefined) {
+    this.#current = current;
     this.#found = new Batches((items) => Promise.resolve(void this.files.push(...items)));
     this.runs = new FileRuns({
       verdicts: lab.verdicts,
@@ -34,6 +36,13 @@ class Followed {
       onError: (_, path) => this.errors.push(path),
       ...(maxBytes === undefined ? {} : { maxBytes }),
     });
+  }
+
+  /** It is opened, once more; nothing is known of it before. */
+  begin(): void {
+    const { listing } = this.#current.version;
+    const step = { listing, device: 'vda', state: 'opened', current: this.#current } as const;
+    this.runs.begin({ ...step, previous: undefined, changes: undefined });
   }
 
   async end(): Promise<void> {
@@ -61,6 +70,19 @@ t.test('what a file is like is asked when its version has ended', async (t) => {
   await followed.end();
   t.match(followed.files, [{ path: '/vda/link', stat: { target: 'x' }, shadowCopies: 1 }]);
   t.same(followed.errors, ['/vda/x']);
+});
+
+t.test('what ended in a file system that cannot be opened again is named', async (t) => {
+  const filesystem = new MemoryFilesystem({ 1: directory({}), 2: inlineFile('x') });
+  const followed = await Followed.begin(t, filesystem);
+  await followed.runs.see('/vda/x', 2, undefined);
+  await followed.runs.end();
+  followed.begin();
+  await followed.runs.see('/vda/x', 2, undefined);
+  await followed.runs.end();
+  t.same(followed.errors, ['/vda/x']);
+  await followed.end();
+  t.match(followed.files, [{ path: '/vda/x', shadowCopies: 1 }]);
 });
 
 t.test('before anything was opened there is nothing to follow', async (t) => {

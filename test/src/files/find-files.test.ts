@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 import t from 'tap';
+import type { BlockCache } from '../../../mount/blocks/block-cache.js';
+import type { FindDevices } from '../../../mount/files/guest-device.js';
 import type { DirectoryItem, FileId } from '../../../mount/filesystems/filesystem.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import { debugfs, ext4Image, FilesLab, writeTree } from '../../kit/files-lab.js';
@@ -121,4 +123,27 @@ t.test('a path as long as no file system has it', async (t) => {
   await lab.backUp(volume(1));
   const [result] = await lab.find('nothing');
   t.match(result.unread, [{ reason: /circle/ }]);
+});
+
+t.test('all shadow copies of a search share one cache', async (t) => {
+  const caches = new Set<BlockCache>();
+  const filesystem = new MemoryFilesystem({ 1: directory({ x: 2 }), 2: inlineFile('x') });
+  const find: FindDevices = (volumes) =>
+    Promise.resolve(
+      volumes.map(({ name, source }) => ({
+        name,
+        sizeBytes: source.sizeBytes,
+        open: async (cache) => {
+          caches.add(cache);
+          await source.read(Buffer.alloc(1), 0);
+          return { filesystem };
+        },
+      })),
+    );
+  const lab = await FilesLab.open(t, { find });
+  for (const number of [1, 2, 3]) await lab.backUp(volume(number));
+  t.match(await lab.find('x'), [{ shadowCopies: 3, found: 1 }]);
+  t.equal(caches.size, 1);
+  await lab.find('x');
+  t.equal(caches.size, 2);
 });

@@ -3,6 +3,7 @@ import { UmbraError } from '../common/errors.js';
 import { sameContent } from './compare-content.js';
 import { metadataDifferences } from './compare-stat.js';
 import { isDamage, type UnreadPaths } from './damage.js';
+import { DirectoryReader, WHOLE_DIRECTORY, type DirectoryEntries, type DirectoryPart } from './directory-entries.js';
 import type { Differences, OneSided } from './differences.js';
 import type { OpenedVersion } from './opened-version.js';
 import type { Verdicts } from './verdicts.js';
@@ -29,38 +30,47 @@ export interface TreeDiffOptions {
   readonly onRead: (bytes: number) => void;
   /** Called with the number of files compared. */
   readonly onFile: (count: number) => void;
+  /** Tests have small parts. */
+  readonly directories?: DirectoryReader;
 }
 
 interface Pair {
   readonly from: FileId;
   readonly to: FileId;
   readonly path: string;
+  readonly part: DirectoryPart;
 }
 
 /** How often it is said how far it is. */
 const REPORT_EVERY = 1_000;
 
-/** Compares the files of one file system in two shadow copies. Memory is taken for one directory at a time, and for what is pending. */
+/**
+ * Compares the files of one file system in two shadow copies. Memory is taken for a part of one directory at a time, and
+ * for what is pending.
+ */
 export class TreeDiff {
   readonly #options: TreeDiffOptions;
+  readonly #reader: DirectoryReader;
   #from: Filesystem | undefined;
   #to: Filesystem | undefined;
   #files = 0;
 
   constructor(options: TreeDiffOptions) {
     this.#options = options;
+    this.#reader = options.directories ?? new DirectoryReader();
   }
 
   /** @throws {UmbraError} STORE_FAILED, CANCELLED */
   async directories(from: DiffSide, to: DiffSide): Promise<void> {
     this.#from = from.filesystem;
     this.#to = to.filesystem;
-    const pending: Pair[] = [{ from: from.id, to: to.id, path: to.path }];
+    const pending: Pair[] = [{ from: from.id, to: to.id, path: to.path, part: WHOLE_DIRECTORY }];
     const entered = new Set<FileId>([to.id]);
     for (let pair = pending.pop(); pair !== undefined; pair = pending.pop()) {
       const found = await this.#directory(from.filesystem, to.filesystem, pair);
       for (let next = found.pop(); next !== undefined; next = found.pop()) {
-        if (entered.has(next.to)) this.#unread(next.path, circle(next.path));
+        if (next.part.count > 1) pending.push(next);
+        else if (entered.has(next.to)) this.#unread(next.path, circle(next.path));
         else {
           entered.add(next.to);
           pending.push(next);
@@ -79,30 +89,42 @@ export class TreeDiff {
     await this.#options.differences.settle((from, to) => this.#matchRename(from, to));
   }
 
-  /** Compare two directories. @returns the directories in them that both have */
+  /** Compare two directories. @returns the directories in them that both have, or the parts in which to compare them */
   async #directory(from: Filesystem, to: Filesystem, pair: Pair): Promise<Pair[]> {
-    const [before, after] = [await this.#list(from, pair.from, pair.path), await this.#list(to, pair.to, pair.path)];
+    const before = await this.#list(from, pair.from, pair);
+    const after = before === undefined ? undefined : await this.#list(to, pair.to, pair);
     if (before === undefined || after === undefined) return [];
+    if (typeof before !== 'number' && typeof after !== 'number')
+      return await this.#entries(from, to, pair, before, after);
+    const most = Math.max(...[before, after].map((entries) => (typeof entries === 'number' ? entries : entries.size)));
+    return this.#reader.parts(most).map((part) => ({ ...pair, part }));
+  }
+
+  async #entries(
+    from: Filesystem,
+    to: Filesystem,
+    { path: above }: Pair,
+    before: Exclude<DirectoryEntries, number>,
+    after: Exclude<DirectoryEntries, number>,
+  ): Promise<Pair[]> {
     const found: Pair[] = [];
     for (const name of [...new Set([...before.keys(), ...after.keys()])].sort()) {
       this.#options.signal.throwIfAborted();
       const [a, b] = [before.get(name), after.get(name)];
-      const path = `${pair.path}/${name}`;
+      const path = `${above}/${name}`;
       if (a === undefined && b !== undefined) await this.#one('added', to, b, path);
       else if (a !== undefined && b === undefined) await this.#one('removed', from, a, path);
       else if (a !== undefined && b !== undefined && (await this.#both(from, to, a, b, path))) {
-        found.push({ from: a.id, to: b.id, path });
+        found.push({ from: a.id, to: b.id, path, part: WHOLE_DIRECTORY });
       }
     }
     return found;
   }
 
-  /** The entries of a directory by name; undefined if it can't be read: then nothing in it is said to have come or gone. */
-  async #list(filesystem: Filesystem, id: FileId, path: string): Promise<Map<string, DirectoryItem> | undefined> {
+  /** The entries of a directory; undefined if it can't be read: then nothing in it is said to have come or gone. */
+  async #list(filesystem: Filesystem, id: FileId, { path, part }: Pair): Promise<DirectoryEntries | undefined> {
     try {
-      const items = new Map<string, DirectoryItem>();
-      for await (const batch of filesystem.readDirectory(id)) for (const item of batch) items.set(item.name, item);
-      return items;
+      return await this.#reader.read(filesystem, id, part);
     } catch (error) {
       this.#unread(path, error);
       return undefined;

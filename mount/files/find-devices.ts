@@ -26,6 +26,7 @@ export const findDevices: FindDevices = async (volumes) => {
     name: device.name,
     sizeBytes: device.source.sizeBytes,
     problems: device.problems,
+    ...(device.unreadable === undefined ? { source: device.source } : {}),
     open: (cache) => open(device, pool, cache),
   }));
 };

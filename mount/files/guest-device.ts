@@ -23,6 +23,8 @@ export interface GuestDevice {
   readonly sizeBytes: number;
   /** What was found wrong on the way to it: a damaged partition table. */
   readonly problems?: readonly string[];
+  /** Its bytes, if they can be had. What it holds may lie in others too: a file system of several devices. */
+  readonly source?: ByteSource;
   /**
    * Look what it holds.
    * @throws {UmbraError} FILESYSTEM_DAMAGED, FILESYSTEM_UNREADABLE, STORE_DAMAGED

@@ -3,6 +3,7 @@ import type { Eventually } from '../../src/common/eventually.js';
 import { isUmbraError, messageOf } from '../../src/common/errors.js';
 import type { Log } from '../../src/common/log.js';
 import type { BlockCache } from '../blocks/block-cache.js';
+import type { ByteSource } from '../blocks/byte-source.js';
 import type { Filesystem } from '../filesystems/filesystem.js';
 import type { ShadowCopyView } from '../source.js';
 import { uniqueNames } from './device-names.js';
@@ -81,6 +82,11 @@ export class ShadowFiles {
   /** The devices in which something may be, in the order of the volumes; whether they can be read is not known yet. */
   get names(): readonly string[] {
     return [...this.#devices.keys()];
+  }
+
+  /** See GuestDevice.source; undefined if there is no such device. */
+  source(name: string): ByteSource | undefined {
+    return this.#devices.get(name)?.source;
   }
 
   /** What the device of that name holds, at once if that is known; undefined if there is none, or nothing in it. */

@@ -5,6 +5,7 @@ import type { Guest } from './guest-files.js';
 import { isDamage, UnreadPaths } from './damage.js';
 import { Differences } from './differences.js';
 import { OpenedVersion, titleOf, type FilesContext } from './opened-version.js';
+import { sameDevice } from './same-device.js';
 import { TreeDiff } from './tree-diff.js';
 import { VolumeChanges } from './volume-changes.js';
 
@@ -83,6 +84,7 @@ class FilesDiff {
   async #compareDevices(changes: VolumeChanges | undefined): Promise<void> {
     const names = [...new Set([...this.#from.files.names, ...this.#to.files.names])];
     for (const name of names) {
+      if (changes !== undefined && (await this.#isUnchanged(name, changes))) continue;
       const a = await this.#filesystem(this.#from, name);
       const b = await this.#filesystem(this.#to, name);
       if (a === 'unreadable' || b === 'unreadable') continue;
@@ -92,6 +94,12 @@ class FilesDiff {
       else if (b !== undefined) await diff.onlyOne('added', topOf(b, name));
       await diff.settleRenames();
     }
+  }
+
+  /** Then there is nothing to compare, however many files it has. */
+  async #isUnchanged(name: string, changes: VolumeChanges): Promise<boolean> {
+    const { signal } = this.#options;
+    return await sameDevice(name, { from: this.#from.files, to: this.#to.files, changes, signal });
   }
 
   #treeDiff(device: string, changes: VolumeChanges | undefined): TreeDiff {

@@ -1,3 +1,4 @@
+import type { ByteSource } from '../../mount/blocks/byte-source.js';
 import type { Eventually } from '../common/eventually.js';
 import type { Guest } from '../../mount/files/shadow-files.js';
 
@@ -7,6 +8,8 @@ export type { Guest } from '../../mount/files/shadow-files.js';
 export interface GuestFiles {
   /** Partitions and logical volumes in which something may be. */
   readonly names: readonly string[];
+  /** The bytes of a device, if they can be had; a file system of several devices has more. */
+  source(name: string): ByteSource | undefined;
   /** Undefined if there is none of that name, or nothing in it. */
   guest(name: string): Eventually<Guest | undefined>;
   guests(): Promise<readonly Guest[]>;

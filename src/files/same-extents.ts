@@ -1,3 +1,4 @@
+import type { Location } from '../../mount/blocks/byte-source.js';
 import type { Extent, FileId, Filesystem } from '../../mount/filesystems/filesystem.js';
 import type { VolumeChanges } from './volume-changes.js';
 
@@ -24,11 +25,14 @@ export async function sameExtents(a: Side, b: Side, changes: VolumeChanges): Pro
 function sameExtent(a: Extent, b: Extent): boolean {
   if (a.kind !== b.kind || a.offset !== b.offset || a.length !== b.length) return false;
   if (a.kind !== 'stored' || b.kind !== 'stored') return true;
-  if (a.encoded !== b.encoded || a.encodedFrom !== b.encodedFrom || a.locations.length !== b.locations.length) {
-    return false;
-  }
-  return a.locations.every((location, index) => {
-    const other = b.locations[index];
+  return a.encoded === b.encoded && a.encodedFrom === b.encodedFrom && sameLocations(a.locations, b.locations);
+}
+
+/** True if both are the same places of the same volumes. */
+export function sameLocations(a: readonly Location[], b: readonly Location[]): boolean {
+  if (a.length !== b.length) return false;
+  return a.every((location, index) => {
+    const other = b[index];
     return location.volume === other?.volume && location.offset === other?.offset && location.length === other.length;
   });
 }

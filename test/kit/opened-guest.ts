@@ -1,6 +1,6 @@
 import type { Filesystem } from '../../mount/filesystems/filesystem.js';
 import { systemClock } from '../../src/common/clock.js';
-import type { GuestFiles } from '../../src/files/guest-files.js';
+import type { Guest, GuestFiles } from '../../src/files/guest-files.js';
 import { OpenedVersion, type FilesContext } from '../../src/files/opened-version.js';
 import type { FilesLab } from './files-lab.js';
 
@@ -21,10 +21,10 @@ export class FakeGuestFiles implements GuestFiles {
     this.#onOpen = onOpen;
   }
 
-  async guest(name: string): ReturnType<GuestFiles['guest']> {
+  guest(name: string): Promise<Guest | undefined> {
     const filesystem = this.#devices[name];
     if (!this.open.has(name)) this.#onOpen();
-    if (filesystem === undefined) return undefined;
+    if (filesystem === undefined) return Promise.resolve(undefined);
     this.open.add(name);
     const base = { name, sizeBytes: 0, problems: [] };
     if (filesystem instanceof Error) return Promise.resolve({ ...base, unreadable: { text: filesystem.message } });
@@ -34,6 +34,10 @@ export class FakeGuestFiles implements GuestFiles {
   async guests(): ReturnType<GuestFiles['guests']> {
     const guests = await Promise.all(this.names.map((name) => this.guest(name)));
     return guests.filter((guest) => guest !== undefined);
+  }
+
+  source(): undefined {
+    return undefined;
   }
 
   release(name: string): void {

@@ -148,7 +148,7 @@ t.test('a name that was looked into stays with its shadow copy', async (t) => {
   t.strictSame(await namesIn(tree, `/.shares/data/${second}`), ['docs', 'report']);
   source.forget('web1', String(versions[2]));
   t.notOk((await namesIn(tree, snapshots)).includes(name));
-  await t.rejects(tree.stat(`${snapshots}/${name}`), { code: 'ENOENT' }, 'and becomes no other one');
+  await t.rejects(async () => await tree.stat(`${snapshots}/${name}`), { code: 'ENOENT' }, 'and becomes no other one');
 });
 
 t.test('of a guest with access lists and no modes Samba can read all', async (t) => {

@@ -46,7 +46,11 @@ function fill(top: string): void {
 
 t.test('no mutant gets anything but an error of the file system out of the reader', async (t) => {
   const directory = temporaryDirectory(t);
-  const [image, dirty] = [join(directory, 'clean.img'), join(directory, 'dirty.img')];
+  const [image, dirty, lost] = [
+    join(directory, 'clean.img'),
+    join(directory, 'dirty.img'),
+    join(directory, 'lost.img'),
+  ];
   formatXfs(image, { sizeMib: 32, mkfs: ['-b', 'size=4096', '-d', 'agcount=2'] });
   const mount = loopMount(t, image, [], 'xfs');
   fill(mount.directory);
@@ -55,6 +59,9 @@ t.test('no mutant gets anything but an error of the file system out of the reade
   closeSync(top);
   execFileSync('cp', ['--sparse=always', image, dirty]);
   mount.unmount();
+  execFileSync('cp', ['--sparse=always', dirty, lost]);
+  execFileSync('dd', ['if=/dev/zero', `of=${lost}`, 'bs=512', 'count=1', 'conv=notrunc'], { stdio: 'ignore' });
   const seed = firstSeed(t);
+  t.same((await fuzzXfs(lost, repeats(MUTANTS / 4), seed)).slice(0, 5), [], 'without the first sector');
   for (const one of [image, dirty]) t.same((await fuzzXfs(one, repeats(MUTANTS / 2), seed)).slice(0, 5), []);
 });

@@ -84,8 +84,8 @@ async function copyTo(
     const parent = await TargetDirectory.open(destination.directory);
     try {
       await assertMayMake(parent, destination, file, request.force);
-      const tree = new CopyTree({ filesystem, report, force: request.force, sync: isFile, signal, onWritten });
-      await tree.copy({ id, path: request.path }, parent, destination.name);
+      const options = { filesystem, report, force: request.force, sync: isFile, signal, onWritten };
+      await new CopyTree(options, parent).copy({ id, path: request.path }, destination.name);
       if (isFile) await parent.handle.sync();
     } finally {
       await parent.close();

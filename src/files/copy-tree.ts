@@ -1,34 +1,15 @@
-import { link, rename, symlink } from 'node:fs/promises';
-import { unescapeName } from '../../mount/filesystems/names.js';
-import type { DirectoryItem, FileId, FileStat, Filesystem } from '../../mount/filesystems/filesystem.js';
+import type { DirectoryItem, FileId } from '../../mount/filesystems/filesystem.js';
 import { systemCode, UmbraError } from '../common/errors.js';
-import { makeNode, type NodeType } from '../system/file-metadata.js';
-import { copyContent } from './copy-content.js';
-import { dropInherited, setMetadata, setPathMetadata, type FileMetadata } from './copy-metadata.js';
-import type { CopyReport } from './copy-report.js';
+import { setMetadata, type FileMetadata } from './copy-metadata.js';
+import { FileCopier, type CopyPlace, type CopySource, type FileCopierOptions } from './copy-one-file.js';
+import { CopyProblems, inTheWay } from './copy-problems.js';
 import { isDamage } from './damage.js';
-import { hostName, shownHostName } from './host-name.js';
-import { LinkTable } from './link-table.js';
+import { hostName, shownNameIn } from './host-name.js';
 import type { TargetDirectory } from './target-directory.js';
 import { TaskPool } from './task-pool.js';
 
-export interface CopyTreeOptions {
-  readonly filesystem: Filesystem;
-  readonly report: CopyReport;
-  /** Replace files, and go on into directories, that are there. */
-  readonly force: boolean;
-  /** Make what is written durable, file by file. */
-  readonly sync: boolean;
-  readonly signal: AbortSignal;
-  readonly onWritten: (bytes: number) => void;
-}
-
-/** Something of the guest that is to be copied. */
-export interface CopySource {
-  readonly id: FileId;
-  /** Escaped. */
-  readonly path: string;
-}
+/** As of {@link FileCopierOptions}. */
+export type CopyTreeOptions = Omit<FileCopierOptions, 'problems' | 'top'>;
 
 /** A directory that is being filled. */
 interface Frame {
@@ -46,8 +27,6 @@ interface Frame {
 const TASKS = 6;
 /** Each directory on the way is held open. */
 const MAX_DEPTH = 1_000;
-/** What makes no sense to go on after. */
-const FATAL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE', 'ENODEV']);
 
 /**
  * Copies files of a guest with everything they have. Each gets its name when it is complete; directories get their
@@ -55,25 +34,28 @@ const FATAL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 
  */
 export class CopyTree {
   readonly #options: CopyTreeOptions;
-  readonly #tasks = new TaskPool(TASKS);
-  readonly #links = new LinkTable();
-  readonly #entered = new Set<FileId>();
+  readonly #problems: CopyProblems;
+  readonly #files: FileCopier;
   /** In which everything lies that is copied. */
-  #top: TargetDirectory | undefined;
+  readonly #top: TargetDirectory;
+  readonly #tasks = new TaskPool(TASKS);
+  readonly #entered = new Set<FileId>();
 
-  constructor(options: CopyTreeOptions) {
+  constructor(options: CopyTreeOptions, top: TargetDirectory) {
     this.#options = options;
+    this.#top = top;
+    this.#problems = new CopyProblems(options.report, options.signal);
+    this.#files = new FileCopier({ ...options, problems: this.#problems, top });
   }
 
   /**
-   * Copy a file, or a directory with everything in it, to a name in `parent`.
+   * Copy a file, or a directory with everything in it, to a name in the top directory.
    * @throws {UmbraError} STORE_FAILED, CANCELLED; system errors after which nothing else can be written
    */
-  async copy(source: CopySource, parent: TargetDirectory, name: Buffer): Promise<void> {
-    this.#top = parent;
+  async copy(source: CopySource, name: Buffer): Promise<void> {
     const frames: Frame[] = [];
     try {
-      const first = await this.#copyOne(source, parent, [name]);
+      const first = await this.#copyOne(source, { parent: this.#top, names: [name], name });
       if (first !== undefined) frames.push(first);
       for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
         const item = await this.#nextItem(frame);
@@ -103,61 +85,70 @@ export class CopyTree {
       }
       return frame.batch[frame.next++];
     } catch (error) {
-      this.#noteRead(frame.source.path, error);
+      this.#problems.noteRead(frame.source.path, error);
       return undefined;
     }
   }
 
   async #copyItem(frame: Frame, item: DirectoryItem, depth: number): Promise<Frame | undefined> {
     const path = `${frame.source.path}/${item.name}`;
-    const source = { id: item.id, path };
-    const name = hostName(item.name);
-    if (name === undefined) {
-      this.#options.report.add(
-        'metadata',
-        path,
-        'its name is none that a file of Linux can have; copied as it is shown',
-      );
-    }
-    const names = [...frame.names, name ?? shownHostName(item.name)];
     if (depth >= MAX_DEPTH && item.type === 'directory') {
       this.#options.report.add('read', path, `directories deeper than ${MAX_DEPTH} are not copied`);
       return undefined;
     }
-    return await this.#copyOne(source, frame.target, names);
+    try {
+      const name = hostName(item.name) ?? (await this.#shownName(frame, item, path));
+      const place = { parent: frame.target, names: [...frame.names, name], name };
+      return await this.#copyOne({ id: item.id, path }, place);
+    } catch (error) {
+      this.#problems.note(path, error);
+      return undefined;
+    }
   }
 
-  /** Copy a file, or begin with a directory. @param names the last is the one in `parent` */
-  async #copyOne(source: CopySource, parent: TargetDirectory, names: readonly Buffer[]): Promise<Frame | undefined> {
+  async #shownName({ source }: Frame, { name }: DirectoryItem, path: string): Promise<Buffer> {
+    this.#problems.noteMetadata(path, 'its name is none that a file of Linux can have; copied as it is shown');
+    return await shownNameIn(this.#options.filesystem, source.id, name);
+  }
+
+  /** Copy a file, or begin with a directory. */
+  async #copyOne(source: CopySource, place: CopyPlace): Promise<Frame | undefined> {
     const metadata = await this.#metadata(source);
-    const name = names.at(-1);
-    if (metadata === undefined || name === undefined) return undefined;
+    if (metadata === undefined) return undefined;
     try {
-      if (metadata.stat.type === 'directory') return await this.#beginDirectory(source, metadata, parent, names);
-      if (await this.#linked(source, metadata.stat, parent, names)) return undefined;
-      const copy = (): Promise<void> => this.#guarded(source, () => this.#copyFile(source, metadata, parent, names));
+      if (metadata.stat.type === 'directory') return await this.#beginDirectory(source, metadata, place);
+      if (await this.#files.linked(source, metadata.stat.nlink, place)) return undefined;
+      const copy = (): Promise<void> => this.#copyFile(source, metadata, place);
       // Of a file with several names, the first must be there before the next.
       await (metadata.stat.nlink > 1 ? copy() : this.#tasks.run(copy));
     } catch (error) {
-      this.#note(source, error);
+      this.#problems.note(source.path, error);
     }
     return undefined;
   }
 
-  /** What is known of a file; undefined if that can't be read. */
-  async #metadata(source: CopySource): Promise<FileMetadata | undefined> {
-    const { filesystem, report } = this.#options;
+  async #copyFile(source: CopySource, metadata: FileMetadata, place: CopyPlace): Promise<void> {
     try {
-      const stat = await filesystem.stat(source.id);
+      await this.#files.copy(source, metadata, place);
+    } catch (error) {
+      this.#problems.note(source.path, error);
+    }
+  }
+
+  /** What is known of a file; undefined if that can't be read. */
+  async #metadata({ id, path }: CopySource): Promise<FileMetadata | undefined> {
+    const { filesystem } = this.#options;
+    try {
+      const stat = await filesystem.stat(id);
       try {
-        return { stat, xattrs: stat.mayHaveXattrs ? await filesystem.xattrs(source.id) : new Map() };
+        return { stat, xattrs: stat.mayHaveXattrs ? await filesystem.xattrs(id) : new Map() };
       } catch (error) {
         if (!isDamage(error)) throw error;
-        report.add('metadata', source.path, error);
+        this.#options.report.add('metadata', path, error);
         return { stat, xattrs: new Map() };
       }
     } catch (error) {
-      this.#noteRead(source.path, error);
+      this.#problems.noteRead(path, error);
       return undefined;
     }
   }
@@ -165,14 +156,13 @@ export class CopyTree {
   async #beginDirectory(
     source: CopySource,
     metadata: FileMetadata,
-    parent: TargetDirectory,
-    names: readonly Buffer[],
-  ): Promise<Frame | undefined> {
+    { parent, names, name }: CopyPlace,
+  ): Promise<Frame> {
     if (this.#entered.has(source.id)) {
       throw new UmbraError('FILESYSTEM_DAMAGED', 'it leads in a circle');
     }
     this.#entered.add(source.id);
-    const target = await this.#directoryFor(parent, names.at(-1) ?? Buffer.alloc(0));
+    const target = await this.#directoryFor(parent, name);
     const items = this.#options.filesystem.readDirectory(source.id)[Symbol.asyncIterator]();
     return { source, metadata, target, names, items, batch: [], next: 0 };
   }
@@ -188,172 +178,13 @@ export class CopyTree {
     }
   }
 
-  async #finishDirectory(frame: Frame): Promise<void> {
-    const { report } = this.#options;
+  async #finishDirectory({ source, metadata, target }: Frame): Promise<void> {
     // Files in it are still being written, and that would change its times.
     await this.#tasks.drain();
-    await setMetadata(frame.target.handle, frame.metadata, (what) => {
-      report.add('metadata', frame.source.path, `${what} could not be set`);
+    await setMetadata(target.handle, metadata, (what) => {
+      this.#problems.noteMetadata(source.path, `${what} could not be set`);
     });
-    await frame.target.close();
-    report.counts.directories++;
+    await target.close();
+    this.#options.report.counts.directories++;
   }
-
-  /** Make another name of a file that was copied already. @returns false if it was not */
-  async #linked(
-    source: CopySource,
-    stat: FileStat,
-    parent: TargetDirectory,
-    names: readonly Buffer[],
-  ): Promise<boolean> {
-    const first = stat.nlink > 1 ? this.#links.find(source.id) : undefined;
-    const name = names.at(-1);
-    if (first === undefined || name === undefined || this.#top === undefined) return false;
-    const partial = parent.partialName();
-    try {
-      await link(this.#top.path(...first.names), parent.path(partial));
-      const made = await parent.lstat(partial);
-      // Someone else may have put another file there.
-      if (made?.ino !== first.ino || made.dev !== first.dev) return false;
-      await parent.finish(partial, name, this.#options.force);
-    } catch (error) {
-      if (
-        ['EMLINK', 'EPERM', 'ENOENT', 'EXDEV', 'EOPNOTSUPP', 'EACCES', 'ENAMETOOLONG'].includes(systemCode(error) ?? '')
-      ) {
-        this.#options.report.add(
-          'metadata',
-          source.path,
-          'it is another name of a file in the guest, and copied once more',
-        );
-        return false;
-      }
-      throw error;
-    } finally {
-      await parent.discard(partial);
-    }
-    this.#options.report.counts.hardLinks++;
-    return true;
-  }
-
-  async #copyFile(
-    source: CopySource,
-    metadata: FileMetadata,
-    parent: TargetDirectory,
-    names: readonly Buffer[],
-  ): Promise<void> {
-    const { report } = this.#options;
-    const partial = parent.partialName();
-    const name = names.at(-1) ?? partial;
-    const { stat } = metadata;
-    try {
-      await this.#refuseDirectory(parent, name);
-      if (stat.type === 'file') await this.#copyRegular(source, metadata, parent, partial);
-      else if (stat.type === 'symlink') await this.#copyLink(source, metadata, parent.path(partial));
-      else await this.#copyNode(source, metadata, parent, partial);
-      if (stat.nlink > 1) this.#links.add(source.id, stat.nlink, names, await parent.lstat(partial));
-      await parent.finish(partial, name, this.#options.force);
-    } catch (error) {
-      await parent.discard(partial);
-      throw error;
-    }
-    report.counts[stat.type === 'file' ? 'files' : stat.type === 'symlink' ? 'symlinks' : 'specialFiles']++;
-  }
-
-  async #refuseDirectory(parent: TargetDirectory, name: Buffer): Promise<void> {
-    if (!this.#options.force) return;
-    if ((await parent.lstat(name))?.isDirectory() === true) throw inTheWay('a directory');
-  }
-
-  async #copyRegular(
-    source: CopySource,
-    metadata: FileMetadata,
-    parent: TargetDirectory,
-    partial: Buffer,
-  ): Promise<void> {
-    const { filesystem, signal, onWritten, report, sync } = this.#options;
-    const handle = await parent.create(partial);
-    try {
-      const { sizeBytes } = metadata.stat;
-      await copyContent({ filesystem, id: source.id, sizeBytes, handle, signal, onWritten });
-      await setMetadata(handle, metadata, (what) => {
-        report.add('metadata', source.path, `${what} could not be set`);
-      });
-      if (sync) await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  }
-
-  async #copyLink(source: CopySource, metadata: FileMetadata, path: Buffer): Promise<void> {
-    await symlink(unescapeName(await this.#options.filesystem.readlink(source.id)), path);
-    await this.#setPathMetadata(source, metadata, path);
-  }
-
-  /** Make a device, fifo or socket; in a directory of its own, where nobody else comes, and which hands down no ACL. */
-  async #copyNode(source: CopySource, metadata: FileMetadata, parent: TargetDirectory, partial: Buffer): Promise<void> {
-    const { type, permissions, device } = metadata.stat;
-    const roomName = parent.partialName();
-    const room = await parent.make(roomName);
-    try {
-      dropInherited(room.handle.fd);
-      const path = room.path(partial);
-      makeNode(path, type as NodeType, permissions, device);
-      await this.#setPathMetadata(source, metadata, path);
-      await rename(path, parent.path(partial));
-    } finally {
-      await room.discard(partial);
-      await room.close();
-      await parent.removeEmpty(roomName);
-    }
-  }
-
-  async #setPathMetadata(source: CopySource, metadata: FileMetadata, path: Buffer): Promise<void> {
-    await setPathMetadata(path, metadata, (what) => {
-      this.#options.report.add('metadata', source.path, `${what} could not be set`);
-    });
-  }
-
-  /** Note what went wrong with one file, so that the others are copied. */
-  async #guarded(source: CopySource, work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (error) {
-      this.#note(source, error);
-    }
-  }
-
-  #note({ path }: CopySource, error: unknown): void {
-    this.#options.signal.throwIfAborted();
-    const code = systemCode(error);
-    if (isDamage(error)) this.#options.report.add('read', path, error);
-    else if (error instanceof UmbraError && error.code === 'TARGET_EXISTS')
-      this.#options.report.add('write', path, error);
-    else if (error instanceof UmbraError || code === undefined || FATAL.has(code)) throw error;
-    else this.#options.report.add('write', path, writeReason(code, error));
-  }
-
-  #noteRead(path: string, error: unknown): void {
-    this.#options.signal.throwIfAborted();
-    if (!isDamage(error)) throw error;
-    this.#options.report.add('read', path, error);
-  }
-}
-
-function inTheWay(what: string): UmbraError {
-  return new UmbraError('TARGET_EXISTS', `${what} is in its place`);
-}
-
-/** Why something could not be made, without the path in `/proc` by which it was named. */
-function writeReason(code: string, error: unknown): string {
-  const reasons: Readonly<Record<string, string>> = {
-    EEXIST: 'something of this name is there already',
-    ENAMETOOLONG: 'its name is too long for the file system that is copied to',
-    EACCES: 'permission denied',
-    EPERM: 'not permitted; devices need root',
-    EFBIG: 'it is too large for the file system that is copied to',
-    EINVAL: 'the file system that is copied to does not take it',
-    EILSEQ: 'its name has characters that the file system that is copied to does not take',
-  };
-  const call = typeof error === 'object' && error !== null && 'syscall' in error ? ` (${String(error.syscall)})` : '';
-  return reasons[code] ?? `${code}${call}`;
 }

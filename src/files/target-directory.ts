@@ -8,6 +8,15 @@ const SLASH = Buffer.from('/');
 /** What a file is called until it is complete; of a killed server it stays. */
 const PARTIAL_PREFIX = '.umbra-';
 const PARTIAL_SUFFIX = '.partial';
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/** What not every file system can do. */
+export interface NamingCalls {
+  readonly renameWithoutReplacing: (from: Buffer, to: Buffer) => void;
+  readonly link: (from: Buffer, to: Buffer) => Promise<void>;
+}
+
+const SYSTEM_CALLS: NamingCalls = { renameWithoutReplacing, link };
 
 /**
  * A directory that files are written to. It is held open, and everything in it is named from there
@@ -17,16 +26,18 @@ const PARTIAL_SUFFIX = '.partial';
 export class TargetDirectory {
   readonly handle: FileHandle;
   readonly #prefix: Buffer;
+  readonly #calls: NamingCalls;
 
-  private constructor(handle: FileHandle) {
+  private constructor(handle: FileHandle, calls: NamingCalls) {
     this.handle = handle;
+    this.#calls = calls;
     this.#prefix = Buffer.from(`/proc/self/fd/${handle.fd}/`);
   }
 
   /** @throws system errors; ELOOP or ENOTDIR for what is no directory itself */
-  static async open(path: string | Buffer): Promise<TargetDirectory> {
+  static async open(path: string | Buffer, calls = SYSTEM_CALLS): Promise<TargetDirectory> {
     const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-    return new TargetDirectory(await open(path, flags));
+    return new TargetDirectory(await open(path, flags), calls);
   }
 
   /** The path of something in it, for system calls, as long as this is open. */
@@ -53,7 +64,7 @@ export class TargetDirectory {
 
   /** Open a directory that is there. */
   async into(name: Buffer): Promise<TargetDirectory> {
-    return await TargetDirectory.open(this.path(name));
+    return await TargetDirectory.open(this.path(name), this.#calls);
   }
 
   /** A name that nothing has, for what is not complete. */
@@ -63,8 +74,7 @@ export class TargetDirectory {
 
   /** Make an empty file for this user only. */
   async create(name: Buffer): Promise<FileHandle> {
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-    return await open(this.path(name), flags, 0o600);
+    return await open(this.path(name), NEW_FILE, 0o600);
   }
 
   /**
@@ -73,17 +83,38 @@ export class TargetDirectory {
    * @throws system errors; EEXIST
    */
   async finish(partial: Buffer, name: Buffer, replace: boolean): Promise<void> {
-    if (replace) {
-      await rename(this.path(partial), this.path(name));
+    if (replace) await rename(this.path(partial), this.path(name));
+    else await this.#finishBeside(partial, name);
+  }
+
+  /** Some file systems can't rename without replacing, and some of those make no links. */
+  async #finishBeside(partial: Buffer, name: Buffer): Promise<void> {
+    const [from, to] = [this.path(partial), this.path(name)];
+    try {
+      this.#calls.renameWithoutReplacing(from, to);
       return;
+    } catch (error) {
+      if (!isUnknown(error)) throw error;
     }
     try {
-      renameWithoutReplacing(this.path(partial), this.path(name));
+      // It is refused if the name is taken.
+      await this.#calls.link(from, to);
     } catch (error) {
-      // Some file systems can't do that at once; a link is refused if the name is taken.
-      if (systemCode(error) !== 'EINVAL') throw error;
-      await link(this.path(partial), this.path(name));
-      await unlink(this.path(partial));
+      if (!isUnknown(error) && systemCode(error) !== 'EPERM') throw error;
+      await this.#finishOverPlaceholder(from, to);
+      return;
+    }
+    await unlink(from);
+  }
+
+  /** Take the name with an empty file of our own, and replace that. */
+  async #finishOverPlaceholder(from: Buffer, to: Buffer): Promise<void> {
+    await (await open(to, NEW_FILE, 0o600)).close();
+    try {
+      await rename(from, to);
+    } catch (error) {
+      await unlink(to).catch(() => undefined);
+      throw error;
     }
   }
 
@@ -100,4 +131,9 @@ export class TargetDirectory {
   async close(): Promise<void> {
     await this.handle.close();
   }
+}
+
+/** True if the file system does not know how to do something. */
+function isUnknown(error: unknown): boolean {
+  return ['EINVAL', 'ENOSYS', 'EOPNOTSUPP'].includes(systemCode(error) ?? '');
 }

@@ -258,3 +258,28 @@ t.test('names that this machine cannot have, and too many directories', async (t
   t.match(result, { directories: 1000, writeProblems: 1, readProblems: 1 });
   t.match(result.problems.find(({ kind }) => kind === 'write')?.reason, /name is too long/);
 });
+
+t.test('a name that cannot be, and one that is called as it is shown', async (t) => {
+  const files: Record<number, MemoryFile> = {
+    1: directory({ d: 2 }),
+    2: directory({ 'a\\x2fb': 3, 'a\\x5cx2fb': 4, 'a\\x2fb_': 5, '': 6 }),
+    3: inlineFile('with a slash'),
+    4: inlineFile('with a backslash'),
+    5: inlineFile('with a slash and a line'),
+    6: inlineFile('without a name'),
+  };
+  const lab = await fakeLab(t, files);
+  const copies = join(lab.directory, 'copies');
+  const copy = join(copies, 'd');
+  mkdirSync(copies);
+  for (const force of [false, true, true]) {
+    t.match(await lab.copy('/vda/d', copies, { force }), { files: 4, writeProblems: 0, metadataProblems: 3 });
+    const contents = readdirSync(copy).map((name) => [name, readFileSync(join(copy, name), 'utf8')] as const);
+    t.same(contents.sort(), [
+      ['a\\x2fb', 'with a backslash'],
+      ['a\\x2fb_', 'with a slash and a line'],
+      ['a\\x2fb__', 'with a slash'],
+      ['unnamed', 'without a name'],
+    ]);
+  }
+});

@@ -63,6 +63,8 @@ export type Extent =
       readonly offset: number;
       readonly length: number;
       readonly encoded: boolean;
+      /** How, if `encoded`: the same locations in two ways are not the same bytes. */
+      readonly encoding?: string;
       /** Where in what is made of the locations the bytes begin, if `encoded`; 0 without it. */
       readonly encodedFrom?: number;
       readonly locations: readonly Location[];

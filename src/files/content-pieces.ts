@@ -5,7 +5,7 @@ import type { NamedBytes, VolumeLayout } from './volume-layout.js';
 /** A stretch of a file's content, named. */
 export type ContentPiece =
   | NamedBytes
-  /** Made from other bytes, all of it: `key` names those, and which part of what is made of them it is. */
+  /** Made from other bytes, all of it: `key` names those, how, and which part of what is made of them it is. */
   | { readonly kind: 'encoded'; readonly length: number; readonly key: Buffer };
 
 /** Compressed extents are short in all file systems; longer ones are read. */
@@ -30,7 +30,7 @@ export async function* contentPieces(
 
 async function encodedPiece(extent: Extract<Extent, { kind: 'stored' }>, layout: VolumeLayout): Promise<ContentPiece> {
   const { length } = extent;
-  const names: Buffer[] = [Buffer.from(`${extent.encodedFrom ?? 0}`)];
+  const names: Buffer[] = [Buffer.from(`${extent.encoding ?? ''};${extent.encodedFrom ?? 0};`)];
   for (const location of extent.locations) {
     for await (const bytes of layout.names(location)) {
       const name = nameOf(bytes);

@@ -25,7 +25,8 @@ export async function sameExtents(a: Side, b: Side, changes: VolumeChanges): Pro
 function sameExtent(a: Extent, b: Extent): boolean {
   if (a.kind !== b.kind || a.offset !== b.offset || a.length !== b.length) return false;
   if (a.kind !== 'stored' || b.kind !== 'stored') return true;
-  return a.encoded === b.encoded && a.encodedFrom === b.encodedFrom && sameLocations(a.locations, b.locations);
+  if (a.encoded !== b.encoded || a.encoding !== b.encoding) return false;
+  return a.encodedFrom === b.encodedFrom && sameLocations(a.locations, b.locations);
 }
 
 /** True if both are the same places of the same volumes. */

@@ -83,12 +83,20 @@ export async function* fileExtents(content: FileContent): AsyncGenerator<Extent>
   }
 }
 
-async function placed({ data }: FileContent, extent: FileExtent, offset: number, length: number): Promise<Extent> {
+async function placed(
+  { data, sectorBytes }: FileContent,
+  extent: FileExtent,
+  offset: number,
+  length: number,
+): Promise<Extent> {
   if (extent.kind === 'hole' || extent.kind === 'inline') return { kind: extent.kind, offset, length };
   if (extent.kind === 'compressed') {
     const locations = await data.locate(extent.logical, extent.storedBytes);
     const encodedFrom = extent.skip + (offset - extent.offset);
-    return { kind: 'stored', offset, length, encoded: true, ...(encodedFrom === 0 ? {} : { encodedFrom }), locations };
+    // LZO's pieces are laid out by the sectors.
+    const encoding = `btrfs-${extent.compression}-${sectorBytes}`;
+    const how = { encoded: true, encoding, ...(encodedFrom === 0 ? {} : { encodedFrom }) };
+    return { kind: 'stored', offset, length, ...how, locations };
   }
   const locations = await data.locate(extent.logical + (offset - extent.offset), length);
   return { kind: 'stored', offset, length, encoded: false, locations };

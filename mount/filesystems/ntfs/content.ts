@@ -36,8 +36,14 @@ export async function* contentExtents(core: NtfsCore, file: NtfsFile): AsyncGene
   const stream = await contentStream(core, file);
   if (stream === undefined) return;
   if (isElsewhere(file)) yield { kind: 'inline', offset: 0, length: stream.sizeBytes };
-  else if (wofCompression(file.reparse) === undefined) yield* streamExtents(core, stream);
-  else yield* wholeExtents(core, await packedStream(core, file), stream.sizeBytes);
+  else {
+    const compression = wofCompression(file.reparse);
+    if (compression === undefined) yield* streamExtents(core, stream);
+    else {
+      const encoding = `${compression.algorithm}-${compression.chunkBytes}`;
+      yield* wholeExtents(core, await packedStream(core, file), stream.sizeBytes, encoding);
+    }
+  }
 }
 
 async function contentStream(core: NtfsCore, { inode, type }: NtfsFile): Promise<Stream | undefined> {

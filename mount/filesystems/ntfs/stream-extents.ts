@@ -22,8 +22,8 @@ export function* streamExtents(core: NtfsCore, stream: Stream): Generator<Extent
   }
 }
 
-/** A file that is made from all of `packed`, as one. */
-export function* wholeExtents(core: NtfsCore, packed: Stream, sizeBytes: number): Generator<Extent> {
+/** A file that is made from all of `packed`, as one. @param encoding how */
+export function* wholeExtents(core: NtfsCore, packed: Stream, sizeBytes: number, encoding: string): Generator<Extent> {
   if (sizeBytes === 0) return;
   if (packed.value !== undefined) {
     yield { kind: 'inline', offset: 0, length: sizeBytes };
@@ -31,7 +31,7 @@ export function* wholeExtents(core: NtfsCore, packed: Stream, sizeBytes: number)
   }
   const locations: Location[] = [];
   for (const extent of plainExtents(core, packed)) if (extent.kind === 'stored') locations.push(...extent.locations);
-  yield { kind: 'stored', offset: 0, length: sizeBytes, encoded: true, locations };
+  yield { kind: 'stored', offset: 0, length: sizeBytes, encoded: true, encoding, locations };
 }
 
 function* plainExtents(core: NtfsCore, { runs, initializedBytes }: Stream): Generator<Extent> {
@@ -67,7 +67,8 @@ function* compressedExtents(core: NtfsCore, stream: Stream): Generator<Extent> {
     else {
       const encoded = unit.clusters < unitClusters;
       const locations = unit.runs.flatMap((run) => locate(core, run, run.length * clusterBytes));
-      yield { kind: 'stored', offset, length, encoded, locations: encoded ? locations : cut(locations, length) };
+      if (encoded) yield { kind: 'stored', offset, length, encoded, encoding: 'lznt1', locations };
+      else yield { kind: 'stored', offset, length, encoded, locations: cut(locations, length) };
     }
     offset += length;
   }

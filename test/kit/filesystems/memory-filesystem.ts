@@ -41,6 +41,7 @@ export type MemoryExtent =
       readonly kind: 'stored';
       readonly bytes: Uint8Array;
       readonly encoded?: boolean;
+      readonly encoding?: string;
       readonly encodedFrom?: number;
       readonly locations: readonly Location[];
     };
@@ -125,12 +126,13 @@ export class MemoryFilesystem implements Filesystem {
       const length = 'bytes' in extent ? extent.bytes.length : extent.length;
       if (extent.kind !== 'stored') yield await Promise.resolve({ kind: extent.kind, offset, length });
       else {
-        const { encoded = false, encodedFrom, locations } = extent;
+        const { encoded = false, encoding, encodedFrom, locations } = extent;
         yield {
           kind: 'stored',
           offset,
           length,
           encoded,
+          ...(encoding === undefined ? {} : { encoding }),
           ...(encodedFrom === undefined ? {} : { encodedFrom }),
           locations,
         };

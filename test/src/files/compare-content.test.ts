@@ -14,15 +14,19 @@ interface Stretch {
   readonly offset: number;
   readonly length: number;
   readonly encodedFrom?: number;
+  readonly encoding?: string;
 }
 
 /** A file of these stretches of a volume. */
 function fileOf(volume: Buffer, stretches: readonly Stretch[]): MemoryFilesystem {
-  const extents = stretches.map(({ kind, offset, length, encodedFrom }): MemoryExtent => {
+  const extents = stretches.map(({ kind, offset, length, encodedFrom, encoding }): MemoryExtent => {
     const bytes = volume.subarray(offset, offset + length);
     if (kind === 'hole') return { kind, length };
     if (kind === 'inline') return { kind, bytes };
-    const from = encodedFrom === undefined ? {} : { encodedFrom };
+    const from = {
+      ...(encodedFrom === undefined ? {} : { encodedFrom }),
+      ...(encoding === undefined ? {} : { encoding }),
+    };
     const location = kind === 'overlay' ? { offset: 0, length } : { volume: 'vda', offset, length };
     return { kind: 'stored', bytes, encoded: kind === 'encoded', ...from, locations: [location] };
   });
@@ -87,6 +91,14 @@ t.test('what is told without reading, and what is read', async (t) => {
   t.same(await compare([encoded], [encoded]), [true, 0]);
   t.same(await compare([encoded], [encoded], { changes }), [true, 0]);
   t.match(await compare([encoded], [{ ...encoded, encodedFrom: 7 }]), [true, 100_000], 'another part of the same');
+  const [zlib, zstd] = [
+    { ...encoded, encoding: 'zlib' },
+    { ...encoded, encoding: 'zstd' },
+  ];
+  t.same(await compare([zlib], [zlib], { changes }), [true, 0]);
+  t.same(await compare([zlib], [zlib]), [true, 0]);
+  t.match(await compare([zlib], [zstd], { changes }), [true, 100_000], 'the same bytes, made in another way, are read');
+  t.match(await compare([zlib], [zstd]), [true, 100_000]);
   t.match(await compare([encoded], [{ ...encoded, length: 50_000 }, stored(7 * MIB + 50_000, 50_000)]), [
     true,
     100_000,

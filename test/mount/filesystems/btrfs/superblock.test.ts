@@ -147,7 +147,9 @@ t.test('extents say where contents stand', async (t: Test) => {
         t.equal(extent.offset, end);
         t.equal(extent.kind, kinds);
         end += extent.length;
-        if (extent.kind !== 'stored' || extent.encoded) continue;
+        if (extent.kind !== 'stored') continue;
+        t.equal(extent.encoding, extent.encoded ? 'btrfs-1-4096' : undefined);
+        if (extent.encoded) continue;
         const content = Buffer.alloc(extent.length);
         await reader.read(content, extent.offset);
         const stored = extent.locations.map(({ volume, offset, length }) => {

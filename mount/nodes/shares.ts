@@ -185,7 +185,7 @@ class SnapshotsNode implements DirectoryNode {
   async #directoryIn(summary: ShadowCopySummary): Promise<DirectoryNode | undefined> {
     const { machine, path } = this.#share;
     const [device = '', ...names] = path.split('/');
-    const files = await new VersionNode(this.#context, machine, summary).lookup('files');
+    const files = new VersionNode(this.#context, machine, summary).lookup('files');
     const top = files?.kind === 'directory' ? await files.lookup(device) : undefined;
     const node = names.length === 0 || top?.kind !== 'directory' ? top : await top.resolve?.(names.join('/'));
     if (node?.kind !== 'directory') return undefined;

@@ -112,8 +112,8 @@ t.test('a logical volume over two volumes of a machine', async (t) => {
 t.test('a subvolume of btrfs, and a snapshot of it', async (t) => {
   const image = btrfsImage(t, {
     mount: ['compress-force=zstd'],
-    fill: `btrfs -q subvolume create home; mkdir home/ann; yes line | head -c 300000 > home/ann/lines
-      ln -s ann home/link; btrfs -q subvolume snapshot -r home before; echo more >> home/ann/lines`,
+    fill: `btrfs subvolume create home > /dev/null; mkdir home/ann; yes line | head -c 300000 > home/ann/lines
+      ln -s ann home/link; btrfs subvolume snapshot -r home before > /dev/null; echo more >> home/ann/lines`,
   });
   const lab = await FilesLab.open(t);
   const version = await lab.backUp(image);

@@ -96,7 +96,11 @@ export const OPERATIONS: readonly Operation[] = [
     params: params.noParams,
     claim: () => ({ kind: 'rebuild' }),
     what: () => 'the store',
-    run: ({ engine }, _params, context) => engine.rebuild(context),
+    run: async ({ engine, files }, _params, context) => {
+      // They look into shadow copies through a catalog that is made anew.
+      files.close();
+      return await engine.rebuild(context);
+    },
   }),
   ...FILE_OPERATIONS,
   operation({

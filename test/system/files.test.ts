@@ -216,4 +216,20 @@ t.test('the files of a disk with four file systems, on the command line', async 
     );
     t.match(answer, { added: 0, removed: 0, renamed: 0, unreadCount: 0 });
   });
+
+  await t.test('in a mount, before and after the store is rebuilt', async (t) => {
+    const point = join(directory, 'mount');
+    mkdirSync(point);
+    t.teardown(() => umbra.run('unmount', point, '--force'));
+    const read = (version: string, path: string): string =>
+      readFileSync(join(point, 'web1', version, 'files', path), 'utf8');
+    await umbra.mount(point);
+    t.equal(read(first, 'vda1/report.txt'), 'first');
+    t.match(await umbra.run('unmount', point), { code: 0 });
+    await umbra.rebuild();
+    await umbra.mount(point);
+    t.equal(read(first, 'vda1/etc/fstab'), 'unchanged\n', 'what was open is opened anew');
+    t.equal(read(second, 'vda2/report.txt'), 'second version');
+    t.match(await umbra.run('unmount', point), { code: 0 });
+  });
 });

@@ -265,6 +265,8 @@ export interface StopResult {
   /** How many operations were cancelled. */
   readonly cancelledJobs: number;
   readonly unmounted: readonly MountInfo[];
+  /** What could not be unmounted, and answers nobody any more. */
+  readonly left: readonly MountInfo[];
 }
 
 export interface ShareInfo {

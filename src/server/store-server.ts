@@ -128,9 +128,11 @@ export class StoreServer {
     const services = await this.#opening;
     if (!(await this.#within(STOP_LIMIT_MS, jobsEnded)))
       log.error('jobs do not end', { jobs: this.#jobs.list().length });
-    const unmounted = services.mounts.list();
+    const mounted = services.mounts.list();
     this.#stopping.abort(reason);
     await services.mounts.close();
+    const left = services.mounts.list();
+    const unmounted = mounted.filter((mount) => !left.includes(mount));
     services.files.close();
     this.#http.close();
     try {
@@ -138,12 +140,12 @@ export class StoreServer {
     } catch (error) {
       log.error('closing the store failed', { error: messageOf(error) });
     }
-    log.info('stopped', { cancelledJobs, unmounted: unmounted.length });
+    log.info('stopped', { cancelledJobs, unmounted: unmounted.length, left: left.length });
     this.#http.closeIdleConnections();
     this.#options.clock.after(DRAIN_LIMIT_MS, () => {
       this.#http.closeAllConnections();
     });
-    return { pid: process.pid, cancelledJobs, unmounted };
+    return { pid: process.pid, cancelledJobs, unmounted, left };
   }
 
   /** @returns false when `work` was not done in time */

@@ -2,7 +2,10 @@ import { UmbraError } from '../../src/common/errors.js';
 import type { MountInfo, MountRequest } from '../../src/protocol/api.js';
 import type { ActiveMount, MountTable } from '../../src/server/mount-table.js';
 
-/** A table of mounts that the kernel knows nothing of. A mount point that ends in `busy` needs force. */
+/**
+ * A table of mounts that the kernel knows nothing of. A mount point that ends in `busy` needs force, one that ends in `stuck`
+ * can't be unmounted at the end.
+ */
 export class FakeMounts implements MountTable {
   readonly #mounts = new Map<string, { info: MountInfo; end: () => void }>();
 
@@ -32,8 +35,11 @@ export class FakeMounts implements MountTable {
   }
 
   close(): Promise<void> {
-    for (const { end } of this.#mounts.values()) end();
-    this.#mounts.clear();
+    for (const [mountPoint, { end }] of this.#mounts) {
+      if (mountPoint.endsWith('stuck')) continue;
+      end();
+      this.#mounts.delete(mountPoint);
+    }
     return Promise.resolve();
   }
 }

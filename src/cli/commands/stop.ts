@@ -32,10 +32,13 @@ async function stop(session: Session): Promise<StopResult | undefined> {
 
 function describe(result: StopResult | undefined, store: string): string {
   if (result === undefined) return `no server of the store ${store} is running\n`;
-  const { pid, cancelledJobs, unmounted } = result;
+  const { pid, cancelledJobs, unmounted, left } = result;
   return [
     `stopped the server (process ${pid})\n`,
     ...(cancelledJobs > 0 ? [`${plural(cancelledJobs, 'operation was', 'operations were')} cancelled\n`] : []),
     ...unmounted.map(({ mountPoint }) => `unmounted ${mountPoint}\n`),
+    ...left.map(
+      ({ mountPoint }) => `${mountPoint} could not be unmounted and is dead now: "umount -l" as root takes it away\n`,
+    ),
   ].join('');
 }

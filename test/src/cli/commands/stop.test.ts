@@ -13,10 +13,12 @@ void t.test('ends the server', async (t) => {
 
 void t.test('says what was ended with it', async (t) => {
   const { store } = await startFakeServer(t);
-  await ask(store, 'POST', '/v1/mounts', { mountPoint: '/m', allowOther: false, leased: false });
+  for (const mountPoint of ['/m', '/stuck']) {
+    await ask(store, 'POST', '/v1/mounts', { mountPoint, allowOther: false, leased: false });
+  }
   const verify = ask(store, 'POST', '/v1/verify', { machine: 'slow' });
   await until(async () => (await runUmbra(['status'], store)).stdout.includes('verify'));
   const { stdout } = await runUmbra(['stop'], store);
-  t.match(stdout, '1 operation was cancelled\nunmounted /m\n');
+  t.match(stdout, '1 operation was cancelled\nunmounted /m\n/stuck could not be unmounted');
   await verify;
 });

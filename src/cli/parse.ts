@@ -102,15 +102,35 @@ export function defineCommand(parser: Argv, name: string, command: Command): Arg
 
 /** yargs' complaint in our words, with the option that was probably meant. */
 function usageError(name: string, command: Command, commandLine: readonly string[], message: string): UmbraError {
-  const unknown = /^Unknown arguments?: (.+)$/.exec(message)?.[1]?.split(', ');
-  const hint = `"umbra ${name} --help" explains the command.`;
-  if (unknown === undefined) return new UmbraError('BAD_ARGUMENT', lowerFirst(message), { hint });
-  const shown = unknown.map((word) => asTyped(word, commandLine));
   const known = [...Object.keys(command.options), 'store', 'json', 'help'];
+  const unknown = /^Unknown arguments?: (.+)$/.exec(message)?.[1]?.split(', ') ?? unknownOptions(commandLine, known);
+  const hint = `"umbra ${name} --help" explains the command.`;
+  if (unknown.length === 0) {
+    return new UmbraError('BAD_ARGUMENT', missingArguments(name, command, message) ?? lowerFirst(message), { hint });
+  }
+  const shown = unknown.map((word) => asTyped(word, commandLine));
   const meant = shown[0]?.startsWith('-') === true ? suggest(shown[0].replace(/^-+/, ''), known) : undefined;
   return new UmbraError('BAD_ARGUMENT', `"umbra ${name}" does not take ${shown.join(', ')}`, {
     hint: meant === undefined ? hint : `Did you mean --${meant}? ${hint}`,
   });
+}
+
+/** What yargs doesn't come to say when something else is missing, too. */
+function unknownOptions(commandLine: readonly string[], known: readonly string[]): string[] {
+  const end = commandLine.indexOf('--');
+  const words = end < 0 ? commandLine : commandLine.slice(0, end);
+  return words.flatMap((word) => {
+    const option = /^--([^=]+)/.exec(word)?.[1];
+    return option === undefined || known.includes(option) ? [] : [option];
+  });
+}
+
+/** Which arguments are missing; undefined if that is not what yargs complains of. */
+function missingArguments(name: string, { usage }: Command, message: string): string | undefined {
+  const got = /^Not enough non-option arguments: got (\d+)/.exec(message)?.[1];
+  if (got === undefined) return undefined;
+  const required = [...usage.matchAll(/<([^>]+?)(?:\.\.)?>/g)].map(([, argument = '']) => argument);
+  return `"umbra ${name}" needs ${required.slice(Number(got)).join(' and ')}`;
 }
 
 /** yargs drops the dashes of options. */

@@ -1,5 +1,7 @@
 import t from 'tap';
 import { command as backup } from '../../../src/cli/commands/backup.js';
+import { command as diff } from '../../../src/cli/commands/diff.js';
+import { command as forget } from '../../../src/cli/commands/forget.js';
 import { command as list } from '../../../src/cli/commands/list.js';
 import { command as restore } from '../../../src/cli/commands/restore.js';
 import { parseCommandLine } from '../../../src/cli/parse.js';
@@ -41,7 +43,14 @@ void t.test('mistakes are named', async (t) => {
   for (const [line, message, hint = /umbra list --help/] of cases) {
     await t.rejects(argsOf('list', list, ...line), { code: 'BAD_ARGUMENT', message, hint }, line.join(' '));
   }
-  await t.rejects(argsOf('backup', backup), { code: 'BAD_ARGUMENT', message: /MACHINE|not enough/ });
+  await t.rejects(argsOf('backup', backup), { code: 'BAD_ARGUMENT', message: /^"umbra backup" needs MACHINE$/ });
+  await t.rejects(argsOf('diff', diff, 'a'), { message: /^"umbra diff" needs B$/ });
+  await t.rejects(argsOf('diff', diff), { message: /^"umbra diff" needs A and B$/ });
+  await t.rejects(argsOf('forget', forget), { message: /^"umbra forget" needs VERSION$/ });
+  await t.rejects(argsOf('diff', diff, '--extact'), {
+    message: /does not take --extact/,
+    hint: /Did you mean --exact/,
+  });
   await t.rejects(argsOf('restore', restore, 'web1'), { code: 'BAD_ARGUMENT', message: /required argument: to/ });
   await t.rejects(argsOf('backup', backup, 'web1', 'a', '--format', 'zip'), { code: 'BAD_ARGUMENT' });
 });

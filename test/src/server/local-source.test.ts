@@ -24,7 +24,7 @@ t.test('who looks into a volume does not keep the shadow copy, only its data unt
   const content = randomVolume(new Random(testSeed(t)), 3 * REGION_BYTES);
   await backUp({ vda: content });
   const [machine = ''] = await source.machines();
-  const [summary] = await source.shadowCopies(machine);
+  const [summary] = source.shadowCopies(machine);
   const listing = store.catalog.find(machine, summary?.name ?? '');
   const view = await source.open(machine, listing.name);
 

@@ -13,6 +13,7 @@ import { CopyTree } from './copy-tree.js';
 import { locateFile, type FileLocation } from './file-location.js';
 import { hostName, shownHostName } from './host-name.js';
 import { withVersion, type FilesContext } from './opened-version.js';
+import { irreplaceable } from './replaceable.js';
 import { TargetDirectory } from './target-directory.js';
 
 export interface CopyFilesOptions {
@@ -147,6 +148,12 @@ async function assertMayMake(
     const what = isDirectory ? 'no directory, and a directory is copied' : 'a directory, and a file is copied';
     throw new UmbraError('TARGET_EXISTS', `${shown} is there already, and is ${what}`, {
       hint: 'Give another target.',
+    });
+  }
+  const special = isDirectory ? undefined : irreplaceable(there, file.stat);
+  if (special !== undefined) {
+    throw new UmbraError('TARGET_EXISTS', `${shown} is ${special}, and is not replaced by a copy`, {
+      hint: 'Give another target, or remove it first.',
     });
   }
   if (force) return;

@@ -1,6 +1,6 @@
 import { link, rename, symlink } from 'node:fs/promises';
 import { unescapeName } from '../../mount/filesystems/names.js';
-import type { FileId, Filesystem } from '../../mount/filesystems/filesystem.js';
+import type { FileId, FileStat, Filesystem } from '../../mount/filesystems/filesystem.js';
 import { systemCode } from '../common/errors.js';
 import { makeNode, type NodeType } from '../system/file-metadata.js';
 import { copyContent } from './copy-content.js';
@@ -8,6 +8,7 @@ import { dropInherited, setMetadata, setPathMetadata, type FileMetadata, type On
 import { inTheWay, type CopyProblems } from './copy-problems.js';
 import type { CopyReport } from './copy-report.js';
 import { LinkTable } from './link-table.js';
+import { irreplaceable } from './replaceable.js';
 import type { TargetDirectory } from './target-directory.js';
 
 /** Something of the guest that is to be copied. */
@@ -66,7 +67,7 @@ export class FileCopier {
     const partial = parent.partialName();
     const { stat } = metadata;
     try {
-      if (force && (await parent.lstat(name))?.isDirectory() === true) throw inTheWay('a directory');
+      if (force) await assertReplaceable(parent, name, stat);
       if (stat.type === 'file') await this.#copyRegular(source, metadata, parent, partial);
       else await this.#copyInRoom(source, metadata, parent, partial);
       if (stat.nlink > 1) this.#links.add(source.id, stat.nlink, names, await parent.lstat(partial));
@@ -79,10 +80,11 @@ export class FileCopier {
   }
 
   /** Make another name of a file that was copied already. @returns false if it was not, or none can be made */
-  async linked({ id, path }: CopySource, nlink: number, { parent, name }: CopyPlace): Promise<boolean> {
+  async linked({ id, path }: CopySource, stat: FileStat, { parent, name }: CopyPlace): Promise<boolean> {
     const { top, force, report, problems } = this.#options;
-    const first = nlink > 1 ? this.#links.find(id) : undefined;
+    const first = stat.nlink > 1 ? this.#links.find(id) : undefined;
     if (first === undefined) return false;
+    if (force) await assertReplaceable(parent, name, stat);
     const partial = parent.partialName();
     try {
       await link(top.path(...first.names), parent.path(partial));
@@ -151,4 +153,11 @@ export class FileCopier {
       this.#options.problems.noteMetadata(path, `${what} could not be set`);
     };
   }
+}
+
+/** @throws {UmbraError} TARGET_EXISTS */
+async function assertReplaceable(parent: TargetDirectory, name: Buffer, stat: FileStat): Promise<void> {
+  const there = await parent.lstat(name);
+  const what = there === undefined ? undefined : irreplaceable(there, stat);
+  if (what !== undefined) throw inTheWay(what);
 }

@@ -49,7 +49,10 @@ export class CopyProblems {
 }
 
 export function inTheWay(what: string): UmbraError {
-  return new UmbraError('TARGET_EXISTS', `${what} is in its place`);
+  return new UmbraError(
+    'TARGET_EXISTS',
+    `${what} is in its place, and is not replaced; remove it, or give another target`,
+  );
 }
 
 /** Why something could not be made, without the path in `/proc` by which it was named. */

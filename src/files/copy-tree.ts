@@ -117,7 +117,7 @@ export class CopyTree {
     if (metadata === undefined) return undefined;
     try {
       if (metadata.stat.type === 'directory') return await this.#beginDirectory(source, metadata, place);
-      if (await this.#files.linked(source, metadata.stat.nlink, place)) return undefined;
+      if (await this.#files.linked(source, metadata.stat, place)) return undefined;
       const copy = (): Promise<void> => this.#copyFile(source, metadata, place);
       // Of a file with several names, the first must be there before the next.
       await (metadata.stat.nlink > 1 ? copy() : this.#tasks.run(copy));

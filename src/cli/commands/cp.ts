@@ -15,7 +15,7 @@ export const command: Command = {
   description: `Copy a file, or with -r a directory with everything in it, out of a shadow copy. Everything is kept: modes, owners
 (as root), times to the nanosecond, extended attributes, ACLs, hard links inside the copy, holes, symbolic links,
 devices (as root). A TARGET that is a directory gets the copy into it. Files that are there are only replaced with
---force. Each file has its name when it is complete. Damaged files are named and left out; then the exit code is 5.`,
+--force, and devices, FIFOs and sockets not at all. Each file has its name when it is complete. Damaged files are named and left out; then the exit code is 5.`,
   examples: [
     ['umbra cp web1:/vda1/etc/fstab .', 'a file as it was last'],
     ['umbra cp -r web1@2026-11-22T10-15-00Z:/vda1/home/ann /srv/ann-then', 'a directory as it was then'],

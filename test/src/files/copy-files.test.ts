@@ -283,3 +283,59 @@ t.test('a name that cannot be, and one that is called as it is shown', async (t)
     ]);
   }
 });
+
+t.test('devices, FIFOs and sockets are not replaced', async (t) => {
+  const files: Record<number, MemoryFile> = {
+    1: directory({ a: 2, d: 3 }),
+    2: inlineFile('twice'),
+    3: directory({ again: 2, block: 4, char: 4, fifo: 4, socket: 4 }),
+    4: inlineFile('guest'),
+  };
+  const lab = await fakeLab(t, files);
+  const at = (...names: string[]): string => join(lab.directory, ...names);
+  const makeNodes = (to: string): void => {
+    mkdirSync(to);
+    makeNode(join(to, 'char'), 'character-device', 0o666, { major: 1, minor: 7 });
+    makeNode(join(to, 'block'), 'block-device', 0o600, { major: 7, minor: 300 });
+    makeNode(join(to, 'fifo'), 'fifo', 0o600);
+    makeNode(join(to, 'socket'), 'socket', 0o600);
+  };
+  makeNodes(at('d'));
+  const kinds = { char: 'a character device', block: 'a block device', fifo: 'a FIFO', socket: 'a socket' };
+  for (const [name, kind] of Object.entries(kinds)) {
+    for (const force of [false, true]) {
+      await t.rejects(lab.copy('/vda/d/fifo', at('d', name), { force, recursive: false }), {
+        code: 'TARGET_EXISTS',
+        message: `${at('d', name)} is ${kind}, and is not replaced by a copy`,
+        hint: /another target/,
+      });
+    }
+  }
+  makeNode(at('d', 'again'), 'fifo', 0o600);
+  makeNode(at('a'), 'fifo', 0o600);
+  const result = await lab.copy('/vda/d', lab.directory, { force: true });
+  t.match(result, { files: 0, hardLinks: 0, directories: 1, writeProblems: 5 });
+  t.same(
+    result.problems.map(({ path, reason }) => `${path.slice('/vda/d/'.length)}: ${reason.split(' is ')[0]}`).sort(),
+    ['again: a FIFO', ...Object.entries(kinds).map(([name, kind]) => `${name}: ${kind}`)].sort(),
+  );
+  mkdirSync(at('tree', 'vda'), { recursive: true });
+  makeNodes(at('tree', 'vda', 'd'));
+  makeNode(at('tree', 'vda', 'd', 'again'), 'fifo', 0o600);
+  t.match(await lab.copy('/vda', at('tree'), { force: true }), { writeProblems: 5, files: 1, hardLinks: 0 });
+  t.ok(lstatSync(at('tree', 'vda', 'd', 'again')).isFIFO(), 'nor by a further name of a file');
+});
+
+t.test('a special file is replaced by its like', async (t) => {
+  const lab = await FilesLab.open(t);
+  const [tree, image, target] = [join(lab.directory, 'tree'), join(lab.directory, 'image'), join(lab.directory, 'to')];
+  richTree(tree);
+  ext4Image(image, tree, 64);
+  await lab.backUp(image);
+  await lab.copy('/vda', target);
+  t.match(await lab.copy('/vda', lab.directory, { force: true }), { specialFiles: 4, writeProblems: 0 });
+  t.match(await lab.copy('/vda', lab.directory, { force: true }), { specialFiles: 4, writeProblems: 0 });
+  execFileSync('rm', [join(lab.directory, 'vda', 'null')]);
+  makeNode(join(lab.directory, 'vda', 'null'), 'character-device', 0o666, { major: 1, minor: 5 });
+  t.match(await lab.copy('/vda', lab.directory, { force: true }), { specialFiles: 3, writeProblems: 1 });
+});

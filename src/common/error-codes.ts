@@ -31,6 +31,7 @@ export const ERROR_CODES = {
   TARGET_BUSY: { exit: 'BUSY', meaning: 'the target of a restore is mounted or in use' },
   TARGET_TOO_SMALL: { exit: 'TARGET', meaning: 'the target of a restore is smaller than the volume' },
   TARGET_REFUSED: { exit: 'TARGET', meaning: 'the target lies in a store or in a mount of Umbra' },
+  TARGET_FULL: { exit: 'FULL', meaning: 'the disk of the target of a restore, export or copy is full' },
   TARGET_FAILED: { exit: 'TARGET', meaning: 'the target of a restore or export could not be written' },
   FILESYSTEM_DAMAGED: { exit: 'DAMAGED', meaning: 'a file system inside a volume, or a file in it, is damaged' },
   FILESYSTEM_UNREADABLE: {

@@ -39,7 +39,7 @@ interface Destination {
  * that lies in the target, nor outside of it. Damaged files are left out and the rest is copied; the result says which.
  *
  * @throws {UmbraError} NOT_FOUND, BAD_ARGUMENT for a directory that is not to be copied, TARGET_EXISTS, TARGET_REFUSED,
- *   TARGET_FAILED, FILESYSTEM_DAMAGED, FILESYSTEM_UNREADABLE, STORE_DAMAGED, STORE_FAILED, CANCELLED
+ *   TARGET_FULL, TARGET_FAILED, FILESYSTEM_DAMAGED, FILESYSTEM_UNREADABLE, STORE_DAMAGED, STORE_FAILED, CANCELLED
  */
 export async function copyFiles(options: CopyFilesOptions): Promise<CopyFilesResult> {
   const { context, request } = options;

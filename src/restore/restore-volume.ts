@@ -61,7 +61,7 @@ export class VolumeRestore {
   /**
    * Everything written is durable when this resolves. What is damaged in the store is left out, and nothing in its place
    * is changed.
-   * @throws {UmbraError} TARGET_FAILED, STORE_FAILED, CANCELLED
+   * @throws {UmbraError} TARGET_FULL, TARGET_FAILED, STORE_FAILED, CANCELLED
    */
   async run(): Promise<RestoredVolume> {
     const { volume, target, pool, signal, onPassed } = this.#options;

@@ -19,7 +19,7 @@ export function targetError(target: string, error: unknown): unknown {
   if (BUSY.has(code)) return busy(target, 'the kernel says that it is in use', error);
   const said = `${target} cannot be written: ${messageOf(error)}`;
   if (isFull(error)) {
-    return new UmbraError('TARGET_FAILED', `the disk of ${target} is full`, {
+    return new UmbraError('TARGET_FULL', `the disk of ${target} is full`, {
       hint: 'Make room there and run the command again.',
       cause: error,
     });

@@ -145,8 +145,8 @@ t.test('a target without room is no fault of the store', { timeout: 240_000 }, a
   ];
   for (const command of commands) {
     const ended = await umbra.run(...command);
-    t.equal(ended.code, EXIT_CODES.TARGET.code, `${ended.command}: ${ended.stderr}`);
-    t.equal(errorOf(ended).code, 'TARGET_FAILED');
+    t.equal(ended.code, EXIT_CODES.FULL.code, `${ended.command}: ${ended.stderr}`);
+    t.equal(errorOf(ended).code, 'TARGET_FULL');
     t.match(errorOf(ended).message, target, 'names the target');
     for (const name of readdirSync(target)) rmSync(join(target, name), { recursive: true });
   }

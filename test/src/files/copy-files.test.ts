@@ -22,6 +22,7 @@ import { loopMount } from '../../kit/filesystems/loop-mount.js';
 import { directoryManifest, sameManifest } from '../../kit/filesystems/manifest.js';
 import { directory, inlineFile, MemoryFilesystem, type MemoryFile } from '../../kit/filesystems/memory-filesystem.js';
 import { Random } from '../../kit/random.js';
+import { smallDisk } from '../../kit/small-disk.js';
 
 /** A tree with everything that a copy keeps. */
 function richTree(tree: string): void {
@@ -338,4 +339,18 @@ t.test('a special file is replaced by its like', async (t) => {
   execFileSync('rm', [join(lab.directory, 'vda', 'null')]);
   makeNode(join(lab.directory, 'vda', 'null'), 'character-device', 0o666, { major: 1, minor: 5 });
   t.match(await lab.copy('/vda', lab.directory, { force: true }), { specialFiles: 3, writeProblems: 1 });
+});
+
+t.test('a full disk', async (t) => {
+  const lab = await fakeLab(t, { 1: directory({ f: 2 }), 2: inlineFile('x'.repeat(100_000)) });
+  const disk = smallDisk(t, 256 * 1024);
+  disk.fill(16 * 1024);
+  for (const path of ['/vda/f', '/vda']) {
+    const to = join(disk.directory, 'copy');
+    await t.rejects(lab.copy(path, to), {
+      code: 'TARGET_FULL',
+      message: `the disk of ${to} is full`,
+      hint: /Make room/,
+    });
+  }
 });

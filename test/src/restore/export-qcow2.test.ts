@@ -82,7 +82,7 @@ t.test('nothing is left when it fails', async (t) => {
   await memory.backUp({ vda: random.bytes(12 * MIB) });
   const { directory } = smallDisk(t, 5 * MIB);
   const to = join(directory, 'x.qcow2');
-  await t.rejects(run(memory, { to }), { code: 'TARGET_FAILED', message: /the disk of .*x\.qcow2 is full/ });
+  await t.rejects(run(memory, { to }), { code: 'TARGET_FULL', message: /the disk of .*x\.qcow2 is full/ });
   t.same(readdirSync(directory), []);
 
   const here = temporaryDirectory(t);

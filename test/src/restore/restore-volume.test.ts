@@ -139,7 +139,7 @@ t.test('a full disk', async (t) => {
   const disk = smallDisk(t, 16 * MIB);
   disk.fill(6 * MIB);
   const to = join(disk.directory, 'vda.raw');
-  const full = { code: 'TARGET_FAILED', message: /vda\.raw is full/, hint: /again/ };
+  const full = { code: 'TARGET_FULL', message: /vda\.raw is full/, hint: /again/ };
   await t.rejects(runRestore(memory, { volume: 'vda', to }), full);
   t.same(readdirSync(disk.directory).sort(), ['filler', 'vda.raw'], 'what was restored stays');
   disk.release();

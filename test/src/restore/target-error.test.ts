@@ -10,7 +10,7 @@ function systemError(code: string): Error {
 
 t.test('system calls that failed', async (t) => {
   t.match(targetError('/x', systemError('ENOSPC')), {
-    code: 'TARGET_FAILED',
+    code: 'TARGET_FULL',
     message: 'the disk of /x is full',
     hint: /again/,
   });
@@ -20,7 +20,7 @@ t.test('system calls that failed', async (t) => {
   t.match(targetError('/x', systemError('ENOENT')), { code: 'TARGET_FAILED', hint: /directory/ });
   t.match(targetError('/x', systemError('EIO')), { code: 'TARGET_FAILED', message: '/x cannot be written: EIO: no' });
   const inWorker = new WorkerError({ kind: 'system', message: 'ENOSPC: no', systemCode: 'ENOSPC' });
-  t.match(targetError('/x', inWorker), { code: 'TARGET_FAILED', cause: inWorker });
+  t.match(targetError('/x', inWorker), { code: 'TARGET_FULL', cause: inWorker });
 });
 
 t.test('other errors stay what they are', async (t) => {

@@ -7,6 +7,7 @@ import type { CopyFilesRequest, CopyFilesResult } from '../protocol/files-api.js
 import { targetError } from '../restore/target-error.js';
 import { assertNotInStore, isInUmbraMount, resolveTarget } from '../restore/target-path.js';
 import { readMounts, type MountEntry } from '../system/mounts.js';
+import { copyError } from './copy-error.js';
 import { keepsOwners } from './copy-metadata.js';
 import { CopyReport } from './copy-report.js';
 import { CopyTree } from './copy-tree.js';
@@ -92,7 +93,7 @@ async function copyTo(
       await parent.close();
     }
   } catch (error) {
-    throw targetError(destination.shown, error);
+    throw copyError(destination.shown, error);
   }
 }
 

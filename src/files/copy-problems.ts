@@ -35,6 +35,12 @@ export class CopyProblems {
     else this.#report.add('write', path, writeReason(code, error));
   }
 
+  /** As {@link note}, for what everything else lies in: if it can't be written, nothing is. */
+  noteTop(path: string, error: unknown): void {
+    if (!isDamage(error)) throw error;
+    this.note(path, error);
+  }
+
   /** @throws `error` itself if it is not of the guest's files; CANCELLED */
   noteRead(path: string, error: unknown): void {
     this.#signal.throwIfAborted();
@@ -58,5 +64,10 @@ export function inTheWay(what: string): UmbraError {
 /** Why something could not be made, without the path in `/proc` by which it was named. */
 function writeReason(code: string, error: unknown): string {
   const call = typeof error === 'object' && error !== null && 'syscall' in error ? ` (${String(error.syscall)})` : '';
-  return REASONS[code] ?? `${code}${call}`;
+  return knownReason(code) ?? `${code}${call}`;
+}
+
+/** What a system error means where a file is to be made, in words; undefined if there are none for it. */
+export function knownReason(code: string | undefined): string | undefined {
+  return code === undefined ? undefined : REASONS[code];
 }

@@ -50,7 +50,8 @@ export class CopyTree {
 
   /**
    * Copy a file, or a directory with everything in it, to a name in the top directory.
-   * @throws {UmbraError} STORE_FAILED, CANCELLED; system errors after which nothing else can be written
+   * @throws {UmbraError} STORE_FAILED, CANCELLED; system errors after which nothing else can be written, and those of
+   *   what was to be copied itself
    */
   async copy(source: CopySource, name: Buffer): Promise<void> {
     const frames: Frame[] = [];
@@ -122,16 +123,21 @@ export class CopyTree {
       // Of a file with several names, the first must be there before the next.
       await (metadata.stat.nlink > 1 ? copy() : this.#tasks.run(copy));
     } catch (error) {
-      this.#problems.note(source.path, error);
+      this.#note(source, place, error);
     }
     return undefined;
+  }
+
+  #note({ path }: CopySource, { names }: CopyPlace, error: unknown): void {
+    if (names.length === 1) this.#problems.noteTop(path, error);
+    else this.#problems.note(path, error);
   }
 
   async #copyFile(source: CopySource, metadata: FileMetadata, place: CopyPlace): Promise<void> {
     try {
       await this.#files.copy(source, metadata, place);
     } catch (error) {
-      this.#problems.note(source.path, error);
+      this.#note(source, place, error);
     }
   }
 

@@ -66,7 +66,7 @@ function describe(result: CopyFilesResult): string {
   ];
   const made = counts.filter(([count]) => count > 0).map(([count, noun, nouns]) => plural(count, noun, nouns));
   const what = made.length === 0 ? 'nothing' : made.join(', ');
-  const owners = result.owners ? '' : 'Owners are not kept: that needs root.\n';
+  const owners = result.owners || made.length === 0 ? '' : 'Owners are not kept: that needs root.\n';
   const source = `${machine}@${shadowCopy}:${printable(path)}`;
   return `${source} to ${printable(to)}: ${what}, ${formatBytes(result.writtenBytes)} in ${formatSeconds(result.seconds)}\n${owners}`;
 }

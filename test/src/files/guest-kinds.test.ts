@@ -160,6 +160,16 @@ t.test('a copy by a user who is not root', async (t) => {
   const shown = execFileSync('stat', ['-c', '%n %u %a', 'own', 'private', 'set-id'], { cwd: copy, encoding: 'utf8' });
   t.equal(shown, 'own 65534 644\nprivate 65534 600\nset-id 65534 755\n', 'nobody else gets more than in the guest');
   t.same(readdirSync(copy).sort(), ['own', 'private', 'set-id']);
+  for (const path of ['/vda/d/own', '/vda/d']) {
+    const to = join(lab.directory, path.slice('/vda/d/'.length) || 'd');
+    await t.rejects(
+      asNobody(() => lab.copy(path, lab.directory)),
+      {
+        code: 'TARGET_FAILED',
+        message: `${to} cannot be written: permission denied`,
+      },
+    );
+  }
 });
 
 /** Do something as the user "nobody", whose id is the same on all Linuxes. */

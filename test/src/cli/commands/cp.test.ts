@@ -16,10 +16,12 @@ t.test('what is not as it was', async (t) => {
   const { store } = await startFakeServer(t);
   const { code, stdout, stderr } = await runUmbra(['cp', 'bad:/vda1/a', '/x'], store);
   t.equal(code, 5);
-  t.match(stdout, /: nothing, .*\nOwners are not kept: that needs root\.\n$/);
+  t.match(stdout, /: nothing, .* in 0\.1 s\n$/);
   t.match(stderr, /^umbra: \/vda1\/\\x1b1 cannot be read: damaged\n/);
   t.match(stderr, /and 10 more problems; --json lists up to 1,000\n$/);
   t.match(await runUmbra(['cp', 'full:/vda1/a', '/x'], store), { code: 8 });
+  const owned = await runUmbra(['cp', '-r', 'bad:/vda1/a', '/x'], store);
+  t.match(owned.stdout, /: 2 directories, .*\nOwners are not kept: that needs root\.\n$/);
 });
 
 t.test('mistakes are usage errors', async (t) => {

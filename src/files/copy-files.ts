@@ -7,7 +7,7 @@ import type { CopyFilesRequest, CopyFilesResult } from '../protocol/files-api.js
 import { targetError } from '../restore/target-error.js';
 import { assertNotInStore, isInUmbraMount, resolveTarget } from '../restore/target-path.js';
 import { readMounts, type MountEntry } from '../system/mounts.js';
-import { copyError } from './copy-error.js';
+import { copyError, goOnCommand } from './copy-error.js';
 import { keepsOwners } from './copy-metadata.js';
 import { CopyReport } from './copy-report.js';
 import { CopyTree } from './copy-tree.js';
@@ -46,11 +46,12 @@ export async function copyFiles(options: CopyFilesOptions): Promise<CopyFilesRes
   const { context, request } = options;
   return await withVersion(context, request, `a copy to ${request.to}`, async (version) => {
     const start = context.clock.monotonic();
-    const file = await locateFile(version.files, request.path, { title: version.title });
-    if (file.stat.type === 'directory' && !request.recursive) throw isDirectory(request.path);
+    const followLast = request.contents === true;
+    const file = await locateFile(version.files, request.path, { title: version.title, followLast });
+    assertMayCopy(request, file);
     const destination = await findDestination(options, file);
     const report = new CopyReport();
-    await copyTo(options, file, destination, report);
+    await copyTo(options, { ...file, source: `${version.title}:${request.path}` }, destination, report);
     return {
       machine: version.listing.machine,
       shadowCopy: version.listing.name,
@@ -70,7 +71,7 @@ export async function copyFiles(options: CopyFilesOptions): Promise<CopyFilesRes
 
 async function copyTo(
   { request, signal, progress }: CopyFilesOptions,
-  file: FileLocation,
+  file: FileLocation & { readonly source: string },
   destination: Destination,
   report: CopyReport,
 ): Promise<void> {
@@ -93,11 +94,12 @@ async function copyTo(
       await parent.close();
     }
   } catch (error) {
-    throw copyError(destination.shown, error);
+    const goOn = file.stat.type === 'directory' ? goOnCommand(file.source, destination.shown) : undefined;
+    throw copyError(destination.shown, error, goOn);
   }
 }
 
-/** As cp does: into a directory that is there, else to that name. */
+/** As cp does: into a directory that is there, else to that name; the contents of a directory always to that name. */
 async function findDestination(options: CopyFilesOptions, file: FileLocation): Promise<Destination> {
   const { request, storeDirectory } = options;
   const mounts = await readMounts();
@@ -105,10 +107,12 @@ async function findDestination(options: CopyFilesOptions, file: FileLocation): P
   if (inside === undefined && request.toDirectory) {
     throw new UmbraError('TARGET_FAILED', `${request.to} is not a directory`, { hint: 'Make it first.' });
   }
-  const directory = inside ?? (await resolveTarget(path.dirname(request.to), mounts));
-  await assertNotInStore(directory, storeDirectory, mounts);
-  const name = inside === undefined ? Buffer.from(path.basename(request.to)) : nameOf(file);
+  const isInto = inside !== undefined && request.contents !== true;
+  const to = isInto ? path.join(inside, 'name') : (inside ?? request.to);
+  const directory = await resolveTarget(path.dirname(to), mounts);
+  const name = isInto ? nameOf(file) : Buffer.from(path.basename(to));
   const shown = path.join(directory, name.toString());
+  await assertNotInStore(shown, storeDirectory, mounts);
   const inner = mounts.find(
     (mount) => mount.mountPoint.startsWith(`${shown}/`) && isInUmbraMount(mount.mountPoint, mounts),
   );
@@ -165,8 +169,17 @@ async function assertMayMake(
   });
 }
 
-function isDirectory(file: string): UmbraError {
-  return new UmbraError('BAD_ARGUMENT', `${printable(file)} is a directory`, {
-    hint: 'Give -r to copy it with everything in it.',
-  });
+/** @throws {UmbraError} BAD_ARGUMENT */
+function assertMayCopy({ path: file, recursive, contents }: CopyFilesRequest, { stat }: FileLocation): void {
+  const isDirectory = stat.type === 'directory';
+  if (isDirectory && !recursive) {
+    throw new UmbraError('BAD_ARGUMENT', `${printable(file)} is a directory`, {
+      hint: 'Give -r to copy it with everything in it.',
+    });
+  }
+  if (!isDirectory && contents === true) {
+    throw new UmbraError('BAD_ARGUMENT', `${printable(file)} is not a directory`, {
+      hint: 'Leave out the "/." at its end.',
+    });
+  }
 }

@@ -92,6 +92,8 @@ export interface CopyFilesRequest {
   readonly toDirectory: boolean;
   /** Directories with everything in them. */
   readonly recursive: boolean;
+  /** `to` itself becomes the copy of the directory, also if it is there: `path` was written with `/.` at its end. */
+  readonly contents?: boolean;
   /** Replace files that are there, and go on into directories that are there. */
   readonly force: boolean;
 }

@@ -19,15 +19,10 @@ const fileType = oneOf('file', 'directory', 'symlink', 'character-device', 'bloc
 
 export const listFilesParams = object({ machine, version, details: boolean }, { path: guestPath });
 export const readFileParams = object({ machine, version, path: guestPath });
-export const copyFilesParams = object({
-  machine,
-  version,
-  path: guestPath,
-  to: path,
-  toDirectory: boolean,
-  recursive: boolean,
-  force: boolean,
-});
+export const copyFilesParams = object(
+  { machine, version, path: guestPath, to: path, toDirectory: boolean, recursive: boolean, force: boolean },
+  { contents: boolean },
+);
 export const fileHistoryParams = object({ machine, path: guestPath });
 export const findFilesParams = object({ machine, glob: string, ignoreCase: boolean }, { version, type: fileType });
 export const diffFilesParams = object({ machine, from: version, toMachine: machine, to: version });

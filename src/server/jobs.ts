@@ -89,8 +89,10 @@ export class Jobs {
   }
 }
 
-/** What an aborted job ends with: why it was aborted, unless it failed for a reason of its own. */
+/** What an aborted job ends with: why it was aborted, unless it failed for a reason of its own, or says how to go on. */
 function reasonOf(signal: AbortSignal, error: unknown): unknown {
-  const cancelled = isUmbraError(error, 'CANCELLED') || (error instanceof Error && error.name === 'AbortError');
+  const cancelled =
+    (isUmbraError(error, 'CANCELLED') && error.hint === undefined) ||
+    (error instanceof Error && error.name === 'AbortError');
   return cancelled && signal.reason instanceof UmbraError ? signal.reason : error;
 }

@@ -64,10 +64,12 @@ export const fakeFiles: FileOperations = {
       close: () => Promise.resolve(),
     });
   },
-  copy({ machine, path, to, toDirectory, recursive, force }, { progress }) {
+  copy({ machine, path, to, toDirectory, recursive, contents, force }, { progress }) {
     progress({ what: 'copying', doneBytes: 5, totalBytes: 5 });
     const isBad = machine === 'bad';
-    const flags = [toDirectory && 'directory', recursive && 'recursive', force && 'force'].filter(Boolean).join('+');
+    const flags = [toDirectory && 'directory', recursive && 'recursive', contents && 'contents', force && 'force']
+      .filter(Boolean)
+      .join('+');
     return Promise.resolve({
       machine,
       shadowCopy: VERSION,

@@ -14,12 +14,15 @@ export const command: Command = {
   synopsis: 'MACHINE[@VERSION]:PATH TARGET [-r] [--force]',
   description: `Copy a file, or with -r a directory with everything in it, out of a shadow copy. Everything is kept: modes, owners
 (as root), times to the nanosecond, extended attributes, ACLs, hard links inside the copy, holes, symbolic links,
-devices (as root). A TARGET that is a directory gets the copy into it. Files that are there are only replaced with
---force, and devices, FIFOs and sockets not at all. Each file has its name when it is complete. Damaged files are named and left out; then the exit code is 5.`,
+devices (as root). A TARGET that is a directory gets the copy into it; with "/." at the end of PATH, TARGET itself becomes
+the copy of the directory. Files that are there are only replaced, and directories gone on into, with --force; devices,
+FIFOs and sockets stay. Each file has its name when it is complete. Damaged files are named and left out; then the exit
+code is 5.`,
   examples: [
     ['umbra cp web1:/vda1/etc/fstab .', 'a file as it was last'],
     ['umbra cp -r web1@2026-11-22T10-15-00Z:/vda1/home/ann /srv/ann-then', 'a directory as it was then'],
     ['umbra cp -r web1:/vda1/etc /mnt/new --force', 'over files that are there'],
+    ['umbra cp -r --force web1@2026-11-22T10-15-00Z:/vda1/home/ann/. /srv/ann-then', 'go on with one that broke off'],
   ],
   next: 'Next: "umbra history MACHINE:PATH" shows which versions there are, "umbra find" where a file is.',
   positionals: {
@@ -33,15 +36,17 @@ devices (as root). A TARGET that is a directory gets the copy into it. Files tha
   run: async (args, session) => {
     const { machine, version, path } = parseFile(args.text('FILE'));
     const target = args.text('TARGET');
+    const contents = /\/\.\/*$/.test(args.text('FILE'));
     const result = await session.run(
       requests.copyFiles({
         machine,
         version,
         path,
         to: args.path('TARGET'),
-        toDirectory: /(^|\/)\.{0,2}$/.test(target),
+        toDirectory: !contents && /(^|\/)\.{0,2}$/.test(target),
         recursive: args.flag('recursive'),
         force: args.flag('force'),
+        ...(contents ? { contents } : {}),
       }),
     );
     if (!session.json) session.environment.stderr.write(describeProblems(result));

@@ -1,6 +1,6 @@
 import t from 'tap';
 import { UmbraError } from '../../../src/common/errors.js';
-import { copyError } from '../../../src/files/copy-error.js';
+import { copyError, goOnCommand } from '../../../src/files/copy-error.js';
 
 function systemError(code: string): Error {
   return Object.assign(new RangeError(`${code}: no, open '/proc/self/fd/20/.umbra-0.partial'`), { code });
@@ -16,4 +16,19 @@ t.test('what ends a copy', async (t) => {
   for (const error of [new UmbraError('TARGET_EXISTS', 'there'), new RangeError('a defect'), 'text']) {
     t.equal(copyError('/x', error), error);
   }
+});
+
+t.test('how to go on', async (t) => {
+  const goOn = goOnCommand('web1@v:/vda1/srv', '/tf/then');
+  t.equal(goOn, 'umbra cp -r --force web1@v:/vda1/srv/. /tf/then');
+  t.equal(goOnCommand('web1@v:/a b', "/it's"), String.raw`umbra cp -r --force 'web1@v:/a b/.' '/it'\''s'`);
+  for (const code of ['CANCELLED', 'SERVER_STOPPING'] as const) {
+    t.match(copyError('/x', new UmbraError(code, 'ended'), goOn), {
+      code,
+      message: 'ended',
+      hint: `To go on with it: ${goOn}`,
+    });
+  }
+  t.match(copyError('/x', systemError('EDQUOT'), goOn), { code: 'TARGET_FULL', hint: new RegExp(`go on .*: ${goOn}`) });
+  t.match(copyError('/x', systemError('EIO'), goOn), { code: 'TARGET_FAILED', hint: undefined });
 });

@@ -14,6 +14,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { PRODUCT } from '../../../src/codec/formats.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import { makeNode } from '../../../src/system/file-metadata.js';
 import { setXattr } from '../../../src/system/xattrs.js';
@@ -243,7 +244,10 @@ t.test('targets', async (t) => {
     );
   }
   lab.abort(new UmbraError('CANCELLED', 'cancelled'));
-  await t.rejects(lab.copy('/vda/d', at('cancelled')), { code: 'CANCELLED' });
+  await t.rejects(lab.copy('/vda/d', at('cancelled')), {
+    code: 'CANCELLED',
+    hint: /umbra cp -r --force .*\/cancelled$/,
+  });
   t.same(readdirSync(at('cancelled')), []);
 });
 
@@ -353,4 +357,44 @@ t.test('a full disk', async (t) => {
       hint: /Make room/,
     });
   }
+  const to = join(disk.directory, 'copy');
+  await t.rejects(lab.copy('/vda', to, { force: true, contents: true }), {
+    code: 'TARGET_FULL',
+    hint: new RegExp(`: umbra cp -r --force m1@[^ ]*:/vda/[.] ${to}$`),
+  });
+  disk.release();
+  t.match(await lab.copy('/vda', to, { force: true, contents: true }), { to, files: 1 });
+  t.same(readdirSync(to), ['f'], 'it goes on where it was, not below');
+});
+
+t.test('the contents of a directory', async (t) => {
+  const lab = await fakeLab(t, {
+    1: directory({ d: 2, f: 3, link: 4 }),
+    2: directory({ f: 3, sub: 5 }),
+    3: inlineFile('guest'),
+    4: { type: 'symlink', target: 'd' },
+    5: directory({}),
+  });
+  const at = (...names: string[]): string => join(lab.directory, ...names);
+  const contents = { contents: true };
+  t.match(await lab.copy('/vda/d', at('new'), contents), { to: at('new'), files: 1, directories: 2 });
+  t.match(await lab.copy('/vda/link', at('linked'), contents), { to: at('linked'), directories: 2 });
+  await t.rejects(lab.copy('/vda/d', at('new'), contents), { code: 'TARGET_EXISTS', hint: /--force to go on into it/ });
+  symlinkSync('new', at('to-new'));
+  writeFileSync(at('new', 'f'), 'other');
+  t.match(await lab.copy('/vda/d', at('to-new'), { ...contents, force: true }), { to: at('new'), directories: 2 });
+  t.same(readdirSync(at('new')), ['f', 'sub'], 'nothing is nested');
+  t.equal(readFileSync(at('new', 'f'), 'utf8'), 'guest');
+  mkdirSync(at('stores', 'd'), { recursive: true });
+  writeFileSync(at('stores', 'd', 'format'), JSON.stringify({ product: PRODUCT }));
+  for (const options of [{}, contents]) {
+    const to = options === contents ? at('stores', 'd') : at('stores');
+    await t.rejects(
+      lab.copy('/vda/d', to, { ...options, force: true }),
+      { code: 'TARGET_REFUSED' },
+      'nor into a store',
+    );
+  }
+  await t.rejects(lab.copy('/vda/f', at('x'), contents), { code: 'BAD_ARGUMENT', hint: /Leave out/ });
+  await t.rejects(lab.copy('/vda/d', at('x'), { ...contents, recursive: false }), { code: 'BAD_ARGUMENT', hint: /-r/ });
 });

@@ -33,6 +33,15 @@ void t.test('a cancelled job ends with CANCELLED', async (t) => {
   t.equal(jobs.cancel(id), false);
 });
 
+void t.test('a cancelled job may say how to go on', async (t) => {
+  const jobs = new Jobs(new ManualClock(), () => []);
+  const running = jobs.run({ kind: 'copy' }, 'files', (job) => {
+    jobs.cancel(job.id);
+    return Promise.reject(new UmbraError('CANCELLED', 'cancelled', { hint: 'Go on.' }));
+  });
+  await t.rejects(running, { code: 'CANCELLED', hint: 'Go on.' });
+});
+
 void t.test('a failure of its own is not hidden by a cancellation', async (t) => {
   const jobs = new Jobs(new ManualClock(), () => []);
   const running = jobs.run({ kind: 'gc' }, 'the store', async (job) => {

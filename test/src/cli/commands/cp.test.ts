@@ -9,6 +9,11 @@ t.test('a file and a directory', async (t) => {
   const many = await runUmbra(['cp', '-r', 'web1@latest:/vda1/a', 'x/', '--force'], store);
   t.match(many.stdout, 'to /x directory+recursive+force: 1 file, 2 directories, 5 B');
   t.match((await runUmbra(['cp', 'web1:/vda1/a', '.'], store)).stdout, 'to / directory:');
+  for (const file of ['web1:/vda1/a/.', 'web1:/vda1/a/.//']) {
+    const { stdout } = await runUmbra(['cp', '-r', file, 'x/'], store);
+    t.match(stdout, '00Z:/vda1/a to /x recursive+contents:');
+  }
+  t.match((await runUmbra(['cp', 'web1:/vda1/a.', 'x'], store)).stdout, '/vda1/a. to /x:');
   t.match(JSON.parse((await runUmbra(['cp', 'web1:/vda1/a', '/x', '--json'], store)).stdout), { to: '/x', files: 1 });
 });
 

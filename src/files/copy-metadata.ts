@@ -11,14 +11,25 @@ export interface FileMetadata {
   readonly xattrs: ReadonlyMap<string, Uint8Array>;
 }
 
-/** Called for what could not be set. */
-export type OnUnset = (what: string) => void;
+/** Called for what could not be set, with the reason; it is the same for all files for which it is so. */
+export type OnUnset = (reason: string) => void;
 
 const ACCESS_ACL = 'system.posix_acl_access';
 const DEFAULT_ACL = 'system.posix_acl_default';
 /** chown(2) takes it for "as it is". */
 const NO_ID = 0xffff_ffff;
 const SET_ID_BITS = 0o6000;
+
+const NO_ROOM = 'the file system that is copied to has no room for attributes of this size';
+/** Of a file that is there already: here, nothing that has no room means that the disk is full. */
+const REASONS: Readonly<Record<string, string>> = {
+  E2BIG: NO_ROOM,
+  EDQUOT: NO_ROOM,
+  ENOSPC: NO_ROOM,
+  ENOTSUP: 'the file system that is copied to has no such thing',
+  EOPNOTSUPP: 'the file system that is copied to has no such thing',
+  EPERM: 'not permitted',
+};
 
 /** True if files can be given to other users. */
 export function keepsOwners(): boolean {
@@ -41,7 +52,7 @@ export async function setMetadata(handle: FileHandle, metadata: FileMetadata, on
   try {
     await handle.chmod(isOwned ? stat.permissions : stat.permissions & ~SET_ID_BITS);
   } catch (error) {
-    onUnset(`mode: ${codeOf(error)}`);
+    onUnset(unset('mode', codeOf(error)));
   }
   attempt('times', onUnset, () => {
     setTimes(handle.fd, stat);
@@ -71,14 +82,14 @@ async function setOwner(
   // That nobody but root can do it is said once, for all.
   if (!keepsOwners()) return uid === process.geteuid?.() && gid === process.getegid?.();
   if (uid >= NO_ID || gid >= NO_ID) {
-    onUnset(`owner ${uid}:${gid}: no such id is possible`);
+    onUnset(unset(`owner ${uid}:${gid}`, 'no such id is possible'));
     return false;
   }
   try {
     await chown(uid, gid);
     return true;
   } catch (error) {
-    onUnset(`owner ${uid}:${gid}: ${codeOf(error)}`);
+    onUnset(unset(`owner ${uid}:${gid}`, codeOf(error)));
     return false;
   }
 }
@@ -99,10 +110,15 @@ function attempt(what: string, onUnset: OnUnset, work: () => void): void {
   try {
     work();
   } catch (error) {
-    onUnset(`${what}: ${codeOf(error)}`);
+    onUnset(unset(what, codeOf(error)));
   }
 }
 
+function unset(what: string, why: string): string {
+  return `${what} could not be set: ${why}`;
+}
+
 function codeOf(error: unknown): string {
-  return systemCode(error) ?? messageOf(error);
+  const code = systemCode(error) ?? messageOf(error);
+  return REASONS[code] ?? code;
 }

@@ -149,8 +149,8 @@ export class FileCopier {
   }
 
   #onUnset({ path }: CopySource): OnUnset {
-    return (what) => {
-      this.#options.problems.noteMetadata(path, `${what} could not be set`);
+    return (reason) => {
+      this.#options.problems.noteUnset(path, reason);
     };
   }
 }

@@ -52,6 +52,11 @@ export class CopyProblems {
   noteMetadata(path: string, reason: string): void {
     this.#report.add('metadata', path, reason);
   }
+
+  /** As {@link noteMetadata}, for what may be so for every file of a tree. */
+  noteUnset(path: string, reason: string): void {
+    this.#report.addAlike('metadata', path, reason);
+  }
 }
 
 export function inTheWay(what: string): UmbraError {

@@ -187,8 +187,8 @@ export class CopyTree {
   async #finishDirectory({ source, metadata, target }: Frame): Promise<void> {
     // Files in it are still being written, and that would change its times.
     await this.#tasks.drain();
-    await setMetadata(target.handle, metadata, (what) => {
-      this.#problems.noteMetadata(source.path, `${what} could not be set`);
+    await setMetadata(target.handle, metadata, (reason) => {
+      this.#problems.noteUnset(source.path, reason);
     });
     await target.close();
     this.#options.report.counts.directories++;

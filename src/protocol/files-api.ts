@@ -104,6 +104,8 @@ export interface CopyProblem {
   /** `read`: damaged or unreadable in the guest; `write`: could not be made; `metadata`: is there without this. */
   readonly kind: 'read' | 'write' | 'metadata';
   readonly reason: string;
+  /** Of how many files this is so, if of several; `path` is one of them. */
+  readonly count?: number;
 }
 
 export interface CopyFilesResult {

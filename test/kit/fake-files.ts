@@ -67,6 +67,7 @@ export const fakeFiles: FileOperations = {
   copy({ machine, path, to, toDirectory, recursive, contents, force }, { progress }) {
     progress({ what: 'copying', doneBytes: 5, totalBytes: 5 });
     const isBad = machine === 'bad';
+    const isAlike = machine === 'alike';
     const flags = [toDirectory && 'directory', recursive && 'recursive', contents && 'contents', force && 'force']
       .filter(Boolean)
       .join('+');
@@ -87,10 +88,12 @@ export const fakeFiles: FileOperations = {
             kind: index < 1 ? ('metadata' as const) : ('read' as const),
             reason: 'damaged',
           }))
-        : [],
+        : isAlike
+          ? [{ path: '/vda1/b', kind: 'metadata' as const, reason: 'mode could not be set', count: 4 }]
+          : [],
       readProblems: isBad ? 29 : 0,
       writeProblems: machine === 'full' ? 1 : 0,
-      metadataProblems: isBad ? 1 : 0,
+      metadataProblems: isBad ? 1 : isAlike ? 4 : 0,
       owners: !isBad,
       seconds: 0.1,
     });

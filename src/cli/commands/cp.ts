@@ -82,16 +82,19 @@ const KINDS: Readonly<Record<CopyProblem['kind'], string>> = {
   metadata: 'is not as in the guest',
 };
 
+function describeProblem({ path, kind, reason, count = 1 }: CopyProblem): string {
+  const others = count > 1 ? ` (and ${plural(count - 1, 'more file')} likewise)` : '';
+  return `umbra: ${printable(path)} ${KINDS[kind]}: ${reason}${others}\n`;
+}
+
 function describeProblems(result: CopyFilesResult): string {
   const { problems, readProblems, writeProblems, metadataProblems } = result;
   const order = ['read', 'write', 'metadata'];
   const sorted = [...problems].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
-  const lines = sorted
-    .slice(0, MAX_SHOWN)
-    .map(({ path, kind, reason }) => `umbra: ${printable(path)} ${KINDS[kind]}: ${reason}\n`);
-  const total = readProblems + writeProblems + metadataProblems;
-  const more = total - lines.length;
+  const shown = sorted.slice(0, MAX_SHOWN);
+  const more = shown.reduce((left, { count = 1 }) => left - count, readProblems + writeProblems + metadataProblems);
   return (
-    lines.join('') + (more > 0 ? `umbra: ... and ${plural(more, 'more problem')}; --json lists up to 1,000\n` : '')
+    shown.map(describeProblem).join('') +
+    (more > 0 ? `umbra: ... and ${plural(more, 'more problem')}; --json lists up to 1,000\n` : '')
   );
 }

@@ -23,7 +23,7 @@ import { loopMount } from '../../kit/filesystems/loop-mount.js';
 import { directoryManifest, sameManifest } from '../../kit/filesystems/manifest.js';
 import { directory, inlineFile, MemoryFilesystem, type MemoryFile } from '../../kit/filesystems/memory-filesystem.js';
 import { Random } from '../../kit/random.js';
-import { smallDisk } from '../../kit/small-disk.js';
+import { ext4Disk, smallDisk } from '../../kit/small-disk.js';
 
 /** A tree with everything that a copy keeps. */
 function richTree(tree: string): void {
@@ -397,4 +397,20 @@ t.test('the contents of a directory', async (t) => {
   }
   await t.rejects(lab.copy('/vda/f', at('x'), contents), { code: 'BAD_ARGUMENT', hint: /Leave out/ });
   await t.rejects(lab.copy('/vda/d', at('x'), { ...contents, recursive: false }), { code: 'BAD_ARGUMENT', hint: /-r/ });
+});
+
+t.test('attributes that a file system does not take', async (t) => {
+  const xattrs = { 'user.large': Buffer.alloc(30_000, 1), 'nowhere.x': Buffer.from('x') };
+  const files: Record<number, MemoryFile> = { 1: directory({ a: 2, b: 3, c: 4 }) };
+  for (const id of [2, 3, 4]) files[id] = { ...inlineFile('x'), xattrs };
+  const lab = await fakeLab(t, files);
+  const result = await lab.copy('/vda', join(ext4Disk(t, 8 * 1024 * 1024).directory, 'copy'));
+  t.match(result, { files: 3, metadataProblems: 6, writeProblems: 0 });
+  t.same(
+    result.problems.map(({ kind, reason, count }) => ({ kind, reason, count })),
+    [
+      'user.large could not be set: the file system that is copied to has no room for attributes of this size',
+      'nowhere.x could not be set: the file system that is copied to has no such thing',
+    ].map((reason) => ({ kind: 'metadata', reason: `extended attribute ${reason}`, count: 3 })),
+  );
 });

@@ -34,3 +34,9 @@ t.test('mistakes are usage errors', async (t) => {
     t.match(await runUmbra(['cp', ...line], '/nowhere'), { code: 2 }, line.join(' '));
   }
 });
+
+t.test('what is so for many files is one line', async (t) => {
+  const { store } = await startFakeServer(t);
+  const { stderr } = await runUmbra(['cp', 'alike:/vda1/a', '/x'], store);
+  t.equal(stderr, 'umbra: /vda1/b is not as in the guest: mode could not be set (and 3 more files likewise)\n');
+});

@@ -15,6 +15,7 @@ import { locateFile, type FileLocation } from './file-location.js';
 import { hostName, shownHostName } from './host-name.js';
 import { withVersion, type FilesContext } from './opened-version.js';
 import { irreplaceable } from './replaceable.js';
+import { sweepPartials } from './sweep-partials.js';
 import { TargetDirectory } from './target-directory.js';
 
 export interface CopyFilesOptions {
@@ -87,6 +88,7 @@ async function copyTo(
     const parent = await TargetDirectory.open(destination.directory);
     try {
       await assertMayMake(parent, destination, file, request.force);
+      await sweepPartials(parent);
       const options = { filesystem, report, force: request.force, sync: isFile, signal, onWritten };
       await new CopyTree(options, parent).copy({ id, path: request.path }, destination.name);
       if (isFile) await parent.handle.sync();

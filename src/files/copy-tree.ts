@@ -5,6 +5,7 @@ import { FileCopier, type CopyPlace, type CopySource, type FileCopierOptions } f
 import { CopyProblems, inTheWay } from './copy-problems.js';
 import { isDamage } from './damage.js';
 import { hostName, shownNameIn } from './host-name.js';
+import { sweepPartials } from './sweep-partials.js';
 import type { TargetDirectory } from './target-directory.js';
 import { TaskPool } from './task-pool.js';
 
@@ -180,7 +181,9 @@ export class CopyTree {
       if (systemCode(error) !== 'EEXIST' || !this.#options.force) throw error;
       const there = await parent.lstat(name);
       if (there?.isDirectory() !== true) throw inTheWay('something that is no directory');
-      return await parent.into(name);
+      const target = await parent.into(name);
+      await sweepPartials(target);
+      return target;
     }
   }
 

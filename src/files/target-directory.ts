@@ -1,13 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { constants, type BigIntStats } from 'node:fs';
 import { link, lstat, mkdir, open, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import { systemCode } from '../common/errors.js';
 import { renameWithoutReplacing } from '../system/file-metadata.js';
+import { newPartialName } from './partial-names.js';
 
 const SLASH = Buffer.from('/');
-/** What a file is called until it is complete; of a killed server it stays. */
-const PARTIAL_PREFIX = '.umbra-';
-const PARTIAL_SUFFIX = '.partial';
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /** What not every file system can do. */
@@ -67,9 +64,9 @@ export class TargetDirectory {
     return await TargetDirectory.open(this.path(name), this.#calls);
   }
 
-  /** A name that nothing has, for what is not complete. */
+  /** A name that nothing has, for what is not complete; of a killed server it stays until the next copy. */
   partialName(): Buffer {
-    return Buffer.from(PARTIAL_PREFIX + randomBytes(8).toString('hex') + PARTIAL_SUFFIX);
+    return Buffer.from(newPartialName());
   }
 
   /** Make an empty file for this user only. */

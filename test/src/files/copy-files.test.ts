@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   existsSync,
   lstatSync,
@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { PRODUCT } from '../../../src/codec/formats.js';
 import { UmbraError } from '../../../src/common/errors.js';
+import { newPartialName } from '../../../src/files/partial-names.js';
 import { makeNode } from '../../../src/system/file-metadata.js';
 import { setXattr } from '../../../src/system/xattrs.js';
 import { ext4Image, FilesLab, writeTree } from '../../kit/files-lab.js';
@@ -413,4 +414,15 @@ t.test('attributes that a file system does not take', async (t) => {
       'nowhere.x could not be set: the file system that is copied to has no such thing',
     ].map((reason) => ({ kind: 'metadata', reason: `extended attribute ${reason}`, count: 3 })),
   );
+});
+
+t.test('what a killed copy left is swept up', async (t) => {
+  const lab = await fakeLab(t, { 1: directory({ d: 2, f: 3 }), 2: directory({ f: 3 }), 3: inlineFile('x') });
+  const to = join(lab.directory, 'to');
+  mkdirSync(join(to, 'vda', 'd'), { recursive: true });
+  for (const names of [[], ['vda'], ['vda', 'd']]) {
+    writeFileSync(join(to, ...names, newPartialName(spawnSync('true').pid)), 'half');
+  }
+  await lab.copy('/vda', to, { force: true });
+  t.same(readdirSync(to, { recursive: true }).sort(), ['vda', 'vda/d', 'vda/d/f', 'vda/f']);
 });

@@ -1,11 +1,19 @@
 import type { ByteSource } from '../blocks/byte-source.js';
 
+/**
+ * Why nothing is shown: it holds no files at all, its files are of a kind that is not read here, or what leads to them is
+ * damaged. Only the last is anybody's trouble.
+ */
+export type UnreadableCause = 'no-files' | 'not-read' | 'damaged';
+
 /** Why the files of something can't be shown, in plain words, and what its owner can do. */
 export interface Unreadable {
   /** What it is: a sentence without its full stop. */
   readonly what: string;
   /** What to do: sentences. */
   readonly hint: string;
+  /** `not-read` without it. */
+  readonly cause?: UnreadableCause;
   /** Commands for root that do it, `LOOP` standing for a loop device over its bytes and `NAME` for its name. */
   readonly commands?: readonly string[];
 }

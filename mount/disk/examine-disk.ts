@@ -23,11 +23,13 @@ export async function examineDisk(
 const EMPTY_TABLE: Unreadable = {
   what: 'a disk with a partition table and no partitions',
   hint: 'There is nothing to show: no place for a file system was made on it yet.',
+  cause: 'no-files',
 };
 
 function lostTable(why: string): Unreadable {
   return {
     what: `a disk whose partition table (GPT) can't be used: ${why}`,
+    cause: 'damaged',
     hint:
       'Where its partitions begin is not known, so no files can be shown. Copy the raw volume and let a program that ' +
       'searches for partitions look at the copy: "testdisk" or the recovery menu of "gdisk".',
@@ -88,6 +90,7 @@ function partitionDevice(
 function outsideOf(disk: string): Unreadable {
   return {
     what: `a partition that begins after the end of ${disk}`,
+    cause: 'damaged',
     hint:
       'Nothing of it is in this shadow copy: the disk was made smaller, or its partition table is damaged. ' +
       'An older shadow copy may have it.',

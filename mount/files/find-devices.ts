@@ -1,7 +1,7 @@
 import { isUmbraError } from '../../src/common/errors.js';
 import type { BlockCache } from '../blocks/block-cache.js';
 import type { ByteSource } from '../blocks/byte-source.js';
-import type { BlockDevice } from '../disk/block-device.js';
+import type { BlockDevice, Unreadable } from '../disk/block-device.js';
 import { discover } from '../disk/discover.js';
 import { describe, saysNothing } from '../disk/recognise/recognise.js';
 import { unreadableText } from '../disk/recognise/unreadable-text.js';
@@ -33,14 +33,18 @@ export const findDevices: FindDevices = async (volumes) => {
 
 async function open(device: BlockDevice, pool: BtrfsPool, cache: BlockCache): Promise<GuestContent> {
   const { source } = device;
-  if (device.unreadable !== undefined) return { unreadable: { text: unreadableText(device, device.unreadable) } };
+  if (device.unreadable !== undefined) return contentOf(device, device.unreadable);
   for (const driver of DRIVERS) {
     if (await driver.matches(source)) return { filesystem: await driver.open({ source, cache }) };
   }
   if (await btrfsDriver.matches(source)) return await pool.open(device, cache);
   const found = await describe(device);
   const byCopy = saysNothing(found) ? await openByCopy(source, cache) : undefined;
-  return byCopy ?? { unreadable: { text: unreadableText(device, found) } };
+  return byCopy ?? contentOf(device, found);
+}
+
+function contentOf(device: BlockDevice, unreadable: Unreadable): GuestContent {
+  return { unreadable: { text: unreadableText(device, unreadable), cause: unreadable.cause ?? 'not-read' } };
 }
 
 /** A file system whose beginning is damaged. What can't be opened may be an older one's remains, and is not told of. */

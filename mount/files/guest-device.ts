@@ -1,5 +1,6 @@
 import type { BlockCache } from '../blocks/block-cache.js';
 import type { ByteSource } from '../blocks/byte-source.js';
+import type { UnreadableCause } from '../disk/block-device.js';
 import type { Filesystem } from '../filesystems/filesystem.js';
 
 /** A volume of a machine, to be searched for partitions. */
@@ -8,11 +9,17 @@ export interface GuestVolume {
   readonly source: ByteSource;
 }
 
+/** Something that has no files for us, and why. */
+export interface UnreadableContent {
+  /** In plain words, one or more lines: what it is, and what to do. */
+  readonly text: string;
+  readonly cause: UnreadableCause;
+}
+
 /** What a partition, a logical volume or a whole volume holds. */
 export type GuestContent =
   | { readonly filesystem: Filesystem }
-  /** Something that has no files for us, and why, in plain words: what it is, and what to do. */
-  | { readonly unreadable: { readonly text: string } }
+  | { readonly unreadable: UnreadableContent }
   /** Nothing that anybody misses: a part of something that is shown elsewhere, or empty space. */
   | { readonly nothing: true };
 

@@ -4,10 +4,11 @@ import { isUmbraError, messageOf } from '../../src/common/errors.js';
 import type { Log } from '../../src/common/log.js';
 import type { BlockCache } from '../blocks/block-cache.js';
 import type { ByteSource } from '../blocks/byte-source.js';
+import { causeOf } from '../disk/unreadable-cause.js';
 import type { Filesystem } from '../filesystems/filesystem.js';
 import type { ShadowCopyView } from '../source.js';
 import { uniqueNames } from './device-names.js';
-import type { FindDevices, GuestDevice } from './guest-device.js';
+import type { FindDevices, GuestDevice, UnreadableContent } from './guest-device.js';
 import { unreadableText } from './unreadable-text.js';
 import { VolumeSource } from './volume-source.js';
 
@@ -17,8 +18,8 @@ export interface Guest {
   readonly name: string;
   readonly sizeBytes: number;
   readonly filesystem?: Filesystem;
-  /** Set when `filesystem` is not: what it is and what to do, in plain words, one or more lines. */
-  readonly unreadable?: { readonly text: string };
+  /** Set when `filesystem` is not. */
+  readonly unreadable?: UnreadableContent;
   /** What was found wrong on the way to it, in plain words. */
   readonly problems: readonly string[];
 }
@@ -146,7 +147,7 @@ export class ShadowFiles {
       const { title, log } = this.#options;
       log.warn('files: a file system cannot be read', { shadowCopy: title, device: name, reason: messageOf(error) });
       if (!isUmbraError(error, 'FILESYSTEM_DAMAGED', 'FILESYSTEM_UNREADABLE')) onTransient();
-      return { name, sizeBytes, problems, unreadable: { text: unreadableText(name, error) } };
+      return { name, sizeBytes, problems, unreadable: { text: unreadableText(name, error), cause: causeOf(error) } };
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Filesystem } from '../../mount/filesystems/filesystem.js';
+import { causeOf } from '../../mount/disk/unreadable-cause.js';
 import { systemClock } from '../../src/common/clock.js';
 import type { Guest, GuestFiles } from '../../src/files/guest-files.js';
 import { OpenedVersion, type FilesContext } from '../../src/files/opened-version.js';
@@ -27,7 +28,8 @@ export class FakeGuestFiles implements GuestFiles {
     if (filesystem === undefined) return Promise.resolve(undefined);
     this.open.add(name);
     const base = { name, sizeBytes: 0, problems: [] };
-    if (filesystem instanceof Error) return Promise.resolve({ ...base, unreadable: { text: filesystem.message } });
+    if (filesystem instanceof Error)
+      return Promise.resolve({ ...base, unreadable: { text: filesystem.message, cause: causeOf(filesystem) } });
     return Promise.resolve({ ...base, filesystem });
   }
 

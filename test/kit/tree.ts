@@ -1,7 +1,7 @@
 import { systemClock } from '../../src/common/clock.js';
 import { silentLog } from '../../src/common/log.js';
 import { FilesService } from '../../mount/files/files-service.js';
-import type { FindDevices } from '../../mount/files/guest-device.js';
+import type { FindDevices, GuestContent } from '../../mount/files/guest-device.js';
 import type { Filesystem } from '../../mount/filesystems/filesystem.js';
 import type { TreeScope } from '../../mount/listing.js';
 import { VirtualTree } from '../../mount/tree.js';
@@ -20,8 +20,10 @@ export function fixedDevices(filesystems: Readonly<Record<string, Filesystem | s
   const devices = Object.entries(filesystems).map(([name, content]) => ({
     name,
     sizeBytes: 1_000_000,
-    open: () =>
-      Promise.resolve(typeof content === 'string' ? { unreadable: { text: content } } : { filesystem: content }),
+    open: (): Promise<GuestContent> =>
+      Promise.resolve(
+        typeof content === 'string' ? { unreadable: { text: content, cause: 'not-read' } } : { filesystem: content },
+      ),
   }));
   return () => Promise.resolve(devices);
 }

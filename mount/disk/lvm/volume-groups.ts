@@ -2,6 +2,7 @@ import { UmbraError } from '../../../src/common/errors.js';
 import type { BlockCache } from '../../blocks/block-cache.js';
 import type { ByteSource } from '../../blocks/byte-source.js';
 import type { BlockDevice, Unreadable } from '../block-device.js';
+import { causeOf } from '../unreadable-cause.js';
 import { NOTHING } from '../nothing.js';
 import type { Probe } from '../probe.js';
 import { stringIn } from './config-text.js';
@@ -156,7 +157,11 @@ async function logicalVolume(
     return { ...device, source: await maker.source(name) };
   } catch (error) {
     if (!(error instanceof UmbraError) || !error.code.startsWith('FILESYSTEM_')) throw error;
-    return { ...device, source: NOTHING, unreadable: { what: error.message, hint: error.hint ?? DAMAGED_HINT } };
+    return {
+      ...device,
+      source: NOTHING,
+      unreadable: { what: error.message, hint: error.hint ?? DAMAGED_HINT, cause: causeOf(error) },
+    };
   }
 }
 
@@ -182,6 +187,6 @@ function withoutGroup({ device }: PhysicalVolumeDevice, problems: readonly strin
           what: 'an LVM physical volume that belongs to no volume group',
           hint: 'There are no files in it, or the other disks of its group, which describe it, are not among the volumes of this machine.',
         }
-      : { what: 'an LVM physical volume whose metadata are damaged', hint: DAMAGED_HINT };
+      : { what: 'an LVM physical volume whose metadata are damaged', hint: DAMAGED_HINT, cause: 'damaged' };
   return { ...device, unreadable, problems: [...device.problems, ...problems] };
 }

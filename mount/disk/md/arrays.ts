@@ -2,6 +2,7 @@ import { UmbraError } from '../../../src/common/errors.js';
 import { type ByteSource, WindowSource } from '../../blocks/byte-source.js';
 import type { BlockDevice } from '../block-device.js';
 import { NOTHING } from '../nothing.js';
+import { causeOf } from '../unreadable-cause.js';
 import { arraySource, type Member } from './array-source.js';
 import type { MdSuperblock } from './md-superblock.js';
 
@@ -41,7 +42,7 @@ function assemble(members: readonly MdMemberDevice[]): BlockDevice {
   } catch (error) {
     if (!(error instanceof UmbraError)) throw error;
     const hint = error.hint ?? 'An older shadow copy may have an array that is whole.';
-    return { ...device, source: NOTHING, unreadable: { what: error.message, hint }, problems };
+    return { ...device, source: NOTHING, unreadable: { what: error.message, hint, cause: causeOf(error) }, problems };
   }
 }
 

@@ -56,6 +56,7 @@ export const ARRAYS: readonly Kind[] = [
     type: 'drbdmanage_control_volume',
     what: 'the control volume of a DRBD cluster',
     hint: 'There are no files of users in it.',
+    cause: 'no-files',
     magics: [[0, '$DRBDmgr=q']],
   },
   {

@@ -51,6 +51,7 @@ export const ENCRYPTED: readonly Kind[] = [
     type: 'DM_verity_hash',
     what: 'the checksums of another partition (dm-verity)',
     hint: 'There are no files in it. What it protects is in another partition, which is shown beside it.',
+    cause: 'no-files',
     magics: [[0, 'verity\0\0']],
     uuid: { at: 16 },
   },

@@ -29,6 +29,7 @@ const EMPTY: Recognised = {
   type: 'empty',
   what: 'empty: there are only zeros where a file system would begin and end',
   hint: 'There is nothing to show: no file system was made in it yet, or it was wiped. An older shadow copy may have more.',
+  cause: 'no-files',
 };
 
 /**
@@ -68,7 +69,7 @@ async function find(probe: Probe, kind: Kind): Promise<Recognised | undefined> {
   for (const [offset, magic] of kind.magics) {
     const at = offset < 0 ? probe.sizeBytes + offset : offset;
     if (!(await probe.has(at, magic)) || (kind.check !== undefined && !(await kind.check(probe)))) continue;
-    const { type, what, hint, commands } = kind;
+    const { type, what, hint, commands, cause } = kind;
     const from = kind.fieldsFromMagic === true ? at : 0;
     const label = kind.label && (await readField(probe, kind.label, from));
     const uuid = kind.uuid && (await readField(probe, { form: 'uuid', ...kind.uuid }, from));
@@ -77,6 +78,7 @@ async function find(probe: Probe, kind: Kind): Promise<Recognised | undefined> {
       what: label === undefined ? what : `${what} with the label "${label}"`,
       hint,
       ...(commands && { commands }),
+      ...(cause && { cause }),
       ...(label !== undefined && { label }),
       ...(uuid !== undefined && { uuid }),
     };

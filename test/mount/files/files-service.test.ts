@@ -138,12 +138,20 @@ t.test('what can not be read is said in words; what the store could not give is 
   const files = await service.open('vm', add('vm'));
   const text =
     'The files of vda1 cannot be shown: chunk c0ffee is damaged.\nRun "umbra verify".\nThe raw volume stands in volumes/, as it was.\n';
-  t.strictSame(await files.guest('vda1'), { name: 'vda1', sizeBytes: 1_000_000, problems: [], unreadable: { text } });
+  t.strictSame(await files.guest('vda1'), {
+    name: 'vda1',
+    sizeBytes: 1_000_000,
+    problems: [],
+    unreadable: { text, cause: 'damaged' },
+  });
   await files.guest('vda1');
   t.equal(state.opens, 1);
   clock.advance(10_000);
   error = new UmbraError('FILESYSTEM_UNREADABLE', 'it is encrypted');
-  t.match((await files.guest('vda1'))?.unreadable?.text, /cannot be shown: it is encrypted\.\nThe raw/);
+  t.match((await files.guest('vda1'))?.unreadable, {
+    text: /cannot be shown: it is encrypted\.\nThe raw/,
+    cause: 'not-read',
+  });
   t.equal(state.opens, 2);
   clock.advance(100_000);
   await files.guest('vda1');
@@ -152,10 +160,10 @@ t.test('what can not be read is said in words; what the store could not give is 
 
 t.test('devices that hold nothing are left out', async (t) => {
   const { service, add } = setUp(({ name }) =>
-    name === 'vda' ? { nothing: true } : { unreadable: { text: 'swap space' } },
+    name === 'vda' ? { nothing: true } : { unreadable: { text: 'swap space', cause: 'no-files' } },
   );
   const files = await service.open('vm', add('vm', 0, [...VOLUMES, { name: 'vdb', sizeBytes: 5000, seed: 2 }]));
   t.strictSame(await files.guests(), [
-    { name: 'vdb1', sizeBytes: 5000, problems: [], unreadable: { text: 'swap space' } },
+    { name: 'vdb1', sizeBytes: 5000, problems: [], unreadable: { text: 'swap space', cause: 'no-files' } },
   ]);
 });

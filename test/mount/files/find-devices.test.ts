@@ -141,3 +141,27 @@ t.test('copies of what a file system is known by count where nothing else is fou
   ext.fill(0, 2048, 8 * MIB);
   t.match(await contentOf(t, ext), /^vda: empty/, 'remains that can not be opened');
 });
+
+/** What is looked at of a volume first. */
+function marked(offset: number, mark: string): Buffer {
+  const bytes = Buffer.alloc(MIB);
+  bytes.write(mark, offset, 'latin1');
+  return bytes;
+}
+
+t.test('what holds no files, what is not read and what is damaged are told apart', async (t) => {
+  const causeOf = async (bytes: Buffer): Promise<string> => {
+    const path = join(temporaryDirectory(t), 'vda');
+    writeFileSync(path, bytes);
+    const [device] = await findDevices([{ name: 'vda', source: fileSource(t, path, 'vda') }]);
+    const content = await device?.open(new BlockCache(MIB));
+    return content !== undefined && 'unreadable' in content ? content.unreadable.cause : 'none';
+  };
+  t.equal(await causeOf(marked(4086, 'SWAPSPACE2')), 'no-files');
+  t.equal(await causeOf(Buffer.alloc(MIB)), 'no-files');
+  t.equal(await causeOf(marked(0, 'LUKS\xba\xbe')), 'not-read');
+  t.equal(await causeOf(Buffer.alloc(MIB, 'x')), 'not-read');
+  const table = made(t, 16 * MIB, 'sh', '-c', 'echo "label: gpt\nstart=2048" | sfdisk -q "$0"');
+  table.fill(0, 512, 1024).fill(0, table.length - 512);
+  t.equal(await causeOf(table), 'damaged');
+});

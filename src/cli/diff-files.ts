@@ -21,7 +21,7 @@ export async function diffFiles(request: DiffFilesRequest, session: Session): Pr
     session.environment.stdout.write(describe(result));
     session.environment.stderr.write(describeUnread(result));
   }
-  return result.unreadCount > 0 ? 'DAMAGED' : 'OK';
+  return result.damagedCount > 0 ? 'DAMAGED' : 'OK';
 }
 
 /** One line each: a letter, the path, and what differs. */

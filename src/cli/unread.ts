@@ -10,9 +10,10 @@ export function describeUnread(result: {
   readonly unread: readonly UnreadPath[];
   readonly unreadCount: number;
 }): string {
-  const lines = result.unread
-    .slice(0, MAX_SHOWN)
-    .map(({ shadowCopy, path, reason }) => `umbra: ${printable(path)} in ${shadowCopy} cannot be read: ${reason}\n`);
+  const lines = result.unread.slice(0, MAX_SHOWN).map(({ shadowCopy, path, reason, isDamaged }) => {
+    const what = isDamaged ? 'cannot be read' : 'is not read';
+    return `umbra: ${printable(path)} in ${shadowCopy} ${what}: ${reason}\n`;
+  });
   const more = result.unreadCount - lines.length;
   return lines.join('') + (more > 0 ? `umbra: ... and ${formatCount(more)} more; --json lists up to 1,000\n` : '');
 }

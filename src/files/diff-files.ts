@@ -1,9 +1,10 @@
 import type { FileId, Filesystem } from '../../mount/filesystems/filesystem.js';
+import { messageOf } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
 import type { DiffFilesRequest, DiffFilesResult, FileDifference } from '../protocol/files-api.js';
-import type { Guest } from './guest-files.js';
-import { isDamage, UnreadPaths } from './damage.js';
+import { isDamage, isRealDamage, UnreadPaths } from './damage.js';
 import { Differences } from './differences.js';
+import { readable } from './file-location.js';
 import { OpenedVersion, titleOf, type FilesContext } from './opened-version.js';
 import { sameDevice } from './same-device.js';
 import { TreeDiff } from './tree-diff.js';
@@ -77,6 +78,7 @@ class FilesDiff {
       comparedBytes: this.#comparedBytes,
       unread: this.#unread.list,
       unreadCount: this.#unread.count,
+      damagedCount: this.#unread.damagedCount,
       seconds: (context.clock.monotonic() - start) / 1000,
     };
   }
@@ -125,12 +127,12 @@ class FilesDiff {
     const { listing, files } = version;
     try {
       if (!files.names.includes(name)) return undefined;
-      const guest: Guest | undefined = await files.guest(name);
-      if (guest?.unreadable === undefined) return guest?.filesystem;
-      this.#unread.addReason(listing.name, `/${name}`, guest.unreadable.text.split('\n')[0] ?? '');
+      const guest = await files.guest(name);
+      if (guest === undefined || guest.unreadable?.cause === 'no-files') return undefined;
+      return readable(guest);
     } catch (error) {
       if (!isDamage(error)) throw error;
-      this.#unread.add(listing.name, `/${name}`, error);
+      this.#unread.addDevice(listing.name, name, { reason: messageOf(error), isDamaged: isRealDamage(error) });
     }
     return 'unreadable';
   }

@@ -1,4 +1,4 @@
-import { isUmbraError, messageOf } from '../common/errors.js';
+import { messageOf } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
 import type {
   FileChange,
@@ -10,6 +10,7 @@ import type {
 import { sameContent, type FileSide } from './compare-content.js';
 import { metadataDifferences } from './compare-stat.js';
 import { coverContent } from './cover-content.js';
+import { isDamage, isRealDamage, type UnreadDevice } from './damage.js';
 import { locateFile, locateFileIfThere, type FileLocation } from './file-location.js';
 import { withVersion, type FilesContext } from './opened-version.js';
 import { statInfoOf } from './stat-info.js';
@@ -31,7 +32,7 @@ type Look =
       readonly opened: DeviceVersion;
     }
   | { readonly state: 'absent' }
-  | { readonly state: 'unreadable'; readonly reason: string };
+  | ({ readonly state: 'unreadable' } & UnreadDevice);
 
 type Unseen = Extract<TimelineStep, { state: 'absent' | 'unreadable' }>;
 
@@ -90,9 +91,11 @@ class History {
     return this.#runs.map(({ version, shadowCopies }) => ({ ...version, shadowCopies }));
   }
 
-  /** False if there never was such a file. */
+  /** False if there never was such a file, as far as is known, and the last shadow copy tells why. */
   get isFound(): boolean {
-    return this.#runs.some(({ version }) => version.state !== 'absent');
+    const versions = this.#runs.map(({ version }) => version);
+    if (versions.some(({ state, isDamaged }) => state === 'present' || isDamaged === true)) return true;
+    return versions.at(-1)?.state === 'absent' && versions.some(({ state }) => state === 'unreadable');
   }
 
   async take(step: TimelineStep): Promise<void> {
@@ -137,7 +140,7 @@ class History {
       return { state: 'present', file, info, opened };
     } catch (error) {
       if (!isDamage(error)) throw error;
-      return { state: 'unreadable', reason: messageOf(error) };
+      return { state: 'unreadable', reason: messageOf(error), isDamaged: isRealDamage(error) };
     }
   }
 
@@ -198,13 +201,9 @@ function reasonOf(step: { readonly state: string; readonly reason?: string }): s
   return step.reason;
 }
 
-/** True for what concerns one file, or one shadow copy, and leaves the others as they are. */
-function isDamage(error: unknown): boolean {
-  return isUmbraError(error, 'FILESYSTEM_DAMAGED', 'FILESYSTEM_UNREADABLE', 'STORE_DAMAGED');
-}
-
 function versionOf(look: Look | Unseen, change: FileChange): Run['version'] {
   if (look.state === 'absent') return { state: 'absent', change };
-  if (look.state === 'unreadable') return { state: 'unreadable', change, reason: look.reason };
+  if (look.state === 'unreadable')
+    return { state: 'unreadable', change, reason: look.reason, isDamaged: look.isDamaged };
   return { state: 'present', change, stat: look.info };
 }

@@ -58,11 +58,12 @@ export async function locateFileIfThere(files: GuestFiles, path: string): Promis
   }
 }
 
-/** @throws {UmbraError} FILESYSTEM_UNREADABLE for what has no files for us */
-export function readable(guest: Guest): Filesystem {
-  if (guest.filesystem !== undefined) return guest.filesystem;
-  const [reason = '', ...hint] = (guest.unreadable?.text ?? '').trimEnd().split('\n');
-  throw new UmbraError('FILESYSTEM_UNREADABLE', reason, hint.length === 0 ? {} : { hint: hint.join(' ') });
+/** @throws {UmbraError} FILESYSTEM_UNREADABLE for what has no files for us, FILESYSTEM_DAMAGED */
+export function readable({ filesystem, unreadable }: Guest): Filesystem {
+  if (filesystem !== undefined) return filesystem;
+  const [reason = '', ...hint] = (unreadable?.text ?? '').trimEnd().split('\n');
+  const code = unreadable?.cause === 'damaged' ? 'FILESYSTEM_DAMAGED' : 'FILESYSTEM_UNREADABLE';
+  throw new UmbraError(code, reason, hint.length === 0 ? {} : { hint: hint.join(' ') });
 }
 
 /** One walk from the top of a file system to a file. */

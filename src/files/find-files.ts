@@ -54,6 +54,7 @@ export async function findFiles(options: FindOptions): Promise<FindFilesResult> 
     found: found.count,
     unread: unread.list,
     unreadCount: unread.count,
+    damagedCount: unread.damagedCount,
     seconds,
   };
 }
@@ -80,7 +81,7 @@ class Search {
     const { device, listing } = step;
     const state = this.#pattern.step(this.#pattern.start, device);
     if (state.length === 0) return;
-    if (step.state === 'unreadable') this.unread.addReason(listing.name, `/${device}`, step.reason);
+    if (step.state === 'unreadable') this.unread.addDevice(listing.name, device, step);
     else if (step.state === 'same') this.#runsOf(device).same(listing.name);
     else if (step.state === 'absent') await this.#runsOf(device).absent();
     else if (this.#options.request.version !== undefined) {

@@ -2,6 +2,7 @@ import type { Filesystem } from '../../mount/filesystems/filesystem.js';
 import { isUmbraError, messageOf } from '../common/errors.js';
 import type { Listing } from '../store/catalog.js';
 import type { VolumeRecord } from '../store/records.js';
+import { isRealDamage, type UnreadDevice } from './damage.js';
 import { readable } from './file-location.js';
 import type { Footprint } from './footprint.js';
 import { OpenedVersion, type FilesContext } from './opened-version.js';
@@ -27,9 +28,9 @@ export type TimelineStep = { readonly listing: Listing; readonly device: string 
     }
   /** All that was looked at of it is certainly as it was in the step before. */
   | { readonly state: 'same' }
-  /** There is no such device in it. */
+  /** There is no such device in it, or one that holds no files: swap space, nothing. */
   | { readonly state: 'absent' }
-  | { readonly state: 'unreadable'; readonly reason: string }
+  | ({ readonly state: 'unreadable' } & UnreadDevice)
 );
 
 /** The last that is known of a device. */
@@ -95,7 +96,8 @@ export class Timeline {
   async *#stepsOf(listing: Listing): AsyncGenerator<TimelineStep> {
     const version = await this.#openVersion(listing);
     if (typeof version === 'string') {
-      for (const device of this.#devices([])) yield { listing, device, state: 'unreadable', reason: version };
+      for (const device of this.#devices([]))
+        yield { listing, device, state: 'unreadable', reason: version, isDamaged: true };
       return;
     }
     if (version === undefined) return;
@@ -134,7 +136,7 @@ export class Timeline {
     try {
       const isListed = version.files.names.includes(device);
       const guest = isListed ? await version.files.guest(device) : undefined;
-      if (guest === undefined) {
+      if (guest === undefined || guest.unreadable?.cause === 'no-files') {
         this.#known.delete(device);
         return { listing, device, state: 'absent' };
       }
@@ -145,7 +147,7 @@ export class Timeline {
       return { listing, device, state: 'opened', current, previous, changes: isNext ? changes : undefined };
     } catch (error) {
       if (!isUmbraError(error, 'FILESYSTEM_UNREADABLE', 'FILESYSTEM_DAMAGED', 'STORE_DAMAGED')) throw error;
-      return { listing, device, state: 'unreadable', reason: messageOf(error) };
+      return { listing, device, state: 'unreadable', reason: messageOf(error), isDamaged: isRealDamage(error) };
     }
   }
 

@@ -157,6 +157,8 @@ export interface FileVersion {
   readonly stat?: GuestFileStat;
   /** Why it is unreadable. */
   readonly reason?: string;
+  /** If it is unreadable: false if it is only of a kind that Umbra does not read. */
+  readonly isDamaged?: boolean;
 }
 
 export interface FileHistoryResult {
@@ -193,6 +195,8 @@ export interface UnreadPath {
   readonly shadowCopy: string;
   readonly path: string;
   readonly reason: string;
+  /** False if it is only of a kind that Umbra does not read. */
+  readonly isDamaged: boolean;
 }
 
 export interface FindFilesResult {
@@ -203,6 +207,8 @@ export interface FindFilesResult {
   /** The first of them. */
   readonly unread: readonly UnreadPath[];
   readonly unreadCount: number;
+  /** Of these, what is damaged. */
+  readonly damagedCount: number;
   readonly seconds: number;
 }
 
@@ -238,5 +244,7 @@ export interface DiffFilesResult {
   readonly comparedBytes: number;
   readonly unread: readonly UnreadPath[];
   readonly unreadCount: number;
+  /** Of these, what is damaged. */
+  readonly damagedCount: number;
   readonly seconds: number;
 }

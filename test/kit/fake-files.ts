@@ -1,6 +1,6 @@
 import { UmbraError } from '../../src/common/errors.js';
 import type { FileOperations } from '../../src/files/file-operations.js';
-import type { FileDifference, GuestFileStat } from '../../src/protocol/files-api.js';
+import type { FileDifference, GuestFileStat, UnreadPath } from '../../src/protocol/files-api.js';
 
 const VERSION = '2026-11-22T10-15-00Z';
 
@@ -107,7 +107,15 @@ export const fakeFiles: FileOperations = {
         { state: 'absent', change: 'first', shadowCopies: ['2026-11-20T10-15-00Z'] },
         { state: 'present', change: 'appeared', shadowCopies: ['2026-11-21T10-15-00Z', VERSION], stat: FAKE_STAT },
         ...(machine === 'bad'
-          ? [{ state: 'unreadable', change: 'unreadable', shadowCopies: [VERSION], reason: 'inode 5' } as const]
+          ? [
+              {
+                state: 'unreadable',
+                change: 'unreadable',
+                shadowCopies: [VERSION],
+                reason: 'inode 5',
+                isDamaged: true,
+              } as const,
+            ]
           : []),
       ],
       comparedBytes: 0,
@@ -123,9 +131,19 @@ export const fakeFiles: FileOperations = {
       const stat = { ...FAKE_STAT, type: 'directory' } as const;
       await emit([{ path: '/vda1/d', stat, first, last: first, shadowCopies: 1 }]);
     }
-    const unread = machine === 'bad' ? [{ shadowCopy: VERSION, path: '/vda1/\x07', reason: 'damaged' }] : [];
+    const unread: UnreadPath[] =
+      machine === 'bad' ? [{ shadowCopy: VERSION, path: '/vda1/\x07', reason: 'damaged', isDamaged: true }] : [];
+    if (machine === 'luks') unread.push({ shadowCopy: VERSION, path: '/vda2', reason: 'encrypted', isDamaged: false });
     const shadowCopies = version === undefined ? 3 : 1;
-    return { machine, shadowCopies, found, unread, unreadCount: unread.length * 50, seconds: 0.1 };
+    return {
+      machine,
+      shadowCopies,
+      found,
+      unread,
+      unreadCount: unread.length * 50,
+      damagedCount: machine === 'bad' ? 50 : 0,
+      seconds: 0.1,
+    };
   },
   async diff({ machine, from, toMachine, to }, { emit }) {
     const same = machine === 'same';
@@ -140,8 +158,9 @@ export const fakeFiles: FileOperations = {
       metadata: one,
       renamed: one,
       comparedBytes: 0,
-      unread: machine === 'bad' ? [{ shadowCopy: VERSION, path: '/vda2', reason: 'damaged' }] : [],
+      unread: machine === 'bad' ? [{ shadowCopy: VERSION, path: '/vda2', reason: 'damaged', isDamaged: true }] : [],
       unreadCount: machine === 'bad' ? 1 : 0,
+      damagedCount: machine === 'bad' ? 1 : 0,
       seconds: 0.1,
     };
   },

@@ -42,7 +42,7 @@ With --all it searches all shadow copies and shows each version of each file onc
       }
       session.environment.stderr.write(describeUnread(result));
     }
-    return result.unreadCount > 0 ? 'DAMAGED' : 'OK';
+    return result.damagedCount > 0 ? 'DAMAGED' : 'OK';
   },
 };
 

@@ -22,7 +22,7 @@ changed, and which shadow copies hold each. It is told from where contents are s
   run: async (args, session) => {
     const result = await session.run(requests.fileHistory(parseFileOfAll(args.text('FILE'))));
     session.answer(result, () => describe(result));
-    return result.versions.some(({ state }) => state === 'unreadable') ? 'DAMAGED' : 'OK';
+    return result.versions.some(({ isDamaged }) => isDamaged === true) ? 'DAMAGED' : 'OK';
   },
 };
 

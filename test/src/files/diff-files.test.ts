@@ -121,7 +121,7 @@ t.test('types, links, damage and file systems that come and go', async (t) => {
     'renamed /vda/b/inside /vda/b',
   ]);
   t.match(result.unread.map(({ path }) => path).sort(), ['/vda/e', '/vda/f', '/vda/loop']);
-  t.match((await lab.diff(one, broken))[0], { unreadCount: 1, unread: [{ reason: /no superblock/ }] });
+  t.match((await lab.diff(one, broken))[0], { unreadCount: 1, damagedCount: 1, unread: [{ reason: /no superblock/ }] });
   const [gone] = await lab.diff(two, none);
   t.match(gone, { added: 0, removed: 9 });
   t.match((await lab.diff(none, two))[0], { added: 9, removed: 0 });

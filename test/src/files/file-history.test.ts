@@ -103,6 +103,19 @@ t.test('gaps, types and places that are not there', async (t) => {
     'removed 1',
   ]);
   const { versions } = await lab.history('/vda/a');
-  t.match(versions[1], { state: 'unreadable', reason: /the superblock is damaged/ });
+  t.match(versions[1], { state: 'unreadable', reason: /the superblock is damaged/, isDamaged: true });
   t.match(versions[8], { state: 'absent' });
+});
+
+t.test('what is only of a kind that is not read', async (t) => {
+  const filesystems = new Map<number, MemoryFilesystem | Error>([
+    [1, new UmbraError('FILESYSTEM_UNREADABLE', 'it is encrypted')],
+    [2, new MemoryFilesystem({ 1: directory({ a: 2 }), 2: inlineFile('one') })],
+  ]);
+  const lab = await FilesLab.open(t, { filesystems });
+  await lab.backUp(volume(1));
+  await t.rejects(lab.history('/vda/a'), { code: 'FILESYSTEM_UNREADABLE', message: /it is encrypted/ });
+  await lab.backUp(volume(2));
+  t.match((await lab.history('/vda/a')).versions, [{ state: 'unreadable', isDamaged: false }, { state: 'present' }]);
+  t.same(await lab.changes('/vda/b'), ['first 1', 'removed 1'], 'nobody knows whether it was there');
 });

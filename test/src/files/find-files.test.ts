@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { BlockCache } from '../../../mount/blocks/block-cache.js';
@@ -44,8 +45,10 @@ t.test('in an ext4 volume, in one shadow copy and in all', async (t) => {
   await t.rejects(lab.find('x', { machine: 'm9' }), { code: 'NOT_FOUND' });
 });
 
+const MIB = 1024 * 1024;
+
 function volume(number: number): Buffer {
-  const bytes = Buffer.alloc(4 * 1024 * 1024, number + 100);
+  const bytes = Buffer.alloc(4 * MIB, number + 100);
   bytes[0] = number;
   return bytes;
 }
@@ -77,7 +80,7 @@ t.test('what is damaged is named, and the rest found', async (t) => {
     ],
   );
   t.equal(files[1]?.stat.target, 'x');
-  t.equal(result.unreadCount, 4);
+  t.match(result, { unreadCount: 4, damagedCount: 4 });
   t.match(result.unread, [
     { path: '/vda/loop', reason: /leads in a circle/ },
     { path: '/vda/unknown', reason: /inode 9 is damaged/ },
@@ -146,4 +149,39 @@ t.test('all shadow copies of a search share one cache', async (t) => {
   t.equal(caches.size, 1);
   await lab.find('x');
   t.equal(caches.size, 2);
+});
+
+/** Volumes with a file system, swap space, nothing, and something that is encrypted. */
+function mixed(image: string): Record<string, Buffer> {
+  const [swap, luks] = [Buffer.alloc(4 * MIB), Buffer.alloc(4 * MIB)];
+  swap.write('SWAPSPACE2', 4086);
+  luks.write('LUKS\xba\xbe', 0, 'latin1');
+  return { vda: readFileSync(image), vdb: swap, vdc: Buffer.alloc(4 * MIB), vdd: luks };
+}
+
+t.test('what is not read is no damage, and said once; what holds no files is left out', async (t) => {
+  const lab = await FilesLab.open(t);
+  const image = join(lab.directory, 'image');
+  writeTree(join(lab.directory, 'tree'), { 'report.odt': 'r' });
+  ext4Image(image, join(lab.directory, 'tree'));
+  const first = (await lab.memory.backUp(mixed(image), { machine: 'm1' })).name;
+  debugfs(lab.directory, image, ['rm report.odt']);
+  const changed = mixed(image);
+  for (const volume of ['vdb', 'vdc', 'vdd']) changed[volume]?.fill('x', 2 * MIB, 3 * MIB);
+  const second = (await lab.memory.backUp(changed, { machine: 'm1' })).name;
+  const unread = [{ shadowCopy: first, path: '/vdd', reason: 'vdd: an encrypted volume (LUKS).', isDamaged: false }];
+  const [result, files] = await lab.find('report.odt');
+  t.match(result, { found: 1, unreadCount: 1, damagedCount: 0, unread });
+  t.same(
+    files.map(({ path }) => path),
+    ['/vda/report.odt'],
+  );
+  const [differences] = await lab.diff(first, second);
+  t.match(differences, { removed: 1, added: 0, unreadCount: 1, damagedCount: 0, unread });
+  for (const [device, what] of [
+    ['vdb', /swap space/],
+    ['vdd', /LUKS/],
+  ] as const) {
+    await t.rejects(lab.history(`/${device}/x`), { code: 'FILESYSTEM_UNREADABLE', message: what });
+  }
 });

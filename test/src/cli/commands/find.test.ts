@@ -18,6 +18,8 @@ t.test('nothing, damage and mistakes', async (t) => {
   t.match(await runUmbra(['find', 'web1', 'nothing'], store), { code: 0, stderr: 'nothing found in 1 shadow copy\n' });
   const bad = await runUmbra(['find', 'bad', 'x', '--all'], store);
   t.match(bad, { code: 5, stderr: /^umbra: \/vda1\/\\x07 in 2026-.* cannot be read: damaged\n.* and 49 more; --json/ });
+  const luks = await runUmbra(['find', 'luks', 'x'], store);
+  t.match(luks, { code: 0, stderr: /^umbra: \/vda2 in 2026-.* is not read: encrypted\n/ });
   for (const line of [
     ['web1'],
     ['web1', 'x', '--in', 'yesterday'],

@@ -28,6 +28,15 @@ t.test('patterns', async (t) => {
     [String.raw`caf\xe9`, String.raw`caf\xe9`],
     [String.raw`*\xe9`, String.raw`caf\xe9`],
     ['end\\', 'end\\'],
+    // Names as they are printed: what is not escaped in them stands for its bytes there, too.
+    [String.raw`new\x0a*`, 'new\nline.odt'],
+    [String.raw`\xe2\x80\xaegnp`, '\u202egnp'],
+    [String.raw`a\x0a\xe9?`, `a\n${String.raw`\xe9`}b`],
+    [String.raw`*[\x0a\x0d]`, 'line\r'],
+    [String.raw`\x2a`, '*'],
+    [String.raw`\x2f\x00`, String.raw`\x2f\x00`],
+    [String.raw`\x5cx41`, String.raw`\x5cx41`],
+    [String.raw`\x5cy`, String.raw`\y`],
     ['*ß*', 'straße'],
   ];
   for (const [pattern, name] of good) t.ok(matches(pattern, name), `${pattern} takes ${name}`);
@@ -41,6 +50,8 @@ t.test('patterns', async (t) => {
     ['[a-c]', 'd'],
     ['[!a-c]', 'b'],
     [String.raw`\*`, 'a'],
+    [String.raw`\x2a`, 'a'],
+    [String.raw`new\x0a*`, String.raw`new\x0aline`],
     ['A', 'a'],
   ];
   for (const [pattern, name] of bad) t.notOk(matches(pattern, name), `${pattern} does not take ${name}`);
@@ -49,6 +60,7 @@ t.test('patterns', async (t) => {
 t.test('the case may not matter', async (t) => {
   t.ok(matches('*.DOCX', 'Brief.docx', true));
   t.ok(matches('[A-Z]*', 'x', true));
+  t.ok(matches(String.raw`\xC3\x89*`, 'état', true));
 });
 
 t.test('many stars cost no more than one', async (t) => {

@@ -48,7 +48,7 @@ With --all it searches all shadow copies and shows each version of each file onc
 
 /** @throws {UmbraError} BAD_ARGUMENT, BAD_NAME */
 function findRequest(args: Args): FindFilesRequest {
-  const machine = checkMachineName(args.text('MACHINE'));
+  const machine = machineOf(args.text('MACHINE'));
   const name = args.optionalText('in');
   if (name !== undefined && args.flag('all')) {
     throw new UmbraError('BAD_ARGUMENT', '--in and --all exclude each other', {
@@ -64,6 +64,15 @@ function findRequest(args: Args): FindFilesRequest {
     ...(args.flag('all') ? {} : { version }),
     ...(type === undefined ? {} : { type }),
   };
+}
+
+/** @throws {UmbraError} BAD_NAME; for what other commands take, with the form that this one has */
+function machineOf(text: string): string {
+  if (!text.includes('@')) return checkMachineName(text);
+  const { machine, version } = parseMachineVersion(text);
+  throw new UmbraError('BAD_NAME', `"${text}" is a shadow copy, not a machine`, {
+    hint: `Say ${machine} --in ${version}, or --all for all of them.`,
+  });
 }
 
 function pathsText(files: readonly FoundFile[]): string {

@@ -20,6 +20,8 @@ t.test('nothing, damage and mistakes', async (t) => {
   t.match(bad, { code: 5, stderr: /^umbra: \/vda1\/\\x07 in 2026-.* cannot be read: damaged\n.* and 49 more; --json/ });
   const luks = await runUmbra(['find', 'luks', 'x'], store);
   t.match(luks, { code: 0, stderr: /^umbra: \/vda2 in 2026-.* is not read: encrypted\n/ });
+  const other = await runUmbra(['find', 'web1@latest', 'x'], '/nowhere');
+  t.match(other, { code: 2, stderr: /"web1@latest" is a shadow copy.*\n.*Say web1 --in latest/ });
   for (const line of [
     ['web1'],
     ['web1', 'x', '--in', 'yesterday'],

@@ -1,15 +1,8 @@
 import { after, type Eventually } from '../../src/common/eventually.js';
-import { escapeName } from '../filesystems/names.js';
+import { deviceLinks, isLinksName, type LinksName } from '../files/device-links.js';
 import { BY_LABEL, BY_UUID, UNREADABLE } from '../files/device-names.js';
 import type { Guest, ShadowFiles } from '../files/shadow-files.js';
-import {
-  isEntryName,
-  type DirectoryEntry,
-  type DirectoryNode,
-  type LinkNode,
-  type NodeStat,
-  type TreeNode,
-} from '../node.js';
+import type { DirectoryEntry, DirectoryNode, LinkNode, NodeStat, TreeNode } from '../node.js';
 import { BytesFile } from './bytes-file.js';
 import { directoryStat, type VersionContext } from './context.js';
 import { GuestTree } from './guest.js';
@@ -35,7 +28,7 @@ export class FilesNode implements DirectoryNode {
   }
 
   lookup(name: string): Eventually<TreeNode | undefined> {
-    if (name === BY_LABEL || name === BY_UUID) return new GuestLinksNode(this.#context, name);
+    if (isLinksName(name)) return new GuestLinksNode(this.#context, name);
     const device = name.endsWith(UNREADABLE) ? name.slice(0, -UNREADABLE.length) : name;
     return after(this.#context.openFiles(), (files) =>
       after(files.guest(device), (guest) => {
@@ -92,8 +85,6 @@ function treeOf(context: VersionContext, files: ShadowFiles, guest: Guest): Gues
   return tree;
 }
 
-type LinksName = typeof BY_LABEL | typeof BY_UUID;
-
 function linksIno(context: VersionContext, name: string): number {
   return context.ino(name === BY_LABEL ? VERSION_INDEX.byLabel : VERSION_INDEX.byUuid);
 }
@@ -123,28 +114,16 @@ class GuestLinksNode implements DirectoryNode {
     yield [...(await this.#links())].map(([name, { ino }]) => ({ name, kind: 'link', ino }));
   }
 
-  /** By name; of several with the same label the first keeps it and the next gets `-2`. */
   async #links(): Promise<ReadonlyMap<string, GuestLink>> {
     const files = await this.#context.openFiles();
     const links = new Map<string, GuestLink>();
-    for (const guest of await files.guests()) {
-      const title = this.#name === BY_LABEL ? guest.filesystem?.label : guest.filesystem?.uuid;
-      const base = linkName(title ?? '');
-      if (base === undefined) continue;
-      let name = base;
-      for (let attempt = 2; links.has(name); attempt++) name = `${base}-${attempt}`;
-      const position = files.names.indexOf(guest.name);
+    for (const [name, device] of deviceLinks(await files.guests(), this.#name)) {
+      const position = files.names.indexOf(device);
       const index = this.#name === BY_LABEL ? labelIndex(position) : uuidIndex(position);
-      links.set(name, { target: `../${guest.name}`, ino: this.#context.ino(index) });
+      links.set(name, { target: `../${device}`, ino: this.#context.ino(index) });
     }
     return links;
   }
-}
-
-/** A label as a name; undefined without one. */
-function linkName(label: string): string | undefined {
-  const escaped = escapeName(Buffer.from(label)).replace(/^\.{1,2}$/, (dots) => dots.replaceAll('.', '\\x2e'));
-  return isEntryName(escaped) ? escaped : undefined;
 }
 
 interface GuestLink {

@@ -56,7 +56,7 @@ export async function copyFiles(options: CopyFilesOptions): Promise<CopyFilesRes
     return {
       machine: version.listing.machine,
       shadowCopy: version.listing.name,
-      path: request.path,
+      path: file.path,
       to: destination.shown,
       ...report.counts,
       writtenBytes: report.writtenBytes,
@@ -90,7 +90,7 @@ async function copyTo(
       await assertMayMake(parent, destination, file, request.force);
       await sweepPartials(parent);
       const options = { filesystem, report, force: request.force, sync: isFile, signal, onWritten };
-      await new CopyTree(options, parent).copy({ id, path: request.path }, destination.name);
+      await new CopyTree(options, parent).copy({ id, path: file.path }, destination.name);
       if (isFile) await parent.handle.sync();
     } finally {
       await parent.close();

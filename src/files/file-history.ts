@@ -11,6 +11,7 @@ import { sameContent, type FileSide } from './compare-content.js';
 import { metadataDifferences } from './compare-stat.js';
 import { coverContent } from './cover-content.js';
 import { isDamage, isRealDamage, type UnreadDevice } from './damage.js';
+import { devicePath, isByLink } from './device-path.js';
 import { locateFile, locateFileIfThere, type FileLocation } from './file-location.js';
 import { withVersion, type FilesContext } from './opened-version.js';
 import { statInfoOf } from './stat-info.js';
@@ -49,14 +50,15 @@ interface Run {
  */
 export async function fileHistory(options: HistoryOptions): Promise<FileHistoryResult> {
   const { context, request, signal, progress } = options;
-  const { machine, path } = request;
+  const { machine } = request;
   const start = context.clock.monotonic();
   // That the machine is there is asked first.
   const { name: latest } = context.store.catalog.find(machine, 'latest');
+  const path = await ownPath(context, request, latest);
   const listings = context.store.catalog.shadowCopies(machine);
   const device = path.split('/')[1] ?? '';
   const timeline = new Timeline(context, { machine, device, what: `the history of ${path}`, signal });
-  const history = new History(options);
+  const history = new History({ ...options, request: { machine, path } });
   let done = 0;
   try {
     for await (const step of timeline.steps(listings)) {
@@ -74,6 +76,14 @@ export async function fileHistory(options: HistoryOptions): Promise<FileHistoryR
   }
   const seconds = (context.clock.monotonic() - start) / 1000;
   return { machine, path, versions: history.versions, comparedBytes: history.comparedBytes, seconds };
+}
+
+/** The path by the device's own name; what is called so by label or UUID now is what is meant in all shadow copies. */
+async function ownPath(context: FilesContext, { machine, path }: FileHistoryRequest, latest: string): Promise<string> {
+  if (!isByLink(path)) return path;
+  return await withVersion(context, { machine, version: latest }, 'a look at a file', ({ files, title }) =>
+    devicePath(files, path, title),
+  );
 }
 
 class History {

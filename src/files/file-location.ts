@@ -1,12 +1,15 @@
 import type { DirectoryItem, FileId, FileStat, Filesystem } from '../../mount/filesystems/filesystem.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import { suggest } from '../common/suggest.js';
+import { devicePath } from './device-path.js';
 import type { Guest, GuestFiles } from './guest-files.js';
 
 /** A file of a guest, found by its path. */
 export interface FileLocation {
   /** Of the file system, the first part of its path. */
   readonly device: string;
+  /** As it was given, beginning with the device. */
+  readonly path: string;
   readonly filesystem: Filesystem;
   readonly id: FileId;
   readonly stat: FileStat;
@@ -32,17 +35,20 @@ const MAX_CANDIDATES = 5_000;
  * Find a file by its path. Symbolic links are followed in the way, as long as they lead to somewhere in the same file
  * system: an absolute one is taken to begin at its top, since what the guest mounted where is not known.
  *
- * @param path absolute, `/vda1/etc/passwd`
+ * @param path absolute, `/vda1/etc/passwd` or `/by-label/root/etc/passwd`
  * @throws {UmbraError} NOT_FOUND, with what may have been meant; FILESYSTEM_DAMAGED, FILESYSTEM_UNREADABLE, STORE_DAMAGED
  */
 export async function locateFile(files: GuestFiles, path: string, options: LocateOptions): Promise<FileLocation> {
-  const [device = '', ...names] = path.split('/').filter((name) => name !== '');
+  const { title, links } = options;
+  // For the mount these names are links.
+  const real = links === 'refuse' ? path : await devicePath(files, path, title);
+  const [device = '', ...names] = real.split('/').filter((name) => name !== '');
   const guest = await files.guest(device);
   if (guest === undefined) throw await noSuchDevice(files, device, options);
   const filesystem = readable(guest);
   const walk = new Walk(filesystem, device, options);
   const id = await walk.run(names);
-  return { device, filesystem, id, stat: await filesystem.stat(id), name: names.at(-1) ?? device };
+  return { device, path: real, filesystem, id, stat: await filesystem.stat(id), name: names.at(-1) ?? device };
 }
 
 /**

@@ -5,7 +5,8 @@ import { UnreadPaths } from './damage.js';
 import { FileRuns } from './file-runs.js';
 import { OneVersion } from './one-version.js';
 import type { FilesContext } from './opened-version.js';
-import { PathPattern, type PatternState } from './path-pattern.js';
+import { findScope, type FindScope } from './find-scope.js';
+import type { PathPattern, PatternState } from './path-pattern.js';
 import { Timeline, type DeviceVersion, type TimelineStep } from './timeline.js';
 import { walkTree } from './walk-tree.js';
 import { Batches } from './batches.js';
@@ -33,7 +34,7 @@ export async function findFiles(options: FindOptions): Promise<FindFilesResult> 
   const { catalog } = context.store;
   const one = catalog.find(machine, version ?? 'latest');
   const listings = version === undefined ? catalog.shadowCopies(machine) : [one];
-  const search = new Search(options);
+  const search = new Search(options, await findScope(context, request, one.name));
   const timeline = new Timeline(context, { machine, what: `a search for ${request.glob}`, signal });
   const looked = new Set<string>();
   try {
@@ -67,20 +68,21 @@ class Search {
   readonly unread = new UnreadPaths();
   readonly #options: FindOptions;
   readonly #pattern: PathPattern;
+  readonly #devices: ReadonlySet<string> | undefined;
   /** By device. */
   readonly #runs = new Map<string, FileRuns>();
 
-  constructor(options: FindOptions) {
-    const { glob, ignoreCase } = options.request;
+  constructor(options: FindOptions, { pattern, devices }: FindScope) {
     this.#options = options;
-    this.#pattern = new PathPattern(glob, { ignoreCase });
+    this.#pattern = pattern;
+    this.#devices = devices;
     this.found = new Batches(options.emit);
   }
 
   async take(step: TimelineStep): Promise<void> {
     const { device, listing } = step;
     const state = this.#pattern.step(this.#pattern.start, device);
-    if (state.length === 0) return;
+    if (state.length === 0 || this.#devices?.has(device) === false) return;
     if (step.state === 'unreadable') this.unread.addDevice(listing.name, device, step);
     else if (step.state === 'same') this.#runsOf(device).same(listing.name);
     else if (step.state === 'absent') await this.#runsOf(device).absent();

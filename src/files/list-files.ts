@@ -37,7 +37,7 @@ export async function listFiles(options: ListFilesOptions): Promise<ListFilesRes
     const isDirectory = file.stat.type === 'directory';
     if (isDirectory) await lister.directory(file);
     else await lister.one(file);
-    return { ...named, isDirectory, files: lister.batches.count, damaged: lister.damaged };
+    return { ...named, path: file.path, isDirectory, files: lister.batches.count, damaged: lister.damaged };
   });
 }
 

@@ -8,7 +8,7 @@ export type PatternState = readonly number[];
 const MAX_ALTERNATIVES = 64;
 
 /** Stands for any number of directories, none among them. */
-const ANY_DEPTH = '**';
+export const ANY_DEPTH = '**';
 
 type Part = NamePattern | typeof ANY_DEPTH;
 

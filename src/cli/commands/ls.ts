@@ -11,8 +11,8 @@ export const command: Command = {
   usage: '<FILE>',
   synopsis: 'MACHINE[@VERSION][:PATH] [-l]',
   description: `List a directory inside a volume of a shadow copy, or without a path the file systems that it has. Paths begin with
-the name of one, like /vda1/etc. What a terminal would not show as it is stands there as bytes, like \\x1b, and can be
-given to every command in this form.`,
+the name of one, like /vda1/etc, or with its label or UUID: /by-label/root/etc. What a terminal would not show as it is stands
+there as bytes, like \\x1b, and can be given to every command in this form.`,
   examples: [
     ['umbra ls web1', 'which file systems there are'],
     ['umbra ls web1:/vda1/etc -l', 'a directory as it was last'],

@@ -39,8 +39,10 @@ export function describeDifferences(differences: readonly FileDifference[]): str
 function remark({ change, what, fromBytes, toBytes }: FileDifference): string {
   const resized = change === 'changed' && fromBytes !== undefined && toBytes !== undefined && fromBytes !== toBytes;
   const size = resized ? `${formatBytes(fromBytes)} -> ${formatBytes(toBytes)}` : '';
-  const shown = what.filter((difference) => difference !== 'content').join(', ');
-  const parts = [size, change === 'changed' && shown === 'mtime' ? '' : shown].filter((part) => part !== '');
+  // Every file that is written to gets another time, and its letter says already that it has other content.
+  const known = change === 'changed' ? ['mtime', ...(resized ? ['content'] : [])] : [];
+  const shown = what.filter((difference) => !known.includes(difference)).join(', ');
+  const parts = [size, change === 'changed' && shown === 'content' ? '' : shown].filter((part) => part !== '');
   return parts.length === 0 ? '' : ` (${parts.join('; ')})`;
 }
 

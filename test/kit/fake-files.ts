@@ -21,6 +21,15 @@ const DIFFERENCES: readonly FileDifference[] = [
   { change: 'added', path: '/vda1/new\n', type: 'file', what: [], toBytes: 5 },
   { change: 'removed', path: '/vda1/old', type: 'directory', what: [] },
   { change: 'changed', path: '/vda1/a', type: 'file', what: ['content', 'mtime'], fromBytes: 1024, toBytes: 2048 },
+  { change: 'changed', path: '/vda1/as-long', type: 'file', what: ['content', 'mtime'], fromBytes: 4, toBytes: 4 },
+  {
+    change: 'changed',
+    path: '/vda1/acl',
+    type: 'file',
+    what: ['content', 'mtime', 'xattrs'],
+    fromBytes: 4,
+    toBytes: 4,
+  },
   { change: 'metadata', path: '/vda1/b', type: 'file', what: ['mode', 'owner'], fromBytes: 1, toBytes: 1 },
   { change: 'renamed', path: '/vda1/d', fromPath: '/vda1/c', type: 'file', what: [] },
 ];

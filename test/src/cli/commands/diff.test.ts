@@ -33,6 +33,8 @@ void t.test('the files that differ', async (t) => {
       'A /vda1/new\\x0a',
       'D /vda1/old/',
       'M /vda1/a (1.00 KiB -> 2.00 KiB)',
+      'M /vda1/as-long',
+      'M /vda1/acl (content, xattrs)',
       'm /vda1/b (mode, owner)',
       'R /vda1/c -> /vda1/d',
       'from web1@2026-11-22T10-15-00Z to web1@latest: 1 added (A), 1 removed (D), 1 changed (M), 1 with other metadata (m), 1 renamed (R)\n',
@@ -41,7 +43,7 @@ void t.test('the files that differ', async (t) => {
   t.match((await runUmbra(['diff', 'same', 'same', '--files'], store)).stdout, /: the same files\n$/);
   t.match(await runUmbra(['diff', 'bad', 'bad', '--files'], store), { code: 5, stderr: /\/vda2 in .* cannot be read/ });
   t.match(JSON.parse((await runUmbra(['diff', 'web1', 'web1', '--files', '--json'], store)).stdout), {
-    files: { length: 5 },
+    files: { length: 7 },
     added: 1,
   });
   t.match(await runUmbra(['diff', 'web1', 'web1', '--files', '--exact'], store), { code: 2 });

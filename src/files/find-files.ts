@@ -21,9 +21,9 @@ export interface FindOptions {
 }
 
 /**
- * Find files by a pattern, in one shadow copy or in all of them. In one of them they come as they are met. In all of them, each file comes once for each version
- * of it, when the last shadow copy that holds this version was looked at; file systems in which nothing changed are not
- * looked at again.
+ * Find files by a pattern, in one shadow copy or in all of them. In one of them they come as they are met. In all of them,
+ * each file comes once for each version of it, when the last shadow copy that holds this version was looked at, sorted by
+ * path among those that ended together, if they are not too many; file systems in which nothing changed are not looked at again.
  *
  * @throws {UmbraError} NOT_FOUND, BAD_ARGUMENT, STORE_FAILED, CANCELLED
  */
@@ -99,7 +99,8 @@ class Search {
 
   /** Give out what is in the last shadow copies, whose file systems are still open. */
   async end(): Promise<void> {
-    for (const runs of this.#runs.values()) await runs.absent();
+    const devices = [...this.#runs].sort(([a], [b]) => (a < b ? -1 : 1));
+    for (const [, runs] of devices) await runs.absent();
     await this.found.flush();
   }
 

@@ -64,6 +64,12 @@ export class PathTable {
     return page.toString('utf8', start, start + length);
   }
 
+  /** The order of two paths by their bytes, for sorting their numbers. */
+  compare(index: number, other: number): number {
+    const [a, b] = [this.#placeOf(index), this.#placeOf(other)];
+    return a.page.compare(b.page, b.start, b.start + b.length, a.start, a.start + a.length);
+  }
+
   /** Write a path to the scratch. @returns how many bytes it has */
   #encode(path: string): number {
     const most = path.length * MAX_UNIT_BYTES;

@@ -13,6 +13,8 @@ export interface Run {
 const NONE = -1;
 /** Three columns, and what a number of more than 64 bits takes. */
 const RUN_BYTES = 48;
+/** So many are sorted, in some tenths of a second in which nothing else is done. */
+const MAX_SORTED = 50_000;
 
 /** The runs of files by path, in little memory: what a file is like is asked of its file system again. */
 export class RunTable {
@@ -45,11 +47,19 @@ export class RunTable {
     this.#last[index] = last;
   }
 
-  /** Take out all runs that ended before a generation, in the order in which their paths were first seen. */
+  /**
+   * Take out all runs that ended before a generation: sorted by path if they are not too many, else in the order in which
+   * their paths were first seen.
+   */
   *takeBefore(generation: number): Generator<{ readonly path: string; readonly run: Run }> {
-    for (let index = 0; index < this.#last.length; index++) {
+    const ended: number[] = [];
+    this.#last.forEach((last, index) => {
+      if (last !== NONE && last < generation) ended.push(index);
+    });
+    if (ended.length <= MAX_SORTED) ended.sort((a, b) => this.#paths.compare(a, b));
+    for (const index of ended) {
       const run = this.#run(index);
-      if (run === undefined || run.last >= generation) continue;
+      if (run === undefined) continue;
       this.#last[index] = NONE;
       this.#live--;
       yield { path: this.#paths.path(index), run };

@@ -74,12 +74,12 @@ t.test('what is damaged is named, and the rest found', async (t) => {
   t.same(
     files.map(({ path, first, last, shadowCopies }) => [path, first, last, shadowCopies]),
     [
-      ['/vda/x', names[0], names[2], 2],
       ['/vda/link', names[0], names[2], 2],
+      ['/vda/x', names[0], names[2], 2],
       ['/vda/x', names[4], names[4], 1],
     ],
   );
-  t.equal(files[1]?.stat.target, 'x');
+  t.equal(files[0]?.stat.target, 'x');
   t.match(result, { unreadCount: 4, damagedCount: 4 });
   t.match(result.unread, [
     { path: '/vda/loop', reason: /leads in a circle/ },

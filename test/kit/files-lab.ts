@@ -24,6 +24,7 @@ import type {
 import { LocalSource } from '../../src/server/local-source.js';
 import { ByteCache } from '../../src/store/byte-cache.js';
 import { RegionCache } from '../../src/tree/region-cache.js';
+import { MemoryFilesystem, type MemoryFile } from './filesystems/memory-filesystem.js';
 import { openMemoryStore, type MemoryStore } from './memory-store.js';
 import { temporaryDirectory } from './temporary.js';
 
@@ -141,6 +142,15 @@ export class FilesLab {
     const request = { machine: 'm1', from, toMachine, to };
     return [await this.operations.diff(request, { ...this.job, emit: collect(items) }), items];
   }
+}
+
+/** A lab with a backup of one volume, which holds these files; number 1 is its top directory. */
+export async function fakeLab(t: Test, files: Record<number, MemoryFile>): Promise<FilesLab> {
+  const lab = await FilesLab.open(t, { filesystems: new Map([[1, new MemoryFilesystem(files)]]) });
+  const bytes = Buffer.alloc(4 * MIB);
+  bytes[0] = 1;
+  await lab.backUp(bytes);
+  return lab;
 }
 
 function collect<T>(items: T[]): (more: readonly T[]) => Promise<void> {

@@ -23,6 +23,8 @@ export async function cleanDeadMounts(log: Log): Promise<void> {
     try {
       await cleanIfDead(mountPoint, log);
     } catch (error) {
+      // Another server may have taken it away in the same moment.
+      if (!(await readMounts()).some((entry) => isUmbraMount(entry) && entry.mountPoint === mountPoint)) continue;
       log.warn('mount: a dead mount could not be taken away', { mountPoint, reason: messageOf(error) });
     }
   }

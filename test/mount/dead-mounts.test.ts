@@ -20,6 +20,17 @@ t.test('dead mounts go, live ones stay', async (t) => {
   t.match(lines, [['mount: took away a dead mount', { mountPoint: deadPoint }]]);
 });
 
+t.test('several that clean at once do not complain of each other', async (t) => {
+  const server = await MountServer.start(t);
+  const mountPoint = await server.mount('m');
+  await server.kill();
+  const warnings: unknown[] = [];
+  const log = { ...silentLog, warn: (message: string) => warnings.push(message) };
+  await Promise.all(Array.from({ length: 4 }, () => cleanDeadMounts(log)));
+  t.same(warnings, []);
+  t.notOk(await mountedAt(mountPoint));
+});
+
 t.test('a dead mount that the kernel still remembers well is seen to be dead', async (t) => {
   const server = await MountServer.start(t);
   const mountPoint = await server.mount('m');

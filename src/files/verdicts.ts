@@ -26,9 +26,15 @@ export class Verdicts {
   #file: FileHandle | undefined;
   #written = 0;
 
-  /** @param path of the file; made by the first verdict */
-  constructor(path: string) {
+  readonly #most: number;
+
+  /**
+   * @param path of the file; made by the first verdict
+   * @param most how many are kept
+   */
+  constructor(path: string, most = MAX_ENTRIES) {
     this.#path = path;
+    this.#most = most;
   }
 
   async get(digest: Uint8Array): Promise<boolean | undefined> {
@@ -47,7 +53,7 @@ export class Verdicts {
     this.#known.delete(key);
     this.#known.set(key, same);
     for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= MAX_ENTRIES) break;
+      if (this.#known.size <= this.#most) break;
       this.#known.delete(oldest);
     }
     await this.#queue(() => this.#append(entry(key, same)));
@@ -65,7 +71,7 @@ export class Verdicts {
     try {
       const handle = await open(this.#path, constants.O_RDONLY | constants.O_NOFOLLOW);
       try {
-        const bytes = Buffer.alloc(HEADER.length + MAX_ENTRIES * 2 * ENTRY_BYTES);
+        const bytes = Buffer.alloc(HEADER.length + this.#most * 2 * ENTRY_BYTES);
         const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
         this.#parse(bytes.subarray(0, bytesRead));
       } finally {
@@ -88,7 +94,7 @@ export class Verdicts {
 
   async #append(bytes: Buffer): Promise<void> {
     try {
-      if (this.#written >= 2 * MAX_ENTRIES || (this.#file === undefined && this.#written === 0)) await this.#rewrite();
+      if (this.#written >= 2 * this.#most || (this.#file === undefined && this.#written === 0)) await this.#rewrite();
       else {
         this.#file ??= await open(this.#path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW);
         await this.#file.write(bytes);

@@ -54,13 +54,13 @@ t.test('what is damaged is not there', async (t) => {
 
 t.test('they are bounded, on disk and in memory', async (t) => {
   const path = join(temporaryDirectory(t), 'compared');
-  const verdicts = new Verdicts(path);
-  for (let number = 0; number < 131_100; number++) await verdicts.set(key(number), true);
+  const verdicts = new Verdicts(path, 1000);
+  for (let number = 0; number < 2100; number++) await verdicts.set(key(number), true);
   t.equal(await verdicts.get(key(1)), undefined);
-  t.equal(await verdicts.get(key(131_000)), true);
+  t.equal(await verdicts.get(key(2000)), true);
   await verdicts.close();
-  t.ok(statSync(path).size < 2_000_000);
-  t.equal(await new Verdicts(path).get(key(131_000)), true);
+  t.ok(statSync(path).size < 1100 * 28);
+  t.equal(await new Verdicts(path, 1000).get(key(2000)), true);
 });
 
 t.test('a file that cannot be written is no error', async (t) => {

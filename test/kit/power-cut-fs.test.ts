@@ -70,7 +70,7 @@ async function numbersIn(directory: string, profile: LevelProfile, length: numbe
 
 t.test('LevelDB keeps what it acknowledged with sync', async (t) => {
   let lost = 0;
-  for (let round = 0; round < 5; round++) {
+  for (let round = 0; round < 3; round++) {
     const target = join(temporaryDirectory(t), 'left');
     const acknowledged = await runAndCut(t, target);
     const objects = await numbersIn(join(target, 'objects'), 'bulk', OBJECT_BYTES);

@@ -1,6 +1,7 @@
 import { after, type Eventually } from '../../src/common/eventually.js';
 import type { FileId, FileStat, Filesystem } from '../filesystems/filesystem.js';
 import { isEntryName, MAX_GUEST_NAME } from '../node.js';
+import { Lru } from '../filesystems/lru.js';
 import { TreeError } from '../tree-error.js';
 import type { FilesystemNames } from './listed-names.js';
 
@@ -23,9 +24,8 @@ export interface FoundFile {
 export class GuestPaths {
   readonly #filesystem: Filesystem;
   readonly #names: FilesystemNames;
-  /** Both in the order of use, the latest last. */
-  readonly #directories = new Map<string, FileId>();
-  readonly #files = new Map<string, FoundFile>();
+  readonly #directories = new Lru<string, FileId>(MAX_DIRECTORIES);
+  readonly #files = new Lru<string, FoundFile>(MAX_FILES);
 
   constructor(filesystem: Filesystem, names: FilesystemNames) {
     this.#filesystem = filesystem;
@@ -38,17 +38,14 @@ export class GuestPaths {
    * @throws {UmbraError} what the file system throws
    */
   find(path: string): Eventually<FoundFile | undefined> {
-    const known = this.#files.get(path);
-    if (known === undefined) return this.#find(path);
-    use(this.#files, path, known, MAX_FILES);
-    return known;
+    return this.#files.get(path) ?? this.#find(path);
   }
 
   #find(path: string): Eventually<FoundFile | undefined> {
     if (path === '') return this.#look(path, this.#filesystem.root);
     const slash = path.lastIndexOf('/');
     const parent = slash < 0 ? '' : path.slice(0, slash);
-    return after(this.#known(parent) ?? this.#directory(parent), (directory) => {
+    return after(this.#directories.get(parent) ?? this.#directory(parent), (directory) => {
       if (directory === undefined) return undefined;
       return after(this.#lookup(directory, path.slice(slash + 1)), (id) =>
         id === undefined ? undefined : this.#look(path, id),
@@ -59,16 +56,9 @@ export class GuestPaths {
   #look(path: string, id: FileId): Eventually<FoundFile> {
     return after(this.#filesystem.stat(id), (stat) => {
       const found = { id, stat };
-      use(this.#files, path, found, MAX_FILES);
-      if (stat.type === 'directory') use(this.#directories, path, id, MAX_DIRECTORIES);
-      return found;
+      if (stat.type === 'directory') this.#directories.set(path, id);
+      return this.#files.set(path, found);
     });
-  }
-
-  #known(path: string): FileId | undefined {
-    const known = this.#directories.get(path);
-    if (known !== undefined) use(this.#directories, path, known, MAX_DIRECTORIES);
-    return known;
   }
 
   /** The directory at `path`: from the longest part of the path that is known, down. */
@@ -99,15 +89,5 @@ export class GuestPaths {
     return isEntryName(name, MAX_GUEST_NAME)
       ? this.#filesystem.lookup(directory, name).then((item) => item?.id)
       : undefined;
-  }
-}
-
-function use<V>(map: Map<string, V>, key: string, value: V, most: number): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size <= most) return;
-  for (const oldest of map.keys()) {
-    map.delete(oldest);
-    return;
   }
 }

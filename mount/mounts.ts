@@ -11,6 +11,7 @@ import { findMount, prepareMountPoint } from './mount-point.js';
 import { checkFuse } from './requirements.js';
 import type { ShadowCopySource } from './source.js';
 import { VirtualTree } from './tree.js';
+import { warmUp } from './warm-up.js';
 
 /**
  * Loaded when it is needed: most servers live for one backup and mount nothing.
@@ -55,6 +56,8 @@ export class Mounts {
   /** Also those that are unmounted but have files open. */
   readonly #mounts = new Set<ActiveMount>();
   #lastMounting: Promise<unknown> = Promise.resolve();
+  /** Begins with the first mount. */
+  #warmUp: Promise<void> | undefined;
   #watching = false;
   #closed = false;
 
@@ -100,6 +103,8 @@ export class Mounts {
     const mount = await ActiveMount.start({ mountPoint, ...scope }, session, log);
     this.#mounts.add(mount);
     this.#watch();
+    // What goes wrong is told to whoever looks there.
+    this.#warmUp ??= warmUp({ tree, source, scope }).catch(() => undefined);
     return mount;
   }
 
@@ -128,6 +133,7 @@ export class Mounts {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#lastMounting;
+    await this.#warmUp;
     await Promise.all([...this.#mounts].map((mount) => this.#closeOne(mount)));
     await this.#look();
   }

@@ -1,4 +1,4 @@
-import type { ShareInfo } from '../protocol/api.js';
+import type { ShareInfo } from '../protocol/shares-api.js';
 
 /**
  * The section of Samba's smb.conf for a share: the newest shadow copy's files, with the others as their previous

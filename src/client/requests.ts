@@ -1,5 +1,4 @@
 import type {
-  AddShareRequest,
   BackupRequest,
   BackupResult,
   DiffRequest,
@@ -12,11 +11,9 @@ import type {
   MountInfo,
   MountRequest,
   RebuildResult,
-  RemoveShareRequest,
   RestoreRequest,
   RestoreResult,
   ShadowCopyInfo,
-  ShareInfo,
   StatsResult,
   StatusResult,
   StopResult,
@@ -24,6 +21,7 @@ import type {
   VerifyRequest,
   VerifyResult,
 } from '../protocol/api.js';
+import type { AddShareRequest, RemoveShareRequest, ShareInfo } from '../protocol/shares-api.js';
 import type {
   CopyFilesRequest,
   CopyFilesResult,

@@ -269,22 +269,6 @@ export interface StopResult {
   readonly left: readonly MountInfo[];
 }
 
-export interface ShareInfo {
-  readonly name: string;
-  readonly machine: string;
-  /** Below `files/` of each shadow copy: `vda1/srv/data`. */
-  readonly path: string;
-}
-
-export interface AddShareRequest extends ShareInfo {
-  /** Also if the newest shadow copy has no such directory. */
-  readonly force?: boolean;
-}
-
-export interface RemoveShareRequest {
-  readonly name: string;
-}
-
 /** How far a long job is. */
 export interface Progress {
   /** What is being done, a few words: `reading vda`. */

@@ -1,7 +1,6 @@
 import type { ShadowCopySource } from '../../mount/source.js';
 import type { FileOperations } from '../files/file-operations.js';
 import type {
-  AddShareRequest,
   BackupRequest,
   BackupResult,
   DiffRequest,
@@ -15,12 +14,12 @@ import type {
   RebuildResult,
   RestoreRequest,
   RestoreResult,
-  ShareInfo,
   ShadowCopyInfo,
   StatsResult,
   VerifyRequest,
   VerifyResult,
 } from '../protocol/api.js';
+import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
 
 /** What a long operation is given besides its request. */
 export interface JobContext {

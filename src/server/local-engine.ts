@@ -8,7 +8,6 @@ import { isUmbraError, UmbraError } from '../common/errors.js';
 import { diffShadowCopies } from '../diff/diff-shadow-copies.js';
 import type { FileOperations } from '../files/file-operations.js';
 import type {
-  AddShareRequest,
   BackupRequest,
   BackupResult,
   DiffRequest,
@@ -21,12 +20,12 @@ import type {
   RebuildResult,
   RestoreRequest,
   RestoreResult,
-  ShareInfo,
   ShadowCopyInfo,
   StatsResult,
   VerifyRequest,
   VerifyResult,
 } from '../protocol/api.js';
+import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
 import { exportQcow2 } from '../restore/export-qcow2.js';
 import { restore } from '../restore/restore-machine.js';
 import { ByteCache } from '../store/byte-cache.js';

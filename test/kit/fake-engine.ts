@@ -6,7 +6,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ShadowCopySource } from '../../mount/source.js';
 import { UmbraError } from '../../src/common/errors.js';
 import type {
-  AddShareRequest,
   BackupRequest,
   BackupResult,
   DiffRequest,
@@ -20,11 +19,11 @@ import type {
   RestoreRequest,
   RestoreResult,
   ShadowCopyInfo,
-  ShareInfo,
   StatsResult,
   VerifyRequest,
   VerifyResult,
 } from '../../src/protocol/api.js';
+import type { AddShareRequest, ShareInfo } from '../../src/protocol/shares-api.js';
 import type { FileOperations } from '../../src/files/file-operations.js';
 import type { Engine, JobContext, OpenEngine } from '../../src/server/engine.js';
 import { fakeFiles } from './fake-files.js';

@@ -1,7 +1,7 @@
 import { requests } from '../../client/requests.js';
 import { UmbraError } from '../../common/errors.js';
 import { checkShareName, parseShareTarget } from '../../common/share-names.js';
-import type { ShareInfo } from '../../protocol/api.js';
+import type { ShareInfo } from '../../protocol/shares-api.js';
 import type { Args } from '../args.js';
 import { flagOption, textOption, word, type Command } from '../command.js';
 import type { Session } from '../session.js';

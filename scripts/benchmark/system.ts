@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import path from 'node:path';
 import { BenchError } from './bench-error.js';
@@ -18,6 +18,15 @@ export function diskBytes(dir: string): number {
 export async function dropCaches(): Promise<void> {
   await run('sync', []);
   writeFileSync('/proc/sys/vm/drop_caches', '3');
+}
+
+/** How much the kernel reads around what is missed in a file on the disk of `dir`; undefined where that is not a disk. */
+export function readAheadKiB(dir: string): number | undefined {
+  // MKDEV of the kernel, as stat packs it.
+  const { dev } = statSync(dir);
+  const device = `/sys/dev/block/${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
+  const file = [`${device}/queue/read_ahead_kb`, `${device}/../queue/read_ahead_kb`].find((path) => existsSync(path));
+  return file === undefined ? undefined : Number(readFileSync(file, 'utf8'));
 }
 
 /** True if something is mounted exactly at `mountPoint`. */

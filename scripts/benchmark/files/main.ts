@@ -6,11 +6,11 @@ import { BenchError, reasonOf } from '../bench-error.js';
 import { log } from '../log.js';
 import { run } from '../process.js';
 import { median } from '../statistics.js';
-import { unmountAll } from '../system.js';
+import { readAheadKiB, unmountAll } from '../system.js';
 import { formatFigure, formatTable } from '../table.js';
 import { CONTENT, FILES_SCALES, type FilesScale } from './content.js';
 import { type FilesInput, provideFiles } from './images.js';
-import { FIGURES, type Figure, type Figures, measure } from './measure.js';
+import { BLOCK_BYTES, FIGURES, type Figure, type Figures, measure, type Piece } from './measure.js';
 import { backupViewer, kernelViewer, programViewer, umbraViewer, type Viewer } from './viewers.js';
 
 const HELP = `Usage: scripts/bench files [OPTION]...
@@ -97,12 +97,16 @@ function viewersOf(input: FilesInput, options: Options, signal: AbortSignal): Vi
     .filter(({ filesystem }) => options.filesystems?.includes(filesystem) ?? true);
 }
 
-/** Where the large file begins in the ext4 image; undefined if it lies in more than a few pieces. */
-async function bigOffsetOf(input: FilesInput): Promise<number | undefined> {
+/** Where the pieces of the large file, and the block that says where they are, stand in the ext4 image, in the order of the file. */
+async function bigPiecesOf(input: FilesInput): Promise<readonly Piece[]> {
   const { stdout } = await run('debugfs', ['-R', `blocks /${CONTENT.big}`, input.images.ext4]);
-  const blocks = stdout.trim().split(/\s+/).map(Number);
-  const first = blocks[0];
-  return first === undefined ? undefined : first * 4096;
+  const pieces: { offset: number; bytes: number }[] = [];
+  for (const block of stdout.trim().split(/\s+/).map(Number)) {
+    const last = pieces.at(-1);
+    if (last !== undefined && last.offset + last.bytes === block * BLOCK_BYTES) last.bytes += BLOCK_BYTES;
+    else pieces.push({ offset: block * BLOCK_BYTES, bytes: BLOCK_BYTES });
+  }
+  return pieces;
 }
 
 type Samples = Map<string, Map<Figure, number[]>>;
@@ -126,13 +130,13 @@ async function main(): Promise<number> {
   const samples: Samples = new Map();
   try {
     const input = await provideFiles(options.cache, options.scale, options.seed);
-    const bigOffset = await bigOffsetOf(input);
+    const bigPieces = await bigPiecesOf(input);
     for (const viewer of viewersOf(input, options, abort.signal)) {
       if (abort.signal.aborted) break;
       const dir = path.join(workDir, `${viewer.name}-${viewer.filesystem}`);
       mkdirSync(dir);
       try {
-        await rounds(viewer, options, dir, viewer.filesystem === 'ext4' ? bigOffset : undefined, samples);
+        await rounds(viewer, options, dir, viewer.filesystem === 'ext4' ? bigPieces : [], samples);
       } catch (error) {
         failures.push(`${viewer.name} on ${viewer.filesystem}: ${reasonOf(error)}`);
         log(failures.at(-1) ?? '');
@@ -154,14 +158,14 @@ async function rounds(
   viewer: Viewer,
   { rounds: count, scale, seed, only }: Options,
   dir: string,
-  bigOffset: number | undefined,
+  bigPieces: readonly Piece[],
   samples: Samples,
 ): Promise<void> {
   const key = `${viewer.filesystem}: ${viewer.name}`;
   await viewer.prepare(path.join(dir, 'store'));
   for (let round = 0; round < count; round += 1) {
     log(`${key}, round ${round + 1} of ${count}`);
-    const figures: Figures = await measure({ viewer, scale, seed, dir, bigOffset, only });
+    const figures: Figures = await measure({ viewer, scale, seed, dir, bigPieces, only });
     const known = samples.get(key) ?? new Map<Figure, number[]>();
     samples.set(key, known);
     for (const [figure, value] of Object.entries(figures) as [Figure, number][]) {
@@ -180,7 +184,8 @@ function report(samples: Samples, options: Options, failures: readonly string[])
   process.stdout.write(formatTable([['figure', ...keys], ...figures.map(row)]));
   const cpu = cpus();
   process.stdout.write(
-    `Medians of ${options.rounds} rounds, scale ${options.scale.name}. ${cpu[0]?.model ?? ''}, ${cpu.length} CPUs, Linux ${release()}, Node.js ${process.version}.\n`,
+    `Medians of ${options.rounds} rounds, scale ${options.scale.name}. ${cpu[0]?.model ?? ''}, ${cpu.length} CPUs, ` +
+      `disk reads ahead ${readAheadKiB(options.cache) ?? '?'} KiB, Linux ${release()}, Node.js ${process.version}.\n`,
   );
   for (const failure of failures) process.stdout.write(`FAILED ${failure.split('\n', 1).join('')}\n`);
   if (options.json === undefined) return;

@@ -15,6 +15,7 @@ export const FIGURES = {
   first: 'first listing, ms',
   firstLater: 'first listing when others were seen before, ms',
   guest: 'find and read of the guest files, from nothing, s',
+  guestNext: 'the same of a shadow copy nobody looked into, s',
   findCold: 'find + stat, cold, 1/s',
   findWarm: 'find + stat, warm, 1/s',
   statInProcess: 'list + stat, cold, without a mount, 1/s of processor time',
@@ -28,21 +29,27 @@ export const FIGURES = {
 export type Figure = keyof typeof FIGURES;
 export type Figures = Partial<Record<Figure, number>>;
 
+/** Contiguous bytes of an image. */
+export interface Piece {
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 export interface MeasureOptions {
   readonly viewer: Viewer;
   readonly scale: FilesScale;
   readonly seed: number;
   /** An existing directory of its own. */
   readonly dir: string;
-  /** Where the large file begins in the image, in bytes; undefined if it is not known. */
-  readonly bigOffset: number | undefined;
+  /** The pieces of the large file in the image, in the order of the file; none if they are not known. */
+  readonly bigPieces: readonly Piece[];
   readonly only: readonly Figure[];
 }
 
 const MB = 1e6;
 const RANDOM_READ_SECONDS = 10;
 const READER = path.resolve(import.meta.dirname, '../random-reader.js');
-const BLOCK_BYTES = 4096;
+export const BLOCK_BYTES = 4096;
 
 /** All figures of one viewer. Each cold one begins with an unmounted viewer and dropped caches. */
 export async function measure(options: MeasureOptions): Promise<Figures> {
@@ -81,7 +88,7 @@ interface Step {
 const STEPS: readonly Step[] = [
   { gives: ['mount', 'first'], run: firstListing },
   { gives: ['firstLater'], run: firstListingLater },
-  { gives: ['guest'], run: guestFiles },
+  { gives: ['guest', 'guestNext'], run: guestFiles },
   { gives: ['findCold', 'findWarm'], run: findAll },
   { gives: ['statInProcess'], run: statInProcess },
   { gives: ['tarCold', 'tarWarm'], run: tarSmall },
@@ -107,10 +114,11 @@ async function listingMs(files: string): Promise<number> {
   return (await run('ls', [files])).seconds * 1000;
 }
 
-/** What guestmount is compared in: mounting and everything behind it. */
-async function guestFiles({ files, mountSeconds }: Mounted): Promise<Figures> {
+/** What guestmount is compared in: mounting, where each shadow copy takes a mount of its own, and everything behind it. */
+async function guestFiles({ viewer, files, mountSeconds }: Mounted): Promise<Figures> {
   const { seconds } = await shell('tar -cf - guest | cat >/dev/null', files);
-  return { guest: mountSeconds + seconds };
+  const stands = viewer.lookElsewhere !== undefined;
+  return { guest: mountSeconds + seconds, guestNext: stands ? seconds : mountSeconds + seconds };
 }
 
 async function findAll({ files, scale }: Mounted): Promise<Figures> {
@@ -143,11 +151,14 @@ async function readBig({ files, scale }: Mounted): Promise<Figures> {
   return { readCold: await once(), readWarm: await once() };
 }
 
-async function readRaw({ viewer, mountPoint, bigOffset, scale }: Mounted): Promise<Figures> {
+async function readRaw({ viewer, mountPoint, bigPieces, scale }: Mounted): Promise<Figures> {
   const volume = viewer.rawVolume(mountPoint);
-  if (volume === undefined || bigOffset === undefined) return {};
-  const range = [`skip=${bigOffset}`, `count=${scale.bigBytes}`, 'iflag=skip_bytes,count_bytes'];
-  const { seconds } = await run('dd', [`if=${volume}`, 'of=/dev/null', 'bs=1M', 'status=none', ...range]);
+  if (volume === undefined || bigPieces.length === 0) return {};
+  const reads = bigPieces.map(
+    ({ offset, bytes }) =>
+      `dd of=/dev/null bs=1M status=none skip=${offset} count=${bytes} iflag=skip_bytes,count_bytes <"$volume"`,
+  );
+  const { seconds } = await run('bash', ['-ec', ['volume=$1', ...reads].join('\n'), 'bash', volume]);
   return { rawCold: scale.bigBytes / MB / seconds };
 }
 

@@ -1,0 +1,89 @@
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/**
+ * Tests that look at their whole process (what it has mounted, its threads, memory, environment), or take most of a minute:
+ * folders, and files without their `.test.js`, below test/.
+ */
+const ALONE: readonly string[] = [
+  'system',
+  'mount',
+  'src/workers',
+  'agent/images/qemu-nbd',
+  'mount/filesystems/ext/corpus',
+  'mount/filesystems/exfat/exfat-corpus',
+  'mount/filesystems/fat/dos-time',
+  'mount/filesystems/fat/fat-corpus',
+  'scripts/benchmark/watch-processes',
+  'src/store/level-iterate',
+];
+
+/** So many files share a process: enough that starting it doesn't count, few enough that it ends soon. */
+const FILES = 6;
+
+export interface TestGroup {
+  /** Its folder, and its first file there. */
+  readonly name: string;
+  readonly files: readonly string[];
+}
+
+/**
+ * Puts test files of one folder together, a few at a time. Starting a process with everything that tap brings takes a second of
+ * processor time; most of the tests themselves take a few milliseconds. What is alone comes first: the longest are among them,
+ * and nothing should wait for them at the end.
+ *
+ * @param files - relative to the folder of all tests, as `src/store/kv.test.js`
+ */
+export function groupTests(files: readonly string[]): TestGroup[] {
+  const alone: TestGroup[] = [];
+  const groups: TestGroup[] = [];
+  const open = new Map<string, string[]>();
+  for (const file of [...files].sort()) {
+    const folder = path.dirname(file);
+    const name = file.replace(/\.test\.js$/, '');
+    if (ALONE.includes(folder) || ALONE.includes(name)) {
+      alone.push({ name, files: [file] });
+      continue;
+    }
+    const group = open.get(folder);
+    if (group !== undefined && group.length < FILES) {
+      group.push(file);
+      continue;
+    }
+    const begun = [file];
+    open.set(folder, begun);
+    groups.push({ name: `${folder}/from-${path.basename(name)}`, files: begun });
+  }
+  return [...alone, ...groups];
+}
+
+/** A test that runs the tests of a group one after the other, and says whose they are. */
+function programOf({ name, files }: TestGroup): string {
+  const up = '../'.repeat(name.split('/').length);
+  return [
+    "import t from 'tap';",
+    ...files.map((file) => `t.comment('test/${file}');\nawait import('${up}test/${file}');`),
+    '',
+  ].join('\n');
+}
+
+/** `test-groups`: writes a test for each group into dist/test-groups/, and prints what is to be run, a path on each line. */
+function main(dist: string): void {
+  const groups = path.join(dist, 'test-groups');
+  rmSync(groups, { recursive: true, force: true });
+  const files = readdirSync(path.join(dist, 'test'), { recursive: true, encoding: 'utf8' });
+  for (const group of groupTests(files.filter((file) => file.endsWith('.test.js')))) {
+    const [only] = group.files;
+    if (group.files.length === 1 && only !== undefined) {
+      console.log(path.join('dist/test', only));
+      continue;
+    }
+    const file = path.join(groups, `${group.name}.test.js`);
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, programOf(group));
+    console.log(path.relative(path.dirname(dist), file));
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) main(path.resolve(import.meta.dirname, '..'));

@@ -69,7 +69,12 @@ export const OPERATIONS: readonly Operation[] = [
     params: params.forgetParams,
     claim: () => ({ kind: 'forget' }),
     what: (request) => request.shadowCopies.map(named).join(' '),
-    run: ({ engine }, request, context) => engine.forget(request, context),
+    run: async ({ engine, files }, request, context) => {
+      const result = await engine.forget(request, context);
+      // Who looked into it keeps its data from collection, for a while.
+      if (!result.dryRun) for (const { machine, shadowCopy } of result.forgotten) files.forget(machine, shadowCopy);
+      return result;
+    },
   }),
   operation({
     method: 'POST',

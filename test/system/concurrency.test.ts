@@ -90,6 +90,8 @@ t.test('an open shadow copy is not forgotten', { timeout: 240_000 }, async (t) =
   await handle.read(block, 0, MIB, 4 * MIB);
   t.ok(block.equals(readFileSync(path).subarray(4 * MIB)), 'and still reads after a collection');
   await handle.close();
+  // Looking is no reason to keep it, nor its data.
+  t.ok((await readdir(join(mountPoint, 'one', shadowCopy, 'files'))).length > 0);
   await forgetWhenClosed(umbra, version);
   t.same(await listedVersions(umbra), []);
   t.same(await readdir(mountPoint), [], 'it is gone from the mount');

@@ -1,10 +1,43 @@
 import { ERANGE } from './errno.js';
+import type { KernelStat } from './kernel-stat.js';
 
 /** Numbers in the array that fuse-native makes a `struct stat` of, and where some of them stand in it. */
 const STAT_NUMBERS = 18;
 const MODE = 0;
 const NLINK = 6;
 const INO = 7;
+const TWO_32 = 2 ** 32;
+
+const numbers = new Uint32Array(STAT_NUMBERS);
+
+/**
+ * What fuse-native makes a `struct stat` of; without a stat all zeros but for one link. The array is the same each time, so it must
+ * be read at once.
+ */
+export function statNumbers(stat: KernelStat | undefined): Uint32Array {
+  numbers.fill(0);
+  numbers[NLINK] = 1;
+  if (stat === undefined) return numbers;
+  numbers[MODE] = stat.mode;
+  numbers[1] = stat.uid;
+  numbers[2] = stat.gid;
+  setDouble(3, stat.size);
+  numbers[NLINK] = stat.nlink;
+  numbers[INO] = stat.ino;
+  numbers[8] = stat.rdev;
+  numbers[9] = stat.blksize;
+  setDouble(10, stat.blocks);
+  setDouble(12, stat.atime);
+  setDouble(14, stat.mtime);
+  setDouble(16, stat.ctime);
+  return numbers;
+}
+
+/** The lower 32 bits first. */
+function setDouble(at: number, value: number): void {
+  numbers[at] = value % TWO_32;
+  numbers[at + 1] = value / TWO_32;
+}
 
 /**
  * What fuse-native wants to know of each entry of a directory: an array of stats, of which the kernel gets the type and

@@ -9,6 +9,7 @@ import { ENODATA } from './errno.js';
 import { copyWhole, entryStats } from './fuse-answers.js';
 import { loadMarkingThreads } from './fuse-thread-key.js';
 import { FuseThreads } from './fuse-threads.js';
+import { answerAtOnce, loadBinding } from './fuse-requests.js';
 import { createHandlers, type Handlers } from './handlers.js';
 import { OpenFiles } from './open-files.js';
 import type { VirtualTree } from './tree.js';
@@ -16,6 +17,7 @@ import { TroubleLog } from './trouble-log.js';
 
 const packages = createRequire(import.meta.url);
 const { loaded: Fuse, marked } = loadMarkingThreads(() => packages('fuse-native') as typeof FuseNative);
+const binding = loadBinding(packages);
 
 /**
  * How long the kernel may go on with what it knows of a path, in seconds; libfuse takes one number
@@ -81,6 +83,12 @@ class ReadOnlyFuse extends Fuse {
   letGo(): void {
     this.ops = {};
     this.#handlers = undefined;
+  }
+
+  protected override _makeHandlerArray(): FuseNative.NativeHandler[] {
+    const native = super._makeHandlerArray();
+    answerAtOnce(native, binding, () => this.#handlers);
+    return native;
   }
 
   protected override _op_readdir(

@@ -7,6 +7,7 @@ import { Borg } from '../borg.js';
 import { run } from '../process.js';
 import { Restic } from '../restic.js';
 import { isMounted, unmountAll, waitFor } from '../system.js';
+import { CONTENT } from './content.js';
 import { attachLoop, type FilesInput, type FilesystemName } from './images.js';
 import type { StatRate } from './stat-rate.js';
 
@@ -23,6 +24,8 @@ export interface Viewer {
   mount(mountPoint: string): Promise<string>;
   /** Lists files of another image through the mount; only a viewer that stays mounted for years has seen others before. */
   lookElsewhere?(mountPoint: string): Promise<void>;
+  /** The same, and reads two directories of them. */
+  readElsewhere?(mountPoint: string): Promise<void>;
   /** The raw volume through the same mount, and where the large file lies in it; undefined where there is none. */
   rawVolume(mountPoint: string): string | undefined;
   /** Stats all files below a directory without a mount; only Umbra can. */
@@ -42,6 +45,7 @@ export function umbraViewer(input: FilesInput, filesystem: FilesystemName): View
   let env: Record<string, string> = {};
   let version = '';
   let otherVersion = '';
+  const elsewhere = (mountPoint: string): string => path.join(mountPoint, 'other', otherVersion, 'files', 'vda');
   const umbra = async (...args: string[]): Promise<string> =>
     (await run(process.execPath, [UMBRA, ...args], { env })).stdout;
   return {
@@ -61,7 +65,11 @@ export function umbraViewer(input: FilesInput, filesystem: FilesystemName): View
       return path.join(mountPoint, 'vm', version, 'files', 'vda');
     },
     async lookElsewhere(mountPoint) {
-      await run('ls', [path.join(mountPoint, 'other', otherVersion, 'files', 'vda')]);
+      await run('ls', [elsewhere(mountPoint)]);
+    },
+    async readElsewhere(mountPoint) {
+      const read = `tar -cf - ${CONTENT.small}/d0 ${CONTENT.small}/d1 | cat >/dev/null`;
+      await run('bash', ['-o', 'pipefail', '-c', read], { cwd: elsewhere(mountPoint) });
     },
     rawVolume: (mountPoint) => path.join(mountPoint, 'vm', version, 'volumes', 'vda.raw'),
     async statInProcess(directory) {

@@ -2,6 +2,7 @@ import { readdir, stat, statfs } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ClassicLevel } from 'classic-level';
 import { systemCode, UmbraError } from '../common/errors.js';
+import { syncDirectory } from './directories.js';
 import { Gate } from './gate.js';
 import { NodeLevel } from './level-database.js';
 import { closedError, inUseError, levelError, type LevelAction } from './level-errors.js';
@@ -164,8 +165,12 @@ async function openDatabase(directory: string, options: LevelKvOptions): Promise
   const database: LevelDatabase = new NodeLevel(directory, { keyEncoding: 'view', valueEncoding: 'view' });
   try {
     await database.open({ ...levelOpenOptions(options), passive: false });
+    // LevelDB renames CURRENT last. Where syncing a file makes only its own name durable (btrfs), a power cut could leave what is
+    // acknowledged in a log of a database without CURRENT.
+    await syncDirectory(directory);
     return database;
   } catch (error) {
+    if (database.status === 'open') await database.close();
     throw levelError(error, 'open', directory);
   }
 }

@@ -64,3 +64,22 @@ t.test('syncing a file makes its name and the directories above it durable', (t)
   t.same([...below.surviving(random).keys()], []);
   t.end();
 });
+
+t.test('syncing a file makes no other name durable', (t) => {
+  const left = new Set<string>();
+  for (let round = 0; round < ROUNDS; round++) {
+    const directory = new DurableDirectory(0o755);
+    const [file, other] = [new DurableFile(0o644), new DurableFile(0o600)];
+    directory.set('temporary', new DurableFile(0o644));
+    directory.move('temporary', directory, 'renamed');
+    directory.set('again', other);
+    directory.set('again', undefined);
+    directory.set('again', file);
+    file.sync();
+    const surviving = directory.surviving(random);
+    t.equal(surviving.get('again'), file);
+    left.add([...surviving.keys()].sort().join(' '));
+  }
+  t.same([...left].sort(), ['again', 'again renamed', 'again temporary']);
+  t.end();
+});

@@ -6,11 +6,12 @@ import type { Random } from './random.js';
  * - A file's content is durable up to its last sync. Of the writes after it a prefix survives, the
  *   last of them maybe in part: ext4 (data=ordered), XFS and btrfs let a file grow only over data
  *   that is on disk.
- * - Directory entries live in a journal for each directory. Syncing a directory, or a file in it,
- *   makes all earlier changes of that directory and of those above it durable, as the journals of
- *   ext4 and XFS do for a new file. Of the changes after that a prefix survives, so a renamed file
- *   has one of its names. Real journals keep the order between directories as well; here each
- *   loses its own amount, which is harsher.
+ * - Directory entries live in a journal for each directory. Syncing a directory makes all earlier
+ *   changes of it durable; syncing a file or directory also makes its own name durable, and those of
+ *   the directories above it, but no other name beside it: so does btrfs, where ext4 and XFS make all
+ *   that came before durable. Of the other changes a prefix survives, so a renamed file has one of
+ *   its names. Real journals keep the order between directories as well; here each loses its own
+ *   amount, which is harsher.
  * - A rename from one directory to another is durable at once, for simplicity.
  */
 export type Node = DurableFile | DurableDirectory | OtherNode;
@@ -77,7 +78,7 @@ export class DurableFile {
   sync(): void {
     for (const change of this.#unsynced) this.#durable.apply(change);
     this.#unsynced = [];
-    this.parent?.sync();
+    this.parent?.syncName(this);
   }
 
   /** What a power cut leaves. */
@@ -130,7 +131,22 @@ export class DurableDirectory {
   sync(): void {
     for (const change of this.#unsynced) apply(this.#durable, change);
     this.#unsynced = [];
-    this.parent?.sync();
+    this.parent?.syncName(this);
+  }
+
+  /** Make what is so of the name of `node` durable: the changes that gave or took it, and earlier ones of the same names. */
+  syncName(node: Node): void {
+    const names = new Set<string>();
+    const synced = new Set<DirectoryChange>();
+    for (const change of this.#unsynced.toReversed()) {
+      const isMeant = [...change].some(([name, other]) => other === node || names.has(name));
+      if (!isMeant) continue;
+      synced.add(change);
+      for (const name of change.keys()) names.add(name);
+    }
+    for (const change of this.#unsynced) if (synced.has(change)) apply(this.#durable, change);
+    this.#unsynced = this.#unsynced.filter((change) => !synced.has(change));
+    this.parent?.syncName(this);
   }
 
   /** What a power cut leaves. */

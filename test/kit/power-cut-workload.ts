@@ -14,11 +14,7 @@ const random = new Random(Number(seed));
 const options = { createIfMissing: true, errorIfExists: false } as const;
 const objects = await openLevelKv(join(directory, 'objects'), { profile: 'bulk', ...options });
 const meta = await openLevelKv(join(directory, 'meta'), { profile: 'small', ...options });
-// A database that nothing was synced in yet can be lost altogether.
-await objects.write([{ type: 'put', key: numberKey(0), value: Buffer.alloc(OBJECT_BYTES, 0) }], { sync: true });
-await meta.write([{ type: 'put', key: numberKey(0), value: Buffer.alloc(META_BYTES, 0) }], { sync: true });
-process.stdout.write('{"objects":1,"meta":1}\n');
-for (let next = 1; ;) {
+for (let next = 0; ;) {
   const numbers = Array.from({ length: random.between(1, 40) }, () => next++);
   await objects.write(
     numbers.map((number) => ({ type: 'put', key: numberKey(number), value: Buffer.alloc(OBJECT_BYTES, number) })),

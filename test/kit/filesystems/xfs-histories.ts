@@ -29,15 +29,15 @@ import { formatXfs, openXfs } from './xfs-image.js';
 
 /** Ways to make and to mount it: sizes of blocks, logs, records of the log. */
 const VARIANTS: readonly { readonly mkfs: readonly string[]; readonly mount: readonly string[] }[] = [
-  { mkfs: ['-m', 'reflink=1,bigtime=1', '-l', 'size=8m'], mount: [] },
+  { mkfs: ['-m', 'reflink=1,bigtime=1', '-l', 'size=13m'], mount: [] },
   {
-    mkfs: ['-l', 'size=6m', '-m', 'reflink=0,rmapbt=0,bigtime=0,finobt=0', '-b', 'size=1024'],
+    mkfs: ['-l', 'size=9m', '-m', 'reflink=0,rmapbt=0,bigtime=0,finobt=0', '-b', 'size=1024'],
     mount: ['logbsize=64k'],
   },
   { mkfs: ['-l', 'size=20m,su=64k', '-i', 'nrext64=1', '-m', 'rmapbt=1'], mount: ['logbsize=256k'] },
   { mkfs: ['-l', 'size=16m', '-i', 'size=1024', '-n', 'size=16384'], mount: ['logbsize=32k,logbufs=2'] },
   { mkfs: ['-l', 'size=32m,su=256k', '-b', 'size=2048', '-n', 'size=8192'], mount: ['logbsize=256k,logbufs=8'] },
-  { mkfs: ['-l', 'size=32m', '-b', 'size=16384', '-i', 'size=2048'], mount: ['wsync'] },
+  { mkfs: ['-l', 'size=42m', '-b', 'size=16384', '-i', 'size=2048'], mount: ['wsync'] },
 ];
 
 /**

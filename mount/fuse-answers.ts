@@ -22,7 +22,7 @@ export function statNumbers(stat: KernelStat | undefined): Uint32Array {
   numbers[1] = stat.uid;
   numbers[2] = stat.gid;
   setDouble(3, stat.size);
-  numbers[NLINK] = stat.nlink;
+  numbers[NLINK] = Math.max(1, stat.nlink);
   numbers[INO] = stat.ino;
   numbers[8] = stat.rdev;
   numbers[9] = stat.blksize;

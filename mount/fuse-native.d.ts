@@ -7,9 +7,6 @@ declare module 'fuse-native' {
     /** The second argument is the memory that the request came with. */
     type XattrSignal = (sizeOrError: number, memory: ArrayBufferLike) => void;
 
-    /** What a request is given to, by its number: the memory of the thread that waits, the number again, and what is asked. */
-    type NativeHandler = (request: Buffer, operation: number, ...asked: never[]) => void;
-
     interface Stat {
       mode: number;
       uid: number;
@@ -90,8 +87,8 @@ declare module 'fuse-native' {
     protected _fuseOptions(): string;
     /** Makes the memory that a thread of libfuse needs; called on the main thread. It must stay alive. */
     protected _malloc(bytes: number): Buffer;
-    /** Called by the constructor. */
-    protected _makeHandlerArray(): Fuse.NativeHandler[];
+    /** What requests are given to, by their number; called by the constructor. */
+    protected _makeHandlerArray(): unknown[];
     /** Answers a readdir: `stats` has an array of 18 numbers, as `struct stat` has them, for each name. */
     protected _op_readdir(
       signal: (error: number, names?: readonly string[], stats?: readonly Uint32Array[]) => void,

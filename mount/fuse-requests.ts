@@ -19,9 +19,6 @@ export interface Binding {
   fuse_native_signal_release(request: Buffer, error: number): void;
 }
 
-/** What the package gives requests of one kind to. */
-export type NativeHandler = (request: Buffer, operation: number, ...asked: never[]) => void;
-
 const TWO_32 = 2 ** 32;
 
 /** Call it after fuse-native itself was loaded. */
@@ -32,10 +29,10 @@ export function loadBinding(packages: NodeJS.Require): Binding {
 }
 
 /**
- * Answers the requests that reading many files is made of, four for each. The package's own way makes an array and a bound
- * function for each request, and answers at the next tick of Node.js.
+ * Puts handlers of its own into the package's array of them, for the four requests that reading a small file is made of. The
+ * package's make arrays and a bound function for each request, and answer at the next tick of Node.js.
  */
-export function answerAtOnce(handlers: NativeHandler[], binding: Binding, current: () => Handlers | undefined): void {
+export function answerAtOnce(handlers: unknown[], binding: Binding, current: () => Handlers | undefined): void {
   handlers[binding.op_getattr] = (request: Buffer, _operation: number, path: string) => {
     current()?.getattr(path, (error, stat) => {
       binding.fuse_native_signal_getattr(request, error, statNumbers(stat));

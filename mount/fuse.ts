@@ -85,7 +85,7 @@ class ReadOnlyFuse extends Fuse {
     this.#handlers = undefined;
   }
 
-  protected override _makeHandlerArray(): FuseNative.NativeHandler[] {
+  protected override _makeHandlerArray(): unknown[] {
     const native = super._makeHandlerArray();
     answerAtOnce(native, binding, () => this.#handlers);
     return native;

@@ -120,8 +120,6 @@ export class Mounts {
         hint: 'See "umbra status" for what is mounted.',
       });
     }
-    // What follows may change what it looks at.
-    await this.#warmUp;
     const unmounting = mount.unmount({ lazy: false });
     await (force ? unmounting.catch(() => mount.unmount({ lazy: true })) : unmounting);
     await this.#look();

@@ -102,9 +102,11 @@ export const OPERATIONS: readonly Operation[] = [
     claim: () => ({ kind: 'rebuild' }),
     what: () => 'the store',
     run: async ({ engine, files }, _params, context) => {
-      // They look into shadow copies through a catalog that is made anew.
+      // They look into shadow copies through a catalog that is made anew; so does a look that a mount left under way.
       files.close();
-      return await engine.rebuild(context);
+      return await engine.rebuild(context).finally(() => {
+        files.close();
+      });
     },
   }),
   ...FILE_OPERATIONS,

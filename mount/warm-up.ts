@@ -12,8 +12,8 @@ export interface WarmUpOptions {
 const MAX_DEVICES = 8;
 
 /**
- * Lists the newest files once, as the first user will: what shows them is compiled by that, which takes longer than all
- * reading (30 ms of 40, measured from a disk cache), and the newest are the likeliest to be asked for.
+ * Lists the newest files once, as the first user will: what shows them is compiled by that, a third of a first listing, and the
+ * newest are the likeliest to be asked for.
  *
  * @throws {TreeError | UmbraError} what a user would be told
  */

@@ -6,6 +6,7 @@ import { Batches } from './batches.js';
 import { isDamage } from './damage.js';
 import { locateFile, type FileLocation } from './file-location.js';
 import type { Guest, GuestFiles } from './guest-files.js';
+import { linksOfPath, listLinks } from './list-links.js';
 import { withVersion, type FilesContext } from './opened-version.js';
 import { statInfoOf } from './stat-info.js';
 
@@ -31,6 +32,12 @@ export async function listFiles(options: ListFilesOptions): Promise<ListFilesRes
     const named = { machine: listing.machine, shadowCopy: listing.name, path };
     if (path === '/') {
       return { ...named, isDirectory: true, filesystems: await describeAll(files), files: 0, damaged: 0 };
+    }
+    const by = linksOfPath(path);
+    if (by !== undefined) {
+      const links = await listLinks(files, by, listing.timeMs);
+      await options.emit(request.details ? links : links.map(({ stat: _stat, ...link }) => link));
+      return { ...named, isDirectory: true, files: links.length, damaged: 0 };
     }
     const file = await locateFile(files, path, { title });
     const lister = new Lister(options, file.filesystem);

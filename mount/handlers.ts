@@ -3,7 +3,7 @@ import { after, type Eventually } from '../src/common/eventually.js';
 import { isUmbraError } from '../src/common/errors.js';
 import { EBADF, EROFS, errnoOf, isTrouble } from './errno.js';
 import { kernelStat, type KernelStat, type KernelStatfs, kernelStatfs, TYPE_BITS } from './kernel-stat.js';
-import type { DirectoryEntry } from './node.js';
+import { type DirectoryEntry, MAX_ENTRIES } from './node.js';
 import type { OpenFiles } from './open-files.js';
 import { TreeError } from './tree-error.js';
 import type { VirtualTree } from './tree.js';
@@ -29,8 +29,6 @@ const ACCESS_MODE = constants.O_WRONLY | constants.O_RDWR;
 /** Attributes larger than that can't be passed through the kernel (XATTR_SIZE_MAX), nor longer names (XATTR_NAME_MAX). */
 const MAX_XATTR_BYTES = 65_536;
 const MAX_XATTR_NAME = 255;
-/** A directory with more entries than that is not listed: they would all have to be in memory at once. */
-const MAX_ENTRIES = 2_000_000;
 
 /**
  * The kernel's requests, answered out of a tree. `access`, `flush` and `fsync` are
@@ -122,9 +120,9 @@ function readingHandlers({ tree, files, trouble }: HandlerOptions) {
   };
 }
 
-async function openFile(tree: VirtualTree, files: OpenFiles, path: string, flags: number): Promise<number> {
+function openFile(tree: VirtualTree, files: OpenFiles, path: string, flags: number): Eventually<number> {
   if ((flags & ACCESS_MODE) !== constants.O_RDONLY) throw new TreeError('EROFS', path);
-  return await files.add(await tree.open(path), path);
+  return after(tree.open(path), (file) => files.add(file, path));
 }
 
 /**
@@ -144,31 +142,7 @@ async function listNames(tree: VirtualTree, path: string, onDamage: (error: unkn
     if (listed.names.length === DOTS || !isUmbraError(error, 'FILESYSTEM_DAMAGED')) throw error;
     onDamage(error);
   }
-  return inInodeOrder(listed);
-}
-
-/** Of a shorter list all inodes stand near to each other anyway. */
-const SORTED_FROM = 1000;
-const INDEX_VALUES = 2 ** 21;
-
-/**
- * Programs look at files in the order of the list (`ls -l`, `find`, `tar`). File systems that find names by a hash list them
- * in its order, which is none for the inodes: each look would read another piece of their table.
- */
-function inInodeOrder(listed: KernelNames): KernelNames {
-  const { names, types, inos } = listed;
-  if (names.length < SORTED_FROM) return listed;
-  // Both numbers fit into the 53 bits that a double is exact in, and numbers alone are sorted fast.
-  const order = new Float64Array(names.length - DOTS);
-  for (let index = DOTS; index < names.length; index++) {
-    order[index - DOTS] = (inos[index] ?? 0) * INDEX_VALUES + index;
-  }
-  const indices = Array.from(order.sort(), (packed) => packed % INDEX_VALUES);
-  const sorted = <T>(values: readonly T[], none: T): T[] => [
-    ...values.slice(0, DOTS),
-    ...indices.map((index) => values[index] ?? none),
-  ];
-  return { names: sorted(names, ''), types: sorted(types, 0), inos: sorted(inos, 0) };
+  return listed;
 }
 
 const DOTS = 2;

@@ -34,7 +34,7 @@ export interface DirectoryNode extends AnyNode {
 
 export interface FileNode extends AnyNode {
   readonly kind: 'file';
-  open(): Promise<OpenFile>;
+  open(): Eventually<OpenFile>;
 }
 
 export interface LinkNode extends AnyNode {
@@ -84,8 +84,11 @@ export interface OpenFile {
    */
   read(target: Uint8Array, offset: number): number | Promise<number>;
   /** Idempotent. */
-  close(): Promise<void>;
+  close(): Eventually<void>;
 }
+
+/** A directory with more entries than that is not listed: they would all have to be in memory at once. */
+export const MAX_ENTRIES = 2_000_000;
 
 /** The longest name of what Umbra itself shows, in bytes. */
 const MAX_NAME = 255;

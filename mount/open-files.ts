@@ -1,3 +1,4 @@
+import { after, type Eventually } from '../src/common/eventually.js';
 import type { OpenFile } from './node.js';
 import { TreeError } from './tree-error.js';
 
@@ -15,10 +16,11 @@ export class OpenFiles {
   }
 
   /** @throws {TreeError} ENFILE, with the file closed again */
-  async add(file: OpenFile, path: string): Promise<number> {
+  add(file: OpenFile, path: string): Eventually<number> {
     if (this.#files.size >= MAX_OPEN) {
-      await file.close();
-      throw new TreeError('ENFILE', path);
+      return after(file.close(), () => {
+        throw new TreeError('ENFILE', path);
+      });
     }
     do {
       this.#last = this.#last >= MAX_HANDLE ? 1 : this.#last + 1;
@@ -31,14 +33,14 @@ export class OpenFiles {
     return this.#files.get(handle);
   }
 
-  async close(handle: number): Promise<void> {
+  close(handle: number): Eventually<void> {
     const file = this.#files.get(handle);
     this.#files.delete(handle);
-    await file?.close();
+    return file?.close();
   }
 
   /** What is still open when the mount has ended, since the kernel does not say so for each file. */
   async closeAll(): Promise<void> {
-    await Promise.allSettled([...this.#files.keys()].map((handle) => this.close(handle)));
+    await Promise.allSettled([...this.#files.keys()].map(async (handle) => this.close(handle)));
   }
 }

@@ -49,7 +49,7 @@ export interface ShadowCopyView {
    * @param holder shown to who wants to forget it: `FILE is open in a mount`
    * @throws {UmbraError} NOT_FOUND when it is forgotten
    */
-  keep(holder: string): Promise<() => void>;
+  keep(holder: string): Eventually<() => void>;
 }
 
 export interface VolumeSummary {

@@ -3,6 +3,7 @@ import { InodeTable } from './inodes.js';
 import { Listing, type TreeScope } from './listing.js';
 import { type DirectoryEntry, isEntryName, type NodeStat, type OpenFile, type TreeNode, type Xattrs } from './node.js';
 import type { TreeContext } from './nodes/context.js';
+import { GuestShortcut } from './nodes/guest-shortcut.js';
 import { versionOwner } from './nodes/inode-index.js';
 import { RootNode } from './nodes/root.js';
 import { SnapshotNames } from './nodes/snapshot-names.js';
@@ -36,6 +37,7 @@ export interface TreeOptions {
  */
 export class VirtualTree {
   readonly #root: RootNode;
+  readonly #shortcut = new GuestShortcut();
 
   constructor({ source, files, scope, uid, gid, nowMs }: TreeOptions) {
     const inodes = new InodeTable();
@@ -51,6 +53,7 @@ export class VirtualTree {
       files,
       names: new ListedNames(),
       guests: new WeakMap(),
+      shortcut: this.#shortcut,
       versions: new WeakMap(),
       snapshots: new SnapshotNames(),
       uid,
@@ -84,11 +87,12 @@ export class VirtualTree {
     return await node.readlink();
   }
 
-  async open(path: string): Promise<OpenFile> {
-    const node = await this.resolve(path);
-    if (node.kind === 'directory') throw new TreeError('EISDIR', path);
-    if (node.kind !== 'file') throw new TreeError('EINVAL', path);
-    return await node.open();
+  open(path: string): Eventually<OpenFile> {
+    return after(this.resolve(path), (node) => {
+      if (node.kind === 'directory') throw new TreeError('EISDIR', path);
+      if (node.kind !== 'file') throw new TreeError('EINVAL', path);
+      return node.open();
+    });
   }
 
   /** Extended attributes by their full names. */
@@ -103,7 +107,9 @@ export class VirtualTree {
 
   /** @throws {TreeError} ENOENT, ENOTDIR, ENAMETOOLONG */
   resolve(path: string): Eventually<TreeNode> {
-    return walk(this.#root, path, 0);
+    const found = this.#shortcut.find(path);
+    if (found === undefined) return walk(this.#root, path, 0);
+    return after(found.node, (node) => existing(node, path));
   }
 }
 

@@ -8,8 +8,8 @@ const MAX_AHEAD = 4;
 const MIN_PIECE_BYTES = 1024 * 1024;
 /** Nothing farther ahead in the file is announced, however small the pieces are. */
 const MAX_REACH_BYTES = MAX_AHEAD * UNIT_BYTES;
-/** Announcing begins after so many bytes in order. */
-const SEQUENTIAL_BYTES = 256 * 1024;
+/** Announcing begins after so many bytes in order: of shorter files nothing is ever announced. */
+export const SEQUENTIAL_BYTES = 256 * 1024;
 /** A read is in order when it begins at most so far from the end of one before: the kernel sends several at once. */
 const SEQUENTIAL_WINDOW_BYTES = 1024 * 1024;
 /** Steps through the extents in one go. */

@@ -23,6 +23,7 @@ export interface FilesServiceOptions {
 }
 
 interface Entry {
+  readonly summary: ShadowCopySummary;
   files: Eventually<ShadowFiles>;
   bytes: number;
 }
@@ -37,6 +38,8 @@ export class FilesService {
   /** In the order of use, the latest last. */
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
+  /** The one that was used last. */
+  #last: Entry | undefined;
 
   constructor(options: FilesServiceOptions) {
     this.#options = options;
@@ -52,11 +55,13 @@ export class FilesService {
    * @throws {UmbraError} NOT_FOUND, STORE_DAMAGED
    */
   open(machine: string, summary: ShadowCopySummary): Eventually<ShadowFiles> {
+    if (this.#last?.summary === summary) return this.#last.files;
     // The time tells apart a shadow copy from one of the same name that was forgotten.
     const key = `${machine}@${summary.name}@${summary.timeMs}`;
-    const entry = this.#entries.get(key) ?? this.#open(key, machine, summary.name);
+    const entry = this.#entries.get(key) ?? this.#open(key, machine, summary);
     this.#entries.delete(key);
     this.#entries.set(key, entry);
+    this.#last = entry;
     this.#trim();
     return entry.files;
   }
@@ -71,14 +76,14 @@ export class FilesService {
     for (const [key, entry] of this.#entries) this.#drop(key, entry);
   }
 
-  #open(key: string, machine: string, version: string): Entry {
-    const files = this.#openFiles(machine, version, (bytes) => {
+  #open(key: string, machine: string, summary: ShadowCopySummary): Entry {
+    const files = this.#openFiles(machine, summary.name, (bytes) => {
       entry.bytes += bytes;
       if (this.#entries.get(key) !== entry) return;
       this.#bytes += bytes;
       this.#trim();
     });
-    const entry: Entry = { bytes: 0, files };
+    const entry: Entry = { summary, bytes: 0, files };
     files.then(
       (opened) => {
         entry.files = opened;
@@ -117,6 +122,7 @@ export class FilesService {
   #drop(key: string, entry: Entry): void {
     this.#entries.delete(key);
     this.#bytes -= entry.bytes;
+    if (this.#last === entry) this.#last = undefined;
     void Promise.resolve(entry.files).then(
       (files) => files.close(),
       () => undefined,

@@ -3,6 +3,7 @@ import type { FileId, FileStat, Filesystem } from '../filesystems/filesystem.js'
 import { isEntryName, MAX_GUEST_NAME } from '../node.js';
 import { Lru } from '../filesystems/lru.js';
 import { TreeError } from '../tree-error.js';
+import { ListWalks } from './list-walk.js';
 import type { FilesystemNames } from './listed-names.js';
 
 /** Directories and files remembered for each file system, at most. */
@@ -26,10 +27,12 @@ export class GuestPaths {
   readonly #names: FilesystemNames;
   readonly #directories = new Lru<string, FileId>(MAX_DIRECTORIES);
   readonly #files = new Lru<string, FoundFile>(MAX_FILES);
+  readonly #walks: ListWalks;
 
   constructor(filesystem: Filesystem, names: FilesystemNames) {
     this.#filesystem = filesystem;
     this.#names = names;
+    this.#walks = new ListWalks(names, (path, id) => this.#look(path, id));
   }
 
   /**
@@ -38,18 +41,28 @@ export class GuestPaths {
    * @throws {UmbraError} what the file system throws
    */
   find(path: string): Eventually<FoundFile | undefined> {
-    return this.#files.get(path) ?? this.#find(path);
+    const isNext = this.#walks.cameTo(path);
+    return this.#files.get(path) ?? this.#find(path, isNext);
   }
 
-  #find(path: string): Eventually<FoundFile | undefined> {
+  /** The file that is likely to be asked for after the one at `path`, if it is in memory. */
+  next(path: string): FoundFile | undefined {
+    const next = this.#walks.nextOf(path);
+    return next === undefined ? undefined : this.#files.get(next);
+  }
+
+  #find(path: string, isNext: boolean): Eventually<FoundFile | undefined> {
     if (path === '') return this.#look(path, this.#filesystem.root);
     const slash = path.lastIndexOf('/');
     const parent = slash < 0 ? '' : path.slice(0, slash);
     return after(this.#directories.get(parent) ?? this.#directory(parent), (directory) => {
       if (directory === undefined) return undefined;
-      return after(this.#lookup(directory, path.slice(slash + 1)), (id) =>
-        id === undefined ? undefined : this.#look(path, id),
-      );
+      const name = path.slice(slash + 1);
+      return after(this.#lookup(directory, name), (id) => {
+        if (id === undefined) return undefined;
+        if (!isNext) this.#walks.began(directory, path.slice(0, slash + 1), name);
+        return this.#look(path, id);
+      });
     });
   }
 

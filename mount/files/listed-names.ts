@@ -3,7 +3,8 @@ import type { DirectoryItem, FileId } from '../filesystems/filesystem.js';
 /** Names remembered in all, about 100 bytes each. */
 const MAX_NAMES = 128 * 1024;
 
-type Names = Map<string, FileId>;
+/** By name; undefined for one that is there twice, of which only the directory knows which is meant. */
+type Names = Map<string, FileId | undefined>;
 
 /**
  * What the directories that were listed last said of their names. Programs look at a file right after they found it in
@@ -36,6 +37,7 @@ export class ListedNames {
         this.#add(`${prefix}${directory}`, items);
       },
       find: (directory, name) => this.#use(`${prefix}${directory}`)?.get(name),
+      walk: (directory, name) => walkFrom(this.#use(`${prefix}${directory}`), name),
     };
   }
 
@@ -49,10 +51,10 @@ export class ListedNames {
     for (const { name, id } of items) {
       // Of a very large directory the first names are kept: they are looked at first.
       if (names.size >= this.#maxNames) break;
-      // In a damaged directory a name can be there twice: a look-up finds the first.
-      if (names.has(name)) continue;
-      names.set(name, id);
-      this.#names++;
+      if (!names.has(name)) this.#names++;
+      else if (names.get(name) === id) continue;
+      // In a damaged directory a name can be there twice.
+      names.set(name, names.has(name) ? undefined : id);
     }
     this.#trim(key);
   }
@@ -70,12 +72,22 @@ export class ListedNames {
   }
 
   #trim(current: string): void {
-    for (const [key, { size }] of this.#directories) {
+    for (const [key, names] of this.#directories) {
       if (this.#names <= this.#maxNames || key === current) return;
       this.#directories.delete(key);
-      this.#names -= size;
+      this.#names -= names.size;
+      // Who walks through them must not keep them in memory.
+      names.clear();
     }
   }
+}
+
+function walkFrom(
+  names: Names | undefined,
+  name: string,
+): Iterator<readonly [string, FileId | undefined], undefined> | undefined {
+  const walk = names?.entries();
+  return walk?.next().value?.[0] === name ? walk : undefined;
 }
 
 /** The names of one file system. */
@@ -84,4 +96,6 @@ export interface FilesystemNames {
   add(directory: FileId, items: readonly DirectoryItem[]): void;
   /** The file of that (escaped) name; undefined when it is not known here. */
   find(directory: FileId, name: string): FileId | undefined;
+  /** What a list said after its first name, in its order; undefined when that is not `name`. */
+  walk(directory: FileId, name: string): Iterator<readonly [string, FileId | undefined], undefined> | undefined;
 }

@@ -122,7 +122,7 @@ export class ShadowFiles {
   }
 
   /** See ShadowCopyView.keep. */
-  keep(holder: string): Promise<() => void> {
+  keep(holder: string): Eventually<() => void> {
     return this.#options.view.keep(holder);
   }
 

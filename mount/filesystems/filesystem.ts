@@ -107,6 +107,8 @@ export interface Filesystem {
   readonly memoryBytes?: number;
   /** The top directory. */
   readonly root: FileId;
+  /** Where what is known of a file stands among the others': at its number without it. Need not be exact. */
+  place?(id: FileId): number;
   /** At once if it is in memory; errors are thrown or reject. */
   stat(id: FileId): Eventually<FileStat>;
   /** The entry of that (escaped) name, as the guest's own kernel finds it; undefined when there is none. */
@@ -115,8 +117,8 @@ export interface Filesystem {
   readDirectory(directory: FileId): AsyncIterable<readonly DirectoryItem[]>;
   /** The target of a symbolic link, escaped like a name but for its slashes. */
   readlink(id: FileId): Promise<string>;
-  /** Open a regular file. */
-  open(id: FileId): Promise<FileReader>;
+  /** Open a regular file; at once if what it takes is in memory, errors are thrown or reject. */
+  open(id: FileId): Eventually<FileReader>;
   /** Where the content of a regular file stands, in order, without gaps, up to its size. */
   extents(id: FileId): AsyncIterable<Extent>;
   /** Extended attributes by their full names (`user.comment`), POSIX ACLs in the form that getxattr(2) gives. */

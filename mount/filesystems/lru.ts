@@ -26,20 +26,22 @@ export class Lru<K, V> {
 
   /** Keep `value`, which stays even if it alone is too much. */
   set(key: K, value: V): V {
-    this.#remove(key);
+    this.take(key);
     this.#values.set(key, value);
     this.#weight += this.#weigh(value);
     for (const oldest of this.#values.keys()) {
       if (this.#weight <= this.#maxWeight || this.#values.size === 1) break;
-      this.#remove(oldest);
+      this.take(oldest);
     }
     return value;
   }
 
-  #remove(key: K): void {
+  /** The value, which is not kept any more. */
+  take(key: K): V | undefined {
     const value = this.#values.get(key);
-    if (value === undefined) return;
+    if (value === undefined) return undefined;
     this.#weight -= this.#weigh(value);
     this.#values.delete(key);
+    return value;
   }
 }

@@ -9,6 +9,7 @@ import type { NodeStat } from '../node.js';
 import type { ShadowCopySummary, ShadowCopyView } from '../source.js';
 import type { ViewCache } from '../views.js';
 import type { GuestTree } from './guest.js';
+import type { GuestShortcut } from './guest-shortcut.js';
 import type { SnapshotNames } from './snapshot-names.js';
 
 /** What all nodes of one tree share. */
@@ -22,6 +23,8 @@ export interface TreeContext {
   readonly names: ListedNames;
   /** Those of the file systems that are open. */
   readonly guests: WeakMap<Filesystem, GuestTree>;
+  /** The way to the one that was used last. */
+  readonly shortcut: GuestShortcut;
   /** What the nodes of a shadow copy share, by its summary as the source gave it. */
   readonly versions: WeakMap<ShadowCopySummary, VersionContext>;
   /** What the names of snapshots in shares mean. */

@@ -33,7 +33,10 @@ export class FilesNode implements DirectoryNode {
     return after(this.#context.openFiles(), (files) =>
       after(files.guest(device), (guest) => {
         if (guest === undefined || (guest.name === name) !== (guest.filesystem !== undefined)) return undefined;
-        return treeOf(this.#context, files, guest)?.node('') ?? this.#text(files, guest);
+        const tree = treeOf(this.#context, files, guest);
+        if (tree === undefined) return this.#text(files, guest);
+        noteWay(this.#context, name);
+        return tree.node('');
       }),
     );
   }
@@ -83,6 +86,26 @@ function treeOf(context: VersionContext, files: ShadowFiles, guest: Guest): Gues
     context.guests.set(filesystem, tree);
   }
   return tree;
+}
+
+/** Let the next request for something in `device` take a short way. */
+function noteWay(context: VersionContext, device: string): void {
+  const { shortcut, machine, summary } = context;
+  shortcut.note(`/${machine}/${summary.name}/files/${device}/`, () => {
+    if (!isListed(context)) return undefined;
+    const files = context.openFiles();
+    if (files instanceof Promise) return undefined;
+    const guest = files.guest(device);
+    return guest === undefined || guest instanceof Promise ? undefined : treeOf(context, files, guest);
+  });
+}
+
+/** False also where that can't be said at once. */
+function isListed({ listing, machine, summary }: VersionContext): boolean {
+  const versions = listing.versions(machine);
+  if (!(versions instanceof Promise)) return versions.byName.get(summary.name) === summary;
+  versions.catch(() => undefined);
+  return false;
 }
 
 function linksIno(context: VersionContext, name: string): number {

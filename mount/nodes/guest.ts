@@ -1,14 +1,17 @@
-import { after, type Eventually } from '../../src/common/eventually.js';
+import { after, type Eventually, orUndo, soon } from '../../src/common/eventually.js';
 import type {
   DirectoryItem,
   FileId,
+  FileReader,
   FileStat,
   Filesystem,
   FilesystemUsage,
   FileType,
 } from '../filesystems/filesystem.js';
-import { FileAhead } from '../files/file-ahead.js';
+import { ContentAhead } from '../files/content-ahead.js';
+import { FileAhead, SEQUENTIAL_BYTES } from '../files/file-ahead.js';
 import { GuestPaths, type FoundFile } from '../files/guest-paths.js';
+import { inInodeOrder } from '../files/inode-order.js';
 import type { FilesystemNames } from '../files/listed-names.js';
 import type { ShadowFiles } from '../files/shadow-files.js';
 import { usageOf } from '../files/usage.js';
@@ -58,11 +61,13 @@ export class GuestTree {
   readonly filesystem: Filesystem;
   readonly #options: GuestTreeOptions;
   readonly #paths: GuestPaths;
+  readonly #contents: ContentAhead;
 
   constructor(options: GuestTreeOptions) {
     this.filesystem = options.filesystem;
     this.#options = options;
     this.#paths = new GuestPaths(options.filesystem, options.names);
+    this.#contents = new ContentAhead(options.filesystem);
   }
 
   /** The node at `path` (`a/b/c`, '' for the top). */
@@ -71,8 +76,9 @@ export class GuestTree {
   }
 
   /** See Filesystem.readDirectory. */
-  async *list(id: FileId): AsyncGenerator<readonly DirectoryItem[]> {
-    for await (const batch of this.filesystem.readDirectory(id)) {
+  async *list(path: string, id: FileId): AsyncGenerator<readonly DirectoryItem[]> {
+    const place = (of: FileId): number => this.filesystem.place?.(of) ?? Number(of);
+    for await (const batch of inInodeOrder(this.filesystem.readDirectory(id), { path, place })) {
       this.#options.names.add(id, batch);
       yield batch;
     }
@@ -87,29 +93,49 @@ export class GuestTree {
   }
 
   /** Open a file; while it is open the shadow copy stays. */
-  async open(path: string, id: FileId): Promise<OpenFile> {
+  open(path: string, { id, stat }: FoundFile): Eventually<OpenFile> {
     const { files, name } = this.#options;
-    const giveBack = await files.keep(`files/${name}/${path} is open in a mount`);
-    try {
-      const file = await this.filesystem.open(id);
-      const ahead = new FileAhead(this.filesystem.extents(id), (volume, offset, length) => {
-        files.willRead(volume, offset, length);
-      });
-      return {
-        read: (target, offset) => {
-          ahead.read(offset, target.length);
-          return file.read(target, offset);
-        },
-        close: () => {
-          ahead.close();
-          giveBack();
-          return Promise.resolve();
-        },
-      };
-    } catch (error) {
-      giveBack();
-      throw error;
-    }
+    return after(files.keep(`files/${name}/${path} is open in a mount`), (giveBack) =>
+      orUndo(
+        () => after(this.#contents.open(id), (file) => this.#opened(path, { id, stat }, file, giveBack)),
+        giveBack,
+      ),
+    );
+  }
+
+  #opened(path: string, { id, stat }: FoundFile, file: FileReader, giveBack: () => void): OpenFile {
+    if (stat.sizeBytes <= SEQUENTIAL_BYTES) return this.#openedSmall(path, file, giveBack);
+    const ahead = new FileAhead(this.filesystem.extents(id), (volume, offset, length) => {
+      this.#options.files.willRead(volume, offset, length);
+    });
+    return {
+      read: (target, offset) => {
+        ahead.read(offset, target.length);
+        return file.read(target, offset);
+      },
+      close: () => {
+        ahead.close();
+        giveBack();
+      },
+    };
+  }
+
+  #openedSmall(path: string, file: FileReader, giveBack: () => void): OpenFile {
+    let isRead = false;
+    return {
+      read: (target, offset) => {
+        // Not before: programs open files without reading them, and the kernel has the content of others.
+        if (!isRead) this.#prepareNext(path);
+        isRead = true;
+        return file.read(target, offset);
+      },
+      close: giveBack,
+    };
+  }
+
+  #prepareNext(path: string): void {
+    const next = this.#paths.next(path);
+    if (next?.stat.type === 'file') soon(() => this.#contents.prepare(next.id, next.stat.sizeBytes));
   }
 
   #nodeOf(path: string, found: FoundFile): TreeNode {
@@ -158,7 +184,7 @@ class GuestDirectory extends GuestNode implements DirectoryNode {
   }
 
   async *list(): AsyncGenerator<readonly DirectoryEntry[]> {
-    for await (const batch of this.tree.list(this.found.id)) {
+    for await (const batch of this.tree.list(this.path, this.found.id)) {
       const entries: DirectoryEntry[] = [];
       for (const { name, id, type } of batch) {
         if (!isEntryName(name, MAX_GUEST_NAME)) continue;
@@ -172,8 +198,8 @@ class GuestDirectory extends GuestNode implements DirectoryNode {
 class GuestFile extends GuestNode implements FileNode {
   readonly kind = 'file';
 
-  open(): Promise<OpenFile> {
-    return this.tree.open(this.path, this.found.id);
+  open(): Eventually<OpenFile> {
+    return this.tree.open(this.path, this.found);
   }
 }
 

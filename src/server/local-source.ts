@@ -40,7 +40,7 @@ export class LocalSource implements ShadowCopySource {
       volumes: record.volumes.map(({ name, sizeBytes, dataBytes }) => ({ name, sizeBytes, dataBytes })),
       openVolume: attempt((name) => this.#openVolume(listing, record, name, `${name}.raw is open in a mount`)),
       lookInto: attempt((name) => this.#openVolume(listing, record, name)),
-      keep: attempt((holder) => this.#lease(listing, holder)),
+      keep: (holder) => this.#lease(listing, holder),
     };
   }
 

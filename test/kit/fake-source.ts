@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
+import type { Eventually } from '../../src/common/eventually.js';
 import { UmbraError } from '../../src/common/errors.js';
 import { shadowCopyName } from '../../src/common/names.js';
 import type { ShadowCopySource, ShadowCopySummary, ShadowCopyView, VolumeReader } from '../../mount/source.js';
@@ -70,6 +71,8 @@ export class FakeSource implements ShadowCopySource {
   readonly announced: [number, number][] = [];
   /** Who keeps shadow copies from being forgotten. */
   readonly holders = new Set<string>();
+  /** Set to have the lists of shadow copies at once, as a store in this process has them. */
+  isAtOnce = false;
   /** How long `open` takes. */
   openDelayMs = 0;
   /** Set to make every `open` fail. */
@@ -100,13 +103,13 @@ export class FakeSource implements ShadowCopySource {
     return Promise.resolve([...this.#machines.keys()].sort());
   }
 
-  shadowCopies(machine: string): Promise<readonly ShadowCopySummary[]> {
+  shadowCopies(machine: string): Eventually<readonly ShadowCopySummary[]> {
     let summaries = this.#summaries.get(machine);
     if (summaries === undefined) {
       summaries = [...(this.#machines.get(machine)?.values() ?? [])].map(({ summary }) => summary);
       this.#summaries.set(machine, summaries);
     }
-    return Promise.resolve(summaries);
+    return this.isAtOnce ? summaries : Promise.resolve(summaries);
   }
 
   async open(machine: string, name: string): Promise<ShadowCopyView> {

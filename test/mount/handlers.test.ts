@@ -145,32 +145,6 @@ t.test('what can be read of a damaged directory is shown, and the damage is logg
   t.strictSame(await list(), [-EIO], 'nothing can be read');
 });
 
-t.test('a large directory is listed in the order of its inodes', async (t) => {
-  const inos = Array.from({ length: 3000 }, (_, index) => ((index * 1_234_577) % 3000) + 2 ** 32 - 5000);
-  const kindOf = (ino: number): 'file' | 'link' => (ino % 7 === 0 ? 'link' : 'file');
-  const tree = Object.assign(treeOf(new FakeSource()), {
-    *batches() {
-      for (let at = 0; at < inos.length; at += 500) {
-        yield inos.slice(at, at + 500).map((ino) => ({ name: `f${ino}`, kind: kindOf(ino), ino }));
-      }
-    },
-  });
-  const trouble = new TroubleLog(silentLog, systemClock);
-  const handlers = createHandlers({ tree, files: new OpenFiles(), trouble });
-  const listed = await call((done) => {
-    handlers.readdir('/', done);
-  });
-  const sorted = [...inos].sort((a, b) => a - b);
-  t.strictSame(listed, [
-    0,
-    {
-      names: ['.', '..', ...sorted.map((ino) => `f${ino}`)],
-      types: [0o040000, 0o040000, ...sorted.map((ino) => (kindOf(ino) === 'link' ? 0o120000 : 0o100000))],
-      inos: [0xffffffff, 0xffffffff, ...sorted],
-    },
-  ]);
-});
-
 t.test('a directory that is too large is an error', async (t) => {
   const batch = Array.from({ length: 1001 }, (_, index) => ({ name: `f${index}`, kind: 'file' as const, ino: 1 }));
   const tree = Object.assign(treeOf(new FakeSource()), {

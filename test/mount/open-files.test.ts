@@ -42,6 +42,6 @@ t.test('there is a limit, and a file beyond it is closed', async (t) => {
   const file = fakeFile();
   for (let i = 0; i < 65_536; i++) await files.add(file, '/x');
   const late = fakeFile();
-  await t.rejects(files.add(late, '/late'), { code: 'ENFILE' });
+  await t.rejects(async () => files.add(late, '/late'), { code: 'ENFILE' });
   t.equal(late.closed, 1);
 });

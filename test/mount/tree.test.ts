@@ -123,7 +123,7 @@ t.test('a view that is kept does not outlive its shadow copy', async (t) => {
   await tree.stat(`/vm/${V0}/about.json`);
   source.add('vm', T0 + 1000);
   source.forget('vm', V0);
-  await t.rejects(tree.open(`/vm/${V0}/volumes/vda.raw`), { code: 'ENOENT' });
+  await t.rejects(async () => tree.open(`/vm/${V0}/volumes/vda.raw`), { code: 'ENOENT' });
 });
 
 t.test("the source's errors come through, and are not kept", async (t) => {

@@ -71,6 +71,11 @@ export class Btrfs implements Filesystem {
     this.#sectorBytes = superblock.sectorBytes;
   }
 
+  /** The inode's in its subvolume. */
+  place(id: FileId): number {
+    return Number(BigInt.asUintN(64, BigInt(id)));
+  }
+
   stat(id: FileId): Eventually<FileStat> {
     return after(this.#inodes.get(id) ?? this.#inode(id), ({ stat }) => stat);
   }

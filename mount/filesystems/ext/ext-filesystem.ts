@@ -75,14 +75,13 @@ export class ExtFilesystem implements Filesystem {
     return await targetOf(this.#volume, await this.#inode(id, 'symlink'));
   }
 
-  async open(id: FileId): Promise<FileReader> {
-    const inode = await this.#inode(id, 'file');
-    if ((inode.flags & FLAG.ENCRYPT) !== 0) throw encrypted(inode);
-    if (hasInlineData(inode)) {
-      return new BytesFile(Buffer.concat(await inlineParts(this.#volume, inode)), inode.sizeBytes);
-    }
-    const { source, superblock } = this.#volume;
-    return new MappedFile(source, mappingOf(this.#volume, inode), superblock.blockBytes, inode.sizeBytes);
+  open(id: FileId): Eventually<FileReader> {
+    return after(this.#inode(id, 'file'), (inode) => {
+      if ((inode.flags & FLAG.ENCRYPT) !== 0) throw encrypted(inode);
+      if (hasInlineData(inode)) return this.#openInline(inode);
+      const { source, superblock } = this.#volume;
+      return new MappedFile(source, mappingOf(this.#volume, inode), superblock.blockBytes, inode.sizeBytes);
+    });
   }
 
   async *extents(id: FileId): AsyncGenerator<Extent> {
@@ -97,15 +96,20 @@ export class ExtFilesystem implements Filesystem {
     return await usageOf(this.#volume.superblock, this.#volume.groups, await journalBlocksOf(this.#volume));
   }
 
+  async #openInline(inode: Inode): Promise<FileReader> {
+    return new BytesFile(Buffer.concat(await inlineParts(this.#volume, inode)), inode.sizeBytes);
+  }
+
   /** What is shown is longer than what is stored. */
   async #encryptedLinkStat(inode: Inode): Promise<FileStat> {
     return { ...statOf(inode), sizeBytes: unescapeName(await this.readlink(inode.number)).length };
   }
 
-  async #inode(id: FileId, type?: Inode['type']): Promise<Inode> {
-    const inode = await this.#volume.inodes.get(Number(id));
-    if (type !== undefined && inode.type !== type) throw damaged(`inode ${inode.number} is no ${type}`);
-    return inode;
+  #inode(id: FileId, type?: Inode['type']): Eventually<Inode> {
+    return after(this.#volume.inodes.get(Number(id)), (inode) => {
+      if (type !== undefined && inode.type !== type) throw damaged(`inode ${inode.number} is no ${type}`);
+      return inode;
+    });
   }
 
   async #directory(id: FileId): Promise<Directory> {

@@ -93,14 +93,18 @@ export function inodeChecksumSeed({ checksumSeed }: Superblock, { number, genera
 
 /** The checksum of an inode: the lower half of it is in every inode, the upper half in large ones. */
 export function inodeChecksum({ checksumSeed }: Superblock, number: number, bytes: Buffer, extraBytes: number): number {
-  const summed = Buffer.allocUnsafe(8 + bytes.length);
+  const summed = bytes.length === summedInode.length - 8 ? summedInode : Buffer.allocUnsafe(8 + bytes.length);
+  summedInode = summed;
   summed.writeUInt32LE(number, 0);
-  bytes.copy(summed, 4, 100, 104);
-  bytes.copy(summed, 8);
+  summed.writeUInt32LE(bytes.readUInt32LE(100), 4);
+  summed.set(bytes, 8);
   summed.writeUInt16LE(0, 8 + 124);
   if (extraBytes >= 4) summed.writeUInt16LE(0, 8 + 130);
   return crcOf(checksumSeed, summed);
 }
+
+/** Room for an inode and what is summed before it, used again and again. */
+let summedInode = Buffer.alloc(0);
 
 function checkChecksum(superblock: Superblock, number: number, bytes: Buffer, extraBytes: number): void {
   if (!superblock.isLinux || !hasMetadataChecksums(superblock)) return;
@@ -154,9 +158,7 @@ function extraField({ bytes, extraBytes }: Inode, { end, at }: { end: number; at
 /** What stat(2) shows of an inode. */
 export function statOf(inode: Inode): FileStat {
   const { bytes, type } = inode;
-  const birthSeconds = extraField(inode, EXTRA.birthSeconds);
-  const device = type === 'block-device' || type === 'character-device' ? deviceOf(inode.block) : undefined;
-  return {
+  const stat: Writable<FileStat> = {
     type,
     permissions: inode.permissions,
     nlink: inode.nlink,
@@ -164,14 +166,18 @@ export function statOf(inode: Inode): FileStat {
     gid: inode.gid,
     sizeBytes: inode.sizeBytes,
     blocks: inode.blocks + inlineUnits(inode),
-    ...(device === undefined ? {} : { device }),
     mtimeNs: timeNs(bytes.readInt32LE(16), extraField(inode, EXTRA.mtime)),
     atimeNs: timeNs(bytes.readInt32LE(8), extraField(inode, EXTRA.atime)),
     ctimeNs: timeNs(bytes.readInt32LE(12), extraField(inode, EXTRA.ctime)),
-    ...(birthSeconds === undefined ? {} : { birthNs: timeNs(birthSeconds | 0, extraField(inode, EXTRA.birth)) }),
     mayHaveXattrs: inode.xattrBlock !== 0 || hasXattrsInside(inode),
   };
+  const birthSeconds = extraField(inode, EXTRA.birthSeconds);
+  if (birthSeconds !== undefined) stat.birthNs = timeNs(birthSeconds | 0, extraField(inode, EXTRA.birth));
+  if (type === 'block-device' || type === 'character-device') stat.device = deviceOf(inode.block);
+  return stat;
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** A file with its data in the inode takes the room of that data, as ext4_file_getattr() has it. */
 function inlineUnits({ type, flags, sizeBytes }: Inode): number {

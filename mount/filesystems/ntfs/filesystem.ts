@@ -15,7 +15,7 @@ import { contentExtents, openContent } from './content.js';
 import type { NtfsCore } from './core.js';
 import { DIRECTORY_INDEX, findName, listNames } from './directory.js';
 import { loadFile, type NtfsFile } from './file.js';
-import { packReference } from './file-record.js';
+import { packReference, unpackReference } from './file-record.js';
 import { IndexTree } from './index-tree.js';
 import { Inode } from './inode.js';
 import { type LinkVolume, resolveLink } from './link-resolver.js';
@@ -74,6 +74,11 @@ export class NtfsFilesystem implements Filesystem {
     this.journal = journal;
     this.problems = problems;
     this.root = root;
+  }
+
+  /** The record's, whatever was in it before. */
+  place(id: FileId): number {
+    return unpackReference(Number(id)).number;
   }
 
   async stat(id: FileId): Promise<FileStat> {

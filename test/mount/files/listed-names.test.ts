@@ -22,13 +22,14 @@ t.test('knows what a list said, each directory and file system for itself', (t) 
   t.end();
 });
 
-t.test('a second list adds nothing, and of a name that is there twice the first counts', (t) => {
+t.test('a second list adds nothing, and of a name that is there twice nothing is known', (t) => {
   const listed = new ListedNames();
   const names = listed.forFilesystem();
   names.add(1, items(3));
   names.add(1, [...items(3), { name: 'n1', id: 99 }]);
   t.equal(listed.size, 3);
-  t.equal(names.find(1, 'n1'), 1);
+  t.equal(names.find(1, 'n1'), undefined);
+  t.equal(names.find(1, 'n2'), 2);
   t.end();
 });
 

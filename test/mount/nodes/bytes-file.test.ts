@@ -1,6 +1,7 @@
 import t from 'tap';
 import { Listing } from '../../../mount/listing.js';
 import { BytesFile } from '../../../mount/nodes/bytes-file.js';
+import { GuestShortcut } from '../../../mount/nodes/guest-shortcut.js';
 import { ListedNames } from '../../../mount/files/listed-names.js';
 import { InodeTable } from '../../../mount/inodes.js';
 import { ViewCache } from '../../../mount/views.js';
@@ -17,6 +18,7 @@ t.test('reads at any offset', async (t) => {
     files: filesOf(source),
     names: new ListedNames(),
     guests: new WeakMap(),
+    shortcut: new GuestShortcut(),
     versions: new WeakMap(),
     snapshots: new SnapshotNames(),
     ...OWNER,

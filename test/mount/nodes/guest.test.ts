@@ -49,8 +49,8 @@ t.test('every kind of file as the guest has it', async (t) => {
   t.match(await tree.stat(`${top}/b`), { kind: 'block-device', device: { major: 259, minor: 65_536 } });
   t.match(await tree.stat(`${top}/s`), { kind: 'socket', mtimeMs: -5 });
   t.equal((await readAll(tree, `${top}/d/f`, 4)).toString(), '0123456789');
-  await t.rejects(tree.open(`${top}/d`), { code: 'EISDIR' });
-  await t.rejects(tree.open(`${top}/p`), { code: 'EINVAL' });
+  await t.rejects(async () => tree.open(`${top}/d`), { code: 'EISDIR' });
+  await t.rejects(async () => tree.open(`${top}/p`), { code: 'EINVAL' });
   await t.rejects(tree.list(`${top}/d/f`), { code: 'ENOTDIR' });
   await t.rejects(async () => await tree.stat(`${top}/d/f/g`), { code: 'ENOTDIR' });
   await t.rejects(async () => await tree.stat(`${top}/l/g`), { code: 'ENOTDIR' }, 'links are not followed');
@@ -109,6 +109,33 @@ t.test('what a list showed is not looked up', async (t) => {
   await t.rejects(async () => await tree.stat(`${top}/d/g`), { code: 'ENOENT' });
   t.equal(filesystem.calls.lookup, lookup + 1, 'what it did not show is');
 });
+
+t.test(
+  'who reads file after file of a list gets each one’s content, read ahead while nothing else is asked',
+  async (t) => {
+    const { tree, top, filesystem, source } = setUp();
+    filesystem.add('d', { type: 'directory' });
+    for (let i = 0; i < 50; i++) filesystem.add(`d/f${i}`, {}, { content: Buffer.from(`content of ${i}`) });
+    filesystem.add('d/large', {}, { content: Buffer.alloc(100_000, 'l') });
+    filesystem.add('d/link', { type: 'symlink' }, { target: 'large' });
+    await tree.list(`${top}/d`);
+    for (let i = 0; i < 50; i++) {
+      const path = `${top}/d/f${i}`;
+      t.match(await tree.stat(path), { sizeBytes: `content of ${i}`.length });
+      const file = await tree.open(path);
+      t.strictSame([...source.holders], [`files/vda1/d/f${i} is open in a mount`], 'what is read ahead keeps nothing');
+      await new Promise((resolve) => setImmediate(resolve));
+      t.equal(filesystem.calls.open, i + 1, 'nothing is read ahead of a file that is not read');
+      const target = Buffer.alloc(4096);
+      t.equal(target.subarray(0, await file.read(target, 0)).toString(), `content of ${i}`);
+      await new Promise((resolve) => setImmediate(resolve));
+      t.equal(filesystem.calls.open, Math.min(50, i + 2), 'the next one is open');
+      await file.close();
+    }
+    t.equal((await readAll(tree, `${top}/d/large`)).toString(), 'l'.repeat(100_000));
+    t.equal(filesystem.calls.open, 51, 'a large file is not read ahead');
+  },
+);
 
 t.test('of a file that is read in order the volume is told where it goes on', async (t) => {
   const MIB = 1024 * 1024;
@@ -183,7 +210,7 @@ t.test('an open file keeps its shadow copy, a look does not', async (t) => {
   t.strictSame([...source.holders], ['files/vda1/a is open in a mount']);
   await file.close();
   t.equal(source.holders.size, 0);
-  await t.rejects(tree.open(`${top}/b`), { message: 'a defect' });
+  await t.rejects(async () => tree.open(`${top}/b`), { message: 'a defect' });
   t.equal(source.holders.size, 0);
   source.forget('vm', version);
   await t.rejects(async () => await tree.stat(`${top}/a`), { code: 'ENOENT' });

@@ -216,7 +216,7 @@ t.test('contents: as long as the chain is', async (t) => {
   t.equal(await (await filesystem.open(await idOf(filesystem, 'EMPTY'))).read(content, 0), 0);
   t.equal((await filesystem.stat(await idOf(filesystem, 'WHOLE'))).blocks, 3);
   const directory = await idOf(filesystem, 'DIR');
-  await t.rejects(filesystem.open(directory), { code: 'FILESYSTEM_DAMAGED' });
+  await t.rejects(async () => filesystem.open(directory), { code: 'FILESYSTEM_DAMAGED' });
   await t.rejects(filesystem.lookup(await idOf(filesystem, 'WHOLE'), 'a'), { code: 'FILESYSTEM_DAMAGED' });
   await t.rejects(filesystem.readlink(directory), { code: 'FILESYSTEM_DAMAGED' });
   t.same(wrong, []);

@@ -99,7 +99,7 @@ corpusTest(t, 'files on a realtime device are refused, the others are read', asy
   const files = (await filesystem.lookup(filesystem.root, 'files'))?.id ?? 0;
   const realtime = (await filesystem.lookup(files, 'rtfile.txt'))?.id ?? 0;
   t.equal((await filesystem.stat(realtime)).sizeBytes, 33_558_528);
-  await t.rejects(filesystem.open(realtime), { code: 'FILESYSTEM_UNREADABLE', hint: /both devices/ });
+  await t.rejects(async () => filesystem.open(realtime), { code: 'FILESYSTEM_UNREADABLE', hint: /both devices/ });
   await t.rejects(filesystem.extents(realtime)[Symbol.asyncIterator]().next(), { code: 'FILESYSTEM_UNREADABLE' });
   t.equal((await filesystem.stat(files)).type, 'directory');
 });

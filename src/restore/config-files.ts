@@ -6,7 +6,7 @@ import { systemCode, UmbraError } from '../common/errors.js';
 import { makeDirectories } from '../system/make-directory.js';
 import type { ConfigFile } from '../store/records.js';
 import { targetError } from './target-error.js';
-import { syncDirectory } from './target.js';
+import { syncDirectory } from '../system/sync-directory.js';
 
 /**
  * Write configuration files into `directory`, durably, each whole or not at all; those that are there with the same

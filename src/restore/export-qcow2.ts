@@ -20,7 +20,7 @@ import type { WorkerPool } from '../workers/pool.js';
 import { findVolume } from './find-volume.js';
 import { isFull, targetError } from './target-error.js';
 import { assertNotInStore, resolveTarget } from './target-path.js';
-import { syncDirectory } from './target.js';
+import { syncDirectory } from '../system/sync-directory.js';
 
 /** QEMU counts disks in sectors. */
 const SECTOR_BYTES = 512;

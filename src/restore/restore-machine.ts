@@ -15,7 +15,8 @@ import { findVolume } from './find-volume.js';
 import { VolumeRestore } from './restore-volume.js';
 import { targetError } from './target-error.js';
 import { assertNotInStore, resolveTarget } from './target-path.js';
-import { giveUpTarget, openTarget, syncDirectory, type Target } from './target.js';
+import { syncDirectory } from '../system/sync-directory.js';
+import { giveUpTarget, openTarget, type Target } from './target.js';
 
 export interface RestoreOptions {
   readonly store: Store;

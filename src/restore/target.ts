@@ -6,6 +6,7 @@ import { CONTAINER_EXTENSIONS } from '../../agent/images/magic.js';
 import { systemCode, UmbraError } from '../common/errors.js';
 import { blockDeviceSize } from '../system/block-device.js';
 import { readMounts, type MountEntry } from '../system/mounts.js';
+import { syncDirectory } from '../system/sync-directory.js';
 import { targetError } from './target-error.js';
 import { assertNoLoopDevice, assertNotMounted, assertNoWriter, lockTarget } from './target-in-use.js';
 import { assertNotInStore, resolveTarget } from './target-path.js';
@@ -75,16 +76,6 @@ export async function syncTarget(target: Target): Promise<void> {
     if (target.isNew) await syncDirectory(path.dirname(target.path));
   } catch (error) {
     throw targetError(target.path, error);
-  }
-}
-
-/** Make the names in a directory durable. */
-export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

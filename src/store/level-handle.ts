@@ -2,7 +2,7 @@ import { readdir, stat, statfs } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { ClassicLevel } from 'classic-level';
 import { systemCode, UmbraError } from '../common/errors.js';
-import { syncDirectory } from './directories.js';
+import { syncDirectory } from '../system/sync-directory.js';
 import { Gate } from './gate.js';
 import { NodeLevel } from './level-database.js';
 import { closedError, inUseError, levelError, type LevelAction } from './level-errors.js';

@@ -2,7 +2,8 @@ import path from 'node:path';
 
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
-import { exists, syncDirectory } from './directories.js';
+import { syncDirectory } from '../system/sync-directory.js';
+import { exists } from './directories.js';
 import { readFormatFile } from './format-record.js';
 import { storeKey } from './keys.js';
 import type { KvStore } from './kv.js';

@@ -5,7 +5,8 @@ import type { Clock } from '../common/clock.js';
 import { isUmbraError, messageOf, systemCode, UmbraError } from '../common/errors.js';
 import { makeDirectories } from '../system/make-directory.js';
 import { withCheck } from './checked.js';
-import { exists, syncDirectory } from './directories.js';
+import { syncDirectory } from '../system/sync-directory.js';
+import { exists } from './directories.js';
 import {
   newFormatRecord,
   readFormatFile,

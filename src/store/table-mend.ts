@@ -3,7 +3,7 @@ import path from 'node:path';
 
 import { UmbraError } from '../common/errors.js';
 import { makeDirectories } from '../system/make-directory.js';
-import { syncDirectory } from './directories.js';
+import { syncDirectory } from '../system/sync-directory.js';
 import { levelError } from './level-errors.js';
 import {
   type BlockHandle,

@@ -1,4 +1,5 @@
 import { cpSync } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { UmbraError } from '../../../src/common/errors.js';
@@ -147,4 +148,30 @@ async function takeInto(target: number[], source: AsyncGenerator<number>, count:
     if (next.done === true) return;
     target.push(next.value);
   }
+}
+
+t.test('a database whose directory cannot be made durable is not opened, and can be opened again', async (t) => {
+  const directory = join(temporaryDirectory(t), 'db');
+  // No file system here refuses to sync a directory alone.
+  const root = await open('/');
+  const failing = failSyncs(root);
+  t.teardown(failing.end);
+  await t.rejects(openLevelKv(directory, NEW), { code: 'STORE_FAILED', message: /EIO/ });
+  failing.end();
+  await root.close();
+  const kv = await openLevelKv(directory, EXISTING);
+  await kv.close();
+});
+
+/** Makes each `sync` of a handle of node:fs/promises fail; LevelDB has its own. */
+function failSyncs(handle: FileHandle): { readonly end: () => void } {
+  const handles = Object.getPrototypeOf(handle) as object;
+  const sync = Object.getOwnPropertyDescriptor(handles, 'sync') ?? {};
+  const fail = (): Promise<never> => Promise.reject(Object.assign(new Error('EIO: i/o error, fsync'), { code: 'EIO' }));
+  Object.defineProperty(handles, 'sync', { ...sync, value: fail });
+  return {
+    end: () => {
+      Object.defineProperty(handles, 'sync', sync);
+    },
+  };
 }

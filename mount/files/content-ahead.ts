@@ -1,10 +1,15 @@
-import { after, type Eventually } from '../../src/common/eventually.js';
+import { after, type Eventually, orUndo, soon } from '../../src/common/eventually.js';
 import type { FileId, FileReader, Filesystem } from '../filesystems/filesystem.js';
 
 /** A larger file is not read whole. */
 const MAX_BYTES = 64 * 1024;
 /** Contents that are kept. */
 const MAX_FILES = 2;
+
+interface Ready {
+  readonly id: FileId;
+  readonly file: Eventually<ReadFile>;
+}
 
 /**
  * Opens the files of a file system. Small ones that are likely to be opened next can be read before: a program that reads many of
@@ -13,7 +18,7 @@ const MAX_FILES = 2;
 export class ContentAhead {
   readonly #filesystem: Filesystem;
   /** The latest last. */
-  readonly #ready: { readonly id: FileId; readonly file: ReadFile }[] = [];
+  #ready: Ready[] = [];
 
   constructor(filesystem: Filesystem) {
     this.#filesystem = filesystem;
@@ -24,16 +29,28 @@ export class ContentAhead {
     return this.#ready.find((ready) => ready.id === id)?.file ?? this.#filesystem.open(id);
   }
 
-  /** Have a file ready, unless it is too large. */
+  /**
+   * Have a file ready, unless it is too large.
+   * @throws {UmbraError} see Filesystem.open
+   */
   prepare(id: FileId, sizeBytes: number): Eventually<void> {
     if (sizeBytes > MAX_BYTES || this.#ready.some((ready) => ready.id === id)) return undefined;
-    return after(this.#filesystem.open(id), (opened) => {
-      if (opened.sizeBytes > MAX_BYTES) return undefined;
-      const file = new ReadFile(opened);
-      this.#ready.push({ id, file });
-      if (this.#ready.length > MAX_FILES) this.#ready.shift()?.file.letGo();
-      return file.load();
-    });
+    const ready = { id, file: after(this.#filesystem.open(id), (file) => new ReadFile(file)) };
+    this.#ready.push(ready);
+    const oldest = this.#ready.length > MAX_FILES ? this.#ready.shift() : undefined;
+    if (oldest !== undefined) {
+      soon(() =>
+        after(oldest.file, (file) => {
+          file.letGo();
+        }),
+      );
+    }
+    return orUndo(
+      () => after(ready.file, (file) => (this.#ready.includes(ready) ? file.load() : undefined)),
+      () => {
+        this.#ready = this.#ready.filter((other) => other !== ready);
+      },
+    );
   }
 }
 
@@ -51,7 +68,9 @@ class ReadFile implements FileReader {
     return this.#file.sizeBytes;
   }
 
+  /** Read it, unless it is larger than it looked. Who reads it later gets the errors. */
   load(): Eventually<void> {
+    if (this.#file.sizeBytes > MAX_BYTES) return undefined;
     const bytes = Buffer.allocUnsafe(this.#file.sizeBytes);
     const read = this.#file.read(bytes, 0);
     if (!(read instanceof Promise)) {

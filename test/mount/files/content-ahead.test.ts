@@ -65,7 +65,8 @@ t.test('who comes too early waits for it', async (t) => {
   open();
   t.equal(await reading, '2345');
   await prepared;
-  t.ok(filesystem.reads <= 2);
+  t.equal(filesystem.calls.open, 1, 'not even for who came while it was opened');
+  t.equal(filesystem.reads, 1);
 });
 
 t.test('what was not prepared is opened as it is', async (t) => {
@@ -92,6 +93,13 @@ t.test('an error comes when the file is read, and goes when it is healed', async
   await t.rejects(async () => await file.read(Buffer.alloc(10), 0), { message: 'a defect' });
   filesystem.failing = false;
   t.equal(await read(file, 0, 10), '0123456789');
+});
+
+t.test('a file that cannot be opened is tried anew when it is asked for', async (t) => {
+  const { filesystem, ahead } = setUp();
+  await t.rejects(async () => ahead.prepare(99, 10), { code: 'FILESYSTEM_DAMAGED' });
+  await t.rejects(async () => ahead.open(99), { code: 'FILESYSTEM_DAMAGED' });
+  t.equal(filesystem.calls.open, 2);
 });
 
 t.test('two contents are kept, and an open file whose content is gone is read as it is', async (t) => {

@@ -25,7 +25,7 @@ export async function* inInodeOrder(
   batches: AsyncIterable<readonly DirectoryItem[]>,
   { path, place }: InodeOrderOptions,
 ): AsyncGenerator<readonly DirectoryItem[]> {
-  const items: DirectoryItem[] = [];
+  const items: (DirectoryItem | undefined)[] = [];
   let failure: { readonly error: unknown } | undefined;
   try {
     for await (const batch of batches) {
@@ -36,32 +36,56 @@ export async function* inInodeOrder(
     failure = { error };
   }
   if (items.length > MAX_ENTRIES) throw new TreeError('EFBIG', path);
-  yield* inBatches(items.length < SORTED_FROM ? items : sorted(items, place));
+  yield* inBatches(items, items.length < SORTED_FROM ? items.keys() : orderOf(items, place));
   if (failure !== undefined) throw failure.error;
-}
-
-function sorted(items: readonly DirectoryItem[], place: (id: FileId) => number): readonly DirectoryItem[] {
-  const places = Float64Array.from(items, ({ id }) => place(id));
-  if (places.every((value, index) => index === 0 || (places[index - 1] ?? value) <= value)) return items;
-  return Array.from(orderOf(places), (index) => items[index]).filter((item) => item !== undefined);
 }
 
 const TWO_32 = 2 ** 32;
 const INDEX_VALUES = 2 ** 21;
 
-/** The indices of `places` in its order. */
-function orderOf(places: Float64Array): Iterable<number> {
-  if (!places.every((value) => value < TWO_32)) {
-    return Uint32Array.from(places.keys()).sort((one, other) => (places[one] ?? 0) - (places[other] ?? 0));
+/** The indices of `items` in the order of their places. */
+function orderOf(items: readonly (DirectoryItem | undefined)[], place: (id: FileId) => number): Iterable<number> {
+  const places = new Float64Array(items.length);
+  let isInOrder = true;
+  let areSmall = true;
+  let last = -Infinity;
+  for (const [index, item] of items.entries()) {
+    const at = item === undefined ? last : place(item.id);
+    isInOrder &&= at >= last;
+    areSmall &&= at < TWO_32;
+    last = at;
+    places[index] = at;
   }
-  // Both numbers fit into the 53 bits that a double is exact in, and numbers alone are sorted five times as fast.
-  const packed = places.map((value, index) => value * INDEX_VALUES + index).sort();
-  return packed.map((value) => value % INDEX_VALUES);
+  if (isInOrder) return items.keys();
+  return areSmall ? packedOrder(places) : sortedOrder(places);
 }
 
-async function* inBatches(items: readonly DirectoryItem[]): AsyncGenerator<readonly DirectoryItem[]> {
-  for (let at = 0, batch = 1; at < items.length; at += BATCH, batch++) {
-    yield items.slice(at, at + BATCH);
-    if (batch % BATCHES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+function sortedOrder(places: Float64Array): Iterable<number> {
+  return Uint32Array.from(places.keys()).sort((one, other) => (places[one] ?? 0) - (places[other] ?? 0));
+}
+
+/** A place and its index fit into the 53 bits that a double is exact in, and numbers alone are sorted five times as fast. */
+function* packedOrder(places: Float64Array): Generator<number> {
+  for (const [index, place] of places.entries()) places[index] = place * INDEX_VALUES + index;
+  for (const packed of places.sort()) yield packed % INDEX_VALUES;
+}
+
+/** Hands out the items, which are not kept any longer: there may be millions. */
+async function* inBatches(
+  items: (DirectoryItem | undefined)[],
+  order: Iterable<number>,
+): AsyncGenerator<readonly DirectoryItem[]> {
+  let batch: DirectoryItem[] = [];
+  let batches = 0;
+  for (const index of order) {
+    const item = items[index];
+    if (item === undefined) continue;
+    items[index] = undefined;
+    batch.push(item);
+    if (batch.length < BATCH) continue;
+    yield batch;
+    batch = [];
+    if (++batches % BATCHES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
   }
+  if (batch.length > 0) yield batch;
 }

@@ -1,4 +1,4 @@
-import { deviceLinks, isLinksName } from '../../mount/files/device-links.js';
+import { deviceLinks, isLinksName, type LinksName } from '../../mount/files/device-links.js';
 import { UmbraError } from '../common/errors.js';
 import { suggest } from '../common/suggest.js';
 import type { GuestFiles } from './guest-files.js';
@@ -25,6 +25,12 @@ export async function devicePath(files: GuestFiles, path: string, title: string)
   throw new UmbraError('NOT_FOUND', `${title} has no file system /${by}/${link}`, {
     hint: meant === undefined ? hint : `Did you mean /${by}/${meant}? ${hint}`,
   });
+}
+
+/** Which directory of links a path names: `/by-label` or `/by-uuid` themselves. */
+export function linksDirectory(path: string): LinksName | undefined {
+  const [name = '', ...more] = namesOf(path);
+  return more.length === 0 && isLinksName(name) ? name : undefined;
 }
 
 function namesOf(path: string): string[] {

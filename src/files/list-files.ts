@@ -4,9 +4,10 @@ import { printable } from '../common/printable.js';
 import type { GuestFilesystemInfo, ListedFile, ListFilesRequest, ListFilesResult } from '../protocol/files-api.js';
 import { Batches } from './batches.js';
 import { isDamage } from './damage.js';
+import { linksDirectory } from './device-path.js';
 import { locateFile, type FileLocation } from './file-location.js';
 import type { Guest, GuestFiles } from './guest-files.js';
-import { linksOfPath, listLinks } from './list-links.js';
+import { listLinks } from './list-links.js';
 import { withVersion, type FilesContext } from './opened-version.js';
 import { statInfoOf } from './stat-info.js';
 
@@ -33,7 +34,7 @@ export async function listFiles(options: ListFilesOptions): Promise<ListFilesRes
     if (path === '/') {
       return { ...named, isDirectory: true, filesystems: await describeAll(files), files: 0, damaged: 0 };
     }
-    const by = linksOfPath(path);
+    const by = linksDirectory(path);
     if (by !== undefined) {
       const links = await listLinks(files, by, listing.timeMs);
       await options.emit(request.details ? links : links.map(({ stat: _stat, ...link }) => link));

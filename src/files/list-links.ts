@@ -1,16 +1,10 @@
-import { deviceLinks, isLinksName, type LinksName } from '../../mount/files/device-links.js';
+import { deviceLinks, type LinksName } from '../../mount/files/device-links.js';
 import type { FileStat } from '../../mount/filesystems/filesystem.js';
 import type { ListedFile } from '../protocol/files-api.js';
 import type { GuestFiles } from './guest-files.js';
 import { statInfo } from './stat-info.js';
 
 const NS_PER_MS = 1_000_000n;
-
-/** Which directory of links a path names: `/by-label` or `/by-uuid`. */
-export function linksOfPath(path: string): LinksName | undefined {
-  const [name = '', ...more] = path.split('/').filter((part) => part !== '');
-  return more.length === 0 && isLinksName(name) ? name : undefined;
-}
 
 /**
  * What stands in `/by-label` or `/by-uuid`, sorted: links to the file systems, as a mount shows them.

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import t from 'tap';
-import { linksOfPath } from '../../../src/files/list-links.js';
+import { linksDirectory } from '../../../src/files/device-path.js';
 import { ext4Image, FilesLab, writeTree } from '../../kit/files-lab.js';
 
 t.test('the directories of links are listed as a mount shows them', async (t) => {
@@ -32,8 +32,8 @@ t.test('the directories of links are listed as a mount shows them', async (t) =>
 });
 
 t.test('only the directories themselves are', (t) => {
-  t.equal(linksOfPath('/by-label'), 'by-label');
-  t.equal(linksOfPath('//by-uuid//'), 'by-uuid');
-  for (const path of ['/', '/by-label/x', '/vda/by-label', '/by-labels']) t.equal(linksOfPath(path), undefined);
+  t.equal(linksDirectory('/by-label'), 'by-label');
+  t.equal(linksDirectory('//by-uuid//'), 'by-uuid');
+  for (const path of ['/', '/by-label/x', '/vda/by-label', '/by-labels']) t.equal(linksDirectory(path), undefined);
   t.end();
 });

@@ -28,7 +28,7 @@ export class ActiveMount {
   static async start(info: MountInfo, session: FuseSession, log: Log): Promise<ActiveMount> {
     const mounts = await readMounts();
     const entry = mounts.findLast((found) => isUmbraMount(found) && found.mountPoint === info.mountPoint);
-    if (entry !== undefined) await raiseReadAhead(entry.device);
+    if (entry !== undefined) await raiseReadAhead(entry);
     return new ActiveMount(info, session, entry, log);
   }
 

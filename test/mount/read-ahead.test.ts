@@ -12,5 +12,5 @@ t.test('a mount reads ahead more than FUSE does by itself, where the user may sa
 });
 
 t.test('where it cannot be set, nothing happens', async (t) => {
-  await t.resolves(raiseReadAhead('9999:9999'));
+  await t.resolves(raiseReadAhead({ device: '9999:9999', mountPoint: '/' }));
 });

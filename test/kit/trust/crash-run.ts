@@ -72,15 +72,16 @@ export class CrashRun {
     await this.umbra.killServer();
   }
 
-  /** Kill the server at a random moment, or one of the commands, or both. */
+  /** Kill the server at a random moment, or one of the commands, or both; the server in every second round for sure. */
   async #strike(running: readonly Running[]): Promise<void> {
     const began = performance.now();
     const all = Promise.all(running.map(({ ended }) => ended)).then(() => performance.now() - began);
     await sleep(this.#random.fraction() * LATEST_STRIKE * this.#stormMs);
     const alsoCommand = this.#random.chance(0.25);
+    const alsoServer = !alsoCommand || this.#random.chance(0.5) || this.#rounds % 2 === 1;
     const victim = running[this.#random.below(running.length)];
     if (alsoCommand && victim?.child.kill('SIGKILL') === true) this.counts.commandsKilled++;
-    if ((!alsoCommand || this.#random.chance(0.5)) && (await this.umbra.killServer())) this.counts.serversKilled++;
+    if (alsoServer && (await this.umbra.killServer())) this.counts.serversKilled++;
     else this.#stormMs = (this.#stormMs + (await all)) / 2;
   }
 

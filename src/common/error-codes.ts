@@ -44,6 +44,8 @@ export const ERROR_CODES = {
   LAST_SHADOW_COPY: { exit: 'REFUSED', meaning: 'the last shadow copy of a machine is only deleted with --force' },
   MACHINE_BUSY: { exit: 'BUSY', meaning: 'a backup of the machine is running' },
   NOT_OWNER: { exit: 'REFUSED', meaning: 'the store belongs to another user' },
+  UNAUTHENTICATED: { exit: 'REFUSED', meaning: 'the server does not know who asks, or no longer believes it' },
+  FORBIDDEN: { exit: 'REFUSED', meaning: 'who asks may not do that' },
   SERVER_UNREACHABLE: { exit: 'SERVER', meaning: 'the server of the store does not answer' },
   SERVER_VERSION: { exit: 'SERVER', meaning: 'the server is of another version of Umbra' },
   SERVER_STOPPING: { exit: 'SERVER', meaning: 'the server is shutting down' },

@@ -1,5 +1,6 @@
 import { UmbraError } from '../common/errors.js';
 import { printable } from '../common/printable.js';
+import { OWNER_ONLY } from './caller.js';
 import * as params from './file-params.js';
 import { named, operation, type Operation } from './operation.js';
 
@@ -25,9 +26,9 @@ export const FILE_OPERATIONS: readonly Operation[] = [
     params: params.readFileParams,
     claim: () => ({ kind: 'files' }),
     what: fileOf,
-    run: async ({ engine }, request, { bytes, ...job }) => {
+    run: async ({ engine }, request, { bytes, signal, progress }) => {
       if (bytes === undefined) throw new UmbraError('INTERNAL', 'bytes have nowhere to go');
-      const content = await (await engine.files()).read(request, job);
+      const content = await (await engine.files()).read(request, { signal, progress });
       try {
         bytes.begin(content);
         for await (const piece of content.pieces()) await bytes.write(piece);
@@ -41,6 +42,7 @@ export const FILE_OPERATIONS: readonly Operation[] = [
     method: 'POST',
     route: '/v1/files/copy',
     answer: 'stream',
+    permission: OWNER_ONLY,
     params: params.copyFilesParams,
     claim: () => ({ kind: 'copy' }),
     what: (request) => `${fileOf(request)} to ${request.to}`,

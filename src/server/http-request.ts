@@ -78,5 +78,6 @@ const STATUS_OF_EXIT: Partial<Record<ExitCodeName, number>> = { USAGE: 400, NOT_
 function httpStatus(code: ErrorCode): number {
   if (code === 'SERVER_STOPPING') return 503;
   if (code === 'SERVER_VERSION') return 400;
+  if (code === 'UNAUTHENTICATED') return 401;
   return STATUS_OF_EXIT[ERROR_CODES[code].exit] ?? 500;
 }

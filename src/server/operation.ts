@@ -1,6 +1,7 @@
 import type { FilesService } from '../../mount/files/files-service.js';
 import type { MountEnd } from '../protocol/wire.js';
 import type { ByteSink } from './byte-answer.js';
+import { OPERATORS, type Caller, type Permission } from './caller.js';
 import type { Claim } from './conflicts.js';
 import type { Engine, JobContext } from './engine.js';
 import type { MountTable } from './mount-table.js';
@@ -16,6 +17,8 @@ export interface Services {
 
 /** What an operation is given besides its request. */
 export interface OperationContext extends JobContext {
+  /** Who asks; he may. */
+  readonly caller: Caller;
   /** Takes a part of a result that may be long; resolves when there is room for more. */
   readonly emit: (items: readonly unknown[]) => Promise<void>;
   /** Where the answer goes of an operation that is answered with bytes. */
@@ -38,6 +41,7 @@ export interface Operation {
   readonly route: string;
   /** One JSON document, a stream of lines with progress, or the bytes of a file. */
   readonly answer: 'json' | 'stream' | 'bytes';
+  readonly permission: Permission;
   /** @throws {UmbraError} BAD_ARGUMENT, BAD_NAME naming the field */
   readonly prepare: (params: unknown) => Prepared;
 }
@@ -46,6 +50,8 @@ interface Definition<P> {
   readonly method: Operation['method'];
   readonly route: string;
   readonly answer: Operation['answer'];
+  /** The owner and administrators without it. */
+  readonly permission?: Permission;
   readonly params: Validator<P>;
   readonly claim: (params: NoInfer<P>) => Claim;
   readonly what: (params: NoInfer<P>) => string;
@@ -54,11 +60,12 @@ interface Definition<P> {
 
 /** An operation whose parameters are checked before anything is done. */
 export function operation<P>(definition: Definition<P>): Operation {
-  const { method, route, answer, params: validate, claim, what, run } = definition;
+  const { method, route, answer, permission = OPERATORS, params: validate, claim, what, run } = definition;
   return {
     method,
     route,
     answer,
+    permission,
     prepare: (raw) => {
       const params = validate(raw, '');
       return {

@@ -1,6 +1,7 @@
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import type { MountInfo } from '../protocol/api.js';
 import type { MountEnd } from '../protocol/wire.js';
+import { OWNER_ONLY } from './caller.js';
 import { FILE_OPERATIONS } from './file-operations.js';
 import type { ActiveMount, MountTable } from './mount-table.js';
 import { named, operation, type Operation, type Prepared } from './operation.js';
@@ -30,6 +31,7 @@ export const OPERATIONS: readonly Operation[] = [
     method: 'POST',
     route: '/v1/backup',
     answer: 'stream',
+    permission: OWNER_ONLY,
     params: params.backupParams,
     claim: (request) => ({ kind: 'backup', machine: request.machine }),
     what: named,
@@ -39,6 +41,7 @@ export const OPERATIONS: readonly Operation[] = [
     method: 'POST',
     route: '/v1/restore',
     answer: 'stream',
+    permission: OWNER_ONLY,
     params: params.restoreParams,
     claim: () => ({ kind: 'restore' }),
     what: (request) => `${named(request)} to ${request.to}`,
@@ -48,6 +51,7 @@ export const OPERATIONS: readonly Operation[] = [
     method: 'POST',
     route: '/v1/export',
     answer: 'stream',
+    permission: OWNER_ONLY,
     params: params.exportParams,
     claim: () => ({ kind: 'export' }),
     what: (request) => `${named(request)} to ${request.to}`,
@@ -137,11 +141,12 @@ export const OPERATIONS: readonly Operation[] = [
     what: ({ name }) => name,
     run: ({ engine }, { name }) => engine.removeShare(name),
   }),
-  { method: 'POST', route: '/v1/mounts', answer: 'stream', prepare: prepareMount },
+  { method: 'POST', route: '/v1/mounts', answer: 'stream', permission: OWNER_ONLY, prepare: prepareMount },
   operation({
     method: 'DELETE',
     route: '/v1/mounts',
     answer: 'json',
+    permission: OWNER_ONLY,
     params: params.unmountParams,
     claim: () => ({ kind: 'unmount' }),
     what: (request) => request.mountPoint,

@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, renameSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../common/clock.js';
-import { systemCode } from '../common/errors.js';
+import { messageOf, systemCode } from '../common/errors.js';
 import type { Log, LogFields } from '../common/log.js';
 
 const LOG_NAME = 'server.log';
@@ -72,4 +72,9 @@ function rotate(path: string): void {
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error;
   }
+}
+
+/** What a log keeps of a defect. */
+export function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
 }

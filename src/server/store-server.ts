@@ -13,6 +13,7 @@ import { Jobs } from './jobs.js';
 import { checkStoreOwner, listenOnStore } from './listen.js';
 import type { OpenMounts } from './mount-table.js';
 import type { Services } from './operation.js';
+import { createRequestHandler } from './request-handler.js';
 
 export interface StoreServerOptions {
   /** Absolute path of the store's directory. */
@@ -56,7 +57,7 @@ export class StoreServer {
       void this.stop();
     };
     const isNeeded = (): boolean => this.#services === undefined || this.#mounts().length > 0;
-    this.#http = createHttpServer({
+    const handler = createRequestHandler({
       services: () => this.#opening,
       jobs: this.#jobs,
       idle: new IdleTimer(clock, idleExitMs ?? Infinity, isNeeded, onIdle),
@@ -66,6 +67,7 @@ export class StoreServer {
       status: () => this.#status(),
       stop: () => this.stop(),
     });
+    this.#http = createHttpServer(handler);
     this.ended = new Promise((resolve) => {
       this.#http.once('close', resolve);
     });

@@ -1,0 +1,71 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isUmbraError, UmbraError } from '../common/errors.js';
+import { checkPermission, type Caller } from './caller.js';
+import { controlRoutes, type ControlOptions } from './control-routes.js';
+import type { Route } from './exchange.js';
+import { checkProtocol, sendError } from './http-request.js';
+import type { IdleTimer } from './idle.js';
+import { OPERATIONS } from './operations.js';
+import { findRoute, parseTarget } from './router.js';
+import { operationRoute, type RunOperationOptions } from './run-operation.js';
+import { stackOf } from './server-log.js';
+
+export interface RequestHandlerOptions extends RunOperationOptions, ControlOptions {
+  readonly idle: IdleTimer;
+}
+
+/**
+ * Says who sent a request, from its connection and its header: nothing of the body was read. Undefined for a stranger.
+ * @throws {UmbraError} for who claims to be somebody and is not
+ */
+export type Identify = (request: IncomingMessage) => Caller | undefined;
+
+/** Answers one request. Never rejects: nothing that a client sends makes it throw. */
+export type RequestHandler = (request: IncomingMessage, response: ServerResponse, identify: Identify) => Promise<void>;
+
+/** What answers the requests to a store's server, whichever way they come. */
+export function createRequestHandler(options: RequestHandlerOptions): RequestHandler {
+  const routes = [...controlRoutes(options), ...OPERATIONS.map((operation) => operationRoute(operation, options))];
+  return (request, response, identify) => handle(request, response, identify, routes, options);
+}
+
+async function handle(
+  request: IncomingMessage,
+  response: ServerResponse,
+  identify: Identify,
+  routes: readonly Route[],
+  { idle, log }: RequestHandlerOptions,
+): Promise<void> {
+  const done = idle.begin();
+  const { socket } = request;
+  const gone = new AbortController();
+  response.on('error', () => undefined);
+  response.on('close', () => {
+    if (!response.writableFinished) gone.abort(new UmbraError('CANCELLED', 'cancelled'));
+    done();
+  });
+  try {
+    const url = parseTarget(request.url);
+    const caller = identify(request);
+    const match = findRoute(routes, request.method ?? '', url.pathname);
+    if (match === undefined) {
+      sendError(response, new UmbraError('BAD_ARGUMENT', `there is no route ${url.pathname}`), 404);
+    } else if ('allow' in match) {
+      response.setHeader('allow', match.allow.join(', '));
+      const message = `${url.pathname} takes ${match.allow.join(', ')}, not ${request.method ?? ''}`;
+      sendError(response, new UmbraError('BAD_ARGUMENT', message), 405);
+    } else {
+      const { target, tail } = match;
+      checkPermission(target.permission, caller, `${target.method} ${target.route}`);
+      if (!target.anyProtocol) checkProtocol(request);
+      await target.answer({ url, tail, caller, request, response, gone: gone.signal });
+    }
+  } catch (error) {
+    if (!isUmbraError(error)) log.error('defect', { route: request.url, error: stackOf(error) });
+    sendError(response, error);
+  } finally {
+    // What is left of the body is of no use to anyone; closing is the cheapest way to be rid of it. The request itself
+    // may be destroyed already, which in some versions of Node.js leaves its connection open.
+    if (!request.complete) response.once('finish', () => socket.destroy());
+  }
+}

@@ -71,11 +71,29 @@ module.exports = {
     ),
     forbid(
       'agent-reach',
-      'agent/ reaches src/ through src/common, src/system and src/protocol only.',
+      'agent/ reaches src/ through src/common, src/system, src/protocol, src/certificates and src/transport only.',
       { path: '^agent/' },
       {
         path: '^(src|mount)/',
-        pathNot: '^src/(common|protocol|system)/',
+        pathNot: '^src/(common|protocol|system|certificates|transport)/',
+      },
+    ),
+    forbid(
+      'certificates-reach',
+      'src/certificates imports src/common and src/system only.',
+      { path: '^src/certificates/' },
+      {
+        path: PRODUCT,
+        pathNot: '^src/(certificates|common|system)/',
+      },
+    ),
+    forbid(
+      'transport-reach',
+      'src/transport imports src/certificates, src/common, src/protocol and src/system only.',
+      { path: '^src/transport/' },
+      {
+        path: PRODUCT,
+        pathNot: '^src/(transport|certificates|common|protocol|system)/',
       },
     ),
     forbid(

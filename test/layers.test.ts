@@ -11,6 +11,9 @@ const BROKEN: Readonly<Record<string, string>> = {
   'src/system/a.ts': "import '../store/clean.js';", // system-reach
   'src/store/clean.ts': "import 'level'; import '../common/clean.js';",
   'src/store/a.ts': "import '../server/clean.js';", // store-reach
+  'src/certificates/a.ts': "import '../protocol/clean.js';", // certificates-reach
+  'src/transport/a.ts': "import '../server/clean.js';", // transport-reach
+  'src/protocol/clean.ts': "import '../common/clean.js';",
   'src/files/a.ts': "import '../server/clean.js';", // files-reach
   'src/server/clean.ts': "import '../store/clean.js';",
   'src/server/a.ts': "import 'classic-level';", // level-in-store
@@ -36,6 +39,7 @@ const BROKEN: Readonly<Record<string, string>> = {
 
 const EXPECTED = [
   'agent-reach agent/a.ts',
+  'certificates-reach src/certificates/a.ts',
   'cli-reach src/cli/a.ts',
   'common-reach src/common/a.ts',
   'files-reach src/files/a.ts',
@@ -49,6 +53,7 @@ const EXPECTED = [
   'resolvable src/server/d.ts',
   'store-reach src/store/a.ts',
   'system-reach src/system/a.ts',
+  'transport-reach src/transport/a.ts',
   'tree-without-fuse mount/b.ts',
 ];
 

@@ -1,27 +1,49 @@
 import { UmbraError } from './errors.js';
 
-const MACHINE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
-const VOLUME_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** Of machines and hosts. */
+const LONG_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+/** Of volumes and administrators. */
+const SHORT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const SHADOW_COPY_NAME = /^\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}Z(-[1-9]\d{0,5})?$/;
 
 /** @throws {UmbraError} BAD_NAME */
 export function checkMachineName(name: string): string {
-  return check(MACHINE_NAME, name, 'machine', 128);
+  return check(LONG_NAME, name, 'machine', 128);
 }
 
 /** @throws {UmbraError} BAD_NAME */
 export function checkVolumeName(name: string): string {
-  return check(VOLUME_NAME, name, 'volume', 64);
+  return check(SHORT_NAME, name, 'volume', 64);
+}
+
+/** @throws {UmbraError} BAD_NAME */
+export function checkHostName(name: string): string {
+  return check(LONG_NAME, name, 'host', 128);
+}
+
+/** @throws {UmbraError} BAD_NAME */
+export function checkAdministratorName(name: string): string {
+  return check(SHORT_NAME, name, 'administrator', 64);
+}
+
+/** True if `name` may be the name of a host that runs an agent. */
+export function isHostName(name: string): boolean {
+  return LONG_NAME.test(name);
+}
+
+/** True if `name` may be an administrator's name. */
+export function isAdministratorName(name: string): boolean {
+  return SHORT_NAME.test(name);
 }
 
 /** True if `name` may be a machine's name. */
 export function isMachineName(name: string): boolean {
-  return MACHINE_NAME.test(name);
+  return LONG_NAME.test(name);
 }
 
 /** True if `name` may be a volume's name. */
 export function isVolumeName(name: string): boolean {
-  return VOLUME_NAME.test(name);
+  return SHORT_NAME.test(name);
 }
 
 /** True if `name` has the form of a shadow copy's name, as {@link shadowCopyName} makes it. */

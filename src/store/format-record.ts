@@ -1,11 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { open, readdir, readFile, rename, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { FORMAT_VERSION, PRODUCT } from '../codec/formats.js';
 import type { CompressionSettings } from '../codec/compression.js';
 import type { CuttingSettings } from '../codec/cutting.js';
 import { isUmbraError, messageOf, systemCode, UmbraError } from '../common/errors.js';
+import { writeDurably } from '../system/durable-file.js';
 import { makeDirectories } from '../system/make-directory.js';
 
 /** What a store says of itself: the file `format`, and a copy among the objects. */
@@ -146,17 +147,7 @@ function lostFormat(directory: string, what: string, cause?: unknown): UmbraErro
 /** Make the directory and write its format file, durably, before anything else is made in it. */
 export async function writeFormatFile(directory: string, record: FormatRecord): Promise<void> {
   await makeDirectories(directory);
-  const file = path.join(directory, FILE);
-  const handle = await open(`${file}.new`, 'w', 0o600);
-  try {
-    await handle.writeFile(encodeFormatRecord(record));
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(`${file}.new`, file);
-  const parent = await open(directory, 'r');
-  await parent.sync().finally(() => parent.close());
+  await writeDurably(path.join(directory, FILE), encodeFormatRecord(record));
 }
 
 /** Names that may lie in a directory which is to become a store: what a broken-off attempt leaves, or a new file system has. */

@@ -71,11 +71,11 @@ module.exports = {
     ),
     forbid(
       'agent-reach',
-      'agent/ reaches src/ through src/common, src/system, src/protocol, src/certificates and src/transport only.',
+      'agent/ reaches src/ through src/common, src/system, src/protocol, src/certificates and src/transport, and cuts regions as the server does.',
       { path: '^agent/' },
       {
         path: '^(src|mount)/',
-        pathNot: '^src/(common|protocol|system|certificates|transport)/',
+        pathNot: '^src/(common|protocol|system|certificates|transport|codec|workers)/|^src/tree/node\\.ts$',
       },
     ),
     forbid(

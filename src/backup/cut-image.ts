@@ -3,7 +3,7 @@ import { REGION_BYTES } from '../codec/formats.js';
 import { UmbraError } from '../common/errors.js';
 import type { CutReply } from '../workers/messages.js';
 import { WorkerError, type WorkerPool } from '../workers/pool.js';
-import type { RegionExtents } from './region-inputs.js';
+import type { RegionExtents } from '../../agent/images/region-inputs.js';
 
 /**
  * Read a region of an image into `region`, by a worker where the image has a file descriptor, and have it cut.

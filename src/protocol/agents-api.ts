@@ -41,3 +41,20 @@ export interface DiscoveredMachine {
   /** Configuration files on the host, absolute. */
   readonly configPaths: readonly string[];
 }
+
+/** Which tracker to use: `auto` takes the best that works. */
+export type TrackerChoice = TrackerKind | 'auto';
+
+/** A machine whose shadow copies an agent makes. */
+export interface ProtectedMachine {
+  /** Its name in the store. */
+  readonly name: string;
+  /** The host whose agent may add shadow copies to it. */
+  readonly host: string;
+  /** As its host calls it. */
+  readonly hostName: string;
+  readonly uuid?: string;
+  /** Only these of its volumes; all of them without it. */
+  readonly volumes?: readonly string[];
+  readonly tracker: TrackerChoice;
+}

@@ -19,6 +19,8 @@ import type {
   VerifyRequest,
   VerifyResult,
 } from '../protocol/api.js';
+import type { Uploads } from '../ingest/uploads.js';
+import type { Machines } from '../store/machines.js';
 import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
 
 /** What a long operation is given besides its request. */
@@ -77,6 +79,10 @@ export interface Engine {
   addShare(request: AddShareRequest): Promise<ShareInfo>;
   /** @throws {UmbraError} NOT_FOUND, STORE_* */
   removeShare(name: string): Promise<ShareInfo>;
+  /** The machines that agents protect. */
+  machines(): Machines;
+  /** The shadow copies that agents are sending. */
+  uploads(): Uploads;
   /** What mounts show; the same object every time, and good until {@link close}. */
   shadowCopySource(): ShadowCopySource;
   /** Ends when everything is durable and the store's lock is given back. Idempotent. */

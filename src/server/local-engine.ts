@@ -29,7 +29,9 @@ import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
 import { exportQcow2 } from '../restore/export-qcow2.js';
 import { restore } from '../restore/restore-machine.js';
 import { ByteCache } from '../store/byte-cache.js';
+import { Uploads } from '../ingest/uploads.js';
 import type { Listing } from '../store/catalog.js';
+import { Machines } from '../store/machines.js';
 import { shadowCopyInfo } from '../store/records.js';
 import { Shares } from '../store/shares.js';
 import { storeStats } from '../store/stats.js';
@@ -71,6 +73,8 @@ class LocalEngine implements Engine {
   readonly #clock: Clock;
   readonly #source: ShadowCopySource;
   readonly #shares: Shares;
+  readonly #machines: Machines;
+  readonly #uploads: Uploads;
   #pool: WorkerPool | undefined;
   #files: { readonly operations: FileOperations; readonly close: () => Promise<void> } | undefined;
   #restoredBytes = 0;
@@ -86,6 +90,8 @@ class LocalEngine implements Engine {
     const chunks = new ByteCache<Uint8Array>(CHUNK_CACHE_BYTES);
     const reading: ReadContext['reading'] = new Map();
     this.#shares = new Shares(() => this.#store);
+    this.#machines = new Machines(() => this.#store);
+    this.#uploads = new Uploads({ store: () => this.#store, pool: () => this.#workers, clock });
     this.#source = new LocalSource(
       () => this.#store,
       () => ({ reader: this.#store.reader, regions, chunks, reading }),
@@ -218,6 +224,14 @@ class LocalEngine implements Engine {
 
   removeShare(name: string): Promise<ShareInfo> {
     return this.#shares.remove(name);
+  }
+
+  machines(): Machines {
+    return this.#machines;
+  }
+
+  uploads(): Uploads {
+    return this.#uploads;
   }
 
   shadowCopySource(): ShadowCopySource {

@@ -5,6 +5,7 @@ import { controlRoutes, type ControlOptions } from './control-routes.js';
 import type { Route } from './exchange.js';
 import { checkProtocol, sendError } from './http-request.js';
 import type { IdleTimer } from './idle.js';
+import { ingestRoute } from './ingest-route.js';
 import { OPERATIONS } from './operations.js';
 import { findRoute, parseTarget } from './router.js';
 import { operationRoute, type RunOperationOptions } from './run-operation.js';
@@ -25,7 +26,8 @@ export type RequestHandler = (request: IncomingMessage, response: ServerResponse
 
 /** What answers the requests to a store's server, whichever way they come. */
 export function createRequestHandler(options: RequestHandlerOptions): RequestHandler {
-  const routes = [...controlRoutes(options), ...OPERATIONS.map((operation) => operationRoute(operation, options))];
+  const operations = OPERATIONS.map((operation) => operationRoute(operation, options));
+  const routes = [...controlRoutes(options), ...operations, ingestRoute(options)];
   return (request, response, identify) => handle(request, response, identify, routes, options);
 }
 

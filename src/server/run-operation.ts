@@ -22,7 +22,7 @@ export interface RunOperationOptions {
 }
 
 /** Who asks for an operation, and until when. */
-interface Asked {
+export interface Asked {
   readonly caller: Caller;
   readonly gone: AbortSignal;
 }
@@ -90,7 +90,7 @@ async function answerBytes(
 }
 
 /** Run an operation as a job that ends when its client is gone, and log how it went. */
-function runJob(
+export function runJob(
   { caller, gone }: Asked,
   prepared: Prepared,
   services: Services,
@@ -114,7 +114,8 @@ function runJob(
         emit: async (items) => stream?.items(items),
         ...(bytes === undefined ? {} : { bytes }),
       });
-      if (stream !== undefined) log.info('job done', { ...describe(job), seconds: secondsSince(clock, startedMs) });
+      if (stream !== undefined || prepared.claim.kind === 'backup')
+        log.info('job done', { ...describe(job), seconds: secondsSince(clock, startedMs) });
       return result;
     } catch (error) {
       logFailure(log, job, error, secondsSince(clock, startedMs));

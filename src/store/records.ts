@@ -39,6 +39,12 @@ export interface ShadowCopyRecord {
   readonly pauseMs: number;
   readonly volumes: readonly VolumeRecord[];
   readonly config: readonly ConfigFile[];
+  /** The host whose agent sent it; absent for what was read on the server itself. */
+  readonly host?: string;
+  /** The tracker's name for the checkpoint, from which the next changes are counted. */
+  readonly checkpoint?: string;
+  /** For people: what was not as wanted, and why. */
+  readonly notes?: readonly string[];
 }
 
 /** Says that the record with this digest was deleted. */
@@ -58,6 +64,9 @@ const FORMATS: readonly ImageFormat[] = ['raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 
 /** @throws {UmbraError} STORE_DAMAGED */
 export function parseShadowCopyRecord(bytes: Uint8Array): ShadowCopyRecord {
   const fields = new Fields(unpackRecord(bytes, "a shadow copy's record"), "a shadow copy's record");
+  const host = fields.optionalText('host');
+  const checkpoint = fields.optionalText('checkpoint');
+  const notes = fields.optionalTexts('notes');
   return {
     machine: fields.name('machine', isMachineName),
     name: fields.name('name', isShadowCopyName),
@@ -67,6 +76,9 @@ export function parseShadowCopyRecord(bytes: Uint8Array): ShadowCopyRecord {
     pauseMs: fields.number('pauseMs'),
     volumes: fields.records('volumes').map(parseVolume),
     config: fields.records('config').map((file) => ({ name: file.text('name'), data: file.bytes('data') })),
+    ...(host === undefined ? {} : { host }),
+    ...(checkpoint === undefined ? {} : { checkpoint }),
+    ...(notes === undefined ? {} : { notes }),
   };
 }
 
@@ -132,6 +144,16 @@ export class Fields {
 
   optionalText(name: string): string | undefined {
     return this.#record[name] === undefined ? undefined : this.text(name);
+  }
+
+  optionalTexts(name: string): readonly string[] | undefined {
+    const value = this.#record[name];
+    if (value === undefined) return undefined;
+    if (!Array.isArray(value)) throw this.wrong(name);
+    return value.map((text: unknown) => {
+      if (typeof text !== 'string') throw this.wrong(name);
+      return text;
+    });
   }
 
   number(name: string): number {

@@ -3,6 +3,8 @@ import { isMachineName } from '../common/names.js';
 import { isShareName, isSharePath, type Share } from '../common/share-names.js';
 import { encodeFormatRecord, type FormatRecord } from './format-record.js';
 import type { KvReader } from './kv.js';
+import type { ProtectedMachine } from '../protocol/agents-api.js';
+import { parseProtectedMachine } from './protected-machine.js';
 import { objectName } from './keys.js';
 import { findSequences, indexedDigests, indexEntries, quarantined } from './object-index.js';
 import { readObject } from './recover.js';
@@ -11,6 +13,8 @@ import { readObject } from './recover.js';
 export interface Settings {
   /** Sorted by name. */
   readonly shares: readonly Share[];
+  /** Machines that agents protect, sorted by name. */
+  readonly machines: readonly ProtectedMachine[];
   /**
    * What older settings shared, where the newest ones could not be read: a share that was removed must not come back by
    * itself, so nothing is shared until somebody says what is to be.
@@ -26,21 +30,26 @@ export interface FoundSettings {
   readonly isDamaged: boolean;
 }
 
-export const NO_SETTINGS: Settings = { shares: [] };
+export const NO_SETTINGS: Settings = { shares: [], machines: [] };
 
 /** The settings object: the format record's JSON, with the settings in it where there are some. */
-export function encodeSettings(format: FormatRecord, { shares, lost }: Settings): Buffer {
+export function encodeSettings(format: FormatRecord, settings: Settings): Buffer {
   const record = encodeFormatRecord(format);
-  if (shares.length === 0 && lost === undefined) return Buffer.from(record);
+  if (settings.shares.length + settings.machines.length === 0 && settings.lost === undefined)
+    return Buffer.from(record);
   const fields = JSON.parse(record) as Record<string, unknown>;
-  return Buffer.from(`${JSON.stringify({ ...fields, shares, lost }, undefined, 2)}\n`);
+  return Buffer.from(`${JSON.stringify({ ...fields, ...settings }, undefined, 2)}\n`);
 }
 
-/** The settings: the newest ones, or if those can't be read, that nothing is shared, and what older ones shared. */
+/**
+ * The settings: the newest ones, or if those can't be read, that nothing is shared, and what older ones shared. Machines that
+ * older ones protect are protected: one that should not be is a smaller harm than one that is not.
+ */
 export async function readSettings(objects: KvReader, meta: KvReader): Promise<FoundSettings> {
   const { settings, sequence, isNewest } = await newestReadable(objects, meta);
   if (isNewest && !(await isQuarantinedAfter(meta, sequence))) return { settings, isDamaged: false };
-  return { settings: { shares: [], lost: settings?.lost ?? settings?.shares ?? [] }, isDamaged: true };
+  const { shares, lost = shares, machines } = settings ?? NO_SETTINGS;
+  return { settings: { shares: [], lost, machines }, isDamaged: true };
 }
 
 interface Readable {
@@ -87,8 +96,12 @@ export async function quarantinedSettings(meta: KvReader): Promise<string[]> {
 
 /** What is not right in it is left out: its digest was right, so a newer version wrote it. */
 function parseSettings(text: string): Settings {
-  const { shares, lost } = JSON.parse(text) as { readonly shares?: unknown; readonly lost?: unknown };
-  return { shares: parseShares(shares), ...(lost === undefined ? {} : { lost: parseShares(lost) }) };
+  const { shares, lost, machines } = JSON.parse(text) as Readonly<Record<'shares' | 'lost' | 'machines', unknown>>;
+  return {
+    shares: parseShares(shares),
+    machines: Array.isArray(machines) ? machines.flatMap(parseProtectedMachine) : [],
+    ...(lost === undefined ? {} : { lost: parseShares(lost) }),
+  };
 }
 
 function parseShares(value: unknown): Share[] {

@@ -47,7 +47,7 @@ export class Shares {
       }
       const before = this.#known.get(share.name.toLowerCase());
       if (before !== undefined) assertMeans(before, share, 'Run "umbra stop" first, or take another name.');
-      return { shares: [...settings.shares, share].sort(byName) };
+      return { shares: [...settings.shares, share].sort(byName), machines: settings.machines };
     });
     return share;
   }
@@ -66,7 +66,7 @@ export class Shares {
     await store.updateSettings((settings) => {
       find(known(settings));
       this.#known.set(name.toLowerCase(), share);
-      return { shares: settings.shares.filter((other) => !isSame(other.name, name)) };
+      return { shares: settings.shares.filter((other) => !isSame(other.name, name)), machines: settings.machines };
     });
     return share;
   }

@@ -33,9 +33,18 @@ export class TreeReader {
    * The digest of a region's leaf; undefined for an empty region, and behind the volume's end.
    * @throws {UmbraError} STORE_DAMAGED
    */
-  async leafDigest(region: number): Promise<Uint8Array | undefined> {
+  leafDigest(region: number): Promise<Uint8Array | undefined> {
+    return this.nodeDigest(0, region);
+  }
+
+  /**
+   * The digest of the node at `target` (0 is a leaf) that has `region` below it; undefined if it is empty, and behind the
+   * volume's end.
+   * @throws {UmbraError} STORE_DAMAGED
+   */
+  async nodeDigest(target: number, region: number): Promise<Uint8Array | undefined> {
     let digest: Uint8Array | undefined = region >= this.regions || isEmptyDigest(this.#root) ? undefined : this.#root;
-    for (let level = this.height; level > 0 && digest !== undefined; level--) {
+    for (let level = this.height; level > target && digest !== undefined; level--) {
       const children = await this.#children(digest, level);
       digest = children[Math.floor(region / regionsBelow(level - 1)) % FANOUT];
     }

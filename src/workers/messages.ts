@@ -15,6 +15,8 @@ export interface CutRequest {
   readonly length: number;
   /** Where to read it; undefined when it is filled. */
   readonly from: ReadFrom | undefined;
+  /** Cut only these parts: pairs of first block and block behind the last. The leaf describes only them then. */
+  readonly spans?: readonly number[];
 }
 
 /** Where a region's bytes are. */
@@ -55,6 +57,19 @@ export interface PackReply {
 /** Frames of chunks, with what they should be. */
 export interface FrameBatch {
   readonly frames: readonly Uint8Array[];
+  /** 32 bytes each. */
+  readonly digests: Uint8Array;
+}
+
+/** Say the digests of chunks of a region. */
+export interface NameRequest {
+  readonly op: 'name';
+  readonly region: SharedArrayBuffer;
+  /** Pairs of first block and number of blocks. */
+  readonly chunks: readonly number[];
+}
+
+export interface NameReply {
   /** 32 bytes each. */
   readonly digests: Uint8Array;
 }
@@ -105,11 +120,12 @@ export interface WriteReply extends FaultsReply {
   readonly comparedBytes: number;
 }
 
-export type WorkerRequest = CutRequest | PackRequest | UnpackRequest | CheckRequest | WriteRequest;
+export type WorkerRequest = CutRequest | NameRequest | PackRequest | UnpackRequest | CheckRequest | WriteRequest;
 
 /** Replies by operation. */
 export interface WorkerReplies {
   readonly cut: CutReply;
+  readonly name: NameReply;
   readonly pack: PackReply;
   readonly unpack: FaultsReply;
   readonly check: FaultsReply;

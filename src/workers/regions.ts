@@ -6,7 +6,7 @@ import { digestOf } from '../codec/digest.js';
 import { encodeFrameInto } from '../codec/frame.js';
 import type { Compressor } from '../codec/compression.js';
 import { encodeLeaf, type ChunkRef } from '../tree/node.js';
-import type { CutReply, CutRequest, PackReply, PackRequest, ReadFrom } from './messages.js';
+import type { CutReply, CutRequest, NameReply, NameRequest, PackReply, PackRequest, ReadFrom } from './messages.js';
 
 /** A file ended before the bytes that were asked for. */
 export class ShortReadError extends Error {
@@ -21,12 +21,27 @@ export function cut(request: CutRequest, settings: CuttingSettings): CutReply {
   region.fill(0, request.length, end);
   const chunks: ChunkRef[] = [];
   let dataBlocks = 0;
-  for (const { firstBlock, blocks } of cutRegion(region.subarray(0, end), settings)) {
-    chunks.push({ firstBlock, blocks, digest: digestOf(blocksOf(region, firstBlock, blocks)) });
-    dataBlocks += blocks;
+  const spans = request.spans ?? [0, end / BLOCK_BYTES];
+  for (let index = 0; index < spans.length; index += 2) {
+    const first = spans[index] ?? 0;
+    for (const cut of cutRegion(blocksOf(region, first, (spans[index + 1] ?? 0) - first), settings)) {
+      const firstBlock = first + cut.firstBlock;
+      chunks.push({ firstBlock, blocks: cut.blocks, digest: digestOf(blocksOf(region, firstBlock, cut.blocks)) });
+      dataBlocks += cut.blocks;
+    }
   }
   const leaf = encodeLeaf(chunks);
   return { leaf, leafDigest: digestOf(leaf), dataBlocks };
+}
+
+/** The digests of chunks of a region. */
+export function name(request: NameRequest): NameReply {
+  const region = Buffer.from(request.region);
+  const digests: Uint8Array[] = [];
+  for (let index = 0; index < request.chunks.length; index += 2) {
+    digests.push(digestOf(blocksOf(region, request.chunks[index] ?? 0, request.chunks[index + 1] ?? 0)));
+  }
+  return { digests: Buffer.concat(digests) };
 }
 
 /** Compress chunks of a region into frames. */

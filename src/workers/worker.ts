@@ -4,11 +4,13 @@ import { makeCompressor, type Compressor } from '../codec/compression.js';
 import { messageOf, systemCode } from '../common/errors.js';
 import { check, unpack, write } from './frames.js';
 import type { WorkerFault, WorkerReplies, WorkerRequest, WorkerSettings } from './messages.js';
-import { cut, pack, ShortReadError } from './regions.js';
+import { cut, name, pack, ShortReadError } from './regions.js';
 
 /** The entry of a worker thread: one request at a time, in order. It keeps nothing between requests. */
 function main(settings: WorkerSettings): void {
-  const compressor = makeCompressor(settings.compression);
+  let made: Compressor | undefined;
+  // An agent's workers cut and name only, and its host may lack the library.
+  const compressor = (): Compressor => (made ??= makeCompressor(settings.compression));
   parentPort?.on('message', ({ id, request }: { id: number; request: WorkerRequest }) => {
     try {
       parentPort?.postMessage({ id, reply: perform(request, settings, compressor) });
@@ -21,13 +23,15 @@ function main(settings: WorkerSettings): void {
 function perform(
   request: WorkerRequest,
   settings: WorkerSettings,
-  compressor: Compressor,
+  compressor: () => Compressor,
 ): WorkerReplies[keyof WorkerReplies] {
   switch (request.op) {
     case 'cut':
       return cut(request, settings.cutting);
+    case 'name':
+      return name(request);
     case 'pack':
-      return pack(request, compressor);
+      return pack(request, compressor());
     case 'unpack':
       return unpack(request);
     case 'check':

@@ -4,7 +4,10 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ShadowCopySource } from '../../mount/source.js';
+import { systemClock } from '../../src/common/clock.js';
 import { UmbraError } from '../../src/common/errors.js';
+import { Uploads } from '../../src/ingest/uploads.js';
+import { Machines } from '../../src/store/machines.js';
 import type {
   BackupRequest,
   BackupResult,
@@ -56,6 +59,11 @@ export const openFakeEngine: OpenEngine = async ({ store, create, onLocked }) =>
   }
   return new FakeEngine(store, lock);
 };
+
+/** What is behind it is for tests of the real engine. */
+function noStore(): never {
+  throw new UmbraError('INTERNAL', 'a pretended store has no content');
+}
 
 function takeLock(store: string): Promise<Server> {
   const name = createHash('sha256').update(store).digest('hex').slice(0, 40);
@@ -235,6 +243,14 @@ export class FakeEngine implements Engine {
 
   files(): Promise<FileOperations> {
     return Promise.resolve(fakeFiles);
+  }
+
+  machines(): Machines {
+    return new Machines(noStore);
+  }
+
+  uploads(): Uploads {
+    return new Uploads({ store: noStore, pool: noStore, clock: systemClock });
   }
 
   shadowCopySource(): ShadowCopySource {

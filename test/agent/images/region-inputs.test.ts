@@ -1,6 +1,6 @@
 import t from 'tap';
 import type { DiskImage } from '../../../agent/images/image.js';
-import { regionInputs, type RegionExtents } from '../../../src/backup/region-inputs.js';
+import { regionInputs, type RegionExtents } from '../../../agent/images/region-inputs.js';
 import { BLOCK_BYTES, REGION_BYTES } from '../../../src/codec/formats.js';
 import type { ByteRange } from '../../../src/protocol/api.js';
 import { fakeImage } from '../../kit/fake-image.js';

@@ -1,6 +1,6 @@
-import type { DiskImage } from '../../agent/images/image.js';
-import { BLOCK_BYTES, REGION_BYTES } from '../codec/formats.js';
-import { UmbraError } from '../common/errors.js';
+import type { DiskImage } from './image.js';
+import { BLOCK_BYTES, REGION_BYTES } from '../../src/codec/formats.js';
+import { UmbraError } from '../../src/common/errors.js';
 
 /** The data extents of one region. */
 export interface RegionExtents {
@@ -19,7 +19,9 @@ const MAX_EXTENTS = REGION_BYTES / BLOCK_BYTES / 2;
  * The regions of an image that have data, in order, with their extents. Regions that are holes are left out.
  * @throws {UmbraError} IMAGE_FAILED for extents that overlap, go back, or leave the image
  */
-export async function* regionInputs(image: DiskImage): AsyncGenerator<RegionExtents> {
+export async function* regionInputs(
+  image: Pick<DiskImage, 'path' | 'sizeBytes' | 'extents'>,
+): AsyncGenerator<RegionExtents> {
   let region = -1;
   let extents: number[] = [];
   let last = 0;

@@ -1,0 +1,229 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isUmbraError, UmbraError } from '../../src/common/errors.js';
+import type { Clock } from '../../src/common/clock.js';
+import type { BeginFrame, BegunFrame, DoneFrame, EndFrame, Rest } from '../../src/protocol/ingest.js';
+import type { TrackerKind } from '../../src/protocol/agents-api.js';
+import type { Checkpoint, CheckpointVolume } from '../trackers/tracker.js';
+import type { Connect } from './connection.js';
+import { Fingerprints, FingerprintWriter } from './fingerprints.js';
+import { UploadStream } from './upload-stream.js';
+import { VolumeSender, type SendCounts } from './volume-sender.js';
+import { WorkerPool } from '../../src/workers/pool.js';
+
+/** The newest shadow copy of the machine on the server. */
+export interface BaseShadowCopy {
+  readonly shadowCopy: string;
+  readonly volumes: readonly { readonly name: string; readonly sizeBytes: number; readonly root: string }[];
+}
+
+export interface SendOptions {
+  readonly machine: string;
+  readonly tracker: TrackerKind;
+  readonly checkpoint: Checkpoint;
+  readonly base: BaseShadowCopy | undefined;
+  readonly connect: Connect;
+  /** Where the fingerprints of a volume are kept. */
+  readonly fingerprintFile: (volume: string) => string;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** How long the network may be gone. */
+  readonly outageLimitMs?: number;
+}
+
+export interface Sent extends SendCounts {
+  readonly shadowCopy: string;
+}
+
+const OUTAGE_LIMIT_MS = 9 * 60 * 1000;
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 15_000;
+
+/**
+ * Send a checkpoint to the server, over as many connections as it takes.
+ * @throws {UmbraError} IMAGE_*, what the server refuses it with, SERVER_UNREACHABLE when it is gone for too long, CANCELLED
+ */
+export async function sendShadowCopy(options: SendOptions): Promise<Sent> {
+  const sending = new Sending(options);
+  try {
+    return await sending.run();
+  } finally {
+    await sending.close();
+  }
+}
+
+class Sending {
+  readonly #options: SendOptions;
+  /** By the monotonic clock. */
+  readonly #checkpointMs: number;
+  #pool: WorkerPool | undefined;
+  #volumes: VolumeSender[] = [];
+  #upload: string | undefined;
+
+  constructor(options: SendOptions) {
+    this.#options = options;
+    const { clock, checkpoint } = options;
+    this.#checkpointMs = clock.monotonic() - Math.max(0, clock.now() - checkpoint.timeMs);
+  }
+
+  async run(): Promise<Sent> {
+    const { clock, outageLimitMs = OUTAGE_LIMIT_MS } = this.#options;
+    let lostMs: number | undefined;
+    let waitMs = FIRST_WAIT_MS;
+    for (;;) {
+      try {
+        return await this.#attempt(() => {
+          lostMs = undefined;
+          waitMs = FIRST_WAIT_MS;
+        });
+      } catch (error) {
+        this.#options.signal.throwIfAborted();
+        if (isUmbraError(error, 'NOT_FOUND') && this.#upload !== undefined) {
+          // The server was started anew, or has given the upload up.
+          await this.#startOver();
+          continue;
+        }
+        if (!isUmbraError(error, 'SERVER_UNREACHABLE', 'SERVER_STOPPING')) throw error;
+        lostMs ??= clock.monotonic();
+        if (clock.monotonic() - lostMs > outageLimitMs) throw error;
+        await wait(waitMs, this.#options.signal);
+        waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#startOver();
+    await this.#pool?.close();
+  }
+
+  async #startOver(): Promise<void> {
+    this.#upload = undefined;
+    const volumes = this.#volumes;
+    this.#volumes = [];
+    await Promise.all(volumes.map((volume) => volume.close()));
+  }
+
+  /** One connection, from its beginning to the end of the upload or its own. */
+  async #attempt(onBegun: () => void): Promise<Sent> {
+    const { connect, clock, signal } = this.#options;
+    const stream = new UploadStream(await connect(signal), clock, signal);
+    try {
+      const plan = this.#upload === undefined ? await this.#plan() : undefined;
+      const begun = await stream.begin(
+        this.#upload === undefined ? this.#beginFrame(plan ?? []) : { t: 'resume', upload: this.#upload },
+      );
+      onBegun();
+      if (plan !== undefined) await this.#prepare(plan, begun);
+      if (begun.done !== undefined) return await this.#finish(begun.done);
+      await this.#sendVolumes(stream, begun);
+      await stream.end(this.#endFrame(), Buffer.concat(this.#options.checkpoint.config.map(({ data }) => data)));
+      return await this.#finish(await stream.done());
+    } finally {
+      stream.close();
+    }
+  }
+
+  async #sendVolumes(stream: UploadStream, { settled }: BegunFrame): Promise<void> {
+    for (const [index, volume] of this.#volumes.entries()) {
+      if (settled !== undefined && settled.volume > index) continue;
+      await volume.send(stream, settled?.volume === index ? settled.region + 1 : 0);
+    }
+    await stream.settled();
+  }
+
+  /** What each volume could be built on. */
+  async #plan(): Promise<readonly Planned[]> {
+    const { base, checkpoint, fingerprintFile } = this.#options;
+    const planned: Planned[] = [];
+    for (const volume of checkpoint.volumes) {
+      const before = base?.volumes.find(({ name }) => name === volume.name);
+      const mayBuildOn = before !== undefined && before.sizeBytes <= volume.sizeBytes;
+      const fingerprints =
+        before?.sizeBytes === volume.sizeBytes && !volume.changesKnown
+          ? await Fingerprints.read(fingerprintFile(volume.name), before)
+          : undefined;
+      const rest: Rest = mayBuildOn && (volume.changesKnown || fingerprints !== undefined) ? 'base' : 'holes';
+      planned.push({ volume, rest, fingerprints });
+    }
+    return planned;
+  }
+
+  #beginFrame(plan: readonly Planned[]): BeginFrame {
+    const { machine, checkpoint, base } = this.#options;
+    return {
+      t: 'begin',
+      machine,
+      checkpoint: checkpoint.id,
+      ...(base === undefined ? {} : { base: base.shadowCopy }),
+      volumes: plan.map(({ volume: { name, path, format, sizeBytes }, rest }) => ({
+        name,
+        path,
+        format,
+        sizeBytes,
+        rest,
+      })),
+    };
+  }
+
+  async #prepare(plan: readonly Planned[], begun: BegunFrame): Promise<void> {
+    this.#upload = begun.upload;
+    const { cutting } = begun;
+    this.#pool ??= new WorkerPool({
+      cutting: { ...cutting, seed: BigInt(`0x${cutting.seed}`) },
+      compression: { codec: 'zstd', level: 1 },
+    });
+    for (const [index, { volume, rest, fingerprints }] of plan.entries()) {
+      const isBase = begun.rest[index] === 'base';
+      const known = isBase && rest === 'base';
+      this.#volumes.push(
+        new VolumeSender({
+          index,
+          volume,
+          pool: this.#pool,
+          byChanges: known && volume.changesKnown,
+          ...(known && fingerprints !== undefined ? { fingerprints } : {}),
+          ...(known && volume.changesKnown
+            ? {}
+            : { writer: await FingerprintWriter.open(this.#options.fingerprintFile(volume.name), volume.sizeBytes) }),
+        }),
+      );
+    }
+  }
+
+  #endFrame(): EndFrame {
+    const { checkpoint, tracker, clock } = this.#options;
+    const { consistency, pauseMs, notes, config } = checkpoint;
+    return {
+      t: 'end',
+      ageMs: Math.round(clock.monotonic() - this.#checkpointMs),
+      consistency,
+      tracker,
+      pauseMs: Math.round(pauseMs),
+      notes,
+      config: config.map(({ name, data }) => ({ name, bytes: data.length })),
+    };
+  }
+
+  async #finish(done: DoneFrame): Promise<Sent> {
+    let readBytes = 0;
+    let sentBytes = 0;
+    for (const [index, volume] of this.#volumes.entries()) {
+      await volume.finish(done.roots[index] ?? '');
+      readBytes += volume.counts.readBytes;
+      sentBytes += volume.counts.sentBytes;
+    }
+    return { shadowCopy: done.shadowCopy, readBytes, sentBytes };
+  }
+}
+
+interface Planned {
+  readonly volume: CheckpointVolume;
+  readonly rest: Rest;
+  readonly fingerprints: Fingerprints | undefined;
+}
+
+/** It keeps the process alive: who sends waits for the network. @throws {UmbraError} CANCELLED */
+async function wait(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined);
+  if (signal.aborted) throw new UmbraError('CANCELLED', 'cancelled');
+}

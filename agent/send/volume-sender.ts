@@ -1,0 +1,131 @@
+import { BLOCK_BYTES, REGION_BYTES } from '../../src/codec/formats.js';
+import { mapInOrder } from '../../src/common/map-in-order.js';
+import { INGEST_WINDOW } from '../../src/protocol/ingest.js';
+import { decodeLeaf } from '../../src/tree/node.js';
+import type { WorkerPool } from '../../src/workers/pool.js';
+import { RegionSlots } from '../../src/workers/region-slots.js';
+import type { CheckpointVolume } from '../trackers/tracker.js';
+import { changedRegions, readChanged } from './changed-regions.js';
+import { cutRegionOf, isUnchanged, regionsToCompare, type CutRegion } from './compared-regions.js';
+import type { Fingerprints, FingerprintWriter } from './fingerprints.js';
+import type { UploadStream } from './upload-stream.js';
+
+export interface SendCounts {
+  /** Read from the volumes. */
+  readonly readBytes: number;
+  /** Sent of their content, without what names it. */
+  readonly sentBytes: number;
+}
+
+export interface VolumeSenderOptions {
+  readonly index: number;
+  readonly volume: CheckpointVolume;
+  readonly pool: WorkerPool;
+  /** Send what the tracker says has changed; else compare everything. */
+  readonly byChanges: boolean;
+  /** What the server has. */
+  readonly fingerprints?: Fingerprints;
+  /** Takes what it has after this. */
+  readonly writer?: FingerprintWriter;
+}
+
+/** Regions that are read ahead of what is sent. */
+const READ_AHEAD = 3;
+
+/** Sends one volume, over one connection after another. */
+export class VolumeSender {
+  readonly #options: VolumeSenderOptions;
+  #readBytes = 0;
+  #sentBytes = 0;
+  #isFinished = false;
+
+  constructor(options: VolumeSenderOptions) {
+    this.#options = options;
+  }
+
+  get counts(): SendCounts {
+    return { readBytes: this.#readBytes, sentBytes: this.#sentBytes };
+  }
+
+  /** @param from the first region that the server does not have */
+  async send(stream: UploadStream, from: number): Promise<void> {
+    if (this.#options.byChanges) await this.#sendChanges(stream, from);
+    else await this.#sendCompared(stream, from);
+  }
+
+  /** The server has it all. */
+  async finish(root: string): Promise<void> {
+    const { volume, writer } = this.#options;
+    this.#isFinished = true;
+    await writer?.finish({ root, sizeBytes: volume.sizeBytes });
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    if (!this.#isFinished) await this.#options.writer?.giveUp();
+    this.#isFinished = true;
+  }
+
+  async #sendChanges(stream: UploadStream, from: number): Promise<void> {
+    const { volume, index } = this.#options;
+    const regions = mapInOrder(fromRegion(changedRegions(volume), from), READ_AHEAD, (changed) =>
+      readChanged(volume, changed),
+    );
+    for await (const { region, data, zeros, body, readBytes } of regions) {
+      this.#readBytes += readBytes;
+      this.#sentBytes += body.length;
+      stream.reached(index, region * REGION_BYTES);
+      await stream.send({ t: 'blocks', volume: index, region, data, zeros }, body, BLOCKS);
+    }
+  }
+
+  async #sendCompared(stream: UploadStream, from: number): Promise<void> {
+    const { volume, index, pool, fingerprints, writer } = this.#options;
+    // What is read ahead when the connection breaks keeps its slots, so each connection has its own.
+    const slots = new RegionSlots(INGEST_WINDOW + READ_AHEAD);
+    const inputs = fromRegion(regionsToCompare(volume, fingerprints), from);
+    const regions = mapInOrder(inputs, READ_AHEAD, (input) => cutRegionOf(volume, input, pool, slots));
+    for await (const cut of regions) {
+      this.#readBytes += cut.readBytes;
+      stream.reached(index, cut.region * REGION_BYTES);
+      writer?.set(cut.region, cut.leafDigest);
+      if (isUnchanged(cut, fingerprints)) slots.giveBack(cut.slot);
+      else await this.#sendLeaf(stream, cut, slots);
+    }
+  }
+
+  async #sendLeaf(stream: UploadStream, { region, leaf, slot }: CutRegion, slots: RegionSlots): Promise<void> {
+    await stream.send({ t: 'leaf', volume: this.#options.index, region }, leaf, {
+      chunks: (wanted) => this.#chunks(leaf, Buffer.from(slot.region), wanted),
+      over: () => {
+        slots.giveBack(slot);
+      },
+    });
+  }
+
+  #chunks(leaf: Buffer, region: Buffer, wanted: readonly number[]): Buffer {
+    const chunks = decodeLeaf(leaf);
+    const pieces = wanted
+      .flatMap((index) => chunks[index] ?? [])
+      .map(({ firstBlock, blocks }) => {
+        return region.subarray(firstBlock * BLOCK_BYTES, (firstBlock + blocks) * BLOCK_BYTES);
+      });
+    const body = Buffer.concat(pieces);
+    this.#sentBytes += body.length;
+    return body;
+  }
+}
+
+/** Blocks are sent at once: nothing is asked for, and nothing kept. */
+const BLOCKS = {
+  chunks: () => Buffer.alloc(0),
+  over: () => undefined,
+};
+
+/** Those from a region on. */
+async function* fromRegion<T extends { readonly region: number }>(
+  regions: AsyncIterable<T>,
+  first: number,
+): AsyncGenerator<T> {
+  for await (const region of regions) if (region.region >= first) yield region;
+}

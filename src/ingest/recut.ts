@@ -1,0 +1,79 @@
+import type { ChunkRef } from '../tree/node.js';
+
+/** Blocks of a region, from `first` up to but without `end`. */
+export interface Span {
+  readonly first: number;
+  readonly end: number;
+}
+
+/**
+ * The spans of a region that have to be cut again when blocks of it change; chunks outside them stay, and the result is as if
+ * the whole region had been cut. A chunk's end is right again as soon as unchanged content alone decides it.
+ * @param chunks as they were, in order
+ * @param changed in order, not overlapping
+ * @param maxBlocks the store's longest chunk
+ */
+export function spansToCut(chunks: readonly ChunkRef[], changed: readonly Span[], maxBlocks: number): Span[] {
+  const spans: Span[] = [];
+  for (const { first, end } of changed) {
+    const span = { first: startOf(chunks, first), end: endOf(chunks, end, maxBlocks) };
+    const last = spans.at(-1);
+    if (last !== undefined && span.first <= last.end) {
+      spans[spans.length - 1] = { first: last.first, end: Math.max(last.end, span.end) };
+    } else {
+      spans.push(span);
+    }
+  }
+  return spans;
+}
+
+/** The chunks outside the spans, and the new ones inside them, in order. */
+export function mergeChunks(
+  chunks: readonly ChunkRef[],
+  spans: readonly Span[],
+  cut: readonly ChunkRef[],
+): readonly ChunkRef[] {
+  const kept = chunks.filter(
+    (chunk) => !spans.some(({ first, end }) => chunk.firstBlock < end && endBlock(chunk) > first),
+  );
+  return [...kept, ...cut].sort((a, b) => a.firstBlock - b.firstBlock);
+}
+
+/** The chunks of which a part, but not all, stays as it is inside the spans: they have to be read. */
+export function chunksToRead(
+  chunks: readonly ChunkRef[],
+  spans: readonly Span[],
+  changed: readonly Span[],
+): ChunkRef[] {
+  return chunks.filter(
+    (chunk) =>
+      spans.some(({ first, end }) => chunk.firstBlock < end && endBlock(chunk) > first) &&
+      !changed.some(({ first, end }) => first <= chunk.firstBlock && endBlock(chunk) <= end),
+  );
+}
+
+function endBlock({ firstBlock, blocks }: ChunkRef): number {
+  return firstBlock + blocks;
+}
+
+/**
+ * Where cutting begins for a change from `block` on: with the chunk that holds that block, or that ended before it, maybe only
+ * since a hole was there. Where a chunk begins is decided by what lies before it.
+ */
+function startOf(chunks: readonly ChunkRef[], block: number): number {
+  const chunk = chunks.find((candidate) => candidate.firstBlock <= block && endBlock(candidate) >= block);
+  return chunk?.firstBlock ?? block;
+}
+
+/** The first end of a chunk behind `block` that holds whatever came before: it is not there only because the chunk was full. */
+function endOf(chunks: readonly ChunkRef[], block: number, maxBlocks: number): number {
+  let end = block;
+  for (const chunk of chunks) {
+    if (endBlock(chunk) <= end) continue;
+    // A hole ends a chunk anyhow.
+    if (chunk.firstBlock > end) break;
+    end = endBlock(chunk);
+    if (chunk.blocks < maxBlocks) break;
+  }
+  return end;
+}

@@ -1,0 +1,333 @@
+import { BLOCK_BYTES, REGION_BYTES } from '../codec/formats.js';
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../common/clock.js';
+import { isUmbraError, UmbraError } from '../common/errors.js';
+import { decodeLeaf } from '../tree/node.js';
+import type { WireFrame } from '../protocol/frames.js';
+import {
+  INGEST_WINDOW,
+  type AgentFrame,
+  type BeginFrame,
+  type BlocksFrame,
+  type DoneFrame,
+  type LeafFrame,
+  type BegunFrame,
+  type EndFrame,
+  type RegionPlace,
+  type ServerFrame,
+} from '../protocol/ingest.js';
+import type { ConfigFile, ShadowCopyRecord } from '../store/records.js';
+import type { IngestSession } from '../store/session.js';
+import type { Store } from '../store/store.js';
+import type { WorkerPool } from '../workers/pool.js';
+import { parseAgentFrame } from './agent-frames.js';
+import type { HostChunks } from './host-chunks.js';
+import { VolumeIngest, type Data } from './volume-ingest.js';
+
+export interface UploadParts {
+  readonly store: Store;
+  readonly pool: WorkerPool;
+  readonly clock: Clock;
+  readonly hostChunks: HostChunks;
+}
+
+/** The connection that an upload has at the moment. */
+export interface UploadConnection {
+  readonly send: (frame: ServerFrame) => void;
+  /** What came before can't be stored: the upload is over. */
+  readonly fail: (error: unknown) => void;
+}
+
+/** A region that was sent, and is not settled. */
+interface Outstanding extends RegionPlace {
+  /** Takes the chunks that were asked for. */
+  fetched: ((data: Data | undefined) => void) | undefined;
+  /** How many bytes those are. */
+  wantedBytes: number;
+}
+
+/**
+ * A shadow copy on its way from an agent, over one connection after another: all volumes or nothing. What was stored when it is
+ * given up stays in the store for the next attempt, until it is collected.
+ */
+export class Upload {
+  readonly id = randomBytes(16).toString('hex');
+  readonly machine: string;
+  readonly host: string;
+  readonly #parts: UploadParts;
+  readonly #begin: BeginFrame;
+  readonly #session: IngestSession;
+  readonly #volumes: readonly VolumeIngest[];
+  readonly #giveBack: () => void;
+  #connection: UploadConnection | undefined;
+  #outstanding: Outstanding[] = [];
+  #settling: Promise<void> = Promise.resolve();
+  #sent: RegionPlace | undefined;
+  #settled: RegionPlace | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #isOver = false;
+  /** Bytes up to which the agent has read, over all volumes. */
+  position = 0;
+
+  private constructor(parts: UploadParts, host: string, begin: BeginFrame, base: Base | undefined) {
+    this.#parts = parts;
+    this.host = host;
+    this.machine = begin.machine;
+    this.#begin = begin;
+    this.#giveBack = base?.giveBack ?? nothing;
+    this.#session = parts.store.openSession();
+    const sent = parts.hostChunks.of(host);
+    this.#volumes = begin.volumes.map(
+      (volume) =>
+        new VolumeIngest({
+          volume,
+          base: base?.record.volumes.find(({ name }) => name === volume.name),
+          store: parts.store,
+          session: this.#session,
+          pool: parts.pool,
+          sent,
+        }),
+    );
+  }
+
+  /** @throws {UmbraError} BAD_ARGUMENT */
+  static async begin(parts: UploadParts, host: string, begin: BeginFrame): Promise<Upload> {
+    const names = new Set(begin.volumes.map(({ name }) => name));
+    if (names.size !== begin.volumes.length) throw wrong('two volumes have the same name');
+    return new Upload(parts, host, begin, await openBase(parts.store, begin));
+  }
+
+  get totalBytes(): number {
+    return this.#begin.volumes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  }
+
+  get isAttached(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Answer on this connection from now on. @param done if it is complete */
+  attach(connection: UploadConnection, done?: DoneFrame): void {
+    if (this.#connection !== undefined) throw new UmbraError('MACHINE_BUSY', 'the upload has a connection already');
+    this.#connection = connection;
+    const { seed, zeroBits, maxBlocks } = this.#parts.store.format.cutting;
+    const begun: BegunFrame = {
+      t: 'begun',
+      upload: this.id,
+      rest: this.#volumes.map(({ rest }) => rest),
+      cutting: { seed: seed.toString(16).padStart(16, '0'), zeroBits, maxBlocks },
+      ...(this.#settled === undefined ? {} : { settled: this.#settled }),
+      ...(done === undefined ? {} : { done }),
+    };
+    connection.send(begun);
+  }
+
+  /** The connection is lost: what is not settled is as if it had not come. */
+  async detach(): Promise<void> {
+    this.#connection = undefined;
+    for (const { fetched } of this.#outstanding) fetched?.(undefined);
+    await this.#settling;
+    for (const volume of this.#volumes) await volume.abandon();
+    this.#outstanding = [];
+    this.#sent = this.#settled;
+  }
+
+  /**
+   * Take a frame; they are taken one after the other.
+   * @returns the record of the shadow copy, once it is made
+   * @throws {UmbraError} BAD_ARGUMENT for what breaks the protocol; STORE_FULL and the like. The upload is over then.
+   */
+  async take({ release = nothing, ...frame }: WireFrame): Promise<ShadowCopyRecord | undefined> {
+    const data = { bytes: frame.body, release };
+    try {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      const message = parseAgentFrame(frame);
+      if (message.t === 'blocks') await this.#takeBlocks(message, data);
+      else if (message.t === 'chunks') this.#takeChunks(message, data);
+      else return await this.#takeSmall(message, frame.body).finally(release);
+      return undefined;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async #takeSmall(message: AgentFrame, body: Buffer): Promise<ShadowCopyRecord | undefined> {
+    switch (message.t) {
+      case 'leaf':
+        await this.#takeLeaf(message, body);
+        return undefined;
+      case 'alive':
+        this.#setPosition(message.volume, message.position);
+        return undefined;
+      case 'end':
+        return await this.#finish(message, body);
+      default:
+        throw wrong(`a frame "${message.t}" does not belong here`);
+    }
+  }
+
+  /** It can't be stored any more: whoever sends is told. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#connection?.fail(error);
+  }
+
+  /** Nothing more comes of it. Idempotent. */
+  async end(): Promise<void> {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    await this.detach();
+    this.#session.end();
+    this.#giveBack();
+  }
+
+  #takeBlocks(message: BlocksFrame, data: Data): Promise<void> {
+    return this.#takeRegion(message, (volume) => volume.submitBlocks(message, data));
+  }
+
+  #takeLeaf(message: LeafFrame, leaf: Buffer): Promise<void> {
+    return this.#takeRegion(message, (volume, place) =>
+      volume.submitLeaf(message.region, leaf, (wanted) => this.#fetch(place, leaf, wanted)),
+    );
+  }
+
+  async #takeRegion(
+    { volume: index, region }: RegionPlace,
+    submit: (volume: VolumeIngest, place: Outstanding) => Promise<void>,
+  ): Promise<void> {
+    const volume = this.#volumes[index];
+    if (volume === undefined) throw wrong(`there is no volume ${index}`);
+    if (this.#sent !== undefined && !isBehind(this.#sent, { volume: index, region })) {
+      throw wrong(`region ${region} of volume ${index} comes out of order`);
+    }
+    if (this.#outstanding.length >= INGEST_WINDOW) throw wrong(`more than ${INGEST_WINDOW} regions are under way`);
+    const outstanding: Outstanding = { volume: index, region, fetched: undefined, wantedBytes: 0 };
+    this.#outstanding.push(outstanding);
+    this.#sent = { volume: index, region };
+    await submit(volume, outstanding);
+    this.#setPosition(index, region * REGION_BYTES);
+    this.#settling = this.#settling.then(() => this.#settleNext(volume, outstanding));
+  }
+
+  /** Ask for chunks and wait for them. */
+  async #fetch(place: Outstanding, leaf: Buffer, wanted: readonly number[]): Promise<Data> {
+    const { volume, region } = place;
+    const chunks = decodeLeaf(leaf);
+    const blocks = wanted.reduce((sum, index) => sum + (chunks[index]?.blocks ?? 0), 0);
+    place.wantedBytes = blocks * BLOCK_BYTES;
+    const data = await new Promise<Data | undefined>((resolve) => {
+      place.fetched = resolve;
+      if (this.#connection === undefined) resolve(undefined);
+      else this.#connection.send({ t: 'want', volume, region, chunks: wanted });
+    });
+    place.fetched = undefined;
+    if (data === undefined) throw new UmbraError('CANCELLED', 'the connection was lost');
+    return data;
+  }
+
+  #takeChunks({ volume, region }: RegionPlace, data: Data): void {
+    const place = this.#outstanding.find((other) => other.volume === volume && other.region === region);
+    const fetched = place?.fetched;
+    if (place === undefined || fetched === undefined) throw wrong(`nobody asked for chunks of region ${region}`);
+    if (data.bytes.length !== place.wantedBytes) {
+      throw wrong(`${data.bytes.length} bytes came for chunks of ${place.wantedBytes} of region ${region}`);
+    }
+    fetched(data);
+  }
+
+  async #settleNext(volume: VolumeIngest, place: Outstanding): Promise<void> {
+    if (this.#failure !== undefined || this.#connection === undefined) return;
+    try {
+      await volume.settle();
+    } catch (error) {
+      // What a lost connection breaks off comes again.
+      if (isUmbraError(error, 'CANCELLED') && !this.isAttached) return;
+      this.fail(error);
+      return;
+    }
+    this.#outstanding = this.#outstanding.filter((other) => other !== place);
+    this.#settled = { volume: place.volume, region: place.region };
+    this.#say({ t: 'settled', ...this.#settled });
+  }
+
+  async #finish(end: EndFrame, body: Buffer): Promise<ShadowCopyRecord> {
+    await this.#settling;
+    if (this.#failure !== undefined) throw this.#failure.error;
+    const config = configFiles(end, body);
+    const volumes = [];
+    for (const volume of this.#volumes) volumes.push(await volume.finish());
+    const { machine, checkpoint } = this.#begin;
+    const { consistency, tracker, pauseMs, notes } = end;
+    return await this.#parts.store.commit(this.#session, {
+      machine,
+      timeMs: this.#parts.clock.now() - end.ageMs,
+      consistency,
+      tracker,
+      pauseMs,
+      volumes,
+      config,
+      host: this.host,
+      checkpoint,
+      notes,
+    });
+  }
+
+  /** Once the connection is lost nobody hears it. */
+  #say(frame: ServerFrame): void {
+    this.#connection?.send(frame);
+  }
+
+  #setPosition(index: number, position: number): void {
+    const before = this.#begin.volumes.slice(0, index).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    this.position = Math.min(before + position, this.totalBytes);
+  }
+}
+
+interface Base {
+  readonly record: ShadowCopyRecord;
+  readonly giveBack: () => void;
+}
+
+/** The shadow copy that an upload is based on, kept from collection; undefined if it is gone or can't be read. */
+async function openBase(store: Store, { machine, base }: BeginFrame): Promise<Base | undefined> {
+  const listing = store.catalog.shadowCopies(machine).find(({ name }) => name === base);
+  if (listing === undefined) return undefined;
+  const giveBack = store.leases.take(listing);
+  try {
+    return { record: await store.record(listing), giveBack };
+  } catch (error) {
+    giveBack();
+    if (isUmbraError(error, 'STORE_DAMAGED')) return undefined;
+    throw error;
+  }
+}
+
+function isBehind(before: RegionPlace, place: RegionPlace): boolean {
+  return place.volume > before.volume || (place.volume === before.volume && place.region > before.region);
+}
+
+function configFiles({ config }: EndFrame, body: Buffer): ConfigFile[] {
+  let at = 0;
+  const files = config.map(({ name, bytes }) => {
+    if (name.includes('/') || name === '.' || name === '..') throw wrong(`"${name}" is no name of a file`);
+    const data = body.subarray(at, at + bytes);
+    at += bytes;
+    return { name, data };
+  });
+  if (at !== body.length) throw wrong(`${body.length} bytes came for configuration files of ${at}`);
+  if (new Set(files.map(({ name }) => name)).size !== files.length)
+    throw wrong('two configuration files have one name');
+  return files;
+}
+
+function wrong(what: string): UmbraError {
+  return new UmbraError('BAD_ARGUMENT', what);
+}
+
+function nothing(): void {
+  // There is no base to give back.
+}

@@ -1,0 +1,255 @@
+import { toHex } from '../codec/digest.js';
+import type { Clock } from '../common/clock.js';
+import { isUmbraError, UmbraError } from '../common/errors.js';
+import type { Progress } from '../protocol/api.js';
+import type { WireFrame } from '../protocol/frames.js';
+import type { BeginFrame, DoneFrame, ResumeFrame, ServerFrame } from '../protocol/ingest.js';
+import { toWireError } from '../protocol/wire-error.js';
+import type { ShadowCopyRecord } from '../store/records.js';
+import type { Store } from '../store/store.js';
+import type { WorkerPool } from '../workers/pool.js';
+import { parseAgentFrame } from './agent-frames.js';
+import { HostChunks } from './host-chunks.js';
+import { Upload } from './upload.js';
+
+/** How long an upload whose connection was lost is kept, and the answer of one that is done. */
+const RESUME_LIMIT_MS = 10 * 60 * 1000;
+
+export interface UploadsOptions {
+  readonly store: () => Store;
+  readonly pool: () => WorkerPool;
+  readonly clock: Clock;
+}
+
+/** Runs an upload as a job: `run` ends with the shadow copy, or when the signal is aborted. */
+export type RunUpload = (
+  upload: Upload,
+  run: (signal: AbortSignal, progress: (progress: Progress) => void) => Promise<ShadowCopyRecord>,
+) => Promise<ShadowCopyRecord>;
+
+/** One connection of an agent. */
+export interface IngestConnection {
+  readonly host: string;
+  /** Its frames; throws when the connection is lost. */
+  readonly frames: AsyncIterator<WireFrame, void>;
+  readonly send: (frame: ServerFrame) => void;
+  /** @throws {UmbraError} when this host may not add shadow copies to the machine */
+  readonly authorize: (machine: string) => void;
+  readonly runJob: RunUpload;
+}
+
+/** An upload and its job. */
+interface Running {
+  readonly upload: Upload;
+  /** Ends the job. */
+  readonly settle: (outcome: Outcome) => void;
+  readonly job: Promise<ShadowCopyRecord>;
+  /** What the agent is told, once the shadow copy is made. */
+  done: DoneFrame | undefined;
+  /** Stops the clock that forgets it. */
+  keep: () => void;
+  /** Drops the connection that it has; resolves when it has none. */
+  drop: () => Promise<void>;
+}
+
+type Outcome = { readonly record: ShadowCopyRecord } | { readonly error: unknown };
+
+type NextFrame = () => Promise<WireFrame | undefined>;
+
+/** The uploads under way in this process. */
+export class Uploads {
+  readonly #options: UploadsOptions;
+  readonly #hostChunks = new HostChunks();
+  readonly #running = new Map<string, Running>();
+
+  constructor(options: UploadsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Serve a connection until it has ended. What goes wrong is said to the agent, as far as it still listens.
+   * @throws {UmbraError} what went wrong
+   */
+  async serve(connection: IngestConnection): Promise<void> {
+    const { next, fail } = failable(connection.frames);
+    let running: Running | undefined;
+    let ended = (): void => undefined;
+    const whenEnded = new Promise<void>((resolve) => (ended = resolve));
+    try {
+      const first = await next();
+      if (first === undefined) return;
+      running = await this.#open(connection, first);
+      await running.drop();
+      running.keep();
+      running.drop = async () => {
+        fail(new ConnectionLost('the agent connected anew'));
+        await whenEnded;
+      };
+      running.upload.attach({ send: connection.send, fail }, running.done);
+      if (running.done === undefined) connection.send(await this.#receive(running, next));
+    } catch (error) {
+      connection.send({ t: 'error', error: toWireError(error) });
+      if (!(error instanceof ConnectionLost)) running?.settle({ error });
+      throw error;
+    } finally {
+      if (running !== undefined) await this.#letGo(running);
+      ended();
+    }
+  }
+
+  /** Give up all of them. */
+  async close(reason: UmbraError): Promise<void> {
+    const all = [...this.#running.values()];
+    for (const { settle, upload } of all) {
+      settle({ error: reason });
+      upload.fail(reason);
+    }
+    await Promise.allSettled(all.map(({ job }) => job));
+  }
+
+  async #receive(running: Running, next: NextFrame): Promise<DoneFrame> {
+    for (;;) {
+      const frame = await next();
+      if (frame === undefined) throw new ConnectionLost('the agent went away');
+      const record = await running.upload.take(frame);
+      if (record === undefined) continue;
+      running.done = { t: 'done', shadowCopy: record.name, roots: record.volumes.map(({ root }) => toHex(root)) };
+      running.settle({ record });
+      await running.job;
+      return running.done;
+    }
+  }
+
+  async #open(connection: IngestConnection, first: WireFrame): Promise<Running> {
+    const message = parseAgentFrame(first);
+    if (message.t === 'begin') return await this.#begin(connection, message);
+    if (message.t === 'resume') return this.#resume(connection, message);
+    throw new UmbraError('BAD_ARGUMENT', `a stream begins with "begin" or "resume", not with "${message.t}"`);
+  }
+
+  async #begin({ host, authorize, runJob }: IngestConnection, message: BeginFrame): Promise<Running> {
+    authorize(message.machine);
+    await this.#supersede(host, message.machine);
+    const { clock } = this.#options;
+    const parts = { store: this.#options.store(), pool: this.#options.pool(), clock, hostChunks: this.#hostChunks };
+    const upload = await Upload.begin(parts, host, message);
+    const { outcome, settle } = outcomeToCome();
+    let start = (): void => undefined;
+    const started = new Promise<void>((resolve) => (start = resolve));
+    const job = runJob(upload, (signal, progress) => {
+      start();
+      return follow(upload, outcome, settle, { signal, progress, clock });
+    }).finally(() => upload.end());
+    await Promise.race([started, job]);
+    job.catch(() => undefined);
+    const running = { upload, settle, job, done: undefined, keep: nothing, drop: () => Promise.resolve() };
+    this.#running.set(upload.id, running);
+    return running;
+  }
+
+  /** A host that begins anew has forgotten what it was at, or its connection is dead and the server does not know it yet. */
+  async #supersede(host: string, machine: string): Promise<void> {
+    for (const [id, running] of this.#running) {
+      const { upload, settle, job, drop, keep } = running;
+      if (upload.host !== host || upload.machine !== machine) continue;
+      settle({ error: new UmbraError('CANCELLED', 'the agent began anew') });
+      await drop();
+      await job.catch(() => undefined);
+      keep();
+      this.#running.delete(id);
+    }
+  }
+
+  #resume({ host }: IngestConnection, { upload: id }: ResumeFrame): Running {
+    const running = this.#running.get(id);
+    const isKnown = running?.upload.host === host && (running.done !== undefined || !running.upload.isOver);
+    if (running !== undefined && isKnown) return running;
+    throw new UmbraError('NOT_FOUND', 'there is no such upload any more', { hint: 'The agent begins anew.' });
+  }
+
+  /** Keep it for a while, so that the agent can come back. */
+  async #letGo(running: Running): Promise<void> {
+    await running.upload.detach();
+    // Only now may another connection take over.
+    running.drop = () => Promise.resolve();
+    running.keep = this.#options.clock.after(RESUME_LIMIT_MS, () => {
+      running.settle({ error: new UmbraError('CANCELLED', 'the agent did not come back') });
+      this.#running.delete(running.upload.id);
+    });
+  }
+}
+
+function outcomeToCome(): { readonly outcome: Promise<ShadowCopyRecord>; readonly settle: Running['settle'] } {
+  let resolve: (record: ShadowCopyRecord) => void = nothing;
+  let reject: (error: unknown) => void = nothing;
+  const outcome = new Promise<ShadowCopyRecord>((take, refuse) => {
+    resolve = take;
+    reject = refuse;
+  });
+  outcome.catch(nothing);
+  const settle: Running['settle'] = (end) => {
+    if ('record' in end) resolve(end.record);
+    else reject(end.error);
+  };
+  return { outcome, settle };
+}
+
+/** Frames that end with an error when someone says so. */
+function failable(frames: AsyncIterator<WireFrame, void>): {
+  readonly next: NextFrame;
+  readonly fail: (error: unknown) => void;
+} {
+  let fail: (error: unknown) => void = nothing;
+  const failure = new Promise<never>((_, reject) => (fail = reject));
+  failure.catch(nothing);
+  const next: NextFrame = async () => {
+    const result = await Promise.race([failure, frames.next().catch(lost)]);
+    return result.done === true ? undefined : result.value;
+  };
+  return { next, fail };
+}
+
+function nothing(): void {
+  // There is nothing to do.
+}
+
+/** Wait for the end of an upload; one that is cancelled ends by that. */
+async function follow(
+  upload: Upload,
+  outcome: Promise<ShadowCopyRecord>,
+  settle: Running['settle'],
+  { signal, progress, clock }: { signal: AbortSignal; progress: (progress: Progress) => void; clock: Clock },
+): Promise<ShadowCopyRecord> {
+  const abort = (): void => {
+    const error: unknown = signal.reason;
+    settle({ error });
+    upload.fail(error);
+  };
+  signal.addEventListener('abort', abort);
+  if (signal.aborted) abort();
+  let stop = (): void => undefined;
+  const tell = (): void => {
+    progress({ what: `receiving from ${upload.host}`, doneBytes: upload.position, totalBytes: upload.totalBytes });
+    stop = clock.after(500, tell);
+  };
+  tell();
+  try {
+    return await outcome;
+  } finally {
+    stop();
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+/** The connection is gone, not the upload. */
+class ConnectionLost extends UmbraError {
+  constructor(message: string, cause?: unknown) {
+    super('CANCELLED', message, { cause });
+  }
+}
+
+function lost(cause: unknown): never {
+  // What is no frame is a fault of the agent; all else is the network's.
+  if (isUmbraError(cause, 'BAD_ARGUMENT')) throw cause;
+  throw new ConnectionLost('the connection to the agent was lost', cause);
+}

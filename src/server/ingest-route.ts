@@ -1,0 +1,119 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { UmbraError } from '../common/errors.js';
+import type { Clock } from '../common/clock.js';
+import { ByteBudget } from '../ingest/byte-budget.js';
+import type { RunUpload } from '../ingest/uploads.js';
+import { encodeFrame, FRAMES_TYPE, MAX_BODY_BYTES, readFrames, type WireFrame } from '../protocol/frames.js';
+import { SILENCE_LIMIT_MS, type ServerFrame } from '../protocol/ingest.js';
+import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '../protocol/version.js';
+import type { ShadowCopyRecord } from '../store/records.js';
+import { AGENTS } from './caller.js';
+import type { Exchange, Route } from './exchange.js';
+import { runJob, type RunOperationOptions } from './run-operation.js';
+
+/** What all agents together may have in memory of regions that are not worked off. */
+const BUDGET_BYTES = 16 * MAX_BODY_BYTES;
+/** An agent that reads nothing of what it is told is not listened to either. */
+const MAX_UNREAD_BYTES = 1024 * 1024;
+
+/** The route of the bulk stream by which agents send shadow copies. */
+export function ingestRoute(options: RunOperationOptions): Route {
+  const budget = new ByteBudget(BUDGET_BYTES);
+  return {
+    method: 'POST',
+    route: '/v1/ingest',
+    permission: AGENTS,
+    anyProtocol: false,
+    answer: (exchange) => ingest(exchange, budget, options),
+  };
+}
+
+async function ingest(exchange: Exchange, budget: ByteBudget, options: RunOperationOptions): Promise<void> {
+  const { caller, request, response } = exchange;
+  if (caller?.role !== 'agent') throw new UmbraError('INTERNAL', 'only agents send shadow copies');
+  const { host } = caller;
+  const services = await options.services();
+  const { engine } = services;
+  response.writeHead(200, { 'content-type': FRAMES_TYPE, [PROTOCOL_HEADER]: PROTOCOL_VERSION });
+  response.flushHeaders();
+  const asked = { caller, gone: new AbortController().signal };
+  const run: RunUpload = async (upload, work) => {
+    let record: ShadowCopyRecord | undefined;
+    await runJob(
+      asked,
+      {
+        claim: { kind: 'backup', machine: upload.machine },
+        what: `${upload.machine} from ${host}`,
+        run: async (_, { signal, progress }) => {
+          record = await work(signal, progress);
+        },
+      },
+      services,
+      options,
+    );
+    if (record === undefined) throw new UmbraError('INTERNAL', 'an upload ended without a shadow copy');
+    return record;
+  };
+  const frames = budgetedFrames(request, budget, options.clock);
+  try {
+    await engine.uploads().serve({
+      host,
+      frames,
+      send: sender(response),
+      authorize: (machine) => {
+        engine.machines().assertOf(machine, host);
+      },
+      runJob: run,
+    });
+  } finally {
+    response.end();
+    // If it waits for more it only ends when the connection does, after the answer.
+    void frames.return();
+  }
+}
+
+/** Writes frames to an answer. What nobody reads is not kept for ever. */
+function sender(response: ServerResponse): (frame: ServerFrame) => void {
+  return (frame) => {
+    const [head] = encodeFrame(frame);
+    response.write(head);
+    if (response.writableLength > MAX_UNREAD_BYTES) response.destroy();
+  };
+}
+
+/**
+ * The frames of a request. A body is only read when there is room for it, and counts until it is released. An agent that is
+ * silent for too long, or sends a frame too slowly, is cut off.
+ */
+async function* budgetedFrames(
+  request: IncomingMessage,
+  budget: ByteBudget,
+  clock: Clock,
+): AsyncGenerator<WireFrame, void> {
+  let release = (): void => undefined;
+  const admit = async (bytes: number): Promise<void> => {
+    await budget.take(bytes);
+    let held = bytes;
+    release = () => {
+      budget.giveBack(held);
+      held = 0;
+    };
+  };
+  const watch = (): (() => void) =>
+    clock.after(SILENCE_LIMIT_MS, () => {
+      request.destroy(new UmbraError('CANCELLED', 'the agent was silent for too long'));
+    });
+  let stop = watch();
+  try {
+    for await (const frame of readFrames(request as AsyncIterable<Buffer>, admit)) {
+      stop();
+      const given = { ...frame, release };
+      release = () => undefined;
+      yield given;
+      stop = watch();
+    }
+  } finally {
+    stop();
+    release();
+  }
+}

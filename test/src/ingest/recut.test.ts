@@ -1,0 +1,78 @@
+import t from 'tap';
+import { cutRegion } from '../../../src/codec/cutting.js';
+import { digestOf } from '../../../src/codec/digest.js';
+import { BLOCK_BYTES } from '../../../src/codec/formats.js';
+import { chunksToRead, mergeChunks, spansToCut, type Span } from '../../../src/ingest/recut.js';
+import type { ChunkRef } from '../../../src/tree/node.js';
+import { Random, testSeed } from '../../kit/random.js';
+
+const BLOCKS = 128;
+
+function cut(region: Buffer, maxBlocks: number, first = 0, end = BLOCKS): ChunkRef[] {
+  const settings = { seed: 7n, zeroBits: 2, maxBlocks };
+  const bytes = region.subarray(first * BLOCK_BYTES, end * BLOCK_BYTES);
+  return cutRegion(bytes, settings).map(({ firstBlock, blocks }) => {
+    const at = (first + firstBlock) * BLOCK_BYTES;
+    return { firstBlock: first + firstBlock, blocks, digest: digestOf(region.subarray(at, at + blocks * BLOCK_BYTES)) };
+  });
+}
+
+/** A few kinds of blocks, so that chunks end by content, by holes, and for being full. */
+function fillBlock(region: Buffer, block: number, random: Random): void {
+  const kind = random.below(4);
+  region.fill(kind === 0 ? 0 : 1 + random.below(kind === 1 ? 2 : 200), block * BLOCK_BYTES, (block + 1) * BLOCK_BYTES);
+}
+
+t.test('cutting only what a change disturbs gives what cutting everything gives', (t) => {
+  const random = new Random(testSeed(t));
+  let kept = 0;
+  for (let round = 0; round < 400; round++) {
+    const maxBlocks = [3, 8, 64][round % 3] ?? 64;
+    const region = Buffer.alloc(BLOCKS * BLOCK_BYTES);
+    for (let block = 0; block < BLOCKS; block++) fillBlock(region, block, random);
+    const before = cut(region, maxBlocks);
+    const old = Buffer.from(region);
+    const changed: Span[] = [];
+    for (let at = random.below(BLOCKS); at < BLOCKS; at += 1 + random.below(BLOCKS)) {
+      const end = Math.min(BLOCKS, at + 1 + random.below(6));
+      for (let block = at; block < end; block++) fillBlock(region, block, random);
+      changed.push({ first: at, end });
+      at = end;
+    }
+    const spans = spansToCut(before, changed, maxBlocks);
+    const fresh = spans.flatMap(({ first, end }) => cut(region, maxBlocks, first, end));
+    const merged = mergeChunks(before, spans, fresh);
+    t.strictSame(merged, cut(region, maxBlocks), `round ${round}`);
+    kept += merged.length - fresh.length;
+    const readable = assemble(old, before, spans, changed, region);
+    for (const { first, end } of spans) {
+      const same = region.compare(
+        readable,
+        first * BLOCK_BYTES,
+        end * BLOCK_BYTES,
+        first * BLOCK_BYTES,
+        end * BLOCK_BYTES,
+      );
+      t.equal(same, 0, `round ${round}: what has to be read is enough`);
+    }
+  }
+  t.ok(kept > 1000, `${kept} chunks were kept`);
+  t.end();
+});
+
+/** The region as far as it is known from the chunks that have to be read, and from the changes. */
+function assemble(
+  old: Buffer,
+  before: readonly ChunkRef[],
+  spans: readonly Span[],
+  changed: readonly Span[],
+  region: Buffer,
+): Buffer {
+  const known = Buffer.alloc(BLOCKS * BLOCK_BYTES);
+  for (const { firstBlock, blocks } of chunksToRead(before, spans, changed)) {
+    const at = firstBlock * BLOCK_BYTES;
+    old.copy(known, at, at, at + blocks * BLOCK_BYTES);
+  }
+  for (const { first, end } of changed) region.copy(known, first * BLOCK_BYTES, first * BLOCK_BYTES, end * BLOCK_BYTES);
+  return known;
+}

@@ -157,6 +157,18 @@ export class Access {
     this.#revoked();
   }
 
+  /** One certificate of an administrator does not hold any more. */
+  async dropCertificate({ name }: { readonly name: string }, serial: string): Promise<void> {
+    await this.#change((state) => {
+      const administrators = state.administrators.map((entry) => {
+        if (entry.name !== name) return entry;
+        return { ...entry, certificates: entry.certificates.filter((certificate) => certificate.serial !== serial) };
+      });
+      return [{ ...state, administrators }, undefined];
+    });
+    this.#revoked();
+  }
+
   /** True if a certificate of our authority still holds. Its own dates are for the caller to look at. */
   isKnown(subject: Subject, serial: string): boolean {
     const owner =

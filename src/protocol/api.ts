@@ -244,6 +244,9 @@ export interface StatusResult {
   readonly version: string;
   readonly store: string;
   readonly startedAt: string;
+  /** The address and port where it answers over HTTPS, and how others reach it there. */
+  readonly listening?: string;
+  readonly urls?: readonly string[];
   readonly mounts: readonly MountInfo[];
   readonly jobs: readonly {
     readonly id: number;

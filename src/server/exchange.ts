@@ -2,6 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller, Permission } from './caller.js';
 import type { Operation } from './operation.js';
 
+/** Who sent a request. */
+export interface Identified {
+  readonly caller: Caller;
+  /** Hex digits, of the certificate that he showed, if it was one. */
+  readonly serial?: string;
+}
+
 /** A request with everything that answering it needs. */
 export interface Exchange {
   readonly url: URL;
@@ -9,6 +16,7 @@ export interface Exchange {
   readonly tail: string | undefined;
   /** Undefined for a stranger, whom few routes answer. */
   readonly caller: Caller | undefined;
+  readonly serial?: string;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   /** Aborted when the client goes away before its answer is complete. */

@@ -6,14 +6,32 @@ import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '../protocol/version.js';
 import { toWireError } from '../protocol/wire-error.js';
 
 const MAX_BODY_BYTES = 1024 * 1024;
+/** Of somebody who has not shown who he is. */
+const MAX_STRANGER_BODY_BYTES = 32 * 1024;
+/** Parameters are small; who sends them in drops keeps a place that others want. */
+const BODY_LIMIT_MS = 30_000;
+
+export interface BodyLimits {
+  readonly bytes: number;
+  readonly ms: number;
+}
+
+/** How much of a body is read of somebody. */
+export function bodyLimits(isStranger: boolean): BodyLimits {
+  return { bytes: isStranger ? MAX_STRANGER_BODY_BYTES : MAX_BODY_BYTES, ms: BODY_LIMIT_MS };
+}
 
 /**
  * The parameters of a request: its JSON body, or for GET its query.
  * @throws {UmbraError} BAD_ARGUMENT
  */
-export async function readParams(request: IncomingMessage, url: URL): Promise<unknown> {
+export async function readParams(
+  request: IncomingMessage,
+  url: URL,
+  limits: BodyLimits = bodyLimits(false),
+): Promise<unknown> {
   if (request.method === 'GET') return queryParams(url);
-  const text = await readBody(request);
+  const text = await readBodyInTime(request, limits);
   if (text === '') return {};
   try {
     return JSON.parse(text) as unknown;
@@ -31,13 +49,30 @@ function queryParams(url: URL): unknown {
   return Object.fromEntries(params);
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
+async function readBodyInTime(request: IncomingMessage, { bytes, ms }: BodyLimits): Promise<string> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new UmbraError('BAD_ARGUMENT', `the body of the request took longer than ${ms / 1000} s`));
+    }, ms);
+  });
+  const body = readBody(request, bytes);
+  // What comes late ends with the connection, and nobody waits for it any more.
+  body.catch(() => undefined);
+  try {
+    return await Promise.race([body, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
   const parts: Buffer[] = [];
   let bytes = 0;
   for await (const part of request as AsyncIterable<Buffer>) {
     bytes += part.length;
-    if (bytes > MAX_BODY_BYTES) {
-      throw new UmbraError('BAD_ARGUMENT', `the body of the request is larger than ${MAX_BODY_BYTES} bytes`);
+    if (bytes > maxBytes) {
+      throw new UmbraError('BAD_ARGUMENT', `the body of the request is larger than ${maxBytes} bytes`);
     }
     parts.push(part);
   }
@@ -70,6 +105,7 @@ export function sendJson(response: ServerResponse, status: number, value: unknow
 export function sendError(response: ServerResponse, error: unknown, status?: number): void {
   const wire = toWireError(error);
   const code: ErrorCode = isErrorCode(wire.code) ? wire.code : 'INTERNAL';
+  if (code === 'UNAUTHENTICATED' && !response.headersSent) response.setHeader('www-authenticate', 'Bearer');
   sendJson(response, status ?? httpStatus(code), { error: wire });
 }
 
@@ -79,5 +115,6 @@ function httpStatus(code: ErrorCode): number {
   if (code === 'SERVER_STOPPING') return 503;
   if (code === 'SERVER_VERSION') return 400;
   if (code === 'UNAUTHENTICATED') return 401;
+  if (code === 'TOO_MANY_TRIES') return 429;
   return STATUS_OF_EXIT[ERROR_CODES[code].exit] ?? 500;
 }

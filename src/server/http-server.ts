@@ -11,7 +11,7 @@ export function createHttpServer(handler: RequestHandler): Server {
   const server = createServer(
     { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
     (request, response) => {
-      void handler(request, response, () => OWNER);
+      void handler(request, response, () => ({ caller: OWNER }));
     },
   );
   server.on('clientError', (_error, socket) => {

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isUmbraError, UmbraError } from '../common/errors.js';
-import { checkPermission, type Caller } from './caller.js';
+import { accessRoutes, type AccessRouteOptions } from './access-routes.js';
+import { checkPermission } from './caller.js';
 import { controlRoutes, type ControlOptions } from './control-routes.js';
-import type { Route } from './exchange.js';
+import type { Identified, Route } from './exchange.js';
 import { checkProtocol, sendError } from './http-request.js';
 import type { IdleTimer } from './idle.js';
 import { ingestRoute } from './ingest-route.js';
@@ -11,7 +12,7 @@ import { findRoute, parseTarget } from './router.js';
 import { operationRoute, type RunOperationOptions } from './run-operation.js';
 import { stackOf } from './server-log.js';
 
-export interface RequestHandlerOptions extends RunOperationOptions, ControlOptions {
+export interface RequestHandlerOptions extends RunOperationOptions, ControlOptions, AccessRouteOptions {
   readonly idle: IdleTimer;
 }
 
@@ -19,15 +20,19 @@ export interface RequestHandlerOptions extends RunOperationOptions, ControlOptio
  * Says who sent a request, from its connection and its header: nothing of the body was read. Undefined for a stranger.
  * @throws {UmbraError} for who claims to be somebody and is not
  */
-export type Identify = (request: IncomingMessage) => Caller | undefined;
+export type Identify = (request: IncomingMessage) => Identified | undefined;
 
 /** Answers one request. Never rejects: nothing that a client sends makes it throw. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse, identify: Identify) => Promise<void>;
 
 /** What answers the requests to a store's server, whichever way they come. */
 export function createRequestHandler(options: RequestHandlerOptions): RequestHandler {
-  const operations = OPERATIONS.map((operation) => operationRoute(operation, options));
-  const routes = [...controlRoutes(options), ...operations, ingestRoute(options)];
+  const routes = [
+    ...controlRoutes(options),
+    ...accessRoutes(options),
+    ...OPERATIONS.map((operation) => operationRoute(operation, options)),
+    ingestRoute(options),
+  ];
   return (request, response, identify) => handle(request, response, identify, routes, options);
 }
 
@@ -48,7 +53,7 @@ async function handle(
   });
   try {
     const url = parseTarget(request.url);
-    const caller = identify(request);
+    const { caller, serial } = identify(request) ?? {};
     const match = findRoute(routes, request.method ?? '', url.pathname);
     if (match === undefined) {
       sendError(response, new UmbraError('BAD_ARGUMENT', `there is no route ${url.pathname}`), 404);
@@ -60,7 +65,8 @@ async function handle(
       const { target, tail } = match;
       checkPermission(target.permission, caller, `${target.method} ${target.route}`);
       if (!target.anyProtocol) checkProtocol(request);
-      await target.answer({ url, tail, caller, request, response, gone: gone.signal });
+      const sender = { caller, ...(serial === undefined ? {} : { serial }) };
+      await target.answer({ url, tail, ...sender, request, response, gone: gone.signal });
     }
   } catch (error) {
     if (!isUmbraError(error)) log.error('defect', { route: request.url, error: stackOf(error) });
@@ -68,6 +74,8 @@ async function handle(
   } finally {
     // What is left of the body is of no use to anyone; closing is the cheapest way to be rid of it. The request itself
     // may be destroyed already, which in some versions of Node.js leaves its connection open.
-    if (!request.complete) response.once('finish', () => socket.destroy());
+    response.once('finish', () => {
+      if (!request.complete) socket.destroy();
+    });
   }
 }

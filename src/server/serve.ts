@@ -1,16 +1,19 @@
 import { systemClock } from '../common/clock.js';
 import { messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
+import { parseHostAndPort } from '../protocol/server-address.js';
 import type { CreateStoreOptions } from './engine.js';
-import { stderrLog } from './server-log.js';
+import { logFrom, stderrLog } from './server-log.js';
 import type { ServerParts } from './server-parts.js';
-import { StoreServer } from './store-server.js';
+import { StoreServer, type StoreServerOptions } from './store-server.js';
 import { tuneProcess } from './tune-process.js';
 
 export interface RunOptions {
   readonly store: string;
   readonly create?: CreateStoreOptions;
   readonly idleExitMs?: number;
+  readonly listen?: NonNullable<StoreServerOptions['listen']>;
+  readonly mount?: NonNullable<StoreServerOptions['mount']>;
   readonly log: Log;
   readonly parts: ServerParts;
   readonly onLocked?: () => void;
@@ -61,12 +64,36 @@ export async function runServer(options: RunOptions): Promise<void> {
 
 export type { ServerParts } from './server-parts.js';
 
+export interface ServeOptions extends Pick<RunOptions, 'store' | 'idleExitMs' | 'parts' | 'onReady'> {
+  /** Absolute path of a configuration file; what is given here comes before what it says. */
+  readonly config?: string;
+  /** `ADDRESS:PORT` of the HTTPS port. */
+  readonly listen?: string;
+  /** Absolute path of a directory where all shadow copies are shown. */
+  readonly mount?: string;
+  readonly allowOther: boolean;
+}
+
 /**
  * Be the server of a store in the foreground, with the log on standard error.
- * @throws {UmbraError} as {@link runServer}
+ * @throws {UmbraError} BAD_ARGUMENT for what is wrong with the options or the configuration; as {@link runServer}
  */
-export async function serveInForeground(options: Omit<RunOptions, 'log' | 'create' | 'onLocked'>): Promise<void> {
-  await runServer({ ...options, log: stderrLog(systemClock) });
+export async function serveInForeground({
+  config,
+  listen,
+  mount,
+  allowOther,
+  ...options
+}: ServeOptions): Promise<void> {
+  const read = config === undefined ? {} : (await import('./config-file.js')).readConfigFile(config);
+  const address = listen ?? read.listen;
+  const mountPoint = mount ?? read.mount;
+  await runServer({
+    ...options,
+    log: logFrom(read.log ?? 'info', stderrLog(systemClock)),
+    ...(address === undefined ? {} : { listen: { address: parseHostAndPort(address), names: read.names ?? [] } }),
+    ...(mountPoint === undefined ? {} : { mount: { mountPoint, allowOther: allowOther || read.allowOther === true } }),
+  });
 }
 
 /** What a server of a store on this machine is made of; loads it. */

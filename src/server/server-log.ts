@@ -8,11 +8,13 @@ const LOG_NAME = 'server.log';
 /** A log larger than this becomes server.log.1 when the next server starts, and the one before it goes. */
 const ROTATE_AT_BYTES = 1024 * 1024;
 
-type Level = 'info' | 'warn' | 'error';
+/** From the most to the least that is said. */
+export const LOG_LEVELS = ['info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** One JSON object a line, or with `human` a line for people. Never throws: a full disk must not end the server. */
 export function lineLog(write: (line: string) => void, clock: Clock, human: boolean): Log {
-  const log = (level: Level, message: string, fields: LogFields): void => {
+  const log = (level: LogLevel, message: string, fields: LogFields): void => {
     const time = new Date(clock.now()).toISOString();
     try {
       write(
@@ -35,11 +37,25 @@ export function lineLog(write: (line: string) => void, clock: Clock, human: bool
   };
 }
 
-function humanLine(time: string, level: Level, message: string, fields: LogFields): string {
+function humanLine(time: string, level: LogLevel, message: string, fields: LogFields): string {
   const details = Object.entries(fields)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => ` ${key}=${String(value)}`);
   return `${time} ${level === 'info' ? '' : `${level}: `}${message}${details.join('')}\n`;
+}
+
+/** A log that leaves out what is less than `least`. */
+export function logFrom(least: LogLevel, log: Log): Log {
+  if (least === 'info') return log;
+  return {
+    info: () => undefined,
+    warn: (message, fields) => {
+      if (least === 'warn') log.warn(message, fields);
+    },
+    error: (message, fields) => {
+      log.error(message, fields);
+    },
+  };
 }
 
 /** Logs to standard error: for people on a terminal, else as JSON. */

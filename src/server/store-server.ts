@@ -4,7 +4,8 @@ import { findDevices } from '../../mount/files/find-devices.js';
 import type { Clock } from '../common/clock.js';
 import { messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
-import type { StatusResult, StopResult } from '../protocol/api.js';
+import type { MountRequest, StatusResult, StopResult } from '../protocol/api.js';
+import type { HostAndPort } from '../protocol/server-address.js';
 import { VERSION } from '../protocol/version.js';
 import type { CreateStoreOptions, OpenEngine } from './engine.js';
 import { createHttpServer } from './http-server.js';
@@ -13,7 +14,9 @@ import { Jobs } from './jobs.js';
 import { checkStoreOwner, listenOnStore } from './listen.js';
 import type { OpenMounts } from './mount-table.js';
 import type { Services } from './operation.js';
-import { createRequestHandler } from './request-handler.js';
+import { openRemoteAccess, type RemoteAccess } from './remote-access.js';
+import { RemoteServer, type RemoteServerLimits } from './remote-server.js';
+import { createRequestHandler, type RequestHandler } from './request-handler.js';
 
 export interface StoreServerOptions {
   /** Absolute path of the store's directory. */
@@ -21,12 +24,24 @@ export interface StoreServerOptions {
   readonly create?: CreateStoreOptions;
   /** End when nothing happened and nothing was mounted for so long; never without it. */
   readonly idleExitMs?: number;
+  /** Answer at an HTTPS port, too. */
+  readonly listen?: ListenOptions;
+  /** Show all shadow copies here as long as it runs. */
+  readonly mount?: Pick<MountRequest, 'mountPoint' | 'allowOther'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly openEngine: OpenEngine;
   readonly openMounts: OpenMounts;
   /** Called when the store's lock is taken, before listening. */
   readonly onLocked?: () => void;
+}
+
+export interface ListenOptions {
+  readonly address: HostAndPort;
+  /** Further names that clients reach the server by. */
+  readonly names: readonly string[];
+  /** For tests. */
+  readonly limits?: Partial<RemoteServerLimits>;
 }
 
 /** How long a job may take to end once it is told to, before the store is closed under it. */
@@ -41,6 +56,9 @@ export class StoreServer {
   readonly #options: StoreServerOptions;
   readonly #jobs: Jobs;
   readonly #http: Server;
+  readonly #handler: RequestHandler;
+  #remote: Promise<RemoteAccess> | undefined;
+  #https: RemoteServer | undefined;
   readonly #stopping = new AbortController();
   readonly #startedMs: number;
   readonly #opening: Promise<Services>;
@@ -57,7 +75,7 @@ export class StoreServer {
       void this.stop();
     };
     const isNeeded = (): boolean => this.#services === undefined || this.#mounts().length > 0;
-    const handler = createRequestHandler({
+    this.#handler = createRequestHandler({
       services: () => this.#opening,
       jobs: this.#jobs,
       idle: new IdleTimer(clock, idleExitMs ?? Infinity, isNeeded, onIdle),
@@ -66,17 +84,20 @@ export class StoreServer {
       log,
       status: () => this.#status(),
       stop: () => this.stop(),
+      remote: () => this.#openRemote(),
+      urls: () => this.#urls(),
     });
-    this.#http = createHttpServer(handler);
-    this.ended = new Promise((resolve) => {
+    this.#http = createHttpServer(this.#handler);
+    const httpEnded = new Promise((resolve) => {
       this.#http.once('close', resolve);
     });
+    this.ended = httpEnded.then(() => this.#https?.ended);
     this.#opening = this.#open();
   }
 
   /**
    * Resolves when the server answers requests.
-   * @throws {UmbraError} what opening the store throws; NOT_OWNER
+   * @throws {UmbraError} what opening the store throws; NOT_OWNER, LISTEN_FAILED, MOUNT_POINT, MOUNT_FAILED
    */
   static async start(options: StoreServerOptions): Promise<StoreServer> {
     checkStoreOwner(options.store);
@@ -86,6 +107,13 @@ export class StoreServer {
     } catch (error) {
       server.#http.close();
       server.#http.closeIdleConnections();
+      throw error;
+    }
+    try {
+      await server.#show();
+    } catch (error) {
+      await server.stop();
+      await server.ended;
       throw error;
     }
     options.log.info('serving', { store: options.store, version: VERSION, pid: process.pid });
@@ -122,6 +150,41 @@ export class StoreServer {
     }
   }
 
+  /** Mount, and answer at the port, as far as that was asked for. */
+  async #show(): Promise<void> {
+    const { store, mount, listen, clock, log } = this.#options;
+    const { mounts } = await this.#opening;
+    if (mount !== undefined) await mounts.mount({ ...mount, leased: false });
+    if (listen === undefined) return;
+    const { address, names, limits = {} } = listen;
+    const remote = await this.#openRemote();
+    const handler = this.#handler;
+    this.#https = await RemoteServer.start({ store, listen: address, names, remote, handler, clock, log, limits });
+  }
+
+  /** Opened when it is first asked for, and tried again when that failed. */
+  #openRemote(): Promise<RemoteAccess> {
+    const { store, clock } = this.#options;
+    this.#remote ??= openRemoteAccess(store, clock).catch((error: unknown) => {
+      this.#remote = undefined;
+      throw error;
+    });
+    return this.#remote;
+  }
+
+  async #closeRemote(): Promise<void> {
+    await this.#https?.close();
+    try {
+      await (await this.#remote)?.access.close();
+    } catch (error) {
+      this.#options.log.error('closing the access failed', { error: messageOf(error) });
+    }
+  }
+
+  #urls(): readonly string[] {
+    return this.#https?.urls() ?? [];
+  }
+
   async #shutDown(): Promise<StopResult> {
     const { log } = this.#options;
     const reason = new UmbraError('SERVER_STOPPING', 'the server is shutting down', { hint: 'Try again in a moment.' });
@@ -137,6 +200,7 @@ export class StoreServer {
     const unmounted = mounted.filter((mount) => !left.includes(mount));
     services.files.close();
     this.#http.close();
+    await this.#closeRemote();
     try {
       await services.engine.close();
     } catch (error) {
@@ -144,8 +208,10 @@ export class StoreServer {
     }
     log.info('stopped', { cancelledJobs, unmounted: unmounted.length, left: left.length });
     this.#http.closeIdleConnections();
+    this.#https?.server.closeIdleConnections();
     this.#options.clock.after(DRAIN_LIMIT_MS, () => {
       this.#http.closeAllConnections();
+      this.#https?.server.closeAllConnections();
     });
     return { pid: process.pid, cancelledJobs, unmounted, left };
   }
@@ -175,6 +241,7 @@ export class StoreServer {
       startedAt: new Date(this.#startedMs).toISOString(),
       mounts: this.#mounts(),
       jobs: this.#jobs.list(),
+      ...(this.#https === undefined ? {} : { listening: this.#https.address, urls: this.#urls() }),
     };
   }
 }

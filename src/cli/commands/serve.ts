@@ -1,25 +1,44 @@
-import type { Command } from '../command.js';
-import { textOption } from '../command.js';
+import type { Args } from '../args.js';
+import { flagOption, textOption, type Command } from '../command.js';
 import { DEFAULT_IDLE_SECONDS, MAX_IDLE_SECONDS } from '../session.js';
 
 export const command: Command = {
   usage: '',
-  synopsis: '[--idle-exit SECONDS]',
+  synopsis: '[--listen ADDRESS:PORT] [--mount DIR] [--config FILE] [--idle-exit SECONDS]',
   description: `Run the server of a store in the foreground, until Ctrl-C, SIGTERM or "umbra stop". Every command that needs a server
 starts one by itself, which ends after ${DEFAULT_IDLE_SECONDS} s with nothing to do and nothing mounted ($UMBRA_IDLE_SECONDS); "serve" is for
-service managers and for watching. It logs to standard error: on a terminal for people, else as JSON.`,
-  examples: [['umbra serve --store /srv/umbra', 'for a systemd unit']],
+service managers, for watching, and for everything that comes over the network: with --listen it answers at an HTTPS port, too, for
+agents and for administrators who have a token ("umbra token add"). With --mount it shows all shadow copies as long as it runs.
+--config names a file of YAML with listen, names (further names in its certificate), mount, allowOther and log (info, warn,
+error); what the command line says comes before it. It logs to standard error: on a terminal for people, else as JSON.`,
+  examples: [
+    ['umbra serve --store /srv/umbra', 'for a systemd unit'],
+    ['umbra serve --store /srv/umbra --listen 0.0.0.0:7443 --mount /mnt/umbra', 'for a whole network'],
+  ],
   next: 'Next: "umbra status" from another terminal shows what it does.',
   positionals: {},
-  options: { 'idle-exit': textOption('End after so many seconds with nothing to do; never without it') },
+  options: {
+    listen: textOption('Answer over HTTPS at this address and port, too'),
+    mount: textOption('Show all shadow copies in this empty directory'),
+    'allow-other': flagOption('mount: let other users in, as far as owners and modes of the files allow'),
+    config: textOption('A file of YAML with the same and more'),
+    'idle-exit': textOption('End after so many seconds with nothing to do; never without it'),
+  },
   run: async (args, session) => {
     const idleSeconds = args.optionalInteger('idle-exit', 0, MAX_IDLE_SECONDS);
+    const listen = args.optionalText('listen');
+    const mount = optionalPath(args, 'mount');
+    const config = optionalPath(args, 'config');
     const [{ serveInForeground }, parts] = await Promise.all([
       import('../../server/serve.js'),
       session.environment.serverParts(),
     ]);
     await serveInForeground({
       store: session.store,
+      ...(listen === undefined ? {} : { listen }),
+      ...(mount === undefined ? {} : { mount }),
+      ...(config === undefined ? {} : { config }),
+      allowOther: args.flag('allow-other'),
       ...(idleSeconds === undefined ? {} : { idleExitMs: idleSeconds * 1000 }),
       parts,
       onReady: () => {
@@ -29,3 +48,7 @@ service managers and for watching. It logs to standard error: on a terminal for 
     return 'OK';
   },
 };
+
+function optionalPath(args: Args, name: string): string | undefined {
+  return args.optionalText(name) === undefined ? undefined : args.path(name);
+}

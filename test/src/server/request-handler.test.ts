@@ -31,6 +31,8 @@ async function serve(t: Test, identify: Identify): Promise<string> {
     clock: systemClock,
     log: silentLog,
     status: () => ({ pid: 1, version: '1', store, startedAt: '', mounts: [], jobs: [] }),
+    remote: () => Promise.reject(new UmbraError('INTERNAL', 'not here')),
+    urls: () => [],
     stop: () => Promise.reject(new UmbraError('INTERNAL', 'not here')),
   });
   const listener: RequestListener = (request, response) => void handler(request, response, identify);
@@ -42,7 +44,7 @@ async function serve(t: Test, identify: Identify): Promise<string> {
 
 void t.test('a caller may go where his role may', async (t) => {
   const caller: { now: Caller | undefined } = { now: OWNER };
-  const store = await serve(t, () => caller.now);
+  const store = await serve(t, () => (caller.now === undefined ? undefined : { caller: caller.now }));
   t.equal((await ask(store, 'GET', '/v1/status')).status, 200);
   t.match((await ask(store, 'GET', '/v1/stats')).body, { error: { code: 'STORE_NOT_FOUND' } }, 'comes to the store');
 

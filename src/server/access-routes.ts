@@ -1,0 +1,194 @@
+import type { Agent } from '../access/access-state.js';
+import { UmbraError } from '../common/errors.js';
+import type { Clock } from '../common/clock.js';
+import type { Log } from '../common/log.js';
+import type { AgentInfo, Invitation, NewToken, TokenInfo } from '../protocol/access-api.js';
+import { formatToken } from '../protocol/token.js';
+import type { Administrator } from '../access/access-state.js';
+import * as params from './access-params.js';
+import { AGENTS, EVERYBODY, OPERATORS, type Permission } from './caller.js';
+import { enrolAgent, issueCertificate } from './enrolment.js';
+import type { Exchange, Route } from './exchange.js';
+import { bodyLimits, readParams, sendJson } from './http-request.js';
+import { noParams } from './request-params.js';
+import type { Validator } from './params.js';
+import type { RemoteAccess } from './remote-access.js';
+
+export interface AccessRouteOptions {
+  /** @throws {UmbraError} STORE_DAMAGED, STORE_FAILED */
+  readonly remote: () => Promise<RemoteAccess>;
+  /** Where the server listens, as others may reach it. */
+  readonly urls: () => readonly string[];
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const ADMINISTRATORS: Permission = {
+  roles: ['administrator'],
+  hint: 'It is for administrators who come over the network, with --server.',
+};
+
+interface Definition<P> {
+  readonly method: Route['method'];
+  readonly route: string;
+  readonly permission: Permission;
+  readonly params: Validator<P>;
+  readonly run: (remote: RemoteAccess, params: NoInfer<P>, exchange: Exchange) => Promise<unknown>;
+}
+
+/** Routes about who may use the server. They are no jobs: access is given and taken whatever else runs. */
+export function accessRoutes(options: AccessRouteOptions): readonly Route[] {
+  return [...tokenRoutes(options), ...agentRoutes(options)];
+}
+
+function tokenRoutes({ remote, clock, log }: AccessRouteOptions): readonly Route[] {
+  const route = <P>(definition: Definition<P>): Route => accessRoute(definition, remote);
+  return [
+    route({
+      method: 'GET',
+      route: '/v1/tokens',
+      permission: OPERATORS,
+      params: noParams,
+      run: ({ access }) => Promise.resolve(access.administrators().map((entry) => tokenInfo(entry, clock))),
+    }),
+    route({
+      method: 'POST',
+      route: '/v1/tokens',
+      permission: OPERATORS,
+      params: params.addTokenParams,
+      run: async ({ access, authority }, { name, lifeSeconds }): Promise<NewToken> => {
+        const expiresMs = lifeSeconds === undefined ? undefined : clock.now() + lifeSeconds * 1000;
+        const made = await access.addAdministrator(name, expiresMs);
+        log.info('token added', { name });
+        const token = formatToken({ kind: 'admin', ...made, authority: authority.fingerprint });
+        const expires = expiresMs === undefined ? {} : { expires: iso(expiresMs) };
+        return { name, created: iso(clock.now()), ...expires, certificates: 0, token };
+      },
+    }),
+    route({
+      method: 'DELETE',
+      route: '/v1/tokens',
+      permission: OPERATORS,
+      params: params.removeTokenParams,
+      run: async ({ access }, { name }): Promise<TokenInfo> => {
+        const removed = await access.removeAdministrator(name);
+        log.info('token removed', { name });
+        return tokenInfo(removed, clock);
+      },
+    }),
+    route({
+      method: 'POST',
+      route: '/v1/login',
+      permission: ADMINISTRATORS,
+      params: params.certificateParams,
+      run: (opened, { request }, exchange) => issueCertificate(opened, request, exchange, { clock, log }),
+    }),
+    route({
+      method: 'POST',
+      route: '/v1/logout',
+      permission: ADMINISTRATORS,
+      params: noParams,
+      run: async ({ access }, _params, { caller, serial }) => {
+        if (caller?.role !== 'administrator' || serial === undefined) {
+          throw new UmbraError('BAD_ARGUMENT', 'there is no certificate to be given up: the request came with a token');
+        }
+        await access.dropCertificate(caller, serial);
+        return { name: caller.name };
+      },
+    }),
+  ];
+}
+
+function agentRoutes({ remote, urls, clock, log }: AccessRouteOptions): readonly Route[] {
+  const route = <P>(definition: Definition<P>): Route => accessRoute(definition, remote);
+  return [
+    route({
+      method: 'GET',
+      route: '/v1/agents',
+      permission: OPERATORS,
+      params: noParams,
+      run: ({ access }) => Promise.resolve(access.agents().map(agentInfo)),
+    }),
+    route({
+      method: 'DELETE',
+      route: '/v1/agents',
+      permission: OPERATORS,
+      params: params.revokeAgentParams,
+      run: async ({ access }, { host }) => {
+        const revoked = await access.revokeAgent(host);
+        log.info('agent revoked', { host });
+        return agentInfo(revoked);
+      },
+    }),
+    route({
+      method: 'POST',
+      route: '/v1/agents/invite',
+      permission: OPERATORS,
+      params: params.inviteParams,
+      run: async ({ access, authority }, { host, lifeSeconds }): Promise<Invitation> => {
+        const expiresMs = clock.now() + lifeSeconds * 1000;
+        const made = await access.invite(host, expiresMs);
+        log.info('agent invited', { host });
+        const isEnrolled = access.agents().some((agent) => agent.host === host && agent.revokedMs === undefined);
+        const token = formatToken({ kind: 'join', ...made, authority: authority.fingerprint });
+        return { host, token, expires: iso(expiresMs), urls: urls(), isEnrolled };
+      },
+    }),
+    route({
+      method: 'POST',
+      route: '/v1/agents/enrol',
+      permission: EVERYBODY,
+      params: params.enrolParams,
+      run: (opened, request, exchange) => enrolAgent(opened, request, exchange, { clock, log }),
+    }),
+    route({
+      method: 'POST',
+      route: '/v1/agents/renew',
+      permission: AGENTS,
+      params: params.certificateParams,
+      run: (opened, { request }, exchange) => issueCertificate(opened, request, exchange, { clock, log }),
+    }),
+  ];
+}
+
+function accessRoute<P>(
+  { method, route, permission, params: validate, run }: Definition<P>,
+  remote: AccessRouteOptions['remote'],
+): Route {
+  return {
+    method,
+    route,
+    permission,
+    anyProtocol: false,
+    answer: async (exchange) => {
+      const { request, response, url, caller } = exchange;
+      const checked = validate(await readParams(request, url, bodyLimits(caller === undefined)), '');
+      sendJson(response, 200, await run(await remote(), checked, exchange));
+    },
+  };
+}
+
+function tokenInfo({ name, createdMs, expiresMs, certificates }: Administrator, clock: Clock): TokenInfo {
+  const holding = certificates.filter((certificate) => certificate.expiresMs > clock.now());
+  return {
+    name,
+    created: iso(createdMs),
+    ...(expiresMs === undefined ? {} : { expires: iso(expiresMs) }),
+    certificates: holding.length,
+  };
+}
+
+function agentInfo({ host, enrolledMs, certificates, lastSeenMs, revokedMs }: Agent): AgentInfo {
+  const newest = certificates.at(-1);
+  return {
+    host,
+    enrolled: iso(enrolledMs),
+    ...(newest === undefined ? {} : { certificateExpires: iso(newest.expiresMs) }),
+    ...(lastSeenMs === undefined ? {} : { lastSeen: iso(lastSeenMs) }),
+    ...(revokedMs === undefined ? {} : { revoked: iso(revokedMs) }),
+  };
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

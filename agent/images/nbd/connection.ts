@@ -19,6 +19,16 @@ export interface Question {
   readonly data?: Uint8Array;
 }
 
+export interface ConnectionOptions {
+  readonly socketPath: string;
+  readonly exportName: string;
+  /** Meta contexts to ask for. */
+  readonly contexts: readonly string[];
+  readonly clock: Clock;
+  /** How long the server may take for the handshake and for each request. */
+  readonly timeoutMs: number;
+}
+
 const CLOSE_MS = 5000;
 
 /** A connection to one export: sends requests, matches replies, ends everything when one thing goes wrong. */
@@ -39,11 +49,12 @@ export class Connection {
   }
 
   /** @throws {UmbraError} IMAGE_FAILED */
-  static async open(socketPath: string, exportName: string, clock: Clock, timeoutMs: number): Promise<Connection> {
+  static async open(options: ConnectionOptions): Promise<Connection> {
+    const { socketPath, clock, timeoutMs } = options;
     const requests = new RequestTable();
     const link = await new Promise<Link & { readonly info: NbdExport }>((resolve, reject) => {
       const state: { failure?: UmbraError } = {};
-      const session = run(exportName, requests, (bytes) => socket.write(bytes), established);
+      const session = run(options, requests, (bytes) => socket.write(bytes), established);
       const socket = openSocket(socketPath, session, (reason) => {
         state.failure ??= reason;
         stopWaiting();
@@ -81,7 +92,7 @@ export class Connection {
         length,
         target,
         received: 0,
-        extents: undefined,
+        statuses: new Map(),
         failure: undefined,
         deadlineMs: this.#clock.monotonic() + this.#timeoutMs,
         finish: (failed) => {
@@ -139,12 +150,12 @@ interface Link {
 }
 
 function* run(
-  exportName: string,
+  { exportName, contexts }: ConnectionOptions,
   requests: RequestTable,
   send: (bytes: Buffer) => void,
   established: (info: NbdExport) => void,
 ): Parser {
-  const info = yield* handshake(send, exportName);
+  const info = yield* handshake(send, exportName, contexts);
   established(info);
   yield* replies(requests, info);
 }

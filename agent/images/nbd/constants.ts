@@ -45,6 +45,14 @@ export const CHUNK_DONE = 1;
 export const ALLOCATION_CONTEXT = 'base:allocation';
 export const ALLOCATION_ZERO = 2;
 
+/** Bit of the flags of QEMU's context `qemu:dirty-bitmap:NAME`. */
+export const BITMAP_DIRTY = 1;
+
+/** The meta context of a dirty bitmap that QEMU exports. */
+export function bitmapContext(bitmap: string): string {
+  return `qemu:dirty-bitmap:${bitmap}`;
+}
+
 /** The error numbers that the protocol defines. */
 export const ERROR_NAMES: ReadonlyMap<number, string> = new Map([
   [1, 'EPERM'],

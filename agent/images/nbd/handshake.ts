@@ -1,6 +1,5 @@
 import { UmbraError } from '../../../src/common/errors.js';
 import {
-  ALLOCATION_CONTEXT,
   DEFAULT_MAXIMUM_BYTES,
   GREETING,
   HANDSHAKE,
@@ -24,8 +23,8 @@ export interface NbdExport {
   /** The longest read or write. */
   readonly maximumBytes: number;
   readonly structured: boolean;
-  /** The number of the meta context `base:allocation`; undefined when the server has none. */
-  readonly allocationContext: number | undefined;
+  /** The meta contexts that were asked for and that the server has, with its numbers for them. */
+  readonly contexts: ReadonlyMap<string, number>;
 }
 
 const MAX_REPLY_BYTES = 64 * 1024;
@@ -38,9 +37,14 @@ interface OptionReply {
 
 /**
  * The fixed newstyle handshake, up to the beginning of transmission.
+ * @param contexts - meta contexts to ask for; a server leaves out those that it does not have
  * @throws {UmbraError} IMAGE_FAILED
  */
-export function* handshake(send: (bytes: Buffer) => void, exportName: string): Parser<NbdExport> {
+export function* handshake(
+  send: (bytes: Buffer) => void,
+  exportName: string,
+  contexts: readonly string[],
+): Parser<NbdExport> {
   const greeting = yield* take(GREETING.length + 2);
   if (!greeting.subarray(0, GREETING.length).equals(GREETING)) throw protocolError('it is no newstyle NBD server');
   const offered = greeting.readUInt16BE(GREETING.length);
@@ -49,19 +53,29 @@ export function* handshake(send: (bytes: Buffer) => void, exportName: string): P
 
   const structured = !isRefused(yield* option(send, OPTION.structuredReply, Buffer.alloc(0)));
   const name = lengthPrefixed(exportName);
-  const allocationContext = structured ? yield* chooseContext(send, name) : undefined;
+  const chosen = structured ? yield* chooseContexts(send, name, contexts) : new Map<string, number>();
   const replies = yield* option(send, OPTION.go, Buffer.concat([name, Buffer.alloc(2)]));
-  return { structured, allocationContext, ...exportInfo(replies) };
+  return { structured, contexts: chosen, ...exportInfo(replies) };
 }
 
-/** Servers leave out contexts that they don't know. */
-function* chooseContext(send: (bytes: Buffer) => void, name: Buffer): Parser<number | undefined> {
-  const queries = [uint32(1), lengthPrefixed(ALLOCATION_CONTEXT)];
+function* chooseContexts(
+  send: (bytes: Buffer) => void,
+  name: Buffer,
+  contexts: readonly string[],
+): Parser<Map<string, number>> {
+  const queries = [uint32(contexts.length), ...contexts.map((context) => lengthPrefixed(context))];
   const replies = yield* option(send, OPTION.setMetaContext, Buffer.concat([name, ...queries]));
-  const chosen = replies.find(
-    ({ type, data }) => type === OPTION_REPLY.metaContext && data.toString('utf8', 4) === ALLOCATION_CONTEXT,
-  );
-  return chosen?.data.readUInt32BE(0);
+  const chosen = new Map<string, number>();
+  for (const { type, data } of replies) {
+    if (type !== OPTION_REPLY.metaContext) continue;
+    if (data.length < 4) throw protocolError('a meta context without a number');
+    const context = data.toString('utf8', 4);
+    // What was not asked for would be answered to every question.
+    if (!contexts.includes(context) || chosen.has(context)) throw protocolError('a meta context not asked for');
+    chosen.set(context, data.readUInt32BE(0));
+  }
+  if (new Set(chosen.values()).size < chosen.size) throw protocolError('one number for two meta contexts');
+  return chosen;
 }
 
 /** Send an option and read the replies up to the one that ends it. */
@@ -85,7 +99,7 @@ function isRefused(replies: readonly OptionReply[]): boolean {
   return (replies.at(-1)?.type ?? 0) >= OPTION_REPLY.errorBit;
 }
 
-function exportInfo(replies: readonly OptionReply[]): Omit<NbdExport, 'structured' | 'allocationContext'> {
+function exportInfo(replies: readonly OptionReply[]): Omit<NbdExport, 'structured' | 'contexts'> {
   const last = replies.at(-1);
   if (last !== undefined && isRefused(replies)) {
     const reason = last.data.toString('utf8', 0, 200) || `error ${last.type - OPTION_REPLY.errorBit}`;

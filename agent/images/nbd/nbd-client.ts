@@ -1,7 +1,7 @@
 import { systemClock, type Clock } from '../../../src/common/clock.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import { Connection, type Question } from './connection.js';
-import { COMMAND, NO_HOLE } from './constants.js';
+import { ALLOCATION_CONTEXT, ALLOCATION_ZERO, COMMAND, NO_HOLE } from './constants.js';
 import type { NbdExport } from './handshake.js';
 import type { StatusExtent } from './requests.js';
 import { Slots } from './slots.js';
@@ -9,6 +9,8 @@ import { Slots } from './slots.js';
 export interface NbdOptions {
   readonly socketPath: string;
   readonly exportName: string;
+  /** Meta contexts to ask for: only `base:allocation` when absent. */
+  readonly contexts?: readonly string[];
   readonly clock?: Clock;
   /** How long the server may take for the handshake and for each request; 60 s when absent. */
   readonly timeoutMs?: number;
@@ -19,6 +21,13 @@ const PIECE_BYTES = 1024 * 1024;
 const MAX_REQUESTS = 16;
 /** Requests that carry no data are limited by their 32-bit length only. */
 const MAX_DATALESS_BYTES = 1024 * 1024 * 1024;
+
+/** A range of an export. */
+export interface AllocationExtent {
+  readonly length: number;
+  /** True if the range reads as zeros and need not be read. */
+  readonly zero: boolean;
+}
 
 /** One connection to an NBD server. Calls may run side by side; a protocol error ends all of them. */
 export class NbdClient {
@@ -48,13 +57,26 @@ export class NbdClient {
    * @param length - at least 1
    * @throws {UmbraError} IMAGE_FAILED
    */
-  async allocation(offset: number, length: number): Promise<readonly StatusExtent[]> {
-    const asked = Math.min(length, MAX_DATALESS_BYTES);
-    if (this.info.allocationContext === undefined) return [{ length: asked, zero: false }];
-    const question = { command: COMMAND.blockStatus, offset, length: asked };
+  async allocation(offset: number, length: number): Promise<readonly AllocationExtent[]> {
+    if (!this.info.contexts.has(ALLOCATION_CONTEXT)) {
+      return [{ length: Math.min(length, MAX_DATALESS_BYTES), zero: false }];
+    }
+    const extents = await this.status(ALLOCATION_CONTEXT, offset, length);
+    return extents.map((extent) => ({ length: extent.length, zero: (extent.flags & ALLOCATION_ZERO) !== 0 }));
+  }
+
+  /**
+   * What a meta context says from `offset` on: extents without gaps, which may cover less than `length` but not nothing.
+   * @param length - at least 1
+   * @throws {UmbraError} IMAGE_FAILED, also if the server has no such context
+   */
+  async status(context: string, offset: number, length: number): Promise<readonly StatusExtent[]> {
+    const number = this.info.contexts.get(context);
+    if (number === undefined) throw new UmbraError('IMAGE_FAILED', `the NBD server has no meta context "${context}"`);
+    const question = { command: COMMAND.blockStatus, offset, length: Math.min(length, MAX_DATALESS_BYTES) };
     this.#checkRange(question);
-    const { extents } = await this.#slots.use(() => this.#connection.ask(question));
-    return extents ?? [];
+    const { statuses } = await this.#slots.use(() => this.#connection.ask(question));
+    return statuses.get(number) ?? [];
   }
 
   /**
@@ -134,6 +156,6 @@ export class NbdClient {
  * @throws {UmbraError} IMAGE_FAILED
  */
 export async function openNbd(options: NbdOptions): Promise<NbdClient> {
-  const { socketPath, exportName, clock = systemClock, timeoutMs = 60_000 } = options;
-  return new NbdClient(await Connection.open(socketPath, exportName, clock, timeoutMs));
+  const { socketPath, exportName, contexts = [ALLOCATION_CONTEXT], clock = systemClock, timeoutMs = 60_000 } = options;
+  return new NbdClient(await Connection.open({ socketPath, exportName, contexts, clock, timeoutMs }));
 }

@@ -1,11 +1,4 @@
-import {
-  ALLOCATION_ZERO,
-  CHUNK,
-  CHUNK_DONE,
-  COMMAND,
-  SIMPLE_REPLY_MAGIC,
-  STRUCTURED_REPLY_MAGIC,
-} from './constants.js';
+import { CHUNK, CHUNK_DONE, COMMAND, SIMPLE_REPLY_MAGIC, STRUCTURED_REPLY_MAGIC } from './constants.js';
 import type { NbdExport } from './handshake.js';
 import { protocolError, take, type Parser } from './parser.js';
 import { requestFailed, type Request, type RequestTable, type StatusExtent } from './requests.js';
@@ -49,7 +42,7 @@ export function* replies(requests: RequestTable, nbdExport: NbdExport): Parser {
       if (type === CHUNK.none) throw protocolError('an empty chunk that is not the last');
       continue;
     }
-    checkComplete(request);
+    checkComplete(request, nbdExport);
     requests.finish(cookie, request.failure);
   }
 }
@@ -112,13 +105,15 @@ function checkPlace(request: Request, offset: bigint, length: number): void {
     throw protocolError('more data than asked for');
 }
 
-function* statusChunk({ request, length }: Chunk, { allocationContext }: NbdExport): Parser {
-  if (request.command !== COMMAND.blockStatus || request.extents) throw protocolError('a block status not asked for');
+function* statusChunk({ request, length }: Chunk, { contexts }: NbdExport): Parser {
+  if (request.command !== COMMAND.blockStatus) throw protocolError('a block status not asked for');
   if (length < 12 || length % 8 !== 4 || length > MAX_STATUS_BYTES)
     throw protocolError('a block status of wrong length');
   const bytes = yield* take(length);
-  if (bytes.readUInt32BE(0) !== allocationContext) throw protocolError('a block status of an unknown context');
-  request.extents = parseExtents(bytes.subarray(4), request.length);
+  const context = bytes.readUInt32BE(0);
+  if (![...contexts.values()].includes(context)) throw protocolError('a block status of an unknown context');
+  if (request.statuses.has(context)) throw protocolError('a block status not asked for');
+  request.statuses.set(context, parseExtents(bytes.subarray(4), request.length));
 }
 
 /** The last extent may reach beyond what was asked; others may not. */
@@ -128,7 +123,7 @@ function parseExtents(bytes: Buffer, asked: number): StatusExtent[] {
   for (let at = 0; at < bytes.length; at += 8) {
     const length = bytes.readUInt32BE(at);
     if (length === 0 || left === 0) throw protocolError('a block status with impossible extents');
-    extents.push({ length: Math.min(length, left), zero: (bytes.readUInt32BE(at + 4) & ALLOCATION_ZERO) !== 0 });
+    extents.push({ length: Math.min(length, left), flags: bytes.readUInt32BE(at + 4) });
     left -= Math.min(length, left);
   }
   return extents;
@@ -144,9 +139,9 @@ function* errorChunk({ request, length }: Chunk): Parser {
   request.failure ??= requestFailed(request, errno, bytes.toString('utf8', 6, 6 + Math.min(messageLength, 500)));
 }
 
-function checkComplete(request: Request): void {
+function checkComplete(request: Request, { contexts }: NbdExport): void {
   if (request.failure) return;
   if (request.target && request.received !== request.target.length) throw protocolError('less data than asked for');
-  if (request.command === COMMAND.blockStatus && !request.extents)
+  if (request.command === COMMAND.blockStatus && request.statuses.size < contexts.size)
     throw protocolError('a block status without extents');
 }

@@ -6,8 +6,8 @@ import { COMMAND, ERROR_NAMES, REQUEST_MAGIC, type Command } from './constants.j
 /** An extent of a block status reply. */
 export interface StatusExtent {
   readonly length: number;
-  /** True if the range reads as zeros and need not be read. */
-  readonly zero: boolean;
+  /** What they mean is the context's affair. */
+  readonly flags: number;
 }
 
 /** A request that has been sent and not been answered in full. */
@@ -19,7 +19,8 @@ export interface Request {
   readonly target: Uint8Array | undefined;
   /** How much of the target is filled; it is filled from front to back. */
   received: number;
-  extents: StatusExtent[] | undefined;
+  /** The answers to a block status, by the number of the context. */
+  readonly statuses: Map<number, readonly StatusExtent[]>;
   failure: UmbraError | undefined;
   readonly deadlineMs: number;
   readonly finish: (failure: UmbraError | undefined) => void;

@@ -21,8 +21,8 @@ t.test('a good server', async (t) => {
     minimumBytes: 1,
     maximumBytes: 32 * 1024 * 1024,
     structured: true,
-    allocationContext: 9,
   });
+  t.same(client.info.contexts, new Map([['base:allocation', 9]]));
   await client.close();
   await client.close();
   await t.rejects(client.read(Buffer.alloc(1), 0), { code: 'IMAGE_FAILED', message: /closed/ });
@@ -31,12 +31,15 @@ t.test('a good server', async (t) => {
 t.test('servers without structured replies or without the context are of use too', async (t) => {
   const plain = await fakeNbdServer(t, answering(8, optionReply(8, 0x8000_0001)));
   const one = await openNbd({ socketPath: plain, exportName: '' });
-  t.match(one.info, { structured: false, allocationContext: undefined });
+  t.match(one.info, { structured: false, contexts: new Map() });
+  t.equal(one.info.contexts.size, 0);
   t.same(await one.allocation(0, 100), [{ length: 100, zero: false }]);
   await one.close();
   const noContext = await fakeNbdServer(t, answering(10, optionReply(10, 1)));
   const two = await openNbd({ socketPath: noContext, exportName: '' });
-  t.match(two.info, { structured: true, allocationContext: undefined });
+  t.equal(two.info.structured, true);
+  t.equal(two.info.contexts.size, 0);
+  await t.rejects(two.status('base:allocation', 0, 1), { code: 'IMAGE_FAILED', message: /no meta context/ });
   await two.close();
 });
 
@@ -94,4 +97,20 @@ t.test('a server that does not greet, and none at all', async (t) => {
     code: 'IMAGE_FAILED',
     cause: { code: 'ENOENT' },
   });
+});
+
+t.test('meta contexts that were not asked for, come twice or have no number of their own', async (t) => {
+  const context = (number: number, name: string): Buffer =>
+    optionReply(10, 4, Buffer.concat([packed([4, number]), Buffer.from(name)]));
+  const wrong: [Buffer[], RegExp][] = [
+    [[context(1, 'qemu:dirty-bitmap:b'), context(2, 'x:y')], /not asked for/],
+    [[context(1, 'qemu:dirty-bitmap:b'), context(2, 'qemu:dirty-bitmap:b')], /not asked for/],
+    [[context(1, 'qemu:dirty-bitmap:b'), context(1, 'base:allocation')], /one number for two/],
+    [[optionReply(10, 4, Buffer.alloc(3))], /without a number/],
+  ];
+  for (const [replies, message] of wrong) {
+    const socketPath = await fakeNbdServer(t, answering(10, ...replies, optionReply(10, 1)));
+    const contexts = ['base:allocation', 'qemu:dirty-bitmap:b'];
+    await t.rejects(openNbd({ socketPath, exportName: '', contexts }), { code: 'IMAGE_FAILED', message });
+  }
 });

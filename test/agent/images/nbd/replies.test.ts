@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import t, { type Test } from 'tap';
+import { bitmapContext } from '../../../../agent/images/nbd/constants.js';
 import { openNbd, type NbdClient } from '../../../../agent/images/nbd/nbd-client.js';
-import { fakeNbdServer, packed, replyChunk, type FakeRequest } from '../../../kit/fake-nbd-server.js';
+import { fakeNbdServer, optionReply, packed, replyChunk, type FakeRequest } from '../../../kit/fake-nbd-server.js';
 
 type Answer = (request: FakeRequest, socket: Socket) => void;
 
@@ -163,4 +164,39 @@ t.test('closing fails what is under way', async (t) => {
   const client = await clientOf(t, () => undefined);
   const waiting = client.read(Buffer.alloc(3_000_000 / 3), 0);
   await Promise.all([t.rejects(waiting, { message: /is closed/ }), client.close()]);
+});
+
+t.test('one block status answers for several contexts', async (t) => {
+  const context = (number: number, name: string): Buffer =>
+    optionReply(10, 4, Buffer.concat([packed([4, number]), Buffer.from(name)]));
+  const contexts = [bitmapContext('b'), 'base:allocation'];
+  const option = (number: number): Buffer | undefined =>
+    number === 10
+      ? Buffer.concat([context(5, bitmapContext('b')), context(6, 'base:allocation'), optionReply(10, 1)])
+      : undefined;
+  const part =
+    (flags: number, number: number, ...extents: [number, number][]) =>
+    (request: FakeRequest) =>
+      replyChunk(
+        request,
+        flags,
+        5,
+        packed([4, number], ...extents.flatMap(([l, f]) => [[4, l] as const, [4, f] as const])),
+      );
+  const open = async (...make: ((request: FakeRequest) => Buffer)[]): Promise<NbdClient> => {
+    const socketPath = await fakeNbdServer(t, { option, request: chunks(...make) });
+    const client = await openNbd({ socketPath, exportName: '', contexts });
+    t.teardown(() => client.close());
+    return client;
+  };
+  const good = await open(part(0, 6, [100, 2]), part(1, 5, [30, 1], [200, 0]));
+  t.same(await good.status(bitmapContext('b'), 0, 100), [
+    { length: 30, flags: 1 },
+    { length: 70, flags: 0 },
+  ]);
+  t.same(await good.allocation(0, 100), [{ length: 100, zero: true }]);
+  const missing = await open(part(1, 5, [100, 1]));
+  await t.rejects(missing.status(bitmapContext('b'), 0, 100), { message: /without extents/ });
+  const twice = await open(part(0, 5, [100, 1]), part(1, 5, [100, 1]));
+  await t.rejects(twice.status(bitmapContext('b'), 0, 100), { message: /not asked for/ });
 });

@@ -4,6 +4,7 @@ import type { ByteRange, ImageFormat } from '../../src/protocol/api.js';
 import type { ImageFile } from './image-file.js';
 import type { DiskImage } from './image.js';
 import { refuseWriters } from './in-use.js';
+import { dataExtents } from './nbd/data-extents.js';
 import type { NbdClient } from './nbd/nbd-client.js';
 import { openChain, type Layer } from './qemu-chain.js';
 import { checkWhole } from './qemu-check.js';
@@ -59,23 +60,6 @@ async function serve(path: string, format: ImageFormat, clock: Clock): Promise<Q
 async function* extentsOfWhole(layers: readonly Layer[], client: NbdClient): AsyncGenerator<ByteRange> {
   for (const { file, format } of layers) await checkWhole(file, format);
   yield* dataExtents(client);
-}
-
-/** What QEMU does not know to be zeros, neighbours joined. */
-async function* dataExtents(client: NbdClient): AsyncGenerator<ByteRange> {
-  const { sizeBytes } = client.info;
-  let start = 0;
-  let at = 0;
-  while (at < sizeBytes) {
-    for (const { length, zero } of await client.allocation(at, sizeBytes - at)) {
-      if (zero) {
-        if (at > start) yield { offset: start, length: at - start };
-        start = at + length;
-      }
-      at += length;
-    }
-  }
-  if (at > start) yield { offset: start, length: at - start };
 }
 
 /** Errors of the connection don't know which image it is for. */

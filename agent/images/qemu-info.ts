@@ -1,5 +1,6 @@
 import { UmbraError } from '../../src/common/errors.js';
 import type { ImageFormat } from '../../src/protocol/api.js';
+import { list, record, text } from '../json-values.js';
 import { runQemuImg } from './qemu-program.js';
 
 /** Another file with data of an image. */
@@ -37,8 +38,7 @@ export function parseQemuInfo(path: string, output: string): QemuInfo {
   const backingPath = text(info['full-backing-filename']) ?? text(info['backing-filename']);
   const backing =
     backingPath === undefined ? undefined : { path: backingPath, format: text(info['backing-filename-format']) };
-  const extents = Array.isArray(specific['extents']) ? specific['extents'] : [];
-  const parts = [part(specific['data-file'], 0), ...extents.map(extentOf)];
+  const parts = [part(specific['data-file'], 0), ...list(specific['extents']).map(extentOf)];
   return {
     encrypted: info['encrypted'] === true,
     corrupt: specific['corrupt'] === true,
@@ -65,12 +65,4 @@ function parse(path: string, output: string): unknown {
   } catch (error) {
     throw new UmbraError('IMAGE_FORMAT', `qemu-img does not describe ${path} in JSON`, { cause: error });
   }
-}
-
-function record(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? { ...value } : {};
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
 }

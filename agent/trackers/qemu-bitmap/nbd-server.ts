@@ -1,0 +1,110 @@
+import { chown, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { basename, dirname, join } from 'node:path';
+import { isUmbraError, systemCode, UmbraError } from '../../../src/common/errors.js';
+import { writeDurably } from '../../checkpoints/write-durably.js';
+import { list, record, text } from '../../json-values.js';
+import type { QmpClient } from '../../qemu/qmp.js';
+import { isOurs } from './names.js';
+
+const DIRECTORY = 'umbra-nbd-';
+
+/**
+ * The NBD server of a QEMU. There is one at most, QEMU does not say where, nor whose it is: what we started is written down
+ * before.
+ */
+export class QemuNbdServer {
+  readonly #notePath: string;
+  readonly #runtimeDirectory: string;
+  readonly #owner: number;
+  #isRunning = false;
+
+  /**
+   * @param notePath - absolute, for one machine
+   * @param runtimeDirectory - where sockets may be made, a short path
+   * @param owner - the user QEMU runs as
+   */
+  constructor(notePath: string, runtimeDirectory: string, owner: number) {
+    this.#notePath = notePath;
+    this.#runtimeDirectory = runtimeDirectory;
+    this.#owner = owner;
+  }
+
+  /**
+   * @returns the path of its socket, in a directory that only QEMU's user and root can enter
+   * @throws {UmbraError} TRACKER_BUSY when QEMU has a server of somebody else's, TRACKER_FAILED
+   */
+  async start(qmp: QmpClient): Promise<string> {
+    const directory = await mkdtemp(join(this.#runtimeDirectory, DIRECTORY));
+    const socketPath = join(directory, 'socket');
+    await giveTo(directory, this.#owner);
+    await writeDurably(this.#notePath, JSON.stringify({ socketPath }));
+    try {
+      await qmp.execute('nbd-server-start', { addr: { type: 'unix', data: { path: socketPath } } });
+      this.#isRunning = true;
+      return socketPath;
+    } catch (error) {
+      await this.#forget(directory);
+      if (!isUmbraError(error) || !error.message.includes('already running')) throw error;
+      throw new UmbraError('TRACKER_BUSY', 'another program uses the NBD server of this QEMU', {
+        hint: 'End the other backup or export (QMP: query-block-exports, nbd-server-stop), then try again.',
+        cause: error,
+      });
+    }
+  }
+
+  /**
+   * Stop the server if it is ours; one that others export through stays, and is taken for theirs from now on.
+   * @throws {UmbraError} TRACKER_FAILED
+   */
+  async stop(qmp: QmpClient): Promise<void> {
+    const socketPath = await this.#noted();
+    if (socketPath === undefined) return;
+    const exports = list(await qmp.execute('query-block-exports')).map(record);
+    const isShared = exports.some(({ type, id }) => type === 'nbd' && !isOurs(text(id) ?? ''));
+    // One that an agent before us started may be gone with its QEMU, and the server of today be somebody else's.
+    const isOurServer = this.#isRunning || (await answers(socketPath));
+    if (isOurServer && !isShared) await qmp.execute('nbd-server-stop');
+    this.#isRunning = false;
+    await this.#forget(dirname(socketPath));
+  }
+
+  async #noted(): Promise<string | undefined> {
+    try {
+      const path = text(record(JSON.parse(await readFile(this.#notePath, 'utf8')))['socketPath']);
+      // Its directory is removed: it must be one of ours.
+      return path !== undefined && basename(dirname(path)).startsWith(DIRECTORY) ? path : undefined;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT' || error instanceof SyntaxError) return undefined;
+      throw error;
+    }
+  }
+
+  async #forget(directory: string): Promise<void> {
+    await rm(directory, { recursive: true, force: true });
+    await rm(this.#notePath, { force: true });
+  }
+}
+
+/** @returns the user that made a socket */
+export async function ownerOf(path: string): Promise<number> {
+  return (await stat(path)).uid;
+}
+
+/** What root makes for a QEMU that runs as another user must be that user's. */
+export async function giveTo(path: string, owner: number): Promise<void> {
+  if (process.getuid?.() === 0 && owner !== 0) await chown(path, owner, -1);
+}
+
+async function answers(socketPath: string): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const socket = connect({ path: socketPath });
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => {
+      resolve(false);
+    });
+  });
+}

@@ -1,0 +1,246 @@
+import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { systemClock, type Clock } from '../../../src/common/clock.js';
+import { messageOf, UmbraError } from '../../../src/common/errors.js';
+import { silentLog, type Log } from '../../../src/common/log.js';
+import type { CheckpointScripts } from '../../checkpoints/scripts.js';
+import { standstill, type Standstill } from '../../checkpoints/standstill.js';
+import { undoStandstill } from '../../checkpoints/let-go.js';
+import { StandstillNotes } from '../../checkpoints/standstill-note.js';
+import { findDisks, type QemuDisk } from '../../qemu/disks.js';
+import { QemuGuestControl } from '../../qemu/guest-control.js';
+import { machineStatus } from '../../qemu/machine-status.js';
+import { QmpClient } from '../../qemu/qmp.js';
+import type { Checkpoint, CheckpointRequest, Tracker } from '../tracker.js';
+import { planBitmaps, removeBitmaps, type BitmapPlan } from './bitmaps.js';
+import { cleanUp } from './clean-up.js';
+import { describeMachine } from './describe-machine.js';
+import { exportViews, flushHostCache, insertFilters, prepareScratch, removeScratchFiles } from './fleece.js';
+import { bitmapName, isOurs, viewNames } from './names.js';
+import { ownerOf, QemuNbdServer } from './nbd-server.js';
+import { openFleecedVolume, type FleecedVolume } from './volume.js';
+
+export interface QemuBitmapOptions {
+  readonly machine: string;
+  /** Absolute; a QMP socket that nobody else holds. */
+  readonly qmpSocket: string;
+  /** Absolute; the host's side of `org.qemu.guest_agent.0`. */
+  readonly guestAgentSocket?: string;
+  /** Absolute, durable, for this machine alone; is there. */
+  readonly stateDirectory: string;
+  /** Absolute, for this machine alone, with room for what the guest overwrites during a backup; is there. QEMU's user can enter it. */
+  readonly scratchDirectory: string;
+  /** Where the NBD socket is made; the directory for temporary files when absent. */
+  readonly runtimeDirectory?: string;
+  /** Names of volumes, by device id or path. */
+  readonly names?: ReadonlyMap<string, string>;
+  /** False: leave the guest agent alone. */
+  readonly quiesce?: boolean;
+  /** How long the guest may take to bring its file systems to rest; 10 s when absent. */
+  readonly freezeMs?: number;
+  /** How long the machine may stand still; 10 s when absent. */
+  readonly actionMs?: number;
+  readonly scripts?: CheckpointScripts;
+  readonly clock?: Clock;
+  readonly log?: Log;
+}
+
+/** What a checkpoint works with, for as long as it is there. */
+interface Session {
+  readonly qmp: QmpClient;
+  readonly control: QemuGuestControl;
+  readonly server: QemuNbdServer;
+  readonly owner: number;
+}
+
+interface ChosenDisks {
+  readonly chosen: readonly QemuDisk[];
+  readonly others: readonly QemuDisk[];
+  /** Why volumes are not among them, for people. */
+  readonly remarks: readonly string[];
+}
+
+const ID = /^[a-z0-9]{1,32}$/;
+
+/** Changes from QEMU's dirty bitmaps, over QMP alone. The machine's QEMU must run, 7.1 or newer. */
+export class QemuBitmapTracker implements Tracker {
+  readonly kind = 'qemu-bitmap';
+  readonly #options: QemuBitmapOptions;
+  readonly #notes: StandstillNotes;
+  readonly #clock: Clock;
+  readonly #log: Log;
+
+  constructor(options: QemuBitmapOptions) {
+    this.#options = options;
+    this.#notes = new StandstillNotes(join(options.stateDirectory, 'standstill.json'));
+    this.#clock = options.clock ?? systemClock;
+    this.#log = options.log ?? silentLog;
+  }
+
+  async checkpoint(request: CheckpointRequest): Promise<Checkpoint> {
+    const { id, since } = request;
+    if (!ID.test(id) || id === since) throw new UmbraError('INTERNAL', `"${id}" cannot name a checkpoint`);
+    const session = await this.#open();
+    const volumes: FleecedVolume[] = [];
+    let plans: readonly BitmapPlan[] = [];
+    try {
+      const { chosen, others, remarks } = await this.#disksOf(session, request);
+      plans = chosen.map((disk) => planBitmaps(disk, since));
+      for (const { disk, stale } of plans) await removeBitmaps(session.qmp, disk.node, stale);
+      for (const disk of others) await removeBitmaps(session.qmp, disk.node, ourBitmaps(disk));
+      const done = await this.#makeView(session, plans, request);
+      const socketPath = await session.server.start(session.qmp);
+      await exportViews(session.qmp, plans);
+      for (const [index, plan] of plans.entries()) {
+        volumes.push(await openFleecedVolume(plan, socketPath, viewNames.view(index)));
+      }
+      const config = await describeMachine(session.qmp, plans);
+      const notes = [...remarks, ...plans.flatMap(({ remark }) => remark ?? []), ...done.remarks];
+      return this.#finished(session, plans, volumes, { ...done, notes, config, id });
+    } catch (error) {
+      await this.#close(session, volumes, plans, id);
+      throw error;
+    }
+  }
+
+  async forget(): Promise<void> {
+    const session = await this.#open();
+    try {
+      const { disks } = await findDisks(session.qmp, this.#options.names);
+      for (const disk of disks) await removeBitmaps(session.qmp, disk.node, ourBitmaps(disk));
+    } finally {
+      session.control.close();
+      session.qmp.close();
+    }
+  }
+
+  /** Connect, let the machine go on if that is not so, and take away what is left of an earlier checkpoint. */
+  async #open(): Promise<Session> {
+    const { qmpSocket, guestAgentSocket, stateDirectory, scratchDirectory, machine } = this.#options;
+    const clock = this.#clock;
+    const qmp = await QmpClient.open({ socketPath: qmpSocket, clock });
+    const control = new QemuGuestControl({
+      qmp,
+      qmpSocket,
+      clock,
+      ...(guestAgentSocket === undefined ? {} : { guestAgentSocket }),
+    });
+    try {
+      await undoStandstill(control, { machine, notes: this.#notes, clock, log: this.#log });
+      const owner = await ownerOf(qmpSocket);
+      const runtimeDirectory = this.#options.runtimeDirectory ?? tmpdir();
+      const server = new QemuNbdServer(join(stateDirectory, 'nbd.json'), runtimeDirectory, owner);
+      await cleanUp(qmp, server);
+      await removeScratchFiles(scratchDirectory);
+      return { qmp, control, server, owner };
+    } catch (error) {
+      control.close();
+      qmp.close();
+      throw error;
+    }
+  }
+
+  async #disksOf({ qmp }: Session, { volumes }: CheckpointRequest): Promise<ChosenDisks> {
+    const [major, minor] = qmp.version;
+    if (major < 7 || (major === 7 && minor < 1)) {
+      throw new UmbraError('TRACKER_UNAVAILABLE', `QEMU ${major}.${minor} cannot give a stable view of its disks`, {
+        hint: 'QEMU 7.1 or newer can; until then, use another tracker.',
+      });
+    }
+    const { name, isMigrating } = await machineStatus(qmp);
+    if (isMigrating) {
+      throw new UmbraError('TRACKER_UNAVAILABLE', `the machine is being migrated (${name})`, {
+        hint: 'Try again when it has arrived.',
+      });
+    }
+    const { disks, skipped } = await findDisks(qmp, this.#options.names);
+    const isWanted = (volume: string): boolean => volumes === undefined || volumes.includes(volume);
+    const chosen = disks.filter(({ volume }) => isWanted(volume));
+    const remarks = skipped.filter((one) => isWanted(one.name)).map((one) => `${one.name} is left out: ${one.reason}`);
+    const known = new Set([...disks.map(({ volume }) => volume), ...skipped.map((one) => one.name)]);
+    for (const volume of volumes ?? []) if (!known.has(volume)) remarks.push(`the machine has no volume ${volume}`);
+    const others = disks.filter(({ volume }) => !isWanted(volume));
+    if (chosen.length > 0) return { chosen, others, remarks };
+    throw new UmbraError('TRACKER_UNAVAILABLE', `the machine has no disk that QEMU can give a view of${list(remarks)}`);
+  }
+
+  async #makeView(
+    session: Session,
+    plans: readonly BitmapPlan[],
+    request: CheckpointRequest,
+  ): Promise<Standstill<void>> {
+    const { machine, scratchDirectory, scripts, quiesce = true, freezeMs = 10_000, actionMs = 10_000 } = this.#options;
+    await prepareScratch(session.qmp, plans, scratchDirectory, session.owner);
+    await flushHostCache(plans);
+    const options = {
+      machine,
+      quiesce,
+      freezeMs,
+      actionMs,
+      notes: this.#notes,
+      clock: this.#clock,
+      log: this.#log,
+      signal: request.signal,
+      ...(scripts === undefined ? {} : { scripts }),
+    };
+    return await standstill(session.control, options, (signal) =>
+      insertFilters(session.qmp, plans, request.id, signal),
+    );
+  }
+
+  #finished(
+    session: Session,
+    plans: readonly BitmapPlan[],
+    volumes: readonly FleecedVolume[],
+    made: Pick<Checkpoint, 'id' | 'timeMs' | 'consistency' | 'pauseMs' | 'notes' | 'config'>,
+  ): Checkpoint {
+    let closing: Promise<void> | undefined;
+    const { id, timeMs, consistency, pauseMs, notes, config } = made;
+    return {
+      id,
+      timeMs,
+      consistency,
+      pauseMs,
+      notes,
+      config,
+      volumes,
+      acknowledge: async () => {
+        for (const { disk, since } of plans) {
+          if (since !== undefined) await removeBitmaps(session.qmp, disk.node, [since]);
+        }
+      },
+      close: () => (closing ??= this.#close(session, volumes, [], id)),
+    };
+  }
+
+  /** @param failed - the disks whose new bitmap is of no use, since there is no checkpoint */
+  async #close(
+    { qmp, server, control }: Session,
+    volumes: readonly FleecedVolume[],
+    failed: readonly BitmapPlan[],
+    id: string,
+  ): Promise<void> {
+    const { machine } = this.#options;
+    for (const volume of volumes) await volume.close();
+    try {
+      await cleanUp(qmp, server);
+      for (const { disk } of failed) {
+        const name = bitmapName(id, disk.volume, disk.sizeBytes);
+        // It is not there if the machine never came to a standstill.
+        await removeBitmaps(qmp, disk.node, [name]).catch(() => undefined);
+      }
+    } catch (error) {
+      this.#log.warn('not everything of a checkpoint could be removed', { machine, reason: messageOf(error) });
+    }
+    control.close();
+    qmp.close();
+  }
+}
+
+function ourBitmaps({ bitmaps }: QemuDisk): string[] {
+  return bitmaps.map(({ name }) => name).filter(isOurs);
+}
+
+function list(remarks: readonly string[]): string {
+  return remarks.length === 0 ? '' : `: ${remarks.join('; ')}`;
+}

@@ -1,0 +1,136 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import type { Test } from 'tap';
+import { list, record, text } from '../../agent/json-values.js';
+import { QmpClient } from '../../agent/qemu/qmp.js';
+
+/** A disk of a machine: an image file, and the node and device that it gets. */
+export interface MachineDisk {
+  readonly file: string;
+  readonly format: 'raw' | 'qcow2';
+  /** Id of its device. The first two are disks of the IDE bus, which the guest writes to. */
+  readonly id: string;
+}
+
+export interface MachineOptions {
+  readonly disks: readonly MachineDisk[];
+  /** True: the guest writes all the time; else it does nothing. */
+  readonly writes?: boolean;
+  readonly args?: readonly string[];
+}
+
+/** A running QEMU with a guest of 189 bytes. */
+export interface Machine {
+  /** For the agent. */
+  readonly qmpSocket: string;
+  /** For the test, a monitor of its own. */
+  readonly monitor: QmpClient;
+  /** End QEMU in good order: it keeps its bitmaps. */
+  stop(): Promise<void>;
+  /** Nothing is kept. */
+  kill(): Promise<void>;
+}
+
+/**
+ * The firmware of a PC that runs in real mode, without a BIOS: it writes its counter, repeated, into a random sector of the first
+ * 8 MiB of both disks of the first IDE bus, then into the first sector of the one and of the other, by programmed
+ * input and output, waits a little, counts on, and does it again. So the counters of the disks are never apart by more than one.
+ *
+ *     cli; cld; ax=ds=es=ss=0; sp=0x7000; ebx=0; ebp=12345
+ *     again: ebx++; ebp = ebp * 1103515245 + 12345; fill 512 bytes at 0x8000 with ebx
+ *       esi = (ebp >> 8) & 0x3fff; write(0xe0); write(0xf0)     0xe0, 0xf0: the first and second disk; esi: the sector
+ *       esi = 0; write(0xe0); write(0xf0); count down from ecx; jmp again
+ *     write: wait until 0x1f7 & 0x80 == 0; out 0x1f6, disk; return if 0x1f7 is 0 (no disk)
+ *       out 0x1f2, 1; out 0x1f3..0x1f5, sector; out 0x1f7, 0x30; wait for 0x1f7 & 8, return on error
+ *       rep outsw 256 words of 0x8000 to 0x1f0; wait until 0x1f7 & 0x80 == 0; ret
+ */
+const WRITER = Buffer.from(
+  'fafc31c08ed88ec08ed0bc00706631db66bd3930000066436669ed6d4ec6416681c5393000006689d8bf0080b9800066f3ab6689ee66c1ee08' +
+    '6681e6ff3f0000b0e0e81e00b0f0e819006631f6b0e0e81100b0f0e80c0066b9204e0000664975fcebb388c4baf701eca88075fbbaf60188e0' +
+    'eebaf701ec84c07441baf201b001ee6689f042ee66c1e80842ee66c1e80842eebaf701b030eeeca88075fba801751ba80874f3b90001baf001' +
+    '6656be0080f36f665ebaf701eca88075fbc3',
+  'hex',
+);
+const HALT = 0xf4;
+const JUMP_TO_F000_0000 = Buffer.of(0xea, 0x00, 0x00, 0x00, 0xf0);
+
+function firmware(writes: boolean): Buffer {
+  const rom = Buffer.alloc(65_536, HALT);
+  if (writes) WRITER.copy(rom);
+  JUMP_TO_F000_0000.copy(rom, 0xfff0);
+  return rom;
+}
+
+/** Start a machine whose sockets are in `directory`; it is killed when the test ends. */
+export async function startMachine(t: Test, directory: string, options: MachineOptions): Promise<Machine> {
+  const { disks, writes = false, args = [] } = options;
+  const sockets = ['qmp', 'monitor'].map((name) => join(directory, name));
+  for (const socket of sockets) rmSync(socket, { force: true });
+  const bios = join(directory, 'firmware');
+  writeFileSync(bios, firmware(writes));
+  const machine = ['-nodefaults', '-no-user-config', '-M', 'pc', '-accel', 'tcg', '-m', '16', '-display', 'none'];
+  const monitors = sockets.flatMap((path) => ['-qmp', `unix:${path},server=on,wait=off`]);
+  const child = spawn(
+    'qemu-system-x86_64',
+    [...machine, '-bios', bios, ...monitors, ...disks.flatMap(diskArgs), ...args],
+    { cwd: directory, stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  const gone = once(child, 'exit');
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    child.kill(signal);
+    await gone;
+  };
+  t.teardown(() => end('SIGKILL'));
+  const [qmpSocket = '', monitorSocket = ''] = sockets;
+  const monitor = await openMonitor(child, monitorSocket);
+  return { qmpSocket, monitor, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
+}
+
+function diskArgs({ file, format, id }: MachineDisk, index: number): string[] {
+  const node = { driver: format, 'node-name': `disk-${id}`, file: { driver: 'file', filename: file } };
+  const place = index < 2 ? `ide-hd,bus=ide.0,unit=${index}` : 'virtio-blk-pci';
+  return ['-blockdev', JSON.stringify(node), '-device', `${place},drive=disk-${id},id=${id}`];
+}
+
+async function openMonitor(child: ChildProcess, socketPath: string): Promise<QmpClient> {
+  for (let waitedMs = 0; !existsSync(socketPath); waitedMs += 5) {
+    if (waitedMs > 30_000 || child.exitCode !== null) throw new Error('QEMU did not start');
+    await setTimeout(5);
+  }
+  return await QmpClient.open({ socketPath, greetingMs: 30_000 });
+}
+
+/** How many writes the disks of a machine have had. */
+export async function writesOf(monitor: QmpClient): Promise<number> {
+  const stats = list(await monitor.execute('query-blockstats')).map((disk) => record(record(disk)['stats']));
+  return stats.reduce((sum, { wr_operations: writes }) => sum + Number(writes), 0);
+}
+
+/** Wait until the guest has written some more. */
+export async function waitForWrites(monitor: QmpClient, more = 50): Promise<void> {
+  const before = await writesOf(monitor);
+  while ((await writesOf(monitor)) < before + more) await setTimeout(2);
+}
+
+/** Write to a disk past the guest: `write -P 7 1M 64k`. QEMU does it between two of the agent's commands. */
+export async function writeDisk(monitor: QmpClient, id: string, command: string): Promise<void> {
+  await monitor.execute('human-monitor-command', { 'command-line': `qemu-io -d ${id} "${command}"` });
+}
+
+/** What is in a QEMU: nodes, exports and bitmaps by name, each with a word for its kind; what QEMU named itself is left out. */
+export async function namesIn(monitor: QmpClient): Promise<string[]> {
+  const names: string[] = [];
+  for (const node of list(await monitor.execute('query-named-block-nodes', { flat: true })).map(record)) {
+    const name = text(node['node-name']) ?? '';
+    if (!name.startsWith('#')) names.push(`node ${name}`);
+    for (const bitmap of list(node['dirty-bitmaps']).map(record)) names.push(`bitmap ${text(bitmap['name']) ?? ''}`);
+  }
+  for (const one of list(await monitor.execute('query-block-exports')).map(record)) {
+    names.push(`export ${text(one['id']) ?? ''}`);
+  }
+  for (const job of list(await monitor.execute('query-jobs')).map(record)) names.push(`job ${text(job['id']) ?? ''}`);
+  return names.sort();
+}

@@ -1,0 +1,58 @@
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { temporaryDirectory } from './temporary.js';
+
+export interface FakeLines {
+  /** Called for each connection. */
+  readonly connected?: (socket: Socket) => void;
+  /** Called for each line that came. */
+  readonly line?: (line: string, socket: Socket) => void;
+}
+
+/** A Unix socket that talks in lines and says what a test wants. @returns its path */
+export async function fakeLines(t: Test, { connected, line }: FakeLines): Promise<string> {
+  const path = join(temporaryDirectory(t), 'socket');
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+    connected?.(socket);
+    let held = '';
+    socket.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (held + text).split('\n');
+      held = lines.pop() ?? '';
+      for (const one of lines) line?.(one, socket);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return path;
+}
+
+/** What a guest agent does with a command; undefined: it does not answer. */
+export type FakeAgentAnswers = (command: string, socket: Socket) => unknown;
+
+/** A guest agent that syncs well, and otherwise does what a test wants. @returns its socket's path, and the commands it got */
+export async function fakeGuestAgent(
+  t: Test,
+  answer: FakeAgentAnswers,
+): Promise<{ readonly path: string; readonly commands: string[] }> {
+  const commands: string[] = [];
+  const path = await fakeLines(t, {
+    line(line, socket) {
+      const { execute, arguments: args } = JSON.parse(line) as { execute: string; arguments?: { id: number } };
+      if (execute === 'guest-sync') {
+        socket.write(`${JSON.stringify({ return: args?.id })}\n`);
+        return;
+      }
+      commands.push(execute);
+      const value = answer(execute, socket);
+      if (value !== undefined) socket.write(`${JSON.stringify(value)}\n`);
+    },
+  });
+  return { path, commands };
+}

@@ -111,9 +111,9 @@ function shortId(id: string): string {
 function parse(device: Readonly<Record<string, unknown>>): Omit<QemuDisk, 'volume'> | string | undefined {
   const inserted = record(device['inserted']);
   const id = text(device['qdev']);
+  if (id === undefined) return 'inserted' in device ? 'it is not connected to the machine' : undefined;
   if (device['removable'] === true) return 'a CD or another medium that can be taken out';
-  if (!('inserted' in device)) return id === undefined ? undefined : 'there is no medium in it';
-  if (id === undefined) return 'it is not connected to the machine';
+  if (!('inserted' in device)) return 'there is no medium in it';
   if (inserted['ro'] === true) return 'it is read-only';
   const image = record(inserted['image']);
   const driver = text(inserted['drv']) ?? '';

@@ -1,45 +1,11 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import type { Checkpoint } from '../../../../agent/trackers/tracker.js';
+import t from 'tap';
 import { applyChanges, bitmapTracker, contentOf, request, volumeOf } from '../../../kit/checkpoints.js';
-import { qemuImg } from '../../../kit/qemu.js';
-import { namesIn, startMachine, waitForWrites, writeDisk, type MachineDisk } from '../../../kit/qemu-machine.js';
+import { atRest, checkLockstep, contentsOf, DISK_BYTES, leftIn, makeDisks } from '../../../kit/machine-lab.js';
+import { namesIn, startMachine, waitForWrites, writeDisk } from '../../../kit/qemu-machine.js';
 import { temporaryDirectory } from '../../../kit/temporary.js';
 
 const MIB = 1024 * 1024;
-const SIZE = 16 * MIB;
-
-function makeDisks(directory: string, formats: readonly ('raw' | 'qcow2')[] = ['qcow2', 'qcow2']): MachineDisk[] {
-  return formats.map((format, index) => {
-    const id = `vd${'abc'.charAt(index)}`;
-    const file = join(directory, `${id}.${format}`);
-    qemuImg('create', '-q', '-f', format, file, String(SIZE));
-    return { file, format, id };
-  });
-}
-
-/** What a machine at rest may have of ours: the bitmaps of one checkpoint. */
-function atRest(disks: readonly MachineDisk[], checkpoint?: string): string[] {
-  const bitmaps = checkpoint === undefined ? [] : disks.map(({ id }) => `bitmap umbra-${checkpoint}-${SIZE}-${id}`);
-  return [...bitmaps, ...disks.map(({ id }) => `node disk-${id}`)].sort();
-}
-
-/** Nothing in the agent's directories, nothing of a server. */
-function leftIn(directory: string): string[] {
-  const left = ['state', 'scratch'].flatMap((name) => readdirSync(join(directory, name)));
-  return [...left, ...readdirSync(directory).filter((name) => name.startsWith('umbra-'))];
-}
-
-async function contentsOf(checkpoint: Checkpoint): Promise<Buffer[]> {
-  return await Promise.all(checkpoint.volumes.map((volume) => contentOf(volume)));
-}
-
-/** Both disks are of one instant if their counters are the same or the second is one behind. */
-function checkLockstep(t: Test, [first, second]: readonly Buffer[]): void {
-  const [a = 0, b = 0] = [first?.readUInt32LE(0), second?.readUInt32LE(0)];
-  t.ok(a > 0 && (a === b || a === b + 1), `counters ${a} and ${b}`);
-}
+const SIZE = DISK_BYTES;
 
 t.test('a full and several incremental checkpoints of a machine that writes all the time', async (t) => {
   const directory = temporaryDirectory(t);

@@ -1,0 +1,195 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { QmpClient } from '../../../../agent/qemu/qmp.js';
+import type { Checkpoint } from '../../../../agent/trackers/tracker.js';
+import { applyChanges, bitmapTracker, contentOf, request, volumeOf } from '../../../kit/checkpoints.js';
+import { fakeGuestAgent } from '../../../kit/fake-lines.js';
+import { atRest, checkLockstep, contentsOf, leftIn, makeDisks } from '../../../kit/machine-lab.js';
+import { Random, testSeed } from '../../../kit/random.js';
+import { namesIn, startMachine, waitForWrites, writeDisk } from '../../../kit/qemu-machine.js';
+import { temporaryDirectory } from '../../../kit/temporary.js';
+
+const CHILD = fileURLToPath(new URL('../../../kit/checkpoint-child.js', import.meta.url));
+
+async function kept(checkpoint: Checkpoint): Promise<void> {
+  await checkpoint.acknowledge();
+  await checkpoint.close();
+}
+
+t.test('QEMU is killed: bitmaps that are gone, and that are inconsistent', async (t) => {
+  const directory = temporaryDirectory(t);
+  const disks = makeDisks(directory);
+  const first = await startMachine(t, directory, { disks });
+  await kept(await bitmapTracker(directory, first.qmpSocket).checkpoint(request('c1')));
+  await first.kill();
+  const second = await startMachine(t, directory, { disks });
+  const tracker = bitmapTracker(directory, second.qmpSocket);
+  const gone = await tracker.checkpoint(request('c2', 'c1'));
+  t.match(gone.notes, [/vda: its bitmap .* is not there: QEMU died/, /vdb/, /guest agent/]);
+  t.notOk(gone.volumes.some(({ changesKnown }) => changesKnown));
+  await kept(gone);
+  await second.stop();
+  const third = await startMachine(t, directory, { disks });
+  await writeDisk(third.monitor, 'vda', 'write -P 5 0 64k');
+  await writeDisk(third.monitor, 'vda', 'flush');
+  await third.kill();
+  const fourth = await startMachine(t, directory, { disks });
+  const broken = await tracker.checkpoint(request('c3', 'c2'));
+  t.match(broken.notes, [/vda: its bitmap is inconsistent/, /vdb: its bitmap is inconsistent/, /guest agent/]);
+  t.notOk(broken.volumes.some(({ changesKnown }) => changesKnown));
+  t.equal((await contentOf(volumeOf(broken, 'vda')))[0], 5);
+  await kept(broken);
+  t.same(await namesIn(fourth.monitor), atRest(disks, 'c3'));
+});
+
+t.test('QEMU is killed while it is read', async (t) => {
+  const directory = temporaryDirectory(t);
+  const machine = await startMachine(t, directory, { disks: makeDisks(directory) });
+  const checkpoint = await bitmapTracker(directory, machine.qmpSocket).checkpoint(request('c1'));
+  await machine.kill();
+  await t.rejects(volumeOf(checkpoint, 'vda').read(Buffer.alloc(4096), 0), { code: 'IMAGE_CHANGED', message: /vda/ });
+  await t.rejects(contentOf(volumeOf(checkpoint, 'vdb')), { code: 'IMAGE_CHANGED', message: /vdb/ });
+  await t.rejects(bitmapTracker(directory, machine.qmpSocket).checkpoint(request('c2', 'c1')), {
+    code: 'TRACKER_FAILED',
+  });
+  await checkpoint.close();
+  await checkpoint.close();
+});
+
+t.test('the agent is killed at random points of a backup', async (t) => {
+  const random = new Random(testSeed(t));
+  const directory = temporaryDirectory(t);
+  const disks = makeDisks(directory);
+  const machine = await startMachine(t, directory, { disks, writes: true });
+  const tracker = bitmapTracker(directory, machine.qmpSocket);
+  await waitForWrites(machine.monitor);
+  const first = await tracker.checkpoint(request('c0'));
+  let contents = await contentsOf(first);
+  await kept(first);
+  let since = 'c0';
+  for (let round = 0; round < 4; round += 1) {
+    const args = [CHILD, directory, machine.qmpSocket, `k${round}`, since];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    const gone = once(child, 'exit');
+    await once(child.stdout, 'data');
+    // What it is at is left to chance: it takes some 100 ms for its work.
+    await setTimeout(random.below(130));
+    child.kill('SIGKILL');
+    await gone;
+    const next = await tracker.checkpoint(request(`c${round + 1}`, since));
+    t.match(await machine.monitor.execute('query-status'), { status: 'running' });
+    const whole = await contentsOf(next);
+    checkLockstep(t, whole);
+    for (const [index, volume] of next.volumes.entries()) {
+      // It may have been killed after it had acknowledged: then nobody knows what changed since c0.
+      if (!volume.changesKnown) continue;
+      const { content } = await applyChanges(volume, contents[index] ?? Buffer.alloc(0));
+      t.ok(content.equals(whole[index] ?? Buffer.alloc(0)), 'exact');
+    }
+    await kept(next);
+    t.same(await namesIn(machine.monitor), atRest(disks, next.id));
+    t.same(leftIn(directory), []);
+    await waitForWrites(machine.monitor);
+    contents = whole;
+    since = next.id;
+  }
+});
+
+t.test('the scratch disk is full: the view is lost, the guest writes on', async (t) => {
+  const directory = temporaryDirectory(t);
+  const disks = makeDisks(directory);
+  const scratch = join(directory, 'scratch');
+  mkdirSync(scratch);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k', 'umbra-test', scratch]);
+  try {
+    const machine = await startMachine(t, directory, { disks, writes: true });
+    await waitForWrites(machine.monitor, 400);
+    const tracker = bitmapTracker(directory, machine.qmpSocket);
+    const checkpoint = await tracker.checkpoint(request('c1'));
+    await waitForWrites(machine.monitor, 400);
+    await t.rejects(contentsOf(checkpoint), { code: 'IMAGE_CHANGED', message: /no room/, hint: /scratch/ });
+    t.match(await machine.monitor.execute('query-status'), { status: 'running' });
+    await checkpoint.close();
+    await waitForWrites(machine.monitor);
+    t.same(await namesIn(machine.monitor), atRest(disks, 'c1'));
+    await machine.kill();
+  } finally {
+    execFileSync('umount', [scratch]);
+  }
+});
+
+t.test('a guest agent that hangs in a freeze', async (t) => {
+  const directory = temporaryDirectory(t);
+  const disks = makeDisks(directory);
+  const machine = await startMachine(t, directory, { disks });
+  const agent = await fakeGuestAgent(t, (command) => (command.endsWith('freeze') ? undefined : { return: 1 }));
+  const tracker = bitmapTracker(directory, machine.qmpSocket, { guestAgentSocket: agent.path, freezeMs: 50 });
+  const checkpoint = await tracker.checkpoint(request('c1'));
+  t.match(checkpoint, { consistency: 'crash', notes: [/did not answer guest-fsfreeze-freeze within 50 ms/] });
+  t.same(agent.commands, ['guest-fsfreeze-freeze', 'guest-fsfreeze-thaw']);
+  t.match(await machine.monitor.execute('query-status'), { status: 'running' });
+  await checkpoint.close();
+  t.same(leftIn(directory), []);
+});
+
+t.test('a guest agent that works; a machine that is paused stays so', async (t) => {
+  const directory = temporaryDirectory(t);
+  const machine = await startMachine(t, directory, { disks: makeDisks(directory) });
+  const agent = await fakeGuestAgent(t, () => ({ return: 1 }));
+  const tracker = bitmapTracker(directory, machine.qmpSocket, { guestAgentSocket: agent.path });
+  const calm = await tracker.checkpoint(request('c1'));
+  t.match(calm, { consistency: 'filesystem', notes: [] });
+  t.same(agent.commands.splice(0), ['guest-fsfreeze-freeze', 'guest-fsfreeze-thaw']);
+  await calm.close();
+  await machine.monitor.execute('stop');
+  const paused = await tracker.checkpoint(request('c2'));
+  t.match(paused, { consistency: 'crash', notes: [/was paused/] });
+  await paused.close();
+  t.match(await machine.monitor.execute('query-status'), { status: 'paused' });
+  t.same(agent.commands, []);
+});
+
+t.test('an agent was killed while the machine stood still', async (t) => {
+  const directory = temporaryDirectory(t);
+  const machine = await startMachine(t, directory, { disks: makeDisks(directory) });
+  const agent = await fakeGuestAgent(t, () => ({ return: 1 }));
+  const tracker = bitmapTracker(directory, machine.qmpSocket, { guestAgentSocket: agent.path });
+  await machine.monitor.execute('stop');
+  execFileSync('sh', [
+    '-c',
+    `echo '{"frozen": true, "paused": true}' > ${join(directory, 'state', 'standstill.json')}`,
+  ]);
+  await tracker.forget();
+  t.match(await machine.monitor.execute('query-status'), { status: 'running' });
+  t.same(agent.commands, ['guest-fsfreeze-thaw']);
+  t.same(leftIn(directory), []);
+});
+
+t.test("another program's NBD server is left alone, and its exports and bitmaps", async (t) => {
+  const directory = temporaryDirectory(t);
+  const disks = makeDisks(directory);
+  const { monitor, qmpSocket } = await startMachine(t, directory, { disks });
+  const tracker = bitmapTracker(directory, qmpSocket);
+  const start = { addr: { type: 'unix', data: { path: join(directory, 'foreign') } } };
+  await monitor.execute('nbd-server-start', start);
+  await monitor.execute('block-export-add', { type: 'nbd', id: 'theirs', 'node-name': 'disk-vda', name: 'x' });
+  await monitor.execute('block-dirty-bitmap-add', { node: 'disk-vda', name: 'theirs' });
+  await t.rejects(tracker.checkpoint(request('c1')), { code: 'TRACKER_BUSY', hint: /nbd-server-stop/ });
+  const theirs = ['bitmap theirs', 'export theirs'];
+  t.same(await namesIn(monitor), [...theirs, ...atRest(disks)].sort());
+  t.same(leftIn(directory), []);
+  await monitor.execute('block-export-del', { id: 'theirs', mode: 'hard' });
+  await monitor.execute('nbd-server-stop');
+  const checkpoint = await tracker.checkpoint(request('c1'));
+  await monitor.execute('block-export-add', { type: 'nbd', id: 'theirs', 'node-name': 'disk-vda', name: 'x' });
+  const busy = await QmpClient.open({ socketPath: qmpSocket, greetingMs: 100 }).catch((error: unknown) => error);
+  t.match(busy, { code: 'TRACKER_BUSY' });
+  await checkpoint.close();
+  t.ok((await namesIn(monitor)).includes('export theirs'), 'on our server: it stays');
+  await monitor.execute('nbd-server-stop');
+});

@@ -28,9 +28,10 @@ const MODULES = [
   'drivers/virtio/virtio_pci_legacy_dev.ko',
   'drivers/virtio/virtio_pci.ko',
   'drivers/block/virtio_blk.ko',
+  'drivers/char/virtio_console.ko',
 ];
 
-const PROGRAMS = ['sh', 'mount', 'umount', 'insmod', 'cat', 'echo', 'sha256sum', 'sync', 'sleep', 'poweroff'];
+const PROGRAMS = ['sh', 'mount', 'umount', 'insmod', 'cat', 'echo', 'sha256sum', 'sync', 'sleep', 'poweroff', 'mkdir'];
 
 /** It says what is in the file `data` of its disk, leaves a file there, and ends. */
 const INIT = `#!/bin/sh
@@ -45,35 +46,69 @@ umount /mnt
 poweroff -f
 `;
 
+/** It counts in the file `count` of its disk, each number synced, says each, and runs QEMU's guest agent. */
+const COUNTING_INIT = `#!/bin/sh
+mkdir -p /sys /run /var/run
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for module in $(cat /modules/order); do insmod "/modules/$module"; done
+for try in 1 2 3 4 5 6 7 8 9 10; do [ -b /dev/vda ] && [ -e /dev/vport*p1 ] && break; sleep 0.2; done
+mount -t ext4 /dev/vda /mnt || echo 'guest: no disk'
+/sbin/qemu-ga -m virtio-serial -p /dev/vport*p1 -t /run -f /run/qga.pid &
+number=0
+while :; do
+  number=$((number + 1))
+  echo $number > /mnt/count
+  sync
+  echo "guest: count $number"
+done
+`;
+
 const KERNEL_ARGUMENTS = 'console=ttyS0 quiet panic=-1 mitigations=off no_timer_check tsc=reliable cryptomgr.notests';
 const BOOT_LIMIT_MS = 120_000;
 
 /** Debian's kernel for virtual machines with busybox, fetched by apt-get once and kept in the user's cache. */
 export async function getGuest(): Promise<Guest> {
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'umbra-test');
-  mkdirSync(cache, { recursive: true });
-  const kernelPackage = newestKernelPackage();
-  const ready = join(cache, kernelPackage);
-  if (!existsSync(ready)) await build(cache, ready, kernelPackage);
+  const ready = await kept(newestKernelPackage(), ['busybox-static']);
   const initrd = join(ready, `initrd-${process.pid}`);
-  return { kernel: join(ready, 'vmlinuz'), initrd: writeInitrd(ready, initrd) };
+  writeFileSync(initrd, guestFiles(ready, INIT).finish());
+  return { kernel: join(ready, 'vmlinuz'), initrd };
+}
+
+/** The same with QEMU's guest agent on its first virtio-serial port; it never ends. */
+export async function getCountingGuest(): Promise<Guest> {
+  const ready = await kept(newestKernelPackage(), ['busybox-static']);
+  const agent = await kept('qemu-guest-agent', []);
+  const initrd = join(ready, `initrd-agent-${process.pid}`);
+  const files = guestFiles(ready, COUNTING_INIT);
+  addProgram(files, 'sbin/qemu-ga', join(agent, 'usr/sbin/qemu-ga'));
+  writeFileSync(initrd, files.finish());
+  return { kernel: join(ready, 'vmlinuz'), initrd };
+}
+
+/** What QEMU needs to boot it, but for its devices. */
+export function guestArguments({ kernel, initrd }: Guest): string[] {
+  const machine = ['-nodefaults', '-no-user-config', '-M', 'pc', '-accel', 'tcg', '-cpu', 'qemu64', '-m', '256'];
+  return [
+    ...machine,
+    '-display',
+    'none',
+    '-no-reboot',
+    '-kernel',
+    kernel,
+    '-initrd',
+    initrd,
+    '-append',
+    KERNEL_ARGUMENTS,
+  ];
 }
 
 /** Boot it with a qcow2 image as its disk; what it said until it powered itself off. */
-export async function bootGuest({ kernel, initrd }: Guest, disk: string): Promise<string> {
-  const machine = ['-nodefaults', '-no-user-config', '-M', 'pc', '-accel', 'tcg', '-cpu', 'qemu64', '-m', '256'];
-  const boot = ['-kernel', kernel, '-initrd', initrd, '-append', KERNEL_ARGUMENTS];
-  const devices = [
-    '-display',
-    'none',
-    '-serial',
-    'stdio',
-    '-no-reboot',
-    '-drive',
-    `file=${disk},format=qcow2,if=virtio`,
-  ];
+export async function bootGuest(guest: Guest, disk: string): Promise<string> {
+  const devices = ['-serial', 'stdio', '-drive', `file=${disk},format=qcow2,if=virtio`];
   const options = { timeout: BOOT_LIMIT_MS, killSignal: 'SIGKILL' } as const;
-  const { stdout } = await promisify(execFile)('qemu-system-x86_64', [...machine, ...boot, ...devices], options);
+  const { stdout } = await promisify(execFile)('qemu-system-x86_64', [...guestArguments(guest), ...devices], options);
   return stdout;
 }
 
@@ -85,28 +120,55 @@ function newestKernelPackage(): string {
   return name;
 }
 
-/** Download, unpack and keep; complete or not at all, as several tests may do it at once. */
-async function build(cache: string, ready: string, kernelPackage: string): Promise<void> {
+/**
+ * Packages, unpacked in a directory of the user's cache that is called as the first of them; complete or not at all, as
+ * several tests may do it at once. A kernel lies there as `vmlinuz`.
+ */
+async function kept(name: string, others: readonly string[]): Promise<string> {
+  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'umbra-test');
+  mkdirSync(cache, { recursive: true });
+  const ready = join(cache, name);
+  if (existsSync(ready)) return ready;
   const work = mkdtempSync(join(cache, 'making-'));
   try {
-    for (const name of [kernelPackage, 'busybox-static']) {
-      await promisify(execFile)('apt-get', ['-q', 'download', name], { cwd: work });
+    for (const wanted of [name, ...others]) {
+      await promisify(execFile)('apt-get', ['-q', 'download', wanted], { cwd: work });
     }
-    for (const deb of readdirSync(work).filter((name) => name.endsWith('.deb'))) {
+    for (const deb of readdirSync(work).filter((file) => file.endsWith('.deb'))) {
       await promisify(execFile)('dpkg-deb', ['-x', join(work, deb), work]);
       rmSync(join(work, deb));
     }
-    const [vmlinuz = ''] = readdirSync(join(work, 'boot')).filter((name) => name.startsWith('vmlinuz-'));
-    renameSync(join(work, 'boot', vmlinuz), join(work, 'vmlinuz'));
+    const [vmlinuz] = readdirSync(work).includes('boot')
+      ? readdirSync(join(work, 'boot')).filter((file) => file.startsWith('vmlinuz-'))
+      : [];
+    if (vmlinuz !== undefined) renameSync(join(work, 'boot', vmlinuz), join(work, 'vmlinuz'));
     if (!existsSync(ready)) renameSync(work, ready);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+  return ready;
 }
 
-function writeInitrd(ready: string, initrd: string): string {
+/** A program of this machine's kind, with this machine's libraries. */
+function addProgram(archive: CpioArchive, name: string, path: string): void {
+  archive.file(name, readFileSync(path));
+  const made = new Set<string>();
+  for (const line of execFileSync('ldd', [path], { encoding: 'utf8' }).split('\n')) {
+    const library = /(\/\S+) \(0x/.exec(line)?.[1];
+    if (library === undefined) continue;
+    const parts = library.split('/').slice(1, -1);
+    for (const [index] of parts.entries()) {
+      const directory = parts.slice(0, index + 1).join('/');
+      if (!made.has(directory)) archive.directory(directory);
+      made.add(directory);
+    }
+    archive.file(library.slice(1), readFileSync(library));
+  }
+}
+
+function guestFiles(ready: string, init: string): CpioArchive {
   const archive = new CpioArchive();
-  for (const directory of ['bin', 'dev', 'mnt', 'modules', 'proc']) archive.directory(directory);
+  for (const directory of ['bin', 'dev', 'mnt', 'modules', 'proc', 'sbin']) archive.directory(directory);
   const busybox = ['bin/busybox', 'usr/bin/busybox'].map((path) => join(ready, path)).find((path) => existsSync(path));
   archive.file('bin/busybox', readFileSync(busybox ?? join(ready, 'bin/busybox')));
   for (const program of PROGRAMS) archive.link(`bin/${program}`, 'busybox');
@@ -120,9 +182,8 @@ function writeInitrd(ready: string, initrd: string): string {
     archive.file(`modules/${basename(module)}`, readModule(join(modules, release, 'kernel', module)));
   }
   archive.file('modules/order', Buffer.from(loaded.map((module) => basename(module)).join('\n')));
-  archive.file('init', Buffer.from(INIT));
-  writeFileSync(initrd, archive.finish());
-  return initrd;
+  archive.file('init', Buffer.from(init));
+  return archive;
 }
 
 /** A kernel module, which may be compressed. */

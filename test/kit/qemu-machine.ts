@@ -70,38 +70,32 @@ function firmware(writes: boolean): Buffer {
 /** Start a machine whose sockets are in `directory`; it is killed when the test ends. */
 export async function startMachine(t: Test, directory: string, options: MachineOptions): Promise<Machine> {
   const { disks, writes = false, args = [] } = options;
-  const sockets = ['qmp', 'monitor'].map((name) => join(directory, name));
-  for (const socket of sockets) rmSync(socket, { force: true });
   const bios = join(directory, 'firmware');
   writeFileSync(bios, firmware(writes));
   // With an APIC, which nobody sets up, the timer's interrupt would not arrive.
-  const machine = [
-    '-nodefaults',
-    '-no-user-config',
-    '-M',
-    'pc',
-    '-accel',
-    'tcg',
-    '-cpu',
-    'qemu64,-apic',
-    '-m',
-    '16',
-    '-display',
-    'none',
-  ];
-  const monitors = sockets.flatMap((path) => ['-qmp', `unix:${path},server=on,wait=off`]);
-  const child = spawn(
-    'qemu-system-x86_64',
-    [...machine, '-bios', bios, ...monitors, ...disks.flatMap(diskArgs), ...args],
-    { cwd: directory, stdio: ['ignore', 'ignore', 'inherit'] },
-  );
+  const machine = ['-nodefaults', '-no-user-config', '-M', 'pc', '-accel', 'tcg', '-cpu', 'qemu64,-apic', '-m', '16'];
+  return await startQemu(t, directory, [
+    ...[...machine, '-display', 'none', '-bios', bios],
+    ...disks.flatMap(diskArgs),
+    ...args,
+  ]);
+}
+
+/** Start a QEMU with two monitors. */
+export async function startQemu(t: Test, directory: string, args: readonly string[]): Promise<Machine> {
+  const [qmpSocket, monitorSocket] = [join(directory, 'qmp'), join(directory, 'monitor')];
+  for (const socket of [qmpSocket, monitorSocket]) rmSync(socket, { force: true });
+  const monitors = [qmpSocket, monitorSocket].flatMap((path) => ['-qmp', `unix:${path},server=on,wait=off`]);
+  const child = spawn('qemu-system-x86_64', [...args, ...monitors], {
+    cwd: directory,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
   const gone = once(child, 'exit');
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     child.kill(signal);
     await gone;
   };
   t.teardown(() => end('SIGKILL'));
-  const [qmpSocket = '', monitorSocket = ''] = sockets;
   const monitor = await openMonitor(child, monitorSocket);
   return { qmpSocket, monitor, stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
 }

@@ -12,6 +12,7 @@ import { QemuGuestControl } from '../../qemu/guest-control.js';
 import { machineStatus } from '../../qemu/machine-status.js';
 import { QmpClient } from '../../qemu/qmp.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../tracker.js';
+import { refuseIothreads, refuseOldQemu } from './abilities.js';
 import { planBitmaps, removeBitmaps, type BitmapPlan } from './bitmaps.js';
 import { cleanUp } from './clean-up.js';
 import { describeMachine } from './describe-machine.js';
@@ -141,12 +142,7 @@ export class QemuBitmapTracker implements Tracker {
   }
 
   async #disksOf({ qmp }: Session, { volumes }: CheckpointRequest): Promise<ChosenDisks> {
-    const [major, minor] = qmp.version;
-    if (major < 7 || (major === 7 && minor < 1)) {
-      throw new UmbraError('TRACKER_UNAVAILABLE', `QEMU ${major}.${minor} cannot give a stable view of its disks`, {
-        hint: 'QEMU 7.1 or newer can; until then, use another tracker.',
-      });
-    }
+    refuseOldQemu(qmp);
     const { name, isMigrating } = await machineStatus(qmp);
     if (isMigrating) {
       throw new UmbraError('TRACKER_UNAVAILABLE', `the machine is being migrated (${name})`, {
@@ -160,8 +156,14 @@ export class QemuBitmapTracker implements Tracker {
     const known = new Set([...disks.map(({ volume }) => volume), ...skipped.map((one) => one.name)]);
     for (const volume of volumes ?? []) if (!known.has(volume)) remarks.push(`the machine has no volume ${volume}`);
     const others = disks.filter(({ volume }) => !isWanted(volume));
-    if (chosen.length > 0) return { chosen, others, remarks };
-    throw new UmbraError('TRACKER_UNAVAILABLE', `the machine has no disk that QEMU can give a view of${list(remarks)}`);
+    if (chosen.length === 0) {
+      throw new UmbraError(
+        'TRACKER_UNAVAILABLE',
+        `the machine has no disk that QEMU can give a view of${list(remarks)}`,
+      );
+    }
+    await refuseIothreads(qmp, chosen);
+    return { chosen, others, remarks };
   }
 
   async #makeView(

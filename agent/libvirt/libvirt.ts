@@ -1,0 +1,205 @@
+import { systemClock, type Clock } from '../../src/common/clock.js';
+import { UmbraError } from '../../src/common/errors.js';
+import type { LibvirtAddress } from './address.js';
+import { openConnection } from './open-connection.js';
+import {
+  CHECKPOINT_DELETE_METADATA_ONLY,
+  CHECKPOINT_LIST_TOPOLOGICAL,
+  CHECKPOINT_XML_NO_DOMAIN,
+  MAX_CHECKPOINTS,
+  MAX_DOMAINS,
+  MONITOR_COMMAND_HMP,
+  PROGRAM,
+  QEMU,
+  REMOTE,
+  XML_INACTIVE,
+} from './protocol.js';
+import type { RpcConnection } from './rpc-connection.js';
+import { XdrWriter, type XdrReader } from './xdr.js';
+
+/** A domain as libvirt names it in calls. */
+export interface Domain {
+  readonly name: string;
+  /** 16 bytes. */
+  readonly uuid: Buffer;
+  /** -1 while it is off. */
+  readonly id: number;
+}
+
+export interface BlockInfo {
+  /** The virtual size. */
+  readonly capacityBytes: number;
+  /** What the image takes on its host. */
+  readonly allocationBytes: number;
+}
+
+const UUID_BYTES = 16;
+const NO_FLAGS = 0;
+const TIMEOUT_MS = 30_000;
+/** The guest agent answers late where a guest has much to write. */
+const AGENT_MS = 60_000;
+const NEED_RESULTS = 1;
+const NO_MOUNT_POINTS = 0;
+
+/**
+ * libvirt, as far as an agent needs it. Calls may run side by side.
+ * @throws {UmbraError} from every method: HYPERVISOR_FAILED (what libvirt says of it is the cause, a LibvirtFailure),
+ *   HYPERVISOR_DENIED, HYPERVISOR_UNREACHABLE, NOT_FOUND for a domain that is gone
+ */
+export class Libvirt {
+  readonly #connection: RpcConnection;
+
+  private constructor(connection: RpcConnection) {
+    this.#connection = connection;
+  }
+
+  static async open(address: LibvirtAddress, clock: Clock = systemClock): Promise<Libvirt> {
+    return new Libvirt(await openConnection(address, clock, TIMEOUT_MS));
+  }
+
+  /** All domains, whether they run or not. */
+  async domains(): Promise<readonly Domain[]> {
+    const args = new XdrWriter().int(NEED_RESULTS).uint(NO_FLAGS);
+    const answer = await this.#ask(REMOTE.connectListAllDomains, args, 'list its domains');
+    return answer.list(MAX_DOMAINS, () => readDomain(answer));
+  }
+
+  async domainByName(name: string): Promise<Domain> {
+    return readDomain(await this.#ask(REMOTE.domainLookupByName, new XdrWriter().string(name), `find ${name}`));
+  }
+
+  /** @param uuid - as text, with or without dashes */
+  async domainByUuid(uuid: string): Promise<Domain> {
+    const bytes = Buffer.from(uuid.replaceAll('-', ''), 'hex');
+    if (bytes.length !== UUID_BYTES) throw new UmbraError('BAD_ARGUMENT', `"${uuid}" is no UUID`);
+    const args = new XdrWriter().opaque(bytes);
+    return readDomain(await this.#ask(REMOTE.domainLookupByUuid, args, `find ${uuid}`));
+  }
+
+  /** @returns a number of DOMAIN_STATE */
+  async state(domain: Domain): Promise<number> {
+    const answer = await this.#ask(REMOTE.domainGetState, of(domain).uint(NO_FLAGS), `say the state of ${domain.name}`);
+    return answer.int();
+  }
+
+  /** @param kind - as it runs, or as it will start the next time */
+  async xml(domain: Domain, kind: 'current' | 'inactive'): Promise<string> {
+    const args = of(domain).uint(kind === 'inactive' ? XML_INACTIVE : NO_FLAGS);
+    return (await this.#ask(REMOTE.domainGetXmlDesc, args, `describe ${domain.name}`)).string();
+  }
+
+  /** @param disk - its target (`vda`) or path */
+  async blockInfo(domain: Domain, disk: string): Promise<BlockInfo> {
+    const args = of(domain).string(disk).uint(NO_FLAGS);
+    const answer = await this.#ask(REMOTE.domainGetBlockInfo, args, `measure ${disk} of ${domain.name}`);
+    const allocationBytes = answer.hyper();
+    return { allocationBytes, capacityBytes: answer.hyper() };
+  }
+
+  /** Freeze the guest's file systems through its agent. @returns how many */
+  async freeze(domain: Domain, timeoutMs = AGENT_MS): Promise<number> {
+    const args = of(domain).uint(NO_MOUNT_POINTS).uint(NO_FLAGS);
+    return (await this.#ask(REMOTE.domainFsfreeze, args, `freeze ${domain.name}`, timeoutMs)).int();
+  }
+
+  /** @returns how many file systems were thawed */
+  async thaw(domain: Domain, timeoutMs = AGENT_MS): Promise<number> {
+    const args = of(domain).uint(NO_MOUNT_POINTS).uint(NO_FLAGS);
+    return (await this.#ask(REMOTE.domainFsthaw, args, `thaw ${domain.name}`, timeoutMs)).int();
+  }
+
+  async suspend(domain: Domain): Promise<void> {
+    await this.#ask(REMOTE.domainSuspend, of(domain), `pause ${domain.name}`);
+  }
+
+  async resume(domain: Domain): Promise<void> {
+    await this.#ask(REMOTE.domainResume, of(domain), `resume ${domain.name}`);
+  }
+
+  /** A command of the guest agent, in JSON. @param timeoutS - in whole seconds: how long libvirt waits for the guest */
+  async agentCommand(domain: Domain, command: string, timeoutS: number): Promise<string> {
+    const args = of(domain).string(command).int(timeoutS).uint(NO_FLAGS);
+    const answer = await this.#qemu(QEMU.agentCommand, args, `ask the guest agent of ${domain.name}`);
+    return answer.optionalString() ?? '';
+  }
+
+  /** A command of QEMU's monitor: QMP in JSON, or one for people. */
+  async monitorCommand(domain: Domain, command: string, kind: 'qmp' | 'hmp'): Promise<string> {
+    const args = of(domain)
+      .string(command)
+      .uint(kind === 'hmp' ? MONITOR_COMMAND_HMP : NO_FLAGS);
+    return (await this.#qemu(QEMU.monitorCommand, args, `ask the monitor of ${domain.name}`)).string();
+  }
+
+  /**
+   * Begin a backup job; libvirt has all its parts in place when this resolves.
+   * @param checkpointXml - makes a checkpoint of the same instant
+   */
+  async backupBegin(domain: Domain, backupXml: string, checkpointXml: string | undefined): Promise<void> {
+    const args = of(domain).string(backupXml).optionalString(checkpointXml).uint(NO_FLAGS);
+    await this.#ask(REMOTE.domainBackupBegin, args, `begin a backup of ${domain.name}`);
+  }
+
+  /** The backup job that runs; fails with libvirt's number noDomainBackup when there is none. */
+  async backupXml(domain: Domain): Promise<string> {
+    const args = of(domain).uint(NO_FLAGS);
+    return (await this.#ask(REMOTE.domainBackupGetXmlDesc, args, `describe the backup of ${domain.name}`)).string();
+  }
+
+  /** Ask the job that runs to end; a pull backup ends so. It may take a moment more. */
+  async abortJob(domain: Domain): Promise<void> {
+    await this.#ask(REMOTE.domainAbortJob, of(domain), `end the job of ${domain.name}`);
+  }
+
+  /** Names of checkpoints, parents before their children. */
+  async checkpoints(domain: Domain): Promise<readonly string[]> {
+    const args = of(domain).int(NEED_RESULTS).uint(CHECKPOINT_LIST_TOPOLOGICAL);
+    const answer = await this.#ask(REMOTE.domainListAllCheckpoints, args, `list the checkpoints of ${domain.name}`);
+    return answer.list(MAX_CHECKPOINTS, () => {
+      const name = answer.string();
+      readDomain(answer);
+      return name;
+    });
+  }
+
+  async checkpointXml(domain: Domain, name: string): Promise<string> {
+    const args = checkpoint(domain, name).uint(CHECKPOINT_XML_NO_DOMAIN);
+    return (await this.#ask(REMOTE.domainCheckpointGetXmlDesc, args, `describe the checkpoint ${name}`)).string();
+  }
+
+  /** @param what - `metadata`: libvirt forgets it; its bitmaps, if any are left, stay */
+  async deleteCheckpoint(domain: Domain, name: string, what: 'all' | 'metadata'): Promise<void> {
+    const args = checkpoint(domain, name).uint(what === 'metadata' ? CHECKPOINT_DELETE_METADATA_ONLY : NO_FLAGS);
+    await this.#ask(REMOTE.domainCheckpointDelete, args, `delete the checkpoint ${name}`);
+  }
+
+  /** Idempotent. Calls under way fail. */
+  async close(): Promise<void> {
+    await this.#connection.close();
+  }
+
+  async #ask(procedure: number, args: XdrWriter, what: string, timeoutMs = TIMEOUT_MS): Promise<XdrReader> {
+    return await this.#connection.call({ program: PROGRAM.remote, procedure, args, timeoutMs, what });
+  }
+
+  async #qemu(procedure: number, args: XdrWriter, what: string): Promise<XdrReader> {
+    return await this.#connection.call({ program: PROGRAM.qemu, procedure, args, timeoutMs: AGENT_MS, what });
+  }
+}
+
+/** A UUID as people write it. */
+export function uuidText(uuid: Buffer): string {
+  return uuid.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+function of({ name, uuid, id }: Domain): XdrWriter {
+  return new XdrWriter().string(name).opaque(uuid).int(id);
+}
+
+function checkpoint({ name, uuid, id }: Domain, checkpointName: string): XdrWriter {
+  return new XdrWriter().string(checkpointName).string(name).opaque(uuid).int(id);
+}
+
+function readDomain(answer: XdrReader): Domain {
+  return { name: answer.string(), uuid: Buffer.from(answer.opaque(UUID_BYTES)), id: answer.int() };
+}

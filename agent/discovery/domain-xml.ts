@@ -30,8 +30,14 @@ const MAX_LAYERS = 256;
  * @throws {UmbraError} CONFIG_UNREADABLE
  */
 export function describeDomain(xml: string, what: string): DomainDescription {
-  // A snapshot of libvirt keeps its domain inside; a domain's status file too. Neither is a machine of its own.
-  const domain = parseXml(xml, what);
+  return domainOf(parseXml(xml, what), what);
+}
+
+/**
+ * As {@link describeDomain}, of a document's root element.
+ * @throws {UmbraError} CONFIG_UNREADABLE
+ */
+export function domainOf(domain: XmlElement, what: string): DomainDescription {
   const name = child(domain, 'name')?.text;
   if (domain.name !== 'domain' || name === undefined || name === '') {
     throw new UmbraError('CONFIG_UNREADABLE', `${what} describes no libvirt domain`);
@@ -43,7 +49,7 @@ export function describeDomain(xml: string, what: string): DomainDescription {
     if ('reason' in disk) skipped.push(disk);
     else disks.push(disk);
   }
-  return { name, uuid: child(domain, 'uuid')?.text.toLowerCase(), disks, skipped };
+  return { name, uuid: child(domain, 'uuid')?.text.toLowerCase() || undefined, disks, skipped };
 }
 
 function describeDisk(disk: XmlElement, index: number): DomainDisk | SkippedVolume {

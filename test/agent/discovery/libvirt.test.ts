@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { rmSync } from 'node:fs';
 import t from 'tap';
+import { discoverConfigFiles } from '../../../agent/discovery/config-files.js';
 import { discoverLibvirt, libvirtConfig } from '../../../agent/discovery/libvirt.js';
 import { Libvirt } from '../../../agent/libvirt/libvirt.js';
 import { MESSAGE, PROGRAM, REMOTE, STATUS } from '../../../agent/libvirt/protocol.js';
@@ -48,6 +49,18 @@ void t.test('domains of a real libvirt', async (t) => {
     { name: 'vda', path: at('off.qcow2'), format: 'qcow2', backing, sizeBytes: 8 * MIB },
     { name: 'vdb', path: at('gone.qcow2'), format: 'qcow2', backing: [] },
   ]);
+
+  const files = await discoverConfigFiles(join(daemon.directory, 'config', 'qemu'));
+  t.strictSame(files.notes, []);
+  t.strictSame(
+    files.machines.map(({ name, uuid }) => ({ name, uuid })),
+    [live, off].map((machine) => ({ name: machine?.name, uuid: machine?.uuid })),
+    'the files that libvirt keeps say the same',
+  );
+  t.strictSame(
+    files.machines[0]?.volumes,
+    live?.volumes.map(({ name, path, format }) => ({ name, path, format, backing })),
+  );
 
   const names = async (name: string): Promise<string[]> => {
     const files = await libvirtConfig(libvirt, await libvirt.domainByName(name));

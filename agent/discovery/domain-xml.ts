@@ -49,7 +49,8 @@ export function domainOf(domain: XmlElement, what: string): DomainDescription {
     if ('reason' in disk) skipped.push(disk);
     else disks.push(disk);
   }
-  return { name, uuid: child(domain, 'uuid')?.text.toLowerCase() || undefined, disks, skipped };
+  const uuid = child(domain, 'uuid')?.text.toLowerCase();
+  return { name, uuid: uuid === '' ? undefined : uuid, disks, skipped };
 }
 
 function describeDisk(disk: XmlElement, index: number): DomainDisk | SkippedVolume {

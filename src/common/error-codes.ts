@@ -60,8 +60,6 @@ export const ERROR_CODES = {
   HYPERVISOR_DENIED: { exit: 'REFUSED', meaning: 'the agent may not use libvirt or QEMU' },
   HYPERVISOR_FAILED: { exit: 'SYSTEM', meaning: 'libvirt or QEMU could not do what it was asked to' },
   CONFIG_UNREADABLE: { exit: 'IMAGE', meaning: "a machine's configuration cannot be read or understood" },
-  TRACKER_FAILED: { exit: 'IMAGE', meaning: 'no checkpoint of a machine could be made' },
-  TRACKER_BUSY: { exit: 'BUSY', meaning: "another program's backup of the machine runs" },
   PROGRAM_MISSING: { exit: 'SYSTEM', meaning: 'a program or library that is needed is not installed' },
   CANCELLED: { exit: 'CANCELLED', meaning: 'the command was interrupted' },
   INTERNAL: { exit: 'INTERNAL', meaning: 'a defect in Umbra; please report it' },

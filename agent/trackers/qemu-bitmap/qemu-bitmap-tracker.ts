@@ -17,9 +17,9 @@ import { planBitmaps, removeBitmaps, type BitmapPlan } from './bitmaps.js';
 import { cleanUp } from './clean-up.js';
 import { describeMachine } from './describe-machine.js';
 import { exportViews, flushHostCache, insertFilters, prepareScratch, removeScratchFiles } from './fleece.js';
-import { bitmapName, isOurs, viewNames } from './names.js';
+import { bitmapName, isOurs, READING_BITMAP, viewNames } from './names.js';
 import { ownerOf, QemuNbdServer } from './nbd-server.js';
-import { openFleecedVolume, type FleecedVolume } from './volume.js';
+import { openFleecedVolume, type FleecedDisk, type FleecedVolume } from './volume.js';
 
 export interface QemuBitmapOptions {
   readonly machine: string;
@@ -93,7 +93,7 @@ export class QemuBitmapTracker implements Tracker {
       const socketPath = await session.server.start(session.qmp);
       await exportViews(session.qmp, plans);
       for (const [index, plan] of plans.entries()) {
-        volumes.push(await openFleecedVolume(plan, socketPath, viewNames.view(index)));
+        volumes.push(await openFleecedVolume(fleecedDisk(plan), socketPath, viewNames.view(index)));
       }
       const config = await describeMachine(session.qmp, plans);
       const notes = [...remarks, ...plans.flatMap(({ remark }) => remark ?? []), ...done.remarks];
@@ -237,6 +237,10 @@ export class QemuBitmapTracker implements Tracker {
     control.close();
     qmp.close();
   }
+}
+
+function fleecedDisk({ disk: { volume, path, format, sizeBytes }, since }: BitmapPlan): FleecedDisk {
+  return { name: volume, path, format, sizeBytes, bitmap: since === undefined ? undefined : READING_BITMAP };
 }
 
 function ourBitmaps({ bitmaps }: QemuDisk): string[] {

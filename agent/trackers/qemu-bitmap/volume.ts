@@ -1,11 +1,9 @@
 import { isUmbraError, messageOf, systemCode, UmbraError } from '../../../src/common/errors.js';
-import type { ByteRange } from '../../../src/protocol/api.js';
+import type { ByteRange, ImageFormat } from '../../../src/protocol/api.js';
 import { ALLOCATION_CONTEXT, ALLOCATION_ZERO, BITMAP_DIRTY, bitmapContext } from '../../images/nbd/constants.js';
 import { dataExtents, statusOf } from '../../images/nbd/data-extents.js';
 import { openNbd, type NbdClient } from '../../images/nbd/nbd-client.js';
 import type { ChangedRange, CheckpointVolume } from '../tracker.js';
-import type { BitmapPlan } from './bitmaps.js';
-import { READING_BITMAP } from './names.js';
 
 /** A volume of a checkpoint, and the connections that it is read through. */
 export interface FleecedVolume extends CheckpointVolume {
@@ -13,9 +11,20 @@ export interface FleecedVolume extends CheckpointVolume {
   close(): Promise<void>;
 }
 
+/** A disk whose stable view is exported. */
+export interface FleecedDisk {
+  /** Of the volume. */
+  readonly name: string;
+  readonly path: string;
+  readonly format: ImageFormat;
+  readonly sizeBytes: number;
+  /** The exported bitmap that says what changed; undefined if none does. */
+  readonly bitmap: string | undefined;
+}
+
 /** @throws {UmbraError} IMAGE_FAILED, IMAGE_CHANGED */
 export async function openFleecedVolume(
-  { disk, since }: BitmapPlan,
+  { name, path, format, sizeBytes, bitmap: bitmapName }: FleecedDisk,
   socketPath: string,
   exportName: string,
 ): Promise<FleecedVolume> {
@@ -23,8 +32,8 @@ export async function openFleecedVolume(
   const connect = async (context: string): Promise<NbdClient> => {
     const client = await openNbd({ socketPath, exportName, contexts: [context] });
     clients.push(client);
-    if (!client.info.contexts.has(context)) throw lacking(disk.volume, `QEMU does not say ${context}`);
-    if (client.info.sizeBytes !== disk.sizeBytes) throw lacking(disk.volume, 'it was resized just now');
+    if (!client.info.contexts.has(context)) throw lacking(name, `QEMU does not say ${context}`);
+    if (client.info.sizeBytes !== sizeBytes) throw lacking(name, 'it was resized just now');
     return client;
   };
   const close = async (): Promise<void> => {
@@ -33,13 +42,14 @@ export async function openFleecedVolume(
   try {
     const data = await connect(ALLOCATION_CONTEXT);
     // A connection of its own: a question for the bitmap would be answered for the allocation too, which takes longer.
-    const bitmap = since === undefined ? undefined : await connect(bitmapContext(READING_BITMAP));
-    const named = <T>(items: AsyncGenerator<T>): AsyncGenerator<T> => translated(disk.volume, items);
+    const context = bitmapName === undefined ? undefined : bitmapContext(bitmapName);
+    const bitmap = context === undefined ? undefined : { client: await connect(context), context };
+    const named = <T>(items: AsyncGenerator<T>): AsyncGenerator<T> => translated(name, items);
     return {
-      name: disk.volume,
-      path: disk.path,
-      format: disk.format,
-      sizeBytes: disk.sizeBytes,
+      name,
+      path,
+      format,
+      sizeBytes,
       changesKnown: bitmap !== undefined,
       changes: () => named(changedRanges(data, bitmap)),
       extents: () => named(dataExtents(data)),
@@ -47,22 +57,25 @@ export async function openFleecedVolume(
         try {
           await data.read(target, offset);
         } catch (error) {
-          throw translate(disk.volume, error);
+          throw translate(name, error);
         }
       },
       close,
     };
   } catch (error) {
     await close();
-    throw translate(disk.volume, error);
+    throw translate(name, error);
   }
 }
 
 /** What the bitmap has, with what of it reads as zeros. */
-async function* changedRanges(data: NbdClient, bitmap: NbdClient | undefined): AsyncGenerator<ChangedRange> {
+async function* changedRanges(
+  data: NbdClient,
+  bitmap: { readonly client: NbdClient; readonly context: string } | undefined,
+): AsyncGenerator<ChangedRange> {
   if (bitmap === undefined) throw new UmbraError('INTERNAL', 'changes of a volume of which none are known');
-  const whole = { offset: 0, length: bitmap.info.sizeBytes };
-  for await (const range of statusOf(bitmap, bitmapContext(READING_BITMAP), whole)) {
+  const whole = { offset: 0, length: bitmap.client.info.sizeBytes };
+  for await (const range of statusOf(bitmap.client, bitmap.context, whole)) {
     if ((range.flags & BITMAP_DIRTY) === 0) continue;
     yield* withZeros(data, range);
   }

@@ -5,7 +5,7 @@ import { readMounts, type MountEntry } from '../src/system/mounts.js';
 import { cleanIfDead, isUmbraMount } from './dead-mounts.js';
 import type { FuseSession } from './fuse.js';
 import { raiseReadAhead } from './read-ahead.js';
-import { unmountPath, type UnmountOptions } from './unmount.js';
+import { unmountPath, type UnmountOptions } from '../src/system/fuse/unmount.js';
 
 /** How long after unmounting the connection may take to end before it counts as still used by somebody. */
 const END_MS = 1000;

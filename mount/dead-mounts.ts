@@ -1,7 +1,7 @@
 import { messageOf } from '../src/common/errors.js';
 import type { Log } from '../src/common/log.js';
 import { readMounts, type MountEntry } from '../src/system/mounts.js';
-import { isDeadMount, unmountPath } from './unmount.js';
+import { isDeadMount, unmountPath } from '../src/system/fuse/unmount.js';
 
 /** The file system type of Umbra's mounts in the kernel's table. */
 export const MOUNT_TYPE = 'fuse.umbra';

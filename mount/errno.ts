@@ -38,4 +38,3 @@ export function isTrouble(error: unknown): boolean {
 export const EROFS = -errno.EROFS;
 export const EBADF = -errno.EBADF;
 export const ENODATA = -errno.ENODATA;
-export const ERANGE = -errno.ERANGE;

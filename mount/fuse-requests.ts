@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
-import { statNumbers } from './fuse-answers.js';
+import { statNumbers } from '../src/system/fuse/answers.js';
 import type { Handlers } from './handlers.js';
 
 /**

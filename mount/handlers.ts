@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
 import { after, type Eventually } from '../src/common/eventually.js';
 import { isUmbraError } from '../src/common/errors.js';
+import type { KernelStat } from '../src/system/fuse/answers.js';
 import { EBADF, EROFS, errnoOf, isTrouble } from './errno.js';
-import { kernelStat, type KernelStat, type KernelStatfs, kernelStatfs, TYPE_BITS } from './kernel-stat.js';
+import { kernelStat, type KernelStatfs, kernelStatfs, TYPE_BITS } from './kernel-stat.js';
 import { type DirectoryEntry, MAX_ENTRIES } from './node.js';
 import type { OpenFiles } from './open-files.js';
 import { TreeError } from './tree-error.js';

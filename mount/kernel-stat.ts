@@ -1,22 +1,7 @@
 import { constants } from 'node:fs';
 import type { FilesystemUsage } from './filesystems/filesystem.js';
+import type { KernelStat } from '../src/system/fuse/answers.js';
 import { MAX_GUEST_NAME, type NodeKind, type NodeStat } from './node.js';
-
-/** A stat as the kernel wants it. */
-export interface KernelStat {
-  mode: number;
-  uid: number;
-  gid: number;
-  size: number;
-  nlink: number;
-  ino: number;
-  rdev: number;
-  blksize: number;
-  blocks: number;
-  atime: number;
-  mtime: number;
-  ctime: number;
-}
 
 /** Figures of a file system as the kernel wants them. */
 export interface KernelStatfs {

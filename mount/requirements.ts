@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import { UmbraError } from '../src/common/errors.js';
-import { requireFusermount } from './unmount.js';
+import { requireFusermount } from '../src/system/fuse/unmount.js';
 
 /** What can be known before mounting about whether FUSE will work; libfuse itself explains only on stderr. */
 export interface FuseRequirements {

@@ -14,6 +14,7 @@ interface LibC {
   llistxattr(path: Uint8Array, list: Uint8Array, size: number): number | bigint;
   lgetxattr(path: Uint8Array, name: string, value: Uint8Array, size: number): number | bigint;
   lsetxattr(path: Uint8Array, name: string, value: Uint8Array, size: number, flags: number): number;
+  lremovexattr(path: Uint8Array, name: string): number;
   fsetxattr(fd: number, name: string, value: Uint8Array, size: number, flags: number): number;
   fremovexattr(fd: number, name: string): number;
   futimens(fd: number, times: Uint8Array): number;
@@ -63,6 +64,7 @@ function load(): LibC {
       lsetxattr: library.func(
         'int lsetxattr(const uint8_t *path, const char *name, const uint8_t *value, size_t size, int flags)',
       ),
+      lremovexattr: library.func('int lremovexattr(const uint8_t *path, const char *name)'),
       fsetxattr: library.func('int fsetxattr(int fd, const char *name, const uint8_t *value, size_t size, int flags)'),
       fremovexattr: library.func('int fremovexattr(int fd, const char *name)'),
       futimens: library.func('int futimens(int fd, const uint8_t *times)'),

@@ -30,9 +30,17 @@ export function getXattr(path: SystemPath, name: string): Buffer {
   return value.subarray(0, length);
 }
 
-/** @throws {SystemCallError} */
-export function setXattr(path: SystemPath, name: string, value: Uint8Array): void {
-  systemCall('lsetxattr', () => libc().lsetxattr(pathBytes(path), name, value, value.length, 0));
+/**
+ * @param flags of lsetxattr(2): to fail unless the attribute is new, or unless it is there
+ * @throws {SystemCallError}
+ */
+export function setXattr(path: SystemPath, name: string, value: Uint8Array, flags = 0): void {
+  systemCall('lsetxattr', () => libc().lsetxattr(pathBytes(path), name, value, value.length, flags));
+}
+
+/** @throws {SystemCallError} ENODATA when there is no such attribute */
+export function removeXattr(path: SystemPath, name: string): void {
+  systemCall('lremovexattr', () => libc().lremovexattr(pathBytes(path), name));
 }
 
 /** A path as the C library takes it: with a NUL byte at its end. */

@@ -1,5 +1,5 @@
 import koffi from 'koffi';
-import { UmbraError } from '../src/common/errors.js';
+import { UmbraError } from '../../common/errors.js';
 
 /** The C library's thread-specific keys, as numbers; it always gives the lowest that is free. */
 export interface ThreadKeys {

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { readdir, readFile } from 'node:fs/promises';
 import t from 'tap';
-import { FuseThreads } from '../../mount/fuse-threads.js';
-import { MountServer } from '../kit/mount-server.js';
+import { FuseThreads } from '../../../../src/system/fuse/threads.js';
+import { MountServer } from '../../../kit/mount-server.js';
 
 const T0 = Date.UTC(2026, 10, 22, 10, 15);
 

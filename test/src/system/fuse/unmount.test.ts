@@ -1,6 +1,6 @@
 import t from 'tap';
-import { isDeadMount, requireFusermount, unmountPath } from '../../mount/unmount.js';
-import { MountServer } from '../kit/mount-server.js';
+import { isDeadMount, requireFusermount, unmountPath } from '../../../../src/system/fuse/unmount.js';
+import { MountServer } from '../../../kit/mount-server.js';
 
 t.test('what is not mounted', async (t) => {
   await t.rejects(unmountPath('/does/not/exist', { lazy: false }), {

@@ -41,6 +41,8 @@ declare module 'fuse-native' {
 
     interface Operations {
       getattr(path: string, done: DoneWith<Stat>): void;
+      /** Of an open file. */
+      fgetattr?(path: string, fd: number, done: DoneWith<Stat>): void;
       statfs(path: string, done: DoneWith<Statfs>): void;
       /** `stats` has an entry for each name. */
       readdir(path: string, done: (error: number, names?: string[], stats?: Stat[]) => void): void;
@@ -51,6 +53,7 @@ declare module 'fuse-native' {
       release(path: string, fd: number, done: Done): void;
       write(path: string, fd: number, buffer: Buffer, length: number, position: number, done: Done): void;
       create(path: string, mode: number, done: DoneWith<number>): void;
+      flush?(path: string, fd: number, done: Done): void;
       fsync?(path: string, dataOnly: number, fd: number, done: Done): void;
       fsyncdir?(path: string, dataOnly: number, fd: number, done: Done): void;
       truncate(path: string, size: number, done: Done): void;

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { messageOf, systemCode, UmbraError } from '../src/common/errors.js';
+import { messageOf, systemCode, UmbraError } from '../../common/errors.js';
 
 /** How a program ended, when it could be started. */
 interface Outcome {

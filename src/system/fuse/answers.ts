@@ -1,5 +1,22 @@
-import { ERANGE } from './errno.js';
-import type { KernelStat } from './kernel-stat.js';
+import { constants } from 'node:os';
+
+const ERANGE = -constants.errno.ERANGE;
+
+/** A stat as the kernel wants it; times are milliseconds since 1970, not negative. */
+export interface KernelStat {
+  mode: number;
+  uid: number;
+  gid: number;
+  size: number;
+  nlink: number;
+  ino: number;
+  rdev: number;
+  blksize: number;
+  blocks: number;
+  atime: number;
+  mtime: number;
+  ctime: number;
+}
 
 /** Numbers in the array that fuse-native makes a `struct stat` of, and where some of them stand in it. */
 const STAT_NUMBERS = 18;

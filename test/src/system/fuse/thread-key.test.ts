@@ -1,5 +1,5 @@
 import t from 'tap';
-import { loadMarkingThreads, threadKeys, type ThreadKeys } from '../../mount/fuse-thread-key.js';
+import { loadMarkingThreads, threadKeys, type ThreadKeys } from '../../../../src/system/fuse/thread-key.js';
 
 /** Keys like those of the C library, in which others can be seen and disturbed. */
 class FakeKeys implements ThreadKeys {

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import t from 'tap';
-import { copyWhole, entryStats, statNumbers } from '../../mount/fuse-answers.js';
+import { copyWhole, entryStats, statNumbers } from '../../../../src/system/fuse/answers.js';
 
 t.test('stats of entries are made when they are read', async (t) => {
   const stats = entryStats([0o040000, 0o100000, 0], [5, 0xffffffff, 7]);

@@ -37,8 +37,8 @@ module.exports = {
     ),
     forbid(
       'fuse-native-once',
-      'Only mount/fuse.ts imports fuse-native, and the file system that tests cut the power of.',
-      { pathNot: '^(mount/fuse|test/kit/power-cut-(server|handlers))\\.ts$' },
+      'Only mount/fuse.ts, the filter over images and the file system that tests cut the power of import fuse-native.',
+      { pathNot: '^(mount/fuse|agent/filter/fuse|test/kit/power-cut-(server|handlers))\\.ts$' },
       {
         path: packages('fuse-native'),
       },

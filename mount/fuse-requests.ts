@@ -1,32 +1,8 @@
-import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
 import { statNumbers } from '../src/system/fuse/answers.js';
+import type { Binding } from '../src/system/fuse/binding.js';
 import type { Handlers } from './handlers.js';
 
-/**
- * The native half of fuse-native 2.2.6. A request is the memory of the thread of libfuse that waits for it; its signal takes
- * the answer, or a negative errno, and lets the thread go on.
- */
-export interface Binding {
-  readonly op_getattr: number;
-  readonly op_open: number;
-  readonly op_read: number;
-  readonly op_release: number;
-  fuse_native_signal_getattr(request: Buffer, error: number, stat: Uint32Array): void;
-  fuse_native_signal_open(request: Buffer, error: number, handle: number): void;
-  /** The last one is the memory that the bytes went to; it is taken away from JavaScript. */
-  fuse_native_signal_read(request: Buffer, bytesOrError: number, unused: number, memory: ArrayBufferLike): void;
-  fuse_native_signal_release(request: Buffer, error: number): void;
-}
-
 const TWO_32 = 2 ** 32;
-
-/** Call it after fuse-native itself was loaded. */
-export function loadBinding(packages: NodeJS.Require): Binding {
-  const main = packages.resolve('fuse-native');
-  const load = createRequire(main)('node-gyp-build') as (directory: string) => Binding;
-  return load(dirname(main));
-}
 
 /**
  * Puts handlers of its own into the package's array of them, for the four requests that reading a small file is made of. The

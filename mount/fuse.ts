@@ -1,4 +1,3 @@
-import { readdirSync, readlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type FuseNative from 'fuse-native';
 import type { Clock } from '../src/common/clock.js';
@@ -9,7 +8,9 @@ import { ENODATA } from './errno.js';
 import { copyWhole, entryStats } from '../src/system/fuse/answers.js';
 import { loadMarkingThreads } from '../src/system/fuse/thread-key.js';
 import { FuseThreads } from '../src/system/fuse/threads.js';
-import { answerAtOnce, loadBinding } from './fuse-requests.js';
+import { loadBinding } from '../src/system/fuse/binding.js';
+import { connectionDescriptors, isConnection } from '../src/system/fuse/connections.js';
+import { answerAtOnce } from './fuse-requests.js';
 import { createHandlers, type Handlers } from './handlers.js';
 import { OpenFiles } from './open-files.js';
 import type { VirtualTree } from './tree.js';
@@ -230,17 +231,4 @@ function mountFailed(mountPoint: string, cause: Error): UmbraError {
     hint: 'What libfuse said stands in the server log; /dev/fuse and the right to use it are needed.',
     cause,
   });
-}
-
-/** This process's descriptors of /dev/fuse: one for each connection. */
-function connectionDescriptors(): number[] {
-  return readdirSync('/proc/self/fd').map(Number).filter(isConnection);
-}
-
-function isConnection(fd: number): boolean {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`) === '/dev/fuse';
-  } catch {
-    return false;
-  }
 }

@@ -1,8 +1,9 @@
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import t from 'tap';
-import { answerAtOnce, type Binding, loadBinding } from '../../mount/fuse-requests.js';
+import { answerAtOnce } from '../../mount/fuse-requests.js';
 import type { Handlers } from '../../mount/handlers.js';
+import { type Binding, loadBinding } from '../../src/system/fuse/binding.js';
 
 /** A stand-in for the native half, which would want a thread that waits. */
 function setUp(handlers: Partial<Handlers>) {
@@ -17,10 +18,14 @@ function setUp(handlers: Partial<Handlers>) {
     op_open: 1,
     op_read: 2,
     op_release: 3,
+    op_utimens: 4,
+    sizeof_fuse_thread_t: 8,
     fuse_native_signal_getattr: signal('getattr'),
     fuse_native_signal_open: signal('open'),
     fuse_native_signal_read: signal('read'),
     fuse_native_signal_release: signal('release'),
+    fuse_native_signal_utimens: signal('utimens'),
+    fuse_native_mount: () => undefined,
   };
   const native: unknown[] = [];
   answerAtOnce(native, binding, () => handlers as Handlers);
@@ -36,7 +41,7 @@ t.test('the package has what is called here', async (t) => {
   const packages = createRequire(import.meta.url);
   packages('fuse-native');
   const binding = loadBinding(packages);
-  for (const name of ['getattr', 'open', 'read', 'release'] as const) {
+  for (const name of ['getattr', 'open', 'read', 'release', 'utimens'] as const) {
     t.type(binding[`op_${name}`], 'number', name);
     t.type(Reflect.get(binding, `fuse_native_signal_${name}`), 'function', name);
   }

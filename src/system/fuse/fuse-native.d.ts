@@ -101,10 +101,17 @@ declare module 'fuse-native' {
     protected _op_getxattr(signal: XattrSignal, path: string, name: string, target: Buffer): void;
     /** Answers a listxattr: the size of all names, each with a NUL behind it, after writing them to `target` if that has a length. */
     protected _op_listxattr(signal: XattrSignal, path: string, target: Buffer): void;
+    /** Mounts; called by {@link mount}, once. */
+    protected _open(done: (error: Error | null | undefined) => void): void;
+    /** Called and set to null when the kernel has answered. */
+    protected _openCallback: ((error: Error | null | undefined) => void) | null;
+    protected _handlers: readonly unknown[];
+    /** Which requests there are handlers for. */
+    protected _getImplementedArray(): Uint32Array;
     /** What requests are given to; the package looks it up for each. */
     protected ops: Partial<Fuse.Operations>;
     /** The `fuse_thread_t`, once it is mounted; its first eight bytes are the address of the N-API environment. */
-    protected readonly _thread: Buffer | null;
+    protected _thread: Buffer | null;
   }
 
   export = Fuse;

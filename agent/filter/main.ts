@@ -1,0 +1,70 @@
+import { closeSync, writeSync } from 'node:fs';
+import { systemClock } from '../../src/common/clock.js';
+import { messageOf } from '../../src/common/errors.js';
+import type { Log, LogFields } from '../../src/common/log.js';
+import { toWireError } from '../../src/protocol/wire-error.js';
+import { Filter } from './filter.js';
+import { parseFilterSettings, START_FD } from './start-filter.js';
+
+// The program of a filter. It outlives whoever starts it: machines write through it.
+
+const log = stderrLog();
+try {
+  await run();
+} catch (error) {
+  report({ error: toWireError(error) });
+  log.error('filter: cannot start', { reason: messageOf(error) });
+  process.exitCode = 1;
+}
+process.exit();
+
+async function run(): Promise<void> {
+  const settings = parseFilterSettings(process.argv[2]);
+  process.title = `umbra agent filter ${settings.directory}`;
+  // Modes come from the kernel with the caller's mask applied.
+  process.umask(0);
+  const filter = await Filter.start({ ...settings, clock: systemClock, log });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      filter.unmount().catch((error: unknown) => {
+        log.warn('filter: not unmounted', { reason: messageOf(error) });
+      });
+    });
+  }
+  process.on('SIGHUP', () => undefined);
+  log.info('filter: mounted', { directory: settings.directory });
+  report({ ready: true });
+  await filter.ended;
+}
+
+/** To who started it; the pipe is not there for a service manager. */
+function report(line: object): void {
+  try {
+    writeSync(START_FD, `${JSON.stringify(line)}\n`);
+    closeSync(START_FD);
+  } catch {
+    // Nobody waits for it.
+  }
+}
+
+function stderrLog(): Log {
+  const write = (level: string, message: string, fields: LogFields = {}): void => {
+    const time = new Date(systemClock.now()).toISOString();
+    try {
+      writeSync(2, `${JSON.stringify({ time, level, message, ...fields })}\n`);
+    } catch {
+      // There is nowhere left to say it.
+    }
+  };
+  return {
+    info: (message, fields) => {
+      write('info', message, fields);
+    },
+    warn: (message, fields) => {
+      write('warn', message, fields);
+    },
+    error: (message, fields) => {
+      write('error', message, fields);
+    },
+  };
+}

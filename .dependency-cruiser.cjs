@@ -38,7 +38,7 @@ module.exports = {
     forbid(
       'fuse-native-once',
       'Only mount/fuse.ts, the filter over images and the file system that tests cut the power of import fuse-native.',
-      { pathNot: '^(mount/fuse|agent/filter/fuse|test/kit/power-cut-(server|handlers))\\.ts$' },
+      { pathNot: '^(mount/fuse|agent/filter/fuse(-handlers)?|test/kit/power-cut-(server|handlers))\\.ts$' },
       {
         path: packages('fuse-native'),
       },

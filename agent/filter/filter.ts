@@ -8,10 +8,12 @@ import { readMounts } from '../../src/system/mounts.js';
 import { findOpeners } from '../../src/system/open-files.js';
 import { Checkpoints } from './checkpoints.js';
 import { ControlServer } from './control/control-server.js';
+import { controlSocket } from './control/socket-path.js';
 import { FilteredFiles } from './filtered-files.js';
 import { FILTER_MOUNT_TYPE, mountFilter, type FilterMount } from './fuse.js';
 import { Gate } from './gate.js';
-import { ChangeLog, type FilePrint } from './log/change-log.js';
+import { ChangeLog } from './log/change-log.js';
+import type { FilePrint } from './log/trust.js';
 import { LowerDirectory } from './lower-directory.js';
 import { Operations } from './operations.js';
 import { keyOf } from './tracked-files.js';
@@ -33,11 +35,6 @@ const LOOK_MS = 100;
 const NS_PER_MS = 1_000_000n;
 /** While the mount ends, no write takes longer. */
 const END_HOLD_MS = 60_000;
-
-/** The control socket in a state directory. */
-export function controlSocket(state: string): string {
-  return join(state, 'filter.sock');
-}
 
 /** A running filter: a file system over a directory of images, its change log, and what agents ask of it. */
 export class Filter {

@@ -136,7 +136,8 @@ class Connection {
 
   #status(): StatusAnswer {
     const { directory, lost, groups, checkpoints } = this.#options;
-    const views = checkpoints.views().map(({ group, id, space }) => ({
+    const views = checkpoints.views().map(({ token, group, id, space }) => ({
+      token,
       group,
       id,
       sideBytes: space.usedBytes,

@@ -56,6 +56,12 @@ export class FilterClient {
     }
   }
 
+  /** Why a view is lost; undefined when it is not. */
+  async lostReason(token: string): Promise<string | undefined> {
+    const view = (await this.status()).views.find((of) => of.token === token);
+    return view === undefined ? 'the checkpoint has ended' : view.broken;
+  }
+
   async acknowledge(token: string): Promise<void> {
     await this.#ask({ op: 'acknowledge', token });
   }

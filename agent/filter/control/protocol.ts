@@ -29,6 +29,7 @@ export interface StatusAnswer {
   readonly lost?: string;
   readonly groups: readonly string[];
   readonly views: readonly {
+    readonly token: string;
     readonly group: string;
     readonly id: string;
     readonly sideBytes: number;

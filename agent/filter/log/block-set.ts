@@ -24,6 +24,10 @@ export class BlockSet {
     return this.#isFull;
   }
 
+  get isEmpty(): boolean {
+    return !this.#isFull && this.#pages.size === 0;
+  }
+
   /** The blocks that a range of bytes touches. */
   run(offset: number, length: number): Run {
     const first = Math.floor(offset / this.blockBytes);
@@ -40,6 +44,11 @@ export class BlockSet {
   hasAll([first, count]: Run): boolean {
     for (let block = first; block < first + count; block++) if (!this.has(block)) return false;
     return true;
+  }
+
+  hasAny([first, count]: Run): boolean {
+    for (let block = first; block < first + count; block++) if (this.has(block)) return true;
+    return false;
   }
 
   add([first, count]: Run): void {

@@ -4,27 +4,19 @@ import type { Clock } from '../../../src/common/clock.js';
 import { messageOf, UmbraError } from '../../../src/common/errors.js';
 import type { Log } from '../../../src/common/log.js';
 import { AliveFile } from './alive.js';
+import { Batch } from './batch.js';
 import { BlockSet } from './block-set.js';
 import { LogFile } from './log-file.js';
 import { BLOCK_BYTES, FileChanges, LogState, type Epoch } from './log-state.js';
-import { readLog, type ReadLog } from './read-log.js';
+import { readLog } from './read-log.js';
 import type { FileRef, LogRecord } from './records.js';
 import { blockRecords, snapshotRecords } from './snapshot.js';
+import { trustWhatCanBe, type FilePrint } from './trust.js';
 
 /** A log that grew by so much since it was last written anew is written anew. */
 const COMPACT_BYTES = 4 * 1024 * 1024;
 /** What can't be said in so many bytes is not said: all checkpoints are given up. */
 const MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024;
-/** After a crash, files changed later than this after the last sign of life were changed by somebody else. */
-export const ALIVE_SLACK_MS = 2000;
-
-/** What a file is like: equal texts mean that nobody changed it. */
-export interface FilePrint {
-  readonly print: string;
-  /** Milliseconds since 1970. */
-  readonly ctimeMs: number;
-}
-
 export interface ChangeLogOptions {
   /** The log's own directory, which is there. */
   readonly directory: string;
@@ -73,7 +65,7 @@ export class ChangeLog {
   static async open(options: ChangeLogOptions): Promise<ChangeLog> {
     const found = await readLog({ ...places(options.directory), root: options.root, boot: options.boot });
     if ('lost' in found) options.log.warn('filter: nothing is known of changes before now', { reason: found.lost });
-    else trustWhatCanBe(found, options);
+    else trustWhatCanBe(found, options.files, options.log);
     const kept = 'lost' in found ? undefined : found;
     const generation = kept?.generation ?? randomBytes(16);
     const file = new LogFile(places(options.directory).logPath, generation, kept?.nextSequence ?? 1);
@@ -300,22 +292,6 @@ interface Parts {
   readonly lost: string | undefined;
 }
 
-/** Those who wait for one sync. */
-class Batch {
-  readonly done: Promise<void>;
-  resolve: () => void = () => undefined;
-  reject: (error: Error) => void = () => undefined;
-
-  constructor() {
-    this.done = new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
-    // Who does not wait for it need not hear of it.
-    this.done.catch(() => undefined);
-  }
-}
-
 function places(directory: string): { readonly logPath: string; readonly alivePath: string } {
   return { logPath: join(directory, 'changes'), alivePath: join(directory, 'alive') };
 }
@@ -325,28 +301,4 @@ function emptyAfter({ lastFile }: LogState): LogState {
   const state = new LogState();
   state.lastFile = lastFile;
   return state;
-}
-
-/** Take out of what was read whatever may not be so any more. */
-function trustWhatCanBe({ state, end, alive }: ReadLog, { files, log }: ChangeLogOptions): void {
-  for (const { id, key, path } of [...state.files.values()]) {
-    const now = files.get(key);
-    const isOurs =
-      end === 'clean'
-        ? now !== undefined && state.prints.get(id) === now.print
-        : now !== undefined && now.ctimeMs <= alive.timeMs + ALIVE_SLACK_MS;
-    if (isOurs) continue;
-    log.warn('filter: a file was changed while nobody looked', { path });
-    state.apply({ t: 'removed', file: id });
-  }
-  if (end === 'power-cut') state.unsettle();
-  for (const epochs of state.groups.values()) {
-    for (const { changes } of epochs) for (const of of changes.values()) settleChanges(of, end);
-  }
-}
-
-function settleChanges(changes: FileChanges, end: ReadLog['end']): void {
-  if (end !== 'clean') changes.blocks.addAll(changes.marks);
-  changes.durable.addAll(changes.marks);
-  changes.everythingDurable = changes.everything;
 }

@@ -90,7 +90,7 @@ export class Checkpoints {
     return [...this.#views.values()];
   }
 
-  /** @throws {UmbraError} IMAGE_NOT_FOUND, TRACKER_FAILED */
+  /** @throws {UmbraError} IMAGE_NOT_FOUND, IMAGE_FORMAT, TRACKER_BUSY, TRACKER_FAILED */
   async begin(wish: CheckpointWish): Promise<View> {
     this.#refuseTooMany(wish.group);
     const space = new SideSpace(this.#parts.sideDirectory, this.#parts.sideBytes);
@@ -229,13 +229,13 @@ export class Checkpoints {
 
   #refuseTooMany(group: string): void {
     if (this.views().some((view) => view.group === group)) {
-      throw new UmbraError('TRACKER_FAILED', `a checkpoint of ${group} is being read`, {
+      throw new UmbraError('TRACKER_BUSY', `a checkpoint of ${group} is being read`, {
         hint: 'Wait until its backup has ended.',
       });
     }
     const { log } = this.#parts;
     if (this.#views.size < MAX_VIEWS && (log.epochs(group).length > 0 || log.groups().length < MAX_GROUPS)) return;
-    throw new UmbraError('TRACKER_FAILED', 'the filter has too many checkpoints', {
+    throw new UmbraError('TRACKER_BUSY', 'the filter has too many checkpoints', {
       hint: 'Wait until other backups have ended; forget machines that are gone.',
     });
   }

@@ -33,7 +33,7 @@ const MODULES = [
 
 const PROGRAMS = ['sh', 'mount', 'umount', 'insmod', 'cat', 'echo', 'sha256sum', 'sync', 'sleep', 'poweroff', 'mkdir'];
 
-/** It says what is in the file `data` of its disk, leaves a file there, and ends. */
+/** It says what is in the file `data` of its disk, leaves a file there, copies the data to its second disk, and ends. */
 const INIT = `#!/bin/sh
 mount -t proc proc /proc
 mount -t devtmpfs dev /dev
@@ -41,6 +41,7 @@ for module in $(cat /modules/order); do insmod "/modules/$module"; done
 for try in 1 2 3 4 5 6 7 8 9 10; do [ -b /dev/vda ] || sleep 0.2; done
 mount -t ext4 /dev/vda /mnt && echo "guest: data $(sha256sum < /mnt/data)"
 echo 'written by the guest' > /mnt/from-guest && echo 'guest: wrote'
+[ -b /dev/vdb ] && cat /mnt/data > /dev/vdb && echo 'guest: copied'
 sync
 umount /mnt
 poweroff -f
@@ -104,9 +105,10 @@ export function guestArguments({ kernel, initrd }: Guest): string[] {
   ];
 }
 
-/** Boot it with a qcow2 image as its disk; what it said until it powered itself off. */
-export async function bootGuest(guest: Guest, disk: string): Promise<string> {
-  const devices = ['-serial', 'stdio', '-drive', `file=${disk},format=qcow2,if=virtio`];
+/** Boot it with a qcow2 image as its disk, and a raw one as a second; what it said until it powered itself off. */
+export async function bootGuest(guest: Guest, disk: string, rawDisk?: string): Promise<string> {
+  const second = rawDisk === undefined ? [] : ['-drive', `file=${rawDisk},format=raw,if=virtio`];
+  const devices = ['-serial', 'stdio', '-drive', `file=${disk},format=qcow2,if=virtio`, ...second];
   const options = { timeout: BOOT_LIMIT_MS, killSignal: 'SIGKILL' } as const;
   const { stdout } = await promisify(execFile)('qemu-system-x86_64', [...guestArguments(guest), ...devices], options);
   return stdout;

@@ -19,13 +19,13 @@ export class FilterClient {
     this.#answers = boundedLines(socket);
   }
 
-  /** @throws {UmbraError} TRACKER_FAILED when no filter answers there */
+  /** @throws {UmbraError} TRACKER_UNAVAILABLE when no filter answers there */
   static async connect(socketPath: string): Promise<FilterClient> {
     const socket = connect(socketPath);
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve).once('error', (cause) => {
         reject(
-          new UmbraError('TRACKER_FAILED', `no filter answers at ${socketPath}: ${cause.message}`, {
+          new UmbraError('TRACKER_UNAVAILABLE', `no filter answers at ${socketPath}: ${cause.message}`, {
             hint: 'Start it: umbra agent filter DIRECTORY',
             cause,
           }),

@@ -24,13 +24,13 @@ export interface VolumeFiles {
 /**
  * The files that a volume consists of.
  * @param directory - of the filter
- * @throws {UmbraError} IMAGE_NOT_FOUND; TRACKER_FAILED when the image is not in the directory; IMAGE_FORMAT
+ * @throws {UmbraError} IMAGE_NOT_FOUND; TRACKER_UNAVAILABLE when the image is not in the directory; IMAGE_FORMAT
  */
 export async function filesOf(volume: FilterVolume, directory: string): Promise<VolumeFiles> {
   const top = await resolved(volume.path);
   const path = below(directory, top);
   if (path === undefined) {
-    throw new UmbraError('TRACKER_FAILED', `${volume.path} is not in ${directory}, the directory of the filter`, {
+    throw new UmbraError('TRACKER_UNAVAILABLE', `${volume.path} is not in ${directory}, the directory of the filter`, {
       hint: 'Use another tracker, or a filter over its directory.',
     });
   }

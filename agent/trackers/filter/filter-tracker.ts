@@ -9,12 +9,21 @@ import type { Checkpoint, CheckpointRequest, Tracker } from '../tracker.js';
 import { filesOf, type VolumeFiles } from './chain-files.js';
 import { openQcow2Volume, openRawVolume, type Begun, type FilterVolume, type OpenVolume } from './view-volume.js';
 
-/** What came of bringing the machine to a standstill. */
-export interface Standstill {
+/**
+ * Brings the machine to a standstill, does something, and lets it go on whatever happens; the signal says that it is let
+ * go on before the something is done (`agent/checkpoints`).
+ */
+export type BringToStandstill = <T>(action: (signal: AbortSignal) => Promise<T>) => Promise<Standstill<T>>;
+
+export interface Standstill<T> {
+  readonly result: T;
   readonly consistency: Consistency;
+  /** Milliseconds since 1970. */
+  readonly timeMs: number;
   /** How long the guest stood still; the filter adds nothing to it, as it records meanwhile. */
   readonly pauseMs: number;
-  readonly notes: readonly string[];
+  /** For people: why the consistency is not better. */
+  readonly remarks: readonly string[];
 }
 
 export interface FilterTrackerOptions {
@@ -25,11 +34,8 @@ export interface FilterTrackerOptions {
   readonly filterState: string;
   /** Where the tracker keeps tables of qcow2 images; made if it is not there. */
   readonly state: string;
-  /**
-   * Bring the machine to a standstill, call `record` once, and let it go on whatever happens. Without it the filter
-   * alone holds all writes for an instant: every volume is as after a power cut.
-   */
-  readonly standstill?: (record: () => Promise<void>) => Promise<Standstill>;
+  /** Without it the filter alone holds all writes for an instant: every volume is as after a power cut. */
+  readonly standstill?: BringToStandstill;
   /** The machine's configuration files, read while it stands still. */
   readonly config?: () => Promise<Checkpoint['config']>;
 }
@@ -65,7 +71,7 @@ export class FilterTracker implements Tracker {
     const { directory } = await client.status();
     const found = await Promise.all(wanted.map((volume) => filesOf(volume, directory)));
     refuseCancelled(request.signal);
-    const { answer, config, standstill } = await this.#record(request, found, client);
+    const { answer, config, ...recorded } = await this.#record(request, found, client);
     const begun = { client, answer };
     const opened: OpenVolume[] = [];
     const close = async (): Promise<void> => {
@@ -85,9 +91,10 @@ export class FilterTracker implements Tracker {
     }
     return {
       id: request.id,
-      timeMs: answer.timeMs,
-      ...(standstill ?? { consistency: 'crash', pauseMs: answer.pauseMs }),
-      notes: [...(standstill?.notes ?? []), ...notesOf(opened, request)],
+      timeMs: recorded.timeMs,
+      consistency: recorded.consistency,
+      pauseMs: recorded.pauseMs,
+      notes: [...recorded.remarks, ...notesOf(opened, request)],
       volumes: opened.map(({ volume }) => volume),
       config,
       acknowledge: () => client.acknowledge(answer.token),
@@ -99,22 +106,29 @@ export class FilterTracker implements Tracker {
     { id, since }: CheckpointRequest,
     found: readonly VolumeFiles[],
     client: FilterClient,
-  ): Promise<{ readonly config: Checkpoint['config']; readonly standstill: Standstill | undefined } & Begun> {
+  ): Promise<Recorded> {
     const { machine, standstill, config } = this.#options;
-    let recorded: { readonly answer: Begun['answer']; readonly config: Checkpoint['config'] } | undefined;
-    const record = async (): Promise<void> => {
+    const record = async (signal?: AbortSignal): Promise<Pick<Recorded, 'answer' | 'config'>> => {
+      // Then nothing may be kept of it: the view ends with the connection.
+      const giveUp = (): void => {
+        client.close();
+      };
+      signal?.addEventListener('abort', giveUp, { once: true });
       const files = found.flatMap((of) => of.files);
-      const [answer, read] = await Promise.all([
-        client.begin({ group: machine, id, files, ...(since === undefined ? {} : { since }) }),
-        config?.() ?? [],
-      ]);
-      recorded = { answer, config: read };
+      const wish = { group: machine, id, files, ...(since === undefined ? {} : { since }) };
+      try {
+        const [answer, read] = await Promise.all([client.begin(wish), config?.() ?? []]);
+        return { answer, config: read };
+      } finally {
+        signal?.removeEventListener('abort', giveUp);
+      }
     };
-    let result: Standstill | undefined;
-    if (standstill === undefined) await record();
-    else result = await standstill(record);
-    if (recorded === undefined) throw new UmbraError('TRACKER_FAILED', `${machine} was not brought to a standstill`);
-    return { ...recorded, standstill: result, client };
+    if (standstill !== undefined) {
+      const { result, ...still } = await standstill(record);
+      return { ...still, ...result };
+    }
+    const { answer, config: read } = await record();
+    return { answer, config: read, consistency: 'crash', timeMs: answer.timeMs, pauseMs: answer.pauseMs, remarks: [] };
   }
 
   async #open({ volume, files, outside }: VolumeFiles, begun: Begun, request: CheckpointRequest): Promise<OpenVolume> {
@@ -158,6 +172,11 @@ export class FilterTracker implements Tracker {
   }
 }
 
+interface Recorded extends Omit<Standstill<unknown>, 'result'> {
+  readonly answer: Begun['answer'];
+  readonly config: Checkpoint['config'];
+}
+
 function hash(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 32);
 }
@@ -165,9 +184,13 @@ function hash(text: string): string {
 function refuseFormats(volumes: readonly FilterVolume[]): void {
   const other = volumes.find(({ format }) => format !== 'raw' && format !== 'qcow2');
   if (other === undefined) return;
-  throw new UmbraError('TRACKER_FAILED', `${other.path} is a ${other.format} image, which the filter does not follow`, {
-    hint: 'Use the tracker "scan".',
-  });
+  throw new UmbraError(
+    'TRACKER_UNAVAILABLE',
+    `${other.path} is a ${other.format} image, which the filter does not follow`,
+    {
+      hint: 'Use the tracker "scan".',
+    },
+  );
 }
 
 function refuseCancelled(signal: AbortSignal): void {

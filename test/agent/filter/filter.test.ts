@@ -231,7 +231,7 @@ t.test('an agent that dies leaves nothing behind; several have checkpoints at on
   const filter = await TestFilter.start(t, { prepare });
   const [client, other] = [await filter.client(), await filter.client()];
   const view = await begin(client, 'c1');
-  await t.rejects(begin(other, 'c2'), { code: 'TRACKER_FAILED' }, 'of the same machine');
+  await t.rejects(begin(other, 'c2'), { code: 'TRACKER_BUSY' }, 'of the same machine');
   const theirs = await other.begin({ group: 'another', id: 'c1', files: [A] });
   put(join(filter.directory, 'a.img'), 0, 'changed');
   for (const path of [view.files[0]?.path ?? '', theirs.files[0]?.path ?? '']) {
@@ -291,7 +291,7 @@ t.test('after a clean end and a new start nothing is forgotten, unless somebody 
   t.ok(filter.isRunning(), 'it stays while somebody has a file open');
   closeSync(held);
   await filter.stop();
-  await t.rejects(filter.client(), { code: 'TRACKER_FAILED' });
+  await t.rejects(filter.client(), { code: 'TRACKER_UNAVAILABLE' });
   const writer = openSync(join(filter.directory, 'a.img'), 'r+');
   await t.rejects(filter.run(), { code: 'IMAGE_IN_USE', message: /a\.img is open for writing/ });
   closeSync(writer);

@@ -29,6 +29,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import { systemCode } from '../../../src/common/errors.js';
 import { syncDirectory } from '../../../src/system/sync-directory.js';
@@ -61,11 +62,12 @@ function randomStep(random: Random): Step {
     (root) => {
       truncateSync(at(root), offset);
     },
-    (root) => {
-      unlinkSync(at(root));
+    // Of files that are open there is a test of its own below.
+    (root, open) => {
+      if (open.size === 0) unlinkSync(at(root));
     },
-    (root) => {
-      renameSync(at(root), join(root, second));
+    (root, open) => {
+      if (open.size === 0) renameSync(at(root), join(root, second));
     },
     (root) => {
       linkSync(at(root), join(root, second));
@@ -135,6 +137,11 @@ function seen(root: string, path = '.'): readonly unknown[] {
   return [common, ...names.sort().flatMap((name) => seen(root, join(path, name)))];
 }
 
+function hasHidden(root: string): boolean {
+  const names = readdirSync(root, { recursive: true, encoding: 'utf8' });
+  return names.some((name) => name.includes('.fuse_hidden'));
+}
+
 t.test('whatever programs do, it is as in a plain directory', async (t) => {
   const filter = await TestFilter.start(t);
   const plain = temporaryDirectory(t);
@@ -143,10 +150,13 @@ t.test('whatever programs do, it is as in a plain directory', async (t) => {
   const [mine, theirs] = [new Map<number, number>(), new Map<number, number>()];
   for (let round = 0; round < 700; round++) {
     const step = randomStep(random);
-    const [got, wanted] = [attempt(step, filter.directory, mine), attempt(step, plain, theirs)];
-    // A name that is open is only renamed when it is deleted, so its directory is not empty: libfuse's way.
-    if (got === 'ENOTEMPTY' && wanted === undefined)
-      return void t.comment(`libfuse keeps an open file, round ${round}`);
+    const wanted = attempt(step, plain, theirs);
+    let got = attempt(step, filter.directory, mine);
+    // The kernel does not wait for the end of a file that was closed; deleted meanwhile, libfuse gives it a hidden name.
+    if (got === 'ENOTEMPTY' && wanted !== got) {
+      while (hasHidden(filter.directory)) await setTimeout(5);
+      got = attempt(step, filter.directory, mine);
+    }
     if (JSON.stringify(got) !== JSON.stringify(wanted)) {
       t.equal(got, wanted, `round ${round}: ${step.toString()}`);
       break;

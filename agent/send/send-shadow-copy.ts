@@ -116,6 +116,7 @@ class Sending {
       if (plan !== undefined) await this.#prepare(plan, begun);
       if (begun.done !== undefined) return await this.#finish(begun.done);
       await this.#sendVolumes(stream, begun);
+      await this.#options.checkpoint.assertUnchanged?.();
       await stream.end(this.#endFrame(), Buffer.concat(this.#options.checkpoint.config.map(({ data }) => data)));
       return await this.#finish(await stream.done());
     } finally {

@@ -41,6 +41,12 @@ export interface Checkpoint {
   /** The machine's configuration at that instant. */
   readonly config: readonly { readonly name: string; readonly data: Uint8Array }[];
   /**
+   * Say whether everything that was read so far is of that instant: called when all was read, before the server makes a shadow
+   * copy of it. Absent where each read says so itself.
+   * @throws {UmbraError} IMAGE_CHANGED, IMAGE_IN_USE
+   */
+  assertUnchanged?(): Promise<void>;
+  /**
    * The server has made it durable: what was kept for `since` may go. Called before {@link close}, or not at all.
    * @throws {UmbraError} when the log could not be cut short; it is then cut short by the next checkpoint
    */

@@ -21,6 +21,21 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
         summary: 'Make a shadow copy of a machine from its disk images',
         load: () => import('./commands/backup.js'),
       },
+      {
+        name: 'machines',
+        summary: 'List the machines that agents see, and those that are protected',
+        load: () => import('./commands/machines.js'),
+      },
+      {
+        name: 'protect',
+        summary: "Have a machine's agent make its shadow copies",
+        load: () => import('./commands/protect.js'),
+      },
+      {
+        name: 'unprotect',
+        summary: 'No longer protect a machine; its shadow copies stay',
+        load: () => import('./commands/unprotect.js'),
+      },
       { name: 'init', summary: 'Make an empty store', load: () => import('./commands/init.js') },
     ],
   },

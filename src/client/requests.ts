@@ -21,6 +21,15 @@ import type {
   VerifyRequest,
   VerifyResult,
 } from '../protocol/api.js';
+import type {
+  AgentBackupAnswer,
+  AgentBackupRequest,
+  MachineInfo,
+  MachinesResult,
+  ProtectedMachine,
+  ProtectRequest,
+  UnprotectRequest,
+} from '../protocol/agents-api.js';
 import type { AddShareRequest, RemoveShareRequest, ShareInfo } from '../protocol/shares-api.js';
 import type {
   CopyFilesRequest,
@@ -79,6 +88,22 @@ export const requests = {
   shares: (): Request<readonly ShareInfo[]> => ({ method: 'GET', path: '/v1/shares' }),
   addShare: (body: AddShareRequest): Request<ShareInfo> => ({ method: 'POST', path: '/v1/shares', body }),
   removeShare: (body: RemoveShareRequest): Request<ShareInfo> => ({ method: 'DELETE', path: '/v1/shares', body }),
+  machines: (discover: boolean): Request<MachinesResult> => ({
+    method: 'POST',
+    path: '/v1/machines/list',
+    body: { discover },
+  }),
+  protect: (body: ProtectRequest): Request<MachineInfo> => ({ method: 'POST', path: '/v1/machines/protect', body }),
+  unprotect: (body: UnprotectRequest): Request<ProtectedMachine> => ({
+    method: 'POST',
+    path: '/v1/machines/unprotect',
+    body,
+  }),
+  backupByAgent: (body: AgentBackupRequest): Request<AgentBackupAnswer> => ({
+    method: 'POST',
+    path: '/v1/machines/backup',
+    body,
+  }),
   mount: (body: MountRequest): Request<MountInfo> => ({ method: 'POST', path: '/v1/mounts', body }),
   unmount: (body: UnmountRequest): Request<MountInfo> => ({ method: 'DELETE', path: '/v1/mounts', body }),
   status: (): Request<StatusResult> => ({ method: 'GET', path: '/v1/status' }),

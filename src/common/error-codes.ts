@@ -60,6 +60,8 @@ export const ERROR_CODES = {
   HYPERVISOR_DENIED: { exit: 'REFUSED', meaning: 'the agent may not use libvirt or QEMU' },
   HYPERVISOR_FAILED: { exit: 'SYSTEM', meaning: 'libvirt or QEMU could not do what it was asked to' },
   CONFIG_UNREADABLE: { exit: 'IMAGE', meaning: "a machine's configuration cannot be read or understood" },
+  AGENT_UNREACHABLE: { exit: 'SERVER', meaning: 'the agent of a host is not connected to the server' },
+  AGENT_FAILED: { exit: 'SERVER', meaning: 'the agent of a host broke off what it was doing' },
   PROGRAM_MISSING: { exit: 'SYSTEM', meaning: 'a program or library that is needed is not installed' },
   CANCELLED: { exit: 'CANCELLED', meaning: 'the command was interrupted' },
   INTERNAL: { exit: 'INTERNAL', meaning: 'a defect in Umbra; please report it' },

@@ -97,6 +97,12 @@ export class Uploads {
     }
   }
 
+  /** How far the upload of a machine is; undefined if there is none under way. */
+  progressOf(machine: string): Progress | undefined {
+    const running = [...this.#running.values()].find(({ upload }) => upload.machine === machine && !upload.isOver);
+    return running === undefined ? undefined : progressOf(running.upload);
+  }
+
   /** Give up all of them. */
   async close(reason: UmbraError): Promise<void> {
     const all = [...this.#running.values()];
@@ -229,7 +235,7 @@ async function follow(
   if (signal.aborted) abort();
   let stop = (): void => undefined;
   const tell = (): void => {
-    progress({ what: `receiving from ${upload.host}`, doneBytes: upload.position, totalBytes: upload.totalBytes });
+    progress(progressOf(upload));
     stop = clock.after(500, tell);
   };
   tell();
@@ -239,6 +245,10 @@ async function follow(
     stop();
     signal.removeEventListener('abort', abort);
   }
+}
+
+function progressOf({ host, position, totalBytes }: Upload): Progress {
+  return { what: `receiving from ${host}`, doneBytes: position, totalBytes };
 }
 
 /** The connection is gone, not the upload. */

@@ -1,4 +1,4 @@
-import type { ImageFormat } from './api.js';
+import type { Consistency, ImageFormat, WireError } from './api.js';
 
 /** What crosses the server's wire, and what `--json` prints, about agents and the machines that they find. */
 
@@ -57,4 +57,104 @@ export interface ProtectedMachine {
   /** Only these of its volumes; all of them without it. */
   readonly volumes?: readonly string[];
   readonly tracker: TrackerChoice;
+}
+
+/** What an agent says it sees, all of it, whenever something is different. */
+export interface DiscoveryReport {
+  readonly machines: readonly DiscoveredMachine[];
+  /** Why something could not be looked at. */
+  readonly notes: readonly string[];
+}
+
+/** The newest shadow copy of a machine, as its agent has to know it. */
+export interface BaseInfo {
+  readonly shadowCopy: string;
+  /** The tracker's name for its checkpoint; absent if no agent made it. */
+  readonly checkpoint?: string;
+  /** `root` is the root digest of the volume's tree, in hex. */
+  readonly volumes: readonly { readonly name: string; readonly sizeBytes: number; readonly root: string }[];
+}
+
+/** What the server wants of an agent. */
+export type AgentTask =
+  | { readonly kind: 'backup'; readonly id: string; readonly machine: ProtectedMachine; readonly base?: BaseInfo }
+  | { readonly kind: 'forget'; readonly id: string; readonly machine: ProtectedMachine }
+  | { readonly kind: 'discover'; readonly id: string };
+
+/** A line of the stream in which an agent is told what to do; an empty one comes now and then. */
+export interface AgentTaskLine {
+  readonly task?: AgentTask;
+  /** A task that is not wanted any more. */
+  readonly cancel?: string;
+}
+
+/** How a task ended. */
+export interface TaskOutcome {
+  readonly id: string;
+  readonly result?: AgentBackupResult;
+  readonly error?: WireError;
+}
+
+/** A shadow copy that an agent has made. */
+export interface AgentBackupResult {
+  readonly shadowCopy: string;
+  readonly tracker: TrackerKind;
+  /** Why not a better one. */
+  readonly trackerReason?: string;
+  readonly consistency: Consistency;
+  readonly pauseMs: number;
+  /** Read from the volumes, and sent of them. */
+  readonly readBytes: number;
+  readonly sentBytes: number;
+  readonly notes: readonly string[];
+}
+
+export interface ProtectRequest {
+  /** As the agent's host calls it, or its UUID. */
+  readonly machine: string;
+  /** Needed where several hosts have a machine of that name. */
+  readonly host?: string;
+  /** Its name in the store, if not the same. */
+  readonly as?: string;
+  readonly volumes?: readonly string[];
+  readonly tracker?: TrackerChoice;
+}
+
+export interface UnprotectRequest {
+  /** Its name in the store. */
+  readonly machine: string;
+}
+
+/** A machine that is discovered, protected, or both. */
+export interface MachineInfo {
+  /** Its name in the store; absent if it is not protected. */
+  readonly machine?: string;
+  readonly host: string;
+  /** As its host calls it. */
+  readonly hostName: string;
+  readonly uuid?: string;
+  /** False if its agent is not connected: then it is not known what has become of it. */
+  readonly isConnected: boolean;
+  /** Absent if no agent sees it. */
+  readonly discovered?: DiscoveredMachine;
+  readonly tracker?: TrackerChoice;
+  readonly volumes?: readonly string[];
+  /** Its newest shadow copy. */
+  readonly latest?: string;
+}
+
+export interface MachinesResult {
+  readonly machines: readonly MachineInfo[];
+  /** What agents could not look at. */
+  readonly notes: readonly { readonly host: string; readonly note: string }[];
+}
+
+export interface AgentBackupRequest {
+  readonly machine: string;
+}
+
+export interface AgentBackupAnswer extends AgentBackupResult {
+  readonly machine: string;
+  readonly host: string;
+  readonly seconds: number;
 }

@@ -18,6 +18,12 @@ export interface ShadowCopyInfo {
   readonly shadowCopy: string;
   readonly time: string;
   readonly consistency: Consistency;
+  /** How it was known what had changed: {@link TrackerKind} of agents-api.ts. */
+  readonly tracker: string;
+  /** How long the machine stood still for it. */
+  readonly pauseMs: number;
+  /** Whose agent made it; absent for one that the server made of images itself. */
+  readonly host?: string;
   readonly volumes: readonly VolumeInfo[];
 }
 

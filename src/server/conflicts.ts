@@ -16,7 +16,10 @@ export type OperationKind =
   | 'unmount'
   | 'files'
   | 'copy'
-  | 'share';
+  | 'share'
+  | 'machines'
+  | 'request'
+  | 'agent';
 
 /** An operation that runs or wants to. */
 export interface Claim {

@@ -20,7 +20,7 @@ import type {
   VerifyResult,
 } from '../protocol/api.js';
 import type { Uploads } from '../ingest/uploads.js';
-import type { Machines } from '../store/machines.js';
+import type { Fleet } from '../agents/fleet.js';
 import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
 
 /** What a long operation is given besides its request. */
@@ -79,8 +79,8 @@ export interface Engine {
   addShare(request: AddShareRequest): Promise<ShareInfo>;
   /** @throws {UmbraError} NOT_FOUND, STORE_* */
   removeShare(name: string): Promise<ShareInfo>;
-  /** The machines that agents protect. */
-  machines(): Machines;
+  /** The machines that agents see and protect. */
+  fleet(): Fleet;
   /** The shadow copies that agents are sending. */
   uploads(): Uploads;
   /** What mounts show; the same object every time, and good until {@link close}. */

@@ -61,7 +61,7 @@ async function ingest(exchange: Exchange, budget: ByteBudget, options: RunOperat
       frames,
       send: sender(response),
       authorize: (machine) => {
-        engine.machines().assertOf(machine, host);
+        engine.fleet().assertOf(machine, host);
       },
       runJob: run,
     });

@@ -29,6 +29,7 @@ import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
 import { exportQcow2 } from '../restore/export-qcow2.js';
 import { restore } from '../restore/restore-machine.js';
 import { ByteCache } from '../store/byte-cache.js';
+import { Fleet } from '../agents/fleet.js';
 import { Uploads } from '../ingest/uploads.js';
 import type { Listing } from '../store/catalog.js';
 import { Machines } from '../store/machines.js';
@@ -73,7 +74,7 @@ class LocalEngine implements Engine {
   readonly #clock: Clock;
   readonly #source: ShadowCopySource;
   readonly #shares: Shares;
-  readonly #machines: Machines;
+  readonly #fleet: Fleet;
   readonly #uploads: Uploads;
   #pool: WorkerPool | undefined;
   #files: { readonly operations: FileOperations; readonly close: () => Promise<void> } | undefined;
@@ -90,7 +91,7 @@ class LocalEngine implements Engine {
     const chunks = new ByteCache<Uint8Array>(CHUNK_CACHE_BYTES);
     const reading: ReadContext['reading'] = new Map();
     this.#shares = new Shares(() => this.#store);
-    this.#machines = new Machines(() => this.#store);
+    this.#fleet = new Fleet({ store: () => this.#store, machines: new Machines(() => this.#store), clock });
     this.#uploads = new Uploads({ store: () => this.#store, pool: () => this.#workers, clock });
     this.#source = new LocalSource(
       () => this.#store,
@@ -226,8 +227,8 @@ class LocalEngine implements Engine {
     return this.#shares.remove(name);
   }
 
-  machines(): Machines {
-    return this.#machines;
+  fleet(): Fleet {
+    return this.#fleet;
   }
 
   uploads(): Uploads {

@@ -73,8 +73,6 @@ function aboutOf(listing: Listing, record: ShadowCopyRecord): Readonly<Record<st
   return {
     ...shadowCopyInfo(record),
     record: toHex(listing.record),
-    tracker: record.tracker,
-    pauseMs: record.pauseMs,
     volumes: record.volumes.map(({ name, sizeBytes, dataBytes, root, source }) => ({
       name,
       sizeBytes,
@@ -83,5 +81,6 @@ function aboutOf(listing: Listing, record: ShadowCopyRecord): Readonly<Record<st
       source: { path: source.path, format: source.format },
     })),
     config: record.config.map(({ name }) => name),
+    notes: record.notes ?? [],
   };
 }

@@ -1,4 +1,5 @@
 import type { FilesService } from '../../mount/files/files-service.js';
+import type { Clock } from '../common/clock.js';
 import type { MountEnd } from '../protocol/wire.js';
 import type { ByteSink } from './byte-answer.js';
 import { OPERATORS, type Caller, type Permission } from './caller.js';
@@ -13,6 +14,7 @@ export interface Services {
   readonly mounts: MountTable;
   /** The files inside shadow copies. */
   readonly files: FilesService;
+  readonly clock: Clock;
 }
 
 /** What an operation is given besides its request. */

@@ -2,6 +2,7 @@ import { isUmbraError, UmbraError } from '../common/errors.js';
 import type { MountInfo } from '../protocol/api.js';
 import type { MountEnd } from '../protocol/wire.js';
 import { OWNER_ONLY } from './caller.js';
+import { AGENT_OPERATIONS } from './agent-operations.js';
 import { FILE_OPERATIONS } from './file-operations.js';
 import type { ActiveMount, MountTable } from './mount-table.js';
 import { named, operation, type Operation, type Prepared } from './operation.js';
@@ -114,6 +115,7 @@ export const OPERATIONS: readonly Operation[] = [
     },
   }),
   ...FILE_OPERATIONS,
+  ...AGENT_OPERATIONS,
   operation({
     method: 'GET',
     route: '/v1/shares',

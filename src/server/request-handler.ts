@@ -6,6 +6,7 @@ import { controlRoutes, type ControlOptions } from './control-routes.js';
 import type { Identified, Route } from './exchange.js';
 import { checkProtocol, sendError } from './http-request.js';
 import type { IdleTimer } from './idle.js';
+import { agentTasksRoute } from './agent-tasks-route.js';
 import { ingestRoute } from './ingest-route.js';
 import { OPERATIONS } from './operations.js';
 import { findRoute, parseTarget } from './router.js';
@@ -31,6 +32,7 @@ export function createRequestHandler(options: RequestHandlerOptions): RequestHan
     ...controlRoutes(options),
     ...accessRoutes(options),
     ...OPERATIONS.map((operation) => operationRoute(operation, options)),
+    agentTasksRoute(options),
     ingestRoute(options),
   ];
   return (request, response, identify) => handle(request, response, identify, routes, options);

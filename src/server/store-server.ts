@@ -143,7 +143,8 @@ export class StoreServer {
       });
       const source = engine.shadowCopySource();
       const files = new FilesService({ source, find: findDevices, clock: this.#options.clock, log });
-      return { engine, files, mounts: await openMounts({ store, source, files, log }) };
+      const mounts = await openMounts({ store, source, files, log });
+      return { engine, files, mounts, clock: this.#options.clock };
     } catch (error) {
       await engine.close();
       throw error;
@@ -191,6 +192,8 @@ export class StoreServer {
     const cancelledJobs = this.#jobs.list().length;
     const jobsEnded = this.#jobs.stop(reason);
     const services = await this.#opening;
+    services.engine.fleet().connections.close(reason);
+    await services.engine.uploads().close(reason);
     if (!(await this.#within(STOP_LIMIT_MS, jobsEnded)))
       log.error('jobs do not end', { jobs: this.#jobs.list().length });
     const mounted = services.mounts.list();

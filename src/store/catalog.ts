@@ -106,18 +106,34 @@ function byOrder(a: Listing, b: Listing): number {
 /** What lists show of a shadow copy, kept with the listing so that a list reads no records and shows damaged ones too. */
 export interface ListingSummary {
   readonly consistency: Consistency;
+  readonly tracker: string;
+  readonly pauseMs: number;
+  readonly host?: string;
   readonly volumes: readonly Omit<VolumeRecord, 'source'>[];
 }
 
 /** The operation that lists a shadow copy. */
-export function putListing(listing: Listing, { consistency, volumes }: ListingSummary): KvOperation {
+export function putListing(listing: Listing, summary: ListingSummary): KvOperation {
+  const { consistency, tracker, pauseMs, host, volumes } = summary;
   const key = catalogKey(listing.machine, listing.name);
   const { record, timeMs, order } = listing;
   const shown = volumes.map(({ name, sizeBytes, dataBytes, root }) => ({ name, sizeBytes, dataBytes, root }));
   return {
     type: 'put',
     key,
-    value: withCheck(key, packRecord({ record, timeMs, order, consistency, volumes: shown })),
+    value: withCheck(
+      key,
+      packRecord({
+        record,
+        timeMs,
+        order,
+        consistency,
+        tracker,
+        pauseMs,
+        ...(host === undefined ? {} : { host }),
+        volumes: shown,
+      }),
+    ),
   };
 }
 
@@ -174,9 +190,14 @@ function openListing(key: Uint8Array, value: Uint8Array): Fields {
   });
 }
 
+/** Stores of before there were agents say nothing of them. */
 function decodeSummary(fields: Fields): ListingSummary {
+  const host = fields.optionalText('host');
   return {
     consistency: fields.oneOf('consistency', CONSISTENCIES),
+    tracker: fields.optionalText('tracker') ?? 'scan',
+    pauseMs: fields.optionalNumber('pauseMs') ?? 0,
+    ...(host === undefined ? {} : { host }),
     volumes: fields.records('volumes').map((volume) => ({
       name: volume.text('name'),
       sizeBytes: volume.whole('sizeBytes'),

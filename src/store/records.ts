@@ -99,6 +99,9 @@ export function shadowCopyInfo(record: {
   readonly name: string;
   readonly timeMs: number;
   readonly consistency: Consistency;
+  readonly tracker: string;
+  readonly pauseMs: number;
+  readonly host?: string;
   readonly volumes: readonly Omit<VolumeRecord, 'source'>[];
 }): ShadowCopyInfo {
   return {
@@ -106,6 +109,9 @@ export function shadowCopyInfo(record: {
     shadowCopy: record.name,
     time: new Date(record.timeMs).toISOString(),
     consistency: record.consistency,
+    tracker: record.tracker,
+    pauseMs: record.pauseMs,
+    ...(record.host === undefined ? {} : { host: record.host }),
     volumes: record.volumes.map(({ name, sizeBytes, root }) => ({ name, sizeBytes, root: toHex(root) })),
   };
 }
@@ -160,6 +166,10 @@ export class Fields {
     const value = this.#record[name];
     if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) throw this.wrong(name);
     return value;
+  }
+
+  optionalNumber(name: string): number | undefined {
+    return this.#record[name] === undefined ? undefined : this.number(name);
   }
 
   /** A whole number that is exact. */

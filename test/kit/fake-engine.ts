@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ShadowCopySource } from '../../mount/source.js';
 import { systemClock } from '../../src/common/clock.js';
 import { UmbraError } from '../../src/common/errors.js';
+import { Fleet } from '../../src/agents/fleet.js';
 import { Uploads } from '../../src/ingest/uploads.js';
 import { Machines } from '../../src/store/machines.js';
 import type {
@@ -124,7 +125,9 @@ export class FakeEngine implements Engine {
           machine: name,
           shadowCopy: VERSION,
           time: '2026-11-22T10:15:00.000Z',
-          consistency: 'offline',
+          consistency: 'offline' as const,
+          tracker: 'scan',
+          pauseMs: 0,
           volumes: [{ name: 'vda', sizeBytes: 2 * GIB, root: '0'.repeat(64) }],
         })),
     );
@@ -245,8 +248,8 @@ export class FakeEngine implements Engine {
     return Promise.resolve(fakeFiles);
   }
 
-  machines(): Machines {
-    return new Machines(noStore);
+  fleet(): Fleet {
+    return new Fleet({ store: noStore, machines: new Machines(noStore), clock: systemClock });
   }
 
   uploads(): Uploads {

@@ -1,6 +1,10 @@
 import { requests } from '../../client/requests.js';
+import { isUmbraError, UmbraError } from '../../common/errors.js';
 import { checkMachineName } from '../../common/names.js';
+import type { AgentBackupAnswer } from '../../protocol/agents-api.js';
 import type { BackupResult } from '../../protocol/api.js';
+import type { Args } from '../args.js';
+import type { Session } from '../session.js';
 import { backupImages } from '../backup-images.js';
 import { flagOption, textOption, textsOption, word, words, type Command } from '../command.js';
 import { formatBytes, formatCount, formatSeconds } from '../format.js';
@@ -10,12 +14,14 @@ const FORMATS = ['raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 'vpc'] as const;
 
 export const command: Command = {
   usage: '<MACHINE> [IMAGE..]',
-  synopsis: 'MACHINE IMAGE... [--name VOLUME=IMAGE]... [--config FILE]... [--format FORMAT] [--reread]',
-  description: `Make a shadow copy of a machine from its disk images: raw files, block devices, qcow2, VHDX, VMDK or VDI.
+  synopsis: 'MACHINE [IMAGE...] [--name VOLUME=IMAGE]... [--config FILE]... [--format FORMAT] [--reread]',
+  description: `Make a shadow copy of a machine. Without images its agent makes it, while the machine runs ("umbra protect");
+or it is made from its disk images: raw files, block devices, qcow2, VHDX, VMDK or VDI.
 Only what the store does not have yet is stored. The images become the volumes vda, vdb, ... unless --name says otherwise.
 The machine should be off, or the images should be snapshots: an image that changes while it is read is refused.
 A store that does not exist is made.`,
   examples: [
+    ['umbra backup web1', 'by the agent of its host'],
     ['umbra backup web1 /var/lib/libvirt/images/web1.qcow2', 'one disk'],
     ['umbra backup db /dev/vg0/db --name data=/dev/vg0/db-data', 'two disks, the second as the volume "data"'],
     ['umbra backup web1 web1.raw --config web1.xml', 'keep the configuration too'],
@@ -32,6 +38,7 @@ A store that does not exist is made.`,
     reread: flagOption('Read also images whose size and times say that they did not change'),
   },
   run: async (args, session) => {
+    if (hasNoImages(args)) return await backUpByAgent(args, session);
     const absolute = (path: string): string => args.absolute(path);
     const request = {
       machine: checkMachineName(args.text('MACHINE')),
@@ -44,6 +51,35 @@ A store that does not exist is made.`,
     return 'OK';
   },
 };
+
+/** True if nothing is said but the machine. */
+function hasNoImages(args: Args): boolean {
+  const said = [...args.texts('IMAGE'), ...args.texts('name'), ...args.texts('config')];
+  return said.length === 0 && args.optionalText('format') === undefined && !args.flag('reread');
+}
+
+async function backUpByAgent(args: Args, session: Session): Promise<'OK'> {
+  const machine = checkMachineName(args.text('MACHINE'));
+  const result = await session.run(requests.backupByAgent({ machine })).catch((error: unknown) => {
+    if (!isUmbraError(error, 'NOT_FOUND', 'STORE_NOT_FOUND')) throw error;
+    const hint = `Name its disk images: umbra backup ${machine} IMAGE...; or have its agent do it: umbra protect ${machine}`;
+    throw new UmbraError(error.code, error.message, { hint, cause: error });
+  });
+  session.answer(result, () => describeByAgent(result));
+  return 'OK';
+}
+
+function describeByAgent(result: AgentBackupAnswer): string {
+  const { machine, shadowCopy, host, tracker, trackerReason, consistency, pauseMs, readBytes, sentBytes } = result;
+  const why = trackerReason === undefined ? '' : ` (${trackerReason})`;
+  return [
+    `${machine}@${shadowCopy} made by the agent of ${host} in ${formatSeconds(result.seconds)}`,
+    `  tracker ${tracker}${why}, ${consistency} consistency, pause ${formatCount(Math.round(pauseMs))} ms`,
+    `  ${formatBytes(readBytes)} read, ${formatBytes(sentBytes)} sent`,
+    ...result.notes.map((note) => `  ${note}`),
+    '',
+  ].join('\n');
+}
 
 function describe({ machine, shadowCopy, volumes, seconds }: BackupResult): string {
   const columns = [

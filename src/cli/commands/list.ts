@@ -2,7 +2,7 @@ import { requests } from '../../client/requests.js';
 import { checkMachineName } from '../../common/names.js';
 import type { ShadowCopyInfo } from '../../protocol/api.js';
 import { word, type Command } from '../command.js';
-import { formatBytes, formatTime } from '../format.js';
+import { formatBytes, formatCount, formatTime } from '../format.js';
 import { formatTable } from '../table.js';
 
 export const command: Command = {
@@ -31,14 +31,18 @@ function describe(list: readonly ShadowCopyInfo[]): string {
     { title: 'SHADOW COPY' },
     { title: 'TIME' },
     { title: 'CONSISTENCY' },
+    { title: 'TRACKER' },
+    { title: 'PAUSE', right: true },
     { title: 'SIZE', right: true },
     { title: 'VOLUMES' },
   ];
-  const rows = list.map(({ machine, shadowCopy, time, consistency, volumes }) => [
+  const rows = list.map(({ machine, shadowCopy, time, consistency, tracker, pauseMs, volumes }) => [
     machine,
     shadowCopy,
     formatTime(time),
     consistency,
+    tracker,
+    `${formatCount(Math.round(pauseMs))} ms`,
     formatBytes(volumes.reduce((sum, volume) => sum + volume.sizeBytes, 0)),
     volumes.map((volume) => volume.name).join(' '),
   ]);

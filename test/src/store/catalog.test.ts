@@ -15,6 +15,8 @@ import { Random, testSeed } from '../../kit/random.js';
 
 const SUMMARY = {
   consistency: 'crash',
+  tracker: 'scan',
+  pauseMs: 7,
   volumes: [{ name: 'vda', sizeBytes: 9, dataBytes: 4096, root: Buffer.alloc(32, 3) }],
 } as const;
 

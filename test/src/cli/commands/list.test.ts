@@ -16,7 +16,7 @@ void t.test('lists shadow copies', async (t) => {
   t.equal(code, 0);
   t.match(
     stdout,
-    /^MACHINE {2}SHADOW COPY {11}TIME .* CONSISTENCY {6}SIZE {2}VOLUMES\nweb1 {5}2026-11-22T10-15-00Z .* offline {6}2.00 GiB {2}vda\n/,
+    /^MACHINE {2}SHADOW COPY {11}TIME .* CONSISTENCY {2}TRACKER {2}PAUSE {6}SIZE {2}VOLUMES\nweb1 {5}2026-11-22T10-15-00Z .* offline {6}scan {6}0 ms {2}2.00 GiB {2}vda\n/,
   );
   const json: unknown = JSON.parse((await runUmbra(['list', 'db', '--json'], store)).stdout);
   const volumes = [{ name: 'vda', sizeBytes: 2 * 1024 ** 3, root: '0'.repeat(64) }];

@@ -1,0 +1,108 @@
+import { UmbraError } from '../../src/common/errors.js';
+import { boolean, list, object, oneOf, path, string, type Validator } from '../../src/server/params.js';
+import { parseYaml, readYamlFile, type FieldChecks } from '../../src/system/yaml-file.js';
+
+/** What `umbra agent run --config FILE` reads. */
+export interface AgentConfig {
+  /** The directory of the enrolment, and of all that the agent keeps. */
+  readonly state: string;
+  /** `auto`, `off`, a URI or the path of a socket. */
+  readonly libvirt: string;
+  readonly qmp: readonly QmpMachine[];
+  /** Directories with configuration files of virtual server software. */
+  readonly configFiles: readonly string[];
+  /** Directories all of whose images are machines. */
+  readonly directories: readonly string[];
+  /** Directories that a filter follows: "umbra agent filter" runs it. */
+  readonly filters: readonly string[];
+  /** Where what a guest overwrites during its backup goes. */
+  readonly scratch: string;
+  /** Bring the guests' file systems to rest, where a guest has QEMU's agent. */
+  readonly quiesce: boolean;
+  /** How long a guest may take for that, seconds. */
+  readonly freezeSeconds: number;
+  readonly scripts?: ScriptsConfig;
+  /** How many backups run at a time. */
+  readonly backups: number;
+  /** How often the agent looks for machines, seconds. */
+  readonly discoverSeconds: number;
+}
+
+export interface QmpMachine {
+  readonly name: string;
+  readonly socket: string;
+  readonly guestAgent?: string;
+}
+
+export interface ScriptsConfig {
+  readonly before?: string;
+  readonly after?: string;
+  readonly timeoutSeconds?: number;
+  readonly onFailure?: 'abort' | 'continue';
+  readonly application?: boolean;
+}
+
+export const DEFAULT_STATE = '/var/lib/umbra-agent';
+const DAY_SECONDS = 86_400;
+
+const FIELDS: FieldChecks<AgentConfig> = {
+  state: path,
+  libvirt: string,
+  qmp: list(object({ name: string, socket: path }, { guestAgent: path })),
+  configFiles: list(path),
+  directories: list(path),
+  filters: list(path),
+  scratch: path,
+  quiesce: boolean,
+  freezeSeconds: seconds(0.1, 600),
+  scripts: object(
+    {},
+    {
+      before: path,
+      after: path,
+      timeoutSeconds: seconds(0.1, DAY_SECONDS),
+      onFailure: oneOf('abort', 'continue'),
+      application: boolean,
+    },
+  ),
+  backups: count(64),
+  discoverSeconds: seconds(1, DAY_SECONDS),
+};
+
+const DEFAULTS: AgentConfig = {
+  state: DEFAULT_STATE,
+  libvirt: 'auto',
+  qmp: [],
+  configFiles: [],
+  directories: [],
+  filters: [],
+  scratch: '/var/tmp/umbra-agent',
+  quiesce: true,
+  freezeSeconds: 10,
+  backups: 2,
+  discoverSeconds: 60,
+};
+
+/** @throws {UmbraError} BAD_ARGUMENT with the line, and what is allowed there */
+export function readAgentConfig(file: string | undefined): AgentConfig {
+  return file === undefined ? DEFAULTS : { ...DEFAULTS, ...readYamlFile(file, FIELDS) };
+}
+
+/** @param file for messages */
+export function parseAgentConfig(text: string, file: string): AgentConfig {
+  return { ...DEFAULTS, ...parseYaml(text, file, FIELDS) };
+}
+
+function seconds(least: number, most: number): Validator<number> {
+  return (value, field) => {
+    if (typeof value === 'number' && value >= least && value <= most) return value;
+    throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a number of seconds from ${least} to ${most}`);
+  };
+}
+
+function count(most: number): Validator<number> {
+  return (value, field) => {
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most) return value;
+    throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a whole number from 1 to ${most}`);
+  };
+}

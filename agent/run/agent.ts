@@ -1,0 +1,212 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Clock } from '../../src/common/clock.js';
+import { isUmbraError, messageOf, UmbraError } from '../../src/common/errors.js';
+import type { Log } from '../../src/common/log.js';
+import type {
+  AgentBackupResult,
+  AgentTask,
+  DiscoveredMachine,
+  DiscoveryReport,
+  TaskOutcome,
+} from '../../src/protocol/agents-api.js';
+import { toWireError } from '../../src/protocol/wire-error.js';
+import type { ServerApi } from './server-api.js';
+
+/** The work of an agent, whatever it works on. */
+export interface AgentWork {
+  /** All machines of this host. Never rejects: what can't be looked at is a note. */
+  discover(): Promise<DiscoveryReport>;
+  /** @throws {UmbraError} */
+  backUp(task: BackupTask, machine: DiscoveredMachine, signal: AbortSignal): Promise<AgentBackupResult>;
+  /** Take away what is kept to follow a machine's changes. @throws {UmbraError} */
+  forget(task: ForgetTask, machine: DiscoveredMachine): Promise<void>;
+}
+
+export type BackupTask = Extract<AgentTask, { kind: 'backup' }>;
+export type ForgetTask = Extract<AgentTask, { kind: 'forget' }>;
+
+export interface AgentOptions {
+  readonly server: ServerApi;
+  readonly work: AgentWork;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** How often the agent looks for machines. */
+  readonly discoverEveryMs: number;
+  /** How many backups run at a time; others wait. */
+  readonly maxBackups: number;
+}
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 30_000;
+
+interface RunningTask {
+  readonly controller: AbortController;
+}
+
+/** Listens to its server, does what that says, and tells it what there is on this host. */
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #running = new Map<string, RunningTask>();
+  /** Outcomes that the server has not heard of. */
+  readonly #outcomes = new Map<string, TaskOutcome>();
+  readonly #slots: Slots;
+  #reported = '';
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#slots = new Slots(options.maxBackups);
+  }
+
+  /** Run until the signal is aborted; what the agent is at then is cancelled, and waited for. */
+  async run(signal: AbortSignal): Promise<void> {
+    const discovering = this.#discoverOn(signal);
+    let waitMs = FIRST_WAIT_MS;
+    while (!signal.aborted) {
+      try {
+        await this.#listen(signal, () => (waitMs = FIRST_WAIT_MS));
+      } catch (error) {
+        await this.#wait(error, waitMs, signal);
+        waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
+      }
+    }
+    for (const { controller } of this.#running.values()) controller.abort(cancelled());
+    await discovering;
+    while (this.#running.size > 0) await sleep(20);
+  }
+
+  async #listen(signal: AbortSignal, onConnected: () => void): Promise<void> {
+    const { server, log } = this.#options;
+    const running = [...this.#running.keys(), ...this.#outcomes.keys()];
+    this.#reported = '';
+    let isFirst = true;
+    for await (const { task, cancel } of server.tasks(running, signal)) {
+      if (isFirst) {
+        log.info('connected to the server');
+        onConnected();
+        await this.#deliver();
+        void this.#report().catch(this.#failed);
+      }
+      isFirst = false;
+      if (cancel !== undefined) this.#running.get(cancel)?.controller.abort(cancelled());
+      if (task !== undefined) this.#start(task);
+    }
+    throw new UmbraError('SERVER_UNREACHABLE', 'the server ended the connection');
+  }
+
+  async #wait(why: unknown, waitMs: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    this.#options.log.warn('the server cannot be spoken to', { error: messageOf(why), againInMs: waitMs });
+    await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+  }
+
+  #start(task: AgentTask): void {
+    const controller = new AbortController();
+    this.#running.set(task.id, { controller });
+    void this.#perform(task, controller.signal).then(async (outcome) => {
+      this.#running.delete(task.id);
+      this.#outcomes.set(task.id, outcome);
+      await this.#deliver();
+    });
+  }
+
+  /** Never rejects. */
+  async #perform(task: AgentTask, signal: AbortSignal): Promise<TaskOutcome> {
+    const { log } = this.#options;
+    try {
+      const result = await this.#do(task, signal);
+      log.info('task done', { kind: task.kind, ...('machine' in task ? { machine: task.machine.name } : {}) });
+      return { id: task.id, ...(result === undefined ? {} : { result }) };
+    } catch (error) {
+      const machine = 'machine' in task ? { machine: task.machine.name } : {};
+      log.warn('task failed', { kind: task.kind, ...machine, error: messageOf(error) });
+      return { id: task.id, error: toWireError(signal.aborted && !isUmbraError(error) ? cancelled() : error) };
+    }
+  }
+
+  async #do(task: AgentTask, signal: AbortSignal): Promise<AgentBackupResult | undefined> {
+    const { work } = this.#options;
+    if (task.kind === 'discover') {
+      await this.#report();
+      return undefined;
+    }
+    const machine = find(await work.discover(), task);
+    if (task.kind === 'forget') {
+      await work.forget(task, machine);
+      return undefined;
+    }
+    return await this.#slots.use(() => work.backUp(task, machine, signal));
+  }
+
+  /** Tell the server how tasks ended; what it does not hear now it hears when it is there again. */
+  async #deliver(): Promise<void> {
+    for (const [id, outcome] of this.#outcomes) {
+      try {
+        await this.#options.server.finish(outcome);
+        this.#outcomes.delete(id);
+      } catch (error) {
+        this.#failed(error);
+        return;
+      }
+    }
+  }
+
+  async #discoverOn(signal: AbortSignal): Promise<void> {
+    const { discoverEveryMs } = this.#options;
+    for (;;) {
+      await sleep(discoverEveryMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      await this.#report().catch(this.#failed);
+    }
+  }
+
+  /** Look for machines, and tell the server if something is different. */
+  async #report(): Promise<void> {
+    const report = await this.#options.work.discover();
+    const text = JSON.stringify(report);
+    if (text === this.#reported) return;
+    await this.#options.server.report(report);
+    this.#reported = text;
+  }
+
+  readonly #failed = (error: unknown): void => {
+    this.#options.log.warn('the server could not be told', { error: messageOf(error) });
+  };
+}
+
+/** So many at a time. */
+class Slots {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  async use<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#free--;
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
+}
+
+/** The machine that a task is about, as it is now. */
+function find({ machines, notes }: DiscoveryReport, { machine }: BackupTask | ForgetTask): DiscoveredMachine {
+  const found =
+    machines.find(({ uuid }) => uuid !== undefined && uuid === machine.uuid) ??
+    machines.find(({ name }) => name === machine.hostName);
+  if (found !== undefined) return found;
+  const why = notes.length === 0 ? '' : ` (${notes.join('; ')})`;
+  throw new UmbraError('NOT_FOUND', `this host has no machine "${machine.hostName}" any more${why}`, {
+    hint: 'If it has moved, protect it on its new host: umbra protect MACHINE --host HOST.',
+  });
+}
+
+function cancelled(): UmbraError {
+  return new UmbraError('CANCELLED', 'cancelled');
+}

@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Clock } from '../../src/common/clock.js';
+import type { Log } from '../../src/common/log.js';
+import type { DiscoveredMachine } from '../../src/protocol/agents-api.js';
+import { makeDirectories } from '../../src/system/make-directory.js';
+import type { CheckpointScripts } from '../checkpoints/scripts.js';
+import { libvirtAddress } from '../libvirt/address.js';
+import { FilterTracker } from '../trackers/filter/filter-tracker.js';
+import { LibvirtBitmapTracker } from '../trackers/qemu-bitmap-libvirt/libvirt-bitmap-tracker.js';
+import { QemuBitmapTracker } from '../trackers/qemu-bitmap/qemu-bitmap-tracker.js';
+import { ScanTracker } from '../trackers/scan/scan-tracker.js';
+import type { Checkpoint } from '../trackers/tracker.js';
+import type { AgentConfig } from './agent-config.js';
+import type { Candidate } from './host-work.js';
+
+export interface HostTrackersOptions {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const SCRIPT_SECONDS = 60;
+
+/** The trackers that a machine of this host can have, the best first, with why it can't have the others. */
+export async function hostTrackers(
+  options: HostTrackersOptions,
+  machine: DiscoveredMachine,
+  name: string,
+): Promise<readonly Candidate[]> {
+  const { config } = options;
+  const stateDirectory = join(config.state, 'machines', name);
+  const scratchDirectory = join(config.scratch, name);
+  for (const directory of [stateDirectory, scratchDirectory]) await makeDirectories(directory);
+  const places = { name, stateDirectory, scratchDirectory };
+  return [bitmap(options, machine, places), filter(options, machine, places), scan(options, machine, places)];
+}
+
+interface Places {
+  readonly name: string;
+  readonly stateDirectory: string;
+  readonly scratchDirectory: string;
+}
+
+function bitmap({ config, clock, log }: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
+  const kind = 'qemu-bitmap';
+  const { name, ...directories } = places;
+  const scripts = scriptsOf(config);
+  const common = {
+    machine: name,
+    ...directories,
+    quiesce: config.quiesce,
+    freezeMs: config.freezeSeconds * 1000,
+    ...(scripts === undefined ? {} : { scripts }),
+    clock,
+    log,
+  };
+  if (machine.source === 'libvirt' && machine.uuid !== undefined) {
+    const address = libvirtAddress(config.libvirt);
+    return { kind, tracker: new LibvirtBitmapTracker({ ...common, address, uuid: machine.uuid }) };
+  }
+  const monitor = config.qmp.find((candidate) => candidate.name === machine.name);
+  if (machine.source !== 'qmp' || monitor === undefined) {
+    return { kind, reason: 'neither libvirt nor a QMP socket in the configuration leads to its QEMU' };
+  }
+  const { socket: qmpSocket, guestAgent } = monitor;
+  const guestAgentSocket = guestAgent === undefined ? {} : { guestAgentSocket: guestAgent };
+  return { kind, tracker: new QemuBitmapTracker({ ...common, qmpSocket, ...guestAgentSocket }) };
+}
+
+function filter({ config }: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
+  const kind = 'filter';
+  const directory = config.filters.find((candidate) =>
+    machine.volumes.every(({ path }) => path.startsWith(`${candidate}/`)),
+  );
+  if (directory === undefined) return { kind, reason: 'no filter is over the directory of its images' };
+  const state = join(places.stateDirectory, 'filter');
+  const { name, volumes } = { name: places.name, volumes: machine.volumes };
+  const readConfig = (): Promise<Checkpoint['config']> => configOf(machine);
+  return {
+    kind,
+    tracker: new FilterTracker({
+      machine: name,
+      volumes,
+      filterState: filterState(config.state, directory),
+      state,
+      config: readConfig,
+    }),
+  };
+}
+
+function scan({ clock }: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
+  const stateFile = join(places.stateDirectory, 'scan.json');
+  const readConfig = (): Promise<Checkpoint['config']> => configOf(machine);
+  return { kind: 'scan', tracker: new ScanTracker({ volumes: machine.volumes, stateFile, readConfig, clock }) };
+}
+
+/** Where the filter over a directory keeps its log. */
+export function filterState(state: string, directory: string): string {
+  return join(state, 'filters', createHash('sha256').update(directory).digest('hex').slice(0, 16));
+}
+
+/** The configuration files of a machine, as they are now; one that is gone is left out. */
+async function configOf({ configPaths }: DiscoveredMachine): Promise<Checkpoint['config']> {
+  const files = configPaths.map(async (path) => ({ name: basename(path), data: await readFile(path) }));
+  const read = await Promise.allSettled(files);
+  return read.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+}
+
+function scriptsOf({ scripts }: AgentConfig): CheckpointScripts | undefined {
+  if (scripts === undefined) return undefined;
+  const { before, after, timeoutSeconds = SCRIPT_SECONDS, onFailure = 'abort', application = false } = scripts;
+  return {
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+    timeoutMs: timeoutSeconds * 1000,
+    onFailure,
+    quiescesApplications: application,
+  };
+}

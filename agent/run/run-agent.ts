@@ -1,0 +1,79 @@
+import type { Clock } from '../../src/common/clock.js';
+import { UmbraError } from '../../src/common/errors.js';
+import type { Log } from '../../src/common/log.js';
+import type { DiscoveryReport } from '../../src/protocol/agents-api.js';
+import { makeDirectories } from '../../src/system/make-directory.js';
+import { discover } from '../discovery/discover.js';
+import { discoverByQmp } from '../discovery/qmp.js';
+import { agentTransport, loadIdentity } from '../enrol/agent-identity.js';
+import { IdentityKeeper } from '../enrol/identity-keeper.js';
+import { Agent } from './agent.js';
+import type { AgentConfig } from './agent-config.js';
+import { hostTrackers } from './host-trackers.js';
+import { HostWork } from './host-work.js';
+import { httpServerApi } from './http-server-api.js';
+
+export interface RunAgentOptions {
+  readonly config: AgentConfig;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Be the agent of this host, until the signal is aborted.
+ * @throws {UmbraError} NOT_ENROLLED; UNAUTHENTICATED when the server has revoked it
+ */
+export async function runAgent({ config, clock, log, signal }: RunAgentOptions): Promise<void> {
+  const identity = await loadIdentity(config.state);
+  await makeDirectories(config.scratch);
+  let transport = agentTransport(identity);
+  const revoked = new AbortController();
+  const keeper = new IdentityKeeper(identity, {
+    directory: config.state,
+    clock,
+    log,
+    renewed: (renewed) => {
+      transport.close();
+      transport = agentTransport(renewed);
+    },
+    revoked: () => {
+      revoked.abort();
+    },
+  });
+  const server = httpServerApi(() => transport);
+  const work = new HostWork({
+    discover: () => lookAround(config, clock),
+    trackers: (machine, name) => hostTrackers({ config, clock, log }, machine, name),
+    connect: server.connect,
+    stateDirectory: config.state,
+    clock,
+    log,
+  });
+  const { backups: maxBackups, discoverSeconds } = config;
+  const agent = new Agent({ server, work, clock, log, maxBackups, discoverEveryMs: discoverSeconds * 1000 });
+  log.info('agent', { host: identity.host, server: identity.server });
+  try {
+    await agent.run(AbortSignal.any([signal, revoked.signal]));
+  } finally {
+    keeper.close();
+    transport.close();
+  }
+  if (!revoked.signal.aborted) return;
+  throw new UmbraError('UNAUTHENTICATED', `the server ${identity.server} has revoked this agent`, {
+    hint: '"umbra agent invite HOST" on the server prints the command that enrols it again.',
+  });
+}
+
+async function lookAround(config: AgentConfig, clock: Clock): Promise<DiscoveryReport> {
+  const { libvirt, configFiles, directories } = config;
+  const qmp = config.qmp.map(({ name, socket }) => ({ name, socket }));
+  return await discover(
+    { libvirt, qmp, configFiles, directories },
+    {
+      discoverQmp: ({ name, socket }) => discoverByQmp({ qmpSocket: socket, fallbackName: name, clock }),
+      runtimeDirectory: process.env['XDG_RUNTIME_DIR'],
+      clock,
+    },
+  );
+}

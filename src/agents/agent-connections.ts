@@ -1,0 +1,134 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock } from '../common/clock.js';
+import { UmbraError } from '../common/errors.js';
+import type {
+  AgentBackupResult,
+  AgentTask,
+  AgentTaskLine,
+  DiscoveryReport,
+  TaskOutcome,
+} from '../protocol/agents-api.js';
+import { fromWireError } from '../protocol/wire-error.js';
+
+/** How long an agent that went away in the midst of a task is waited for. */
+const RETURN_LIMIT_MS = 10 * 60 * 1000;
+
+/** A task without the name that it gets. */
+export type NewTask = AgentTask extends infer T ? (T extends AgentTask ? Omit<T, 'id'> : never) : never;
+
+interface Pending {
+  readonly host: string;
+  readonly task: AgentTask;
+  readonly settle: (outcome: TaskOutcome) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+interface Connected {
+  readonly send: (line: AgentTaskLine) => void;
+  /** Ends the connection. */
+  readonly close: (reason: UmbraError) => void;
+}
+
+/** The agents that are connected, what they see, and what they are at. */
+export class AgentConnections {
+  readonly #clock: Clock;
+  readonly #connected = new Map<string, Connected>();
+  readonly #reports = new Map<string, DiscoveryReport>();
+  readonly #pending = new Map<string, Pending>();
+  readonly #waits = new Map<string, () => void>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  isConnected(host: string): boolean {
+    return this.#connected.has(host);
+  }
+
+  /** What each agent said last, also those that are gone. */
+  reports(): ReadonlyMap<string, DiscoveryReport> {
+    return this.#reports;
+  }
+
+  report(host: string, report: DiscoveryReport): void {
+    this.#reports.set(host, report);
+  }
+
+  /**
+   * An agent listens. One of the same host that did before is dropped: its connection is dead, or it was started anew.
+   * @param running - the tasks that it is at; others of it that the server waits for are lost
+   * @returns called when it listens no more
+   */
+  connect(host: string, running: readonly string[], connection: Connected): () => void {
+    this.#connected.get(host)?.close(new UmbraError('CANCELLED', 'the agent connected anew'));
+    this.#connected.set(host, connection);
+    this.#waits.get(host)?.();
+    for (const [id, { host: of, fail }] of this.#pending) {
+      if (of === host && !running.includes(id))
+        fail(new UmbraError('AGENT_FAILED', `the agent of ${host} was started anew`));
+    }
+    for (const id of running) if (!this.#pending.has(id)) connection.send({ cancel: id });
+    return () => {
+      if (this.#connected.get(host) !== connection) return;
+      this.#connected.delete(host);
+      this.#waits.set(
+        host,
+        this.#clock.after(RETURN_LIMIT_MS, () => {
+          this.#giveUp(host);
+        }),
+      );
+    };
+  }
+
+  /** How a task of this host ended; one that nobody waits for is let be. */
+  finish(host: string, outcome: TaskOutcome): void {
+    const pending = this.#pending.get(outcome.id);
+    if (pending?.host === host) pending.settle(outcome);
+  }
+
+  /**
+   * Have an agent do something.
+   * @returns its result; undefined for tasks that have none
+   * @throws {UmbraError} AGENT_UNREACHABLE when it is not connected, or does not come back; what it failed with; CANCELLED
+   */
+  async run(host: string, task: NewTask, signal: AbortSignal): Promise<AgentBackupResult | undefined> {
+    const connection = this.#connected.get(host);
+    if (connection === undefined) throw notConnected(host);
+    const id = randomBytes(8).toString('hex');
+    const named: AgentTask = { ...task, id };
+    const outcome = new Promise<TaskOutcome>((settle, fail) =>
+      this.#pending.set(id, { host, task: named, settle, fail }),
+    );
+    const cancel = (): void => {
+      this.#connected.get(host)?.send({ cancel: id });
+    };
+    signal.addEventListener('abort', cancel);
+    try {
+      connection.send({ task: named });
+      if (signal.aborted) cancel();
+      const { result, error } = await outcome;
+      if (error !== undefined) throw fromWireError(error);
+      return result;
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      this.#pending.delete(id);
+    }
+  }
+
+  /** The server stops: agents come back when it is there again. */
+  close(reason: UmbraError): void {
+    for (const stop of this.#waits.values()) stop();
+    for (const { fail } of this.#pending.values()) fail(reason);
+    for (const { close } of this.#connected.values()) close(reason);
+  }
+
+  #giveUp(host: string): void {
+    for (const pending of this.#pending.values()) if (pending.host === host) pending.fail(notConnected(host));
+  }
+}
+
+function notConnected(host: string): UmbraError {
+  return new UmbraError('AGENT_UNREACHABLE', `the agent of ${host} is not connected`, {
+    hint: `On ${host}, look whether "umbra agent run" is running and what it says.`,
+  });
+}

@@ -1,0 +1,203 @@
+import { toHex } from '../codec/digest.js';
+import type { Clock } from '../common/clock.js';
+import { UmbraError } from '../common/errors.js';
+import { checkMachineName, isMachineName } from '../common/names.js';
+import type {
+  AgentBackupAnswer,
+  BaseInfo,
+  DiscoveredMachine,
+  MachineInfo,
+  MachinesResult,
+  ProtectedMachine,
+  ProtectRequest,
+} from '../protocol/agents-api.js';
+import type { Machines } from '../store/machines.js';
+import type { Store } from '../store/store.js';
+import { AgentConnections } from './agent-connections.js';
+
+export interface FleetOptions {
+  readonly store: () => Store;
+  readonly machines: Machines;
+  readonly clock: Clock;
+}
+
+interface Seen {
+  readonly host: string;
+  readonly machine: DiscoveredMachine;
+}
+
+/** All machines that agents see or protect. */
+export class Fleet {
+  readonly connections: AgentConnections;
+  readonly #options: FleetOptions;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    this.connections = new AgentConnections(options.clock);
+  }
+
+  list(): MachinesResult {
+    const protectedMachines = this.#options.machines.list();
+    const seen = this.#seen();
+    const machines = protectedMachines.map((machine) =>
+      this.#info(machine.host, machine.hostName, seen.find((other) => isOf(machine, other))?.machine, machine),
+    );
+    const others = seen
+      .filter((other) => !protectedMachines.some((machine) => isOf(machine, other)))
+      .map(({ host, machine }) => this.#info(host, machine.name, machine));
+    const notes = [...this.connections.reports()].flatMap(([host, report]) =>
+      report.notes.map((note) => ({ host, note })),
+    );
+    return { machines: [...machines, ...others.sort(byHost)], notes };
+  }
+
+  /** @throws {UmbraError} FORBIDDEN when the machine is not one that this host protects */
+  assertOf(machine: string, host: string): void {
+    this.#options.machines.assertOf(machine, host);
+  }
+
+  /** Ask the agents that are connected to look again. */
+  async discover(signal: AbortSignal): Promise<void> {
+    const hosts = [...this.connections.reports().keys()].filter((host) => this.connections.isConnected(host));
+    await Promise.all(hosts.map((host) => this.connections.run(host, { kind: 'discover' }, signal)));
+  }
+
+  /** @throws {UmbraError} NOT_FOUND, BAD_ARGUMENT, BAD_NAME, STORE_* */
+  async protect(request: ProtectRequest): Promise<MachineInfo> {
+    const { host, machine } = this.#find(request);
+    const { volumes, tracker = 'auto' } = request;
+    for (const name of volumes ?? []) {
+      if (machine.volumes.some((volume) => volume.name === name)) continue;
+      const known = machine.volumes.map((volume) => volume.name).join(', ');
+      throw new UmbraError('NOT_FOUND', `${machine.name} has no volume "${name}"`, { hint: `It has: ${known}.` });
+    }
+    const name = this.#nameFor(request, host, machine);
+    const wanted: ProtectedMachine = {
+      name,
+      host,
+      hostName: machine.name,
+      tracker,
+      ...(machine.uuid === undefined ? {} : { uuid: machine.uuid }),
+      ...(volumes === undefined ? {} : { volumes }),
+    };
+    await this.#options.machines.protect(wanted);
+    return this.#info(host, machine.name, machine, wanted);
+  }
+
+  /** Its shadow copies stay; its agent takes away what it kept to follow changes, if it is there. @throws {UmbraError} NOT_FOUND, STORE_* */
+  async unprotect(name: string): Promise<ProtectedMachine> {
+    const machine = await this.#options.machines.unprotect(name);
+    if (this.connections.isConnected(machine.host)) {
+      // What it can't take away now it takes away when it is protected again, and it does no harm.
+      void this.connections
+        .run(machine.host, { kind: 'forget', machine }, new AbortController().signal)
+        .catch(() => undefined);
+    }
+    return machine;
+  }
+
+  /** Have a machine's agent make a shadow copy. @throws {UmbraError} NOT_FOUND, AGENT_UNREACHABLE, and what the agent fails with */
+  async backUp(name: string, signal: AbortSignal): Promise<AgentBackupAnswer> {
+    const { clock, machines } = this.#options;
+    const started = clock.monotonic();
+    const machine = machines.find(name);
+    const base = await this.#base(name);
+    const task = { kind: 'backup', machine, ...(base === undefined ? {} : { base }) } as const;
+    const result = await this.connections.run(machine.host, task, signal);
+    if (result === undefined)
+      throw new UmbraError('AGENT_FAILED', `the agent of ${machine.host} says nothing of its backup`);
+    return { machine: name, host: machine.host, ...result, seconds: (clock.monotonic() - started) / 1000 };
+  }
+
+  async #base(name: string): Promise<BaseInfo | undefined> {
+    const store = this.#options.store();
+    const listing = store.catalog.latest(name);
+    if (listing === undefined) return undefined;
+    const { checkpoint, volumes } = await store.record(listing);
+    return {
+      shadowCopy: listing.name,
+      ...(checkpoint === undefined ? {} : { checkpoint }),
+      volumes: volumes.map((volume) => ({ name: volume.name, sizeBytes: volume.sizeBytes, root: toHex(volume.root) })),
+    };
+  }
+
+  #seen(): Seen[] {
+    return [...this.connections.reports()].flatMap(([host, { machines }]) =>
+      machines.map((machine) => ({ host, machine })),
+    );
+  }
+
+  #find({ machine: wanted, host }: ProtectRequest): Seen {
+    const named = this.#seen().filter(
+      (seen) => (seen.machine.name === wanted || seen.machine.uuid === wanted) && (host ?? seen.host) === seen.host,
+    );
+    const [first, second] = named;
+    if (first === undefined) {
+      const where = host ?? 'any host';
+      throw new UmbraError('NOT_FOUND', `no agent sees a machine "${wanted}" on ${where}`, {
+        hint: 'Run "umbra machines --discover" to see what agents see.',
+      });
+    }
+    if (second === undefined) return first;
+    const hosts = named.map((seen) => seen.host).join(', ');
+    throw new UmbraError('BAD_ARGUMENT', `several hosts have a machine "${wanted}": ${hosts}`, {
+      hint: 'Say which with --host HOST.',
+    });
+  }
+
+  /** @throws {UmbraError} BAD_NAME, BAD_ARGUMENT when the name is another machine's */
+  #nameFor({ as, host: wantedHost }: ProtectRequest, host: string, machine: DiscoveredMachine): string {
+    const before = this.#options.machines.list();
+    const same = before.find((other) => isOf(other, { host, machine }));
+    if (as === undefined && same !== undefined) return same.name;
+    if (as === undefined && !isMachineName(machine.name)) {
+      throw new UmbraError('BAD_NAME', `"${machine.name}" can't be a machine's name here`, {
+        hint: 'Give it one with --as NAME.',
+      });
+    }
+    const name = checkMachineName(as ?? machine.name);
+    if (same !== undefined && same.name !== name) {
+      throw new UmbraError('BAD_ARGUMENT', `it is protected already, as ${same.name}`, {
+        hint: `Run "umbra unprotect ${same.name}" first.`,
+      });
+    }
+    const other = before.find((candidate) => candidate.name === name);
+    if (other === undefined || other === same) return name;
+    if (other.uuid === undefined || other.uuid !== machine.uuid || other.host === host) {
+      throw new UmbraError('BAD_ARGUMENT', `"${name}" is another machine: ${other.hostName} on ${other.host}`, {
+        hint: 'Give it another name with --as NAME.',
+      });
+    }
+    if (wantedHost === undefined) {
+      throw new UmbraError('BAD_ARGUMENT', `"${name}" is protected by the agent of ${other.host}`, {
+        hint: `If it has moved to ${host}, say so with --host ${host}: the agent there gets what there is of it.`,
+      });
+    }
+    return name;
+  }
+
+  #info(host: string, hostName: string, discovered: DiscoveredMachine | undefined, of?: ProtectedMachine): MachineInfo {
+    const uuid = of?.uuid ?? discovered?.uuid;
+    const latest = of === undefined ? undefined : this.#options.store().catalog.latest(of.name)?.name;
+    return {
+      ...(of === undefined ? {} : { machine: of.name, tracker: of.tracker }),
+      host,
+      hostName,
+      ...(uuid === undefined ? {} : { uuid }),
+      isConnected: this.connections.isConnected(host),
+      ...(discovered === undefined ? {} : { discovered }),
+      ...(of?.volumes === undefined ? {} : { volumes: of.volumes }),
+      ...(latest === undefined ? {} : { latest }),
+    };
+  }
+}
+
+/** A machine keeps its UUID when it is renamed. */
+function isOf(of: ProtectedMachine, { host, machine }: Seen): boolean {
+  if (of.host !== host) return false;
+  return of.uuid !== undefined && machine.uuid !== undefined ? of.uuid === machine.uuid : of.hostName === machine.name;
+}
+
+function byHost(a: MachineInfo, b: MachineInfo): number {
+  return a.host === b.host ? (a.hostName < b.hostName ? -1 : 1) : a.host < b.host ? -1 : 1;
+}

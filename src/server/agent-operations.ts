@@ -1,0 +1,105 @@
+import type { Progress } from '../protocol/api.js';
+import { UmbraError } from '../common/errors.js';
+import { AGENTS, type Caller } from './caller.js';
+import * as params from './agent-params.js';
+import { operation, type Operation, type Services } from './operation.js';
+
+/** How often it is looked how far an agent is. */
+const PROGRESS_MS = 500;
+
+/** Operations about agents' machines, and those that agents call. */
+export const AGENT_OPERATIONS: readonly Operation[] = [
+  operation({
+    method: 'POST',
+    route: '/v1/machines/list',
+    answer: 'stream',
+    params: params.machinesParams,
+    claim: () => ({ kind: 'machines' }),
+    what: () => 'the machines',
+    run: async ({ engine }, { discover }, { signal }) => {
+      if (discover) await engine.fleet().discover(signal);
+      return engine.fleet().list();
+    },
+  }),
+  operation({
+    method: 'POST',
+    route: '/v1/machines/protect',
+    answer: 'json',
+    params: params.protectParams,
+    claim: () => ({ kind: 'machines' }),
+    what: ({ machine }) => machine,
+    run: ({ engine }, request) => engine.fleet().protect(request),
+  }),
+  operation({
+    method: 'POST',
+    route: '/v1/machines/unprotect',
+    answer: 'json',
+    params: params.unprotectParams,
+    claim: () => ({ kind: 'machines' }),
+    what: ({ machine }) => machine,
+    run: ({ engine }, { machine }) => engine.fleet().unprotect(machine),
+  }),
+  operation({
+    method: 'POST',
+    route: '/v1/machines/backup',
+    answer: 'stream',
+    params: params.agentBackupParams,
+    claim: () => ({ kind: 'request' }),
+    what: ({ machine }) => `a backup of ${machine}`,
+    run: (services, { machine }, { signal, progress }) =>
+      withProgress(services, machine, progress, () => services.engine.fleet().backUp(machine, signal)),
+  }),
+  operation({
+    method: 'POST',
+    route: '/v1/agent/machines',
+    answer: 'json',
+    permission: AGENTS,
+    params: params.reportParams,
+    claim: () => ({ kind: 'agent' }),
+    what: ({ machines }) => `${machines.length} machines`,
+    run: ({ engine }, report, { caller }) => {
+      engine.fleet().connections.report(hostOf(caller), report);
+      return Promise.resolve({});
+    },
+  }),
+  operation({
+    method: 'POST',
+    route: '/v1/agent/outcomes',
+    answer: 'json',
+    permission: AGENTS,
+    params: params.outcomeParams,
+    claim: () => ({ kind: 'agent' }),
+    what: ({ id }) => `task ${id}`,
+    run: ({ engine }, outcome, { caller }) => {
+      engine.fleet().connections.finish(hostOf(caller), outcome);
+      return Promise.resolve({});
+    },
+  }),
+];
+
+/** Only agents call what this is asked for. */
+export function hostOf(caller: Caller): string {
+  if (caller.role === 'agent') return caller.host;
+  throw new UmbraError('INTERNAL', 'only agents have a host');
+}
+
+/** Tell how far the upload of a machine is while `work` waits for its agent. */
+async function withProgress<T>(
+  { engine, clock }: Services,
+  machine: string,
+  progress: (progress: Progress) => void,
+  work: () => Promise<T>,
+): Promise<T> {
+  let stop = (): void => undefined;
+  const tell = (): void => {
+    const upload = engine.uploads().progressOf(machine);
+    progress(upload ?? { what: 'waiting for the agent', doneBytes: 0 });
+    stop = clock.after(PROGRESS_MS, tell);
+  };
+  tell();
+  try {
+    return await work();
+  } finally {
+    stop();
+  }
+}

@@ -157,7 +157,7 @@ export class Access {
     this.#revoked();
   }
 
-  /** One certificate of an administrator does not hold any more. */
+  /** One certificate of an administrator does not hold any more, by his own wish: nobody's connection is closed. */
   async dropCertificate({ name }: { readonly name: string }, serial: string): Promise<void> {
     await this.#change((state) => {
       const administrators = state.administrators.map((entry) => {
@@ -166,7 +166,6 @@ export class Access {
       });
       return [{ ...state, administrators }, undefined];
     });
-    this.#revoked();
   }
 
   /** True if a certificate of our authority still holds. Its own dates are for the caller to look at. */

@@ -22,6 +22,8 @@ export interface Environment {
   readonly isRoot: boolean;
   readonly stdout: ByteOutput;
   readonly stderr: Output;
+  /** Everything on standard input, up to 64 KiB. */
+  readonly readInput: () => Promise<string>;
   readonly clock: Clock;
   /** Aborted when the user interrupts. */
   readonly interrupted: AbortSignal;

@@ -10,13 +10,15 @@ export function overview(): string {
   });
   return `Umbra protects virtual machines: every shadow copy, all the time, as files under one mount.
 
-Usage: umbra COMMAND [ARGUMENTS] [--store DIR] [--json]
+Usage: umbra COMMAND [ARGUMENTS] [--store DIR | --server URL] [--json]
 
 ${groups.join('\n\n')}
 
 Every command:
   --store DIR  The store; without it $UMBRA_STORE, else /var/lib/umbra for root and
                ~/.local/share/umbra for everyone else
+  --server URL A server elsewhere instead ($UMBRA_SERVER); "umbra login URL" comes first,
+               or an administrator's token with --token-file FILE or $UMBRA_TOKEN
   --json       Print one JSON document on standard output, and nothing else
   --help       Explain the command, with examples
 

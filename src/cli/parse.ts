@@ -78,6 +78,8 @@ export function baseParser(columns: number | undefined): Argv {
     .alias('help', 'h')
     .wrap(Math.min(columns ?? HELP_WIDTH, HELP_WIDTH))
     .option('store', textOption('The directory of the store ($UMBRA_STORE)'))
+    .option('server', textOption('The URL of a server elsewhere, instead of a store ($UMBRA_SERVER)'))
+    .option('token-file', textOption("A file with an administrator's token for that server ($UMBRA_TOKEN)"))
     .option('json', flagOption('Print one JSON document on standard output'));
 }
 
@@ -102,7 +104,7 @@ export function defineCommand(parser: Argv, name: string, command: Command): Arg
 
 /** yargs' complaint in our words, with the option that was probably meant. */
 function usageError(name: string, command: Command, commandLine: readonly string[], message: string): UmbraError {
-  const known = [...Object.keys(command.options), 'store', 'json', 'help'];
+  const known = [...Object.keys(command.options), 'store', 'server', 'token-file', 'json', 'help'];
   const unknown = /^Unknown arguments?: (.+)$/.exec(message)?.[1]?.split(', ') ?? unknownOptions(commandLine, known);
   const hint = `"umbra ${name} --help" explains the command.`;
   if (unknown.length === 0) {

@@ -7,6 +7,7 @@ import type { ByteOutput, Environment } from './environment.js';
 import { runCli } from './run.js';
 
 const STDOUT = 1;
+const MAX_INPUT_CHARACTERS = 64 * 1024;
 
 /** Be the `umbra` program: run the command line of this process and end with its exit code. */
 export async function runProcess(parts: Pick<Environment, 'serverProgram' | 'serverParts'>): Promise<void> {
@@ -21,6 +22,7 @@ export async function runProcess(parts: Pick<Environment, 'serverProgram' | 'ser
     isRoot: process.geteuid?.() === 0,
     stdout: output(process.stdout),
     stderr: output(process.stderr),
+    readInput,
     clock: systemClock,
     interrupted: interruption(),
   });
@@ -61,6 +63,16 @@ function output(stream: NodeJS.WriteStream & { readonly fd: number }): ByteOutpu
     },
     terminalColumns: () => (stream.isTTY ? stream.columns : undefined),
   };
+}
+
+async function readInput(): Promise<string> {
+  let text = '';
+  for await (const part of process.stdin.setEncoding('utf8')) {
+    text += String(part);
+    // On a terminal a line is enough.
+    if (process.stdin.isTTY || text.length > MAX_INPUT_CHARACTERS) break;
+  }
+  return text;
 }
 
 /** The first SIGINT or SIGTERM asks the command to end, the second one ends it. */

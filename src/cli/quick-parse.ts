@@ -30,7 +30,12 @@ export function quickParse(name: string, command: Command, commandLine: readonly
 }
 
 function optionConfigs(command: Command): OptionConfigs {
-  const configs: OptionConfigs = { store: { type: 'string' }, json: { type: 'boolean' } };
+  const configs: OptionConfigs = {
+    store: { type: 'string' },
+    server: { type: 'string' },
+    'token-file': { type: 'string' },
+    json: { type: 'boolean' },
+  };
   for (const [name, { type, array, alias }] of Object.entries(command.options)) {
     const short = typeof alias === 'string' ? { short: alias } : {};
     configs[name] = { type: type === 'boolean' ? 'boolean' : 'string', multiple: array === true, ...short };
@@ -47,7 +52,7 @@ function isRepeated(command: Command, tokens: readonly { readonly kind: string; 
 }
 
 function isGood(command: Command, values: Readonly<Record<string, unknown>>): boolean {
-  if (values['store'] === '') return false;
+  if (['store', 'server', 'token-file'].some((name) => values[name] === '')) return false;
   return Object.entries(command.options).every(([name, { choices, demandOption }]) => {
     const value = values[name];
     if (value === undefined) return demandOption !== true;

@@ -118,6 +118,20 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
       },
       { name: 'status', summary: 'Show what the server does', load: () => import('./commands/status.js') },
       { name: 'stop', summary: 'End the server', load: () => import('./commands/stop.js') },
+      { name: 'login', summary: 'Log in to a server elsewhere', load: () => import('./commands/login.js') },
+      { name: 'logout', summary: 'End a log-in', load: () => import('./commands/logout.js') },
+      {
+        name: 'token',
+        summary: "Make, list and remove administrators' tokens",
+        load: () => import('./commands/token.js'),
+      },
+    ],
+  },
+  {
+    title: 'Hosts',
+    commands: [
+      { name: 'agents', summary: 'List the hosts that have an agent', load: () => import('./commands/agents.js') },
+      { name: 'agent', summary: 'Let agents in and out', load: () => import('./commands/agent.js') },
     ],
   },
   {

@@ -17,7 +17,7 @@ import { suggest } from '../common/suggest.js';
 const COMPLETION_REQUEST = '--get-yargs-completions';
 
 /** Options before the command that take the next word. */
-const TAKES_VALUE: readonly string[] = ['--store'];
+const TAKES_VALUE: readonly string[] = ['--store', '--server', '--token-file'];
 
 /**
  * Run one command line, everything included: output, errors, help.
@@ -72,7 +72,12 @@ async function runCommand(
   const args = new Args(parsed.args, environment.directory);
   return await command.run(
     args,
-    new Session(environment, { store: args.optionalText('store'), json: args.flag('json') }),
+    new Session(environment, {
+      store: args.optionalText('store'),
+      server: args.optionalText('server'),
+      tokenFile: args.optionalText('token-file'),
+      json: args.flag('json'),
+    }),
   );
 }
 

@@ -1,10 +1,12 @@
 import { Client, type StartOptions } from '../client/client.js';
 import type { CreateStore } from '../client/start-server.js';
 import { UmbraError } from '../common/errors.js';
-import type { ItemsRequest, Request } from '../client/requests.js';
+import type { ItemsRequest } from '../client/requests.js';
+import type { Request } from '../transport/message.js';
 import type { Environment } from './environment.js';
 import { JsonItems } from './json-items.js';
 import { ProgressBar } from './progress-bar.js';
+import { chooseServer, RemoteSession } from './remote-session.js';
 import { findStore } from './store-path.js';
 
 /** A server that a command started ends after so long with nothing to do. */
@@ -13,6 +15,10 @@ export const MAX_IDLE_SECONDS = 86_400;
 
 export interface SessionOptions {
   readonly store: string | undefined;
+  /** The URL of a server elsewhere. */
+  readonly server?: string | undefined;
+  /** The path of a file with an administrator's token for it. */
+  readonly tokenFile?: string | undefined;
   readonly json: boolean;
 }
 
@@ -21,16 +27,38 @@ export class Session {
   readonly environment: Environment;
   readonly json: boolean;
   readonly #option: string | undefined;
+  readonly #remote: RemoteSession | undefined;
   #store: string | undefined;
 
-  constructor(environment: Environment, { store, json }: SessionOptions) {
+  constructor(environment: Environment, { store, server, tokenFile, json }: SessionOptions) {
     this.environment = environment;
     this.json = json;
     this.#option = store;
+    const url = chooseServer(store, server, environment);
+    this.#remote = url === undefined ? undefined : new RemoteSession(url, tokenFile, environment);
+    if (url === undefined && tokenFile !== undefined)
+      throw new UmbraError('BAD_ARGUMENT', '--token-file needs --server');
   }
 
-  /** The store's path; a default is named on standard error, once. */
+  get isRemote(): boolean {
+    return this.#remote !== undefined;
+  }
+
+  /** What the command speaks to, for people: the server's URL, or the path of the store. */
+  get place(): string {
+    return this.#remote?.url ?? this.store;
+  }
+
+  /**
+   * The store's path; a default is named on standard error, once.
+   * @throws {UmbraError} BAD_ARGUMENT with --server
+   */
   get store(): string {
+    if (this.#remote !== undefined) {
+      throw new UmbraError('BAD_ARGUMENT', 'this is for a store of this machine, not for --server', {
+        hint: 'Give --store DIR instead, or unset $UMBRA_SERVER.',
+      });
+    }
     if (this.#store === undefined) {
       const { path, isDefault } = findStore(this.#option, this.environment);
       if (isDefault) this.environment.stderr.write(`using the store ${path}\n`);
@@ -92,11 +120,13 @@ export class Session {
   /** @param start how to start a server when none runs; without it, none is started */
   client(start?: StartOptions): Client {
     const { clock, interrupted } = this.environment;
+    if (this.#remote !== undefined) return new Client({ transport: this.#remote, clock, interrupted });
     return new Client({ store: this.store, clock, interrupted, ...(start === undefined ? {} : { start }) });
   }
 
   /** A client that goes on when the user has interrupted the command, to clean up. */
   cleanupClient(): Client {
+    if (this.#remote !== undefined) return new Client({ transport: this.#remote, clock: this.environment.clock });
     return new Client({ store: this.store, clock: this.environment.clock });
   }
 

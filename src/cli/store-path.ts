@@ -20,6 +20,7 @@ export function findStore(
   return { path: resolve(directory, data, 'umbra'), isDefault: true };
 }
 
-function nonEmpty(text: string | undefined): string | undefined {
+/** A variable that is set to nothing counts as not set. */
+export function nonEmpty(text: string | undefined): string | undefined {
   return text === '' ? undefined : text;
 }

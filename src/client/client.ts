@@ -3,23 +3,36 @@ import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, messageOf, UmbraError } from '../common/errors.js';
-import { fromWireError, isWireError } from '../protocol/wire-error.js';
 import type { Progress } from '../protocol/api.js';
 import { readStream, type StreamResult } from './read-stream.js';
 import { byteStream, type ByteStream } from './byte-stream.js';
-import type { ItemsRequest, Request } from './requests.js';
-import { isNotAnswering, send, type Message } from './send.js';
+import type { ItemsRequest } from './requests.js';
+import { errorOf, readJson } from '../transport/answer.js';
+import type { Message, Request } from '../transport/message.js';
+import { isNotAnswering, send } from './send.js';
 import { startServer, type CreateStore } from './start-server.js';
 
-export interface ClientOptions {
+/** The server of a store on this machine. */
+export interface LocalServer {
   /** Absolute path of the store's directory. */
   readonly store: string;
-  readonly clock: Clock;
   /** How to start a server when none runs; without it, that is SERVER_UNREACHABLE. */
   readonly start?: StartOptions;
+}
+
+/** A server on any machine, which must be running. */
+export interface RemoteServer {
+  readonly transport: {
+    /** @throws {UmbraError} */
+    readonly send: (message: Message) => Promise<IncomingMessage>;
+  };
+}
+
+export type ClientOptions = (LocalServer | RemoteServer) & {
+  readonly clock: Clock;
   /** Aborted when the user has had enough. */
   readonly interrupted?: AbortSignal;
-}
+};
 
 export interface StartOptions {
   /** The JavaScript program of the server. */
@@ -35,7 +48,7 @@ const HOLDER_LIMIT_MS = 5_000;
 const STOPPING_LIMIT_MS = 60_000;
 const POLL_MS = 25;
 
-/** Speaks to the server of one store, and starts it when none runs. */
+/** Speaks to one server, and starts it when it is that of a store of this machine and none runs. */
 export class Client {
   readonly #options: ClientOptions;
 
@@ -98,7 +111,7 @@ export class Client {
     if (response.statusCode !== 200) await readJson(response);
     const cancel = async (job: number): Promise<void> => {
       try {
-        await readJson(await send(this.#options.store, { method: 'DELETE', path: `/v1/jobs/${job}` }));
+        await readJson(await this.#send({ method: 'DELETE', path: `/v1/jobs/${job}` }));
       } catch {
         // The job has ended in the meantime, or the server has; the stream tells which.
       }
@@ -116,16 +129,15 @@ export class Client {
    * @throws {UmbraError} STORE_EXISTS, and why it can't start
    */
   async startNew(start: StartOptions): Promise<void> {
-    if (await this.isAnswering()) {
-      throw new UmbraError('STORE_EXISTS', `there is a store at ${this.#options.store} already`);
-    }
-    await startServer({ store: this.#options.store, ...start });
+    const { store } = this.#local();
+    if (await this.isAnswering()) throw new UmbraError('STORE_EXISTS', `there is a store at ${store} already`);
+    await startServer({ store, ...start });
   }
 
   /** True if a server of the store runs. */
   async isAnswering(): Promise<boolean> {
     try {
-      (await send(this.#options.store, { method: 'GET', path: '/v1/status' })).resume();
+      (await this.#send({ method: 'GET', path: '/v1/status' })).resume();
       return true;
     } catch (error) {
       if (isNotAnswering(error)) return false;
@@ -169,7 +181,7 @@ export class Client {
   /** @returns undefined when no server took the request */
   async #trySend(message: Message): Promise<IncomingMessage | undefined> {
     try {
-      return await send(this.#options.store, message);
+      return await this.#send(message);
     } catch (error) {
       if (isUmbraError(error)) throw error;
       if (isNotAnswering(error)) return undefined;
@@ -177,9 +189,20 @@ export class Client {
     }
   }
 
+  #send(message: Message): Promise<IncomingMessage> {
+    const options = this.#options;
+    return 'transport' in options ? options.transport.send(message) : send(options.store, message);
+  }
+
+  #local(): LocalServer {
+    if ('store' in this.#options) return this.#options;
+    throw new UmbraError('INTERNAL', 'only a server of this machine can be started');
+  }
+
   /** Start a server, or when another is about to, wait until that answers. */
   async #startOrWait(): Promise<void> {
-    const { store, start, clock } = this.#options;
+    const { clock } = this.#options;
+    const { store, start } = this.#local();
     if (start?.create === undefined && !existsSync(store)) throw storeNotFound(store);
     if (start === undefined) throw notRunning(store);
     const startMs = clock.monotonic();
@@ -215,28 +238,4 @@ function notRunning(store: string): UmbraError {
   return new UmbraError('SERVER_UNREACHABLE', `no server of the store ${store} is running`, {
     hint: 'Every command that needs one starts it; "umbra serve" runs one in the foreground.',
   });
-}
-
-/** @throws {UmbraError} the error of an answer that is not a good one */
-async function readJson(response: IncomingMessage): Promise<unknown> {
-  if (response.statusCode !== 200) throw await errorOf(response);
-  return await bodyOf(response);
-}
-
-async function errorOf(response: IncomingMessage): Promise<UmbraError> {
-  const body = await bodyOf(response);
-  if (typeof body === 'object' && body !== null && 'error' in body && isWireError(body.error)) {
-    return fromWireError(body.error);
-  }
-  return new UmbraError('SERVER_UNREACHABLE', `the server answered with HTTP status ${response.statusCode ?? 0}`);
-}
-
-async function bodyOf(response: IncomingMessage): Promise<unknown> {
-  try {
-    const parts: Buffer[] = [];
-    for await (const part of response as AsyncIterable<Buffer>) parts.push(part);
-    return JSON.parse(Buffer.concat(parts).toString('utf8')) as unknown;
-  } catch (cause) {
-    throw new UmbraError('SERVER_UNREACHABLE', `the server broke off its answer: ${messageOf(cause)}`, { cause });
-  }
 }

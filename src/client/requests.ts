@@ -47,13 +47,19 @@ import type {
   ListFilesResult,
   ReadFileRequest,
 } from '../protocol/files-api.js';
-import type { Message } from './send.js';
-
-/** A message to the server that is answered with a `Result`. */
-export interface Request<Result> extends Message {
-  /** Only for the compiler; never there. */
-  readonly result?: Result;
-}
+import type { Message, Request } from '../transport/message.js';
+import type {
+  AddTokenRequest,
+  AgentInfo,
+  CertificateAnswer,
+  CertificateRequest,
+  Invitation,
+  InviteRequest,
+  NewToken,
+  RemoveTokenRequest,
+  RevokeAgentRequest,
+  TokenInfo,
+} from '../protocol/access-api.js';
 
 /** A request whose result comes with any number of items before it. */
 export interface ItemsRequest<Item, Result> extends Request<Result> {
@@ -106,6 +112,14 @@ export const requests = {
   }),
   mount: (body: MountRequest): Request<MountInfo> => ({ method: 'POST', path: '/v1/mounts', body }),
   unmount: (body: UnmountRequest): Request<MountInfo> => ({ method: 'DELETE', path: '/v1/mounts', body }),
+  tokens: (): Request<readonly TokenInfo[]> => ({ method: 'GET', path: '/v1/tokens' }),
+  addToken: (body: AddTokenRequest): Request<NewToken> => ({ method: 'POST', path: '/v1/tokens', body }),
+  removeToken: (body: RemoveTokenRequest): Request<TokenInfo> => ({ method: 'DELETE', path: '/v1/tokens', body }),
+  login: (body: CertificateRequest): Request<CertificateAnswer> => ({ method: 'POST', path: '/v1/login', body }),
+  logout: (): Request<{ readonly name: string }> => ({ method: 'POST', path: '/v1/logout' }),
+  agents: (): Request<readonly AgentInfo[]> => ({ method: 'GET', path: '/v1/agents' }),
+  inviteAgent: (body: InviteRequest): Request<Invitation> => ({ method: 'POST', path: '/v1/agents/invite', body }),
+  revokeAgent: (body: RevokeAgentRequest): Request<AgentInfo> => ({ method: 'DELETE', path: '/v1/agents', body }),
   status: (): Request<StatusResult> => ({ method: 'GET', path: '/v1/status' }),
   stop: (): Request<StopResult> => ({ method: 'POST', path: '/v1/stop' }),
 } as const;

@@ -2,14 +2,8 @@ import { lstatSync } from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { systemCode, UmbraError } from '../common/errors.js';
 import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '../protocol/version.js';
+import type { Message } from '../transport/message.js';
 import { socketAddress, socketPath } from '../protocol/socket-path.js';
-
-export interface Message {
-  readonly method: 'GET' | 'POST' | 'DELETE';
-  /** With its query. */
-  readonly path: string;
-  readonly body?: unknown;
-}
 
 /** The codes of a socket behind which no server is, or one that goes away before it looks at the request. */
 const NOT_ANSWERING: readonly string[] = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ENOTDIR'];

@@ -49,6 +49,7 @@ export const ERROR_CODES = {
   MACHINE_BUSY: { exit: 'BUSY', meaning: 'a backup of the machine is running' },
   NOT_OWNER: { exit: 'REFUSED', meaning: 'the store belongs to another user' },
   UNAUTHENTICATED: { exit: 'REFUSED', meaning: 'the server does not know who asks, or no longer believes it' },
+  NOT_ENROLLED: { exit: 'NOT_FOUND', meaning: 'the host is not enrolled at a server' },
   FORBIDDEN: { exit: 'REFUSED', meaning: 'who asks may not do that' },
   TOO_MANY_TRIES: { exit: 'BUSY', meaning: 'too many wrong tokens came from that address' },
   SERVER_UNKNOWN: { exit: 'REFUSED', meaning: 'the server is not the one that is known by that name' },

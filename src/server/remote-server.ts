@@ -83,7 +83,10 @@ export class RemoteServer {
       socket.destroy();
     });
     this.#stopListening = remote.access.onRevoked(() => {
-      this.connections.closeRevoked();
+      // Who takes access from himself is answered first.
+      setImmediate(() => {
+        this.connections.closeRevoked();
+      });
     });
   }
 

@@ -41,6 +41,7 @@ export async function runUmbra(
       write: (text) => (stderr += text),
       terminalColumns: () => undefined,
     },
+    readInput: () => Promise.resolve(''),
     clock: systemClock,
     interrupted: new AbortController().signal,
     serverProgram: FAKE_SERVER,

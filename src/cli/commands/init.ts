@@ -28,8 +28,8 @@ compresses and cuts, which can't be changed later.`,
   },
   run: async (args, session) => {
     const create = createOptions(args);
-    await session.client().startNew(session.startOptions(create));
     const { store } = session;
+    await session.client().startNew(session.startOptions(create));
     session.answer({ store }, () => `made the store ${store}\n`);
     return 'OK';
   },

@@ -15,7 +15,7 @@ export const command: Command = {
   options: {},
   run: async (_args, session) => {
     const result = await stop(session);
-    session.answer({ stopped: result !== undefined, ...result }, () => describe(result, session.store));
+    session.answer({ stopped: result !== undefined, ...result }, () => describe(result, session.place));
     return 'OK';
   },
 };
@@ -25,13 +25,13 @@ async function stop(session: Session): Promise<StopResult | undefined> {
   try {
     return await session.client().call(requests.stop());
   } catch (error) {
-    if (isUmbraError(error, 'SERVER_UNREACHABLE')) return undefined;
+    if (isUmbraError(error, 'SERVER_UNREACHABLE') && !session.isRemote) return undefined;
     throw error;
   }
 }
 
-function describe(result: StopResult | undefined, store: string): string {
-  if (result === undefined) return `no server of the store ${store} is running\n`;
+function describe(result: StopResult | undefined, place: string): string {
+  if (result === undefined) return `no server of the store ${place} is running\n`;
   const { pid, cancelledJobs, unmounted, left } = result;
   return [
     `stopped the server (process ${pid})\n`,

@@ -1,0 +1,111 @@
+import { hostname } from 'node:os';
+import { requests } from '../../client/requests.js';
+import { UmbraError } from '../../common/errors.js';
+import { checkHostName } from '../../common/names.js';
+import { parseServerUrl } from '../../protocol/server-address.js';
+import type { Args } from '../args.js';
+import { textOption, word, type Command } from '../command.js';
+import { parseDuration } from '../duration.js';
+import { formatTime } from '../format.js';
+import type { Session } from '../session.js';
+
+const ACTIONS = ['invite', 'enrol', 'revoke'] as const;
+type Action = (typeof ACTIONS)[number];
+
+/** Which options belong to which action. */
+const OPTIONS: Readonly<Record<Action, readonly string[]>> = {
+  invite: ['expires'],
+  enrol: ['token', 'state', 'host'],
+  revoke: [],
+};
+
+/** Where an agent keeps what it knows. */
+const DEFAULT_STATE = '/var/lib/umbra-agent';
+const DEFAULT_EXPIRY = '1h';
+
+export const command: Command = {
+  usage: '<ACTION> [HOST]',
+  synopsis: 'invite HOST [--expires 1h] | enrol --server URL --token T [--state DIR] [--host NAME] | revoke HOST',
+  description: `Let the agents of hosts in, and out. "invite" makes a join token for one host, for one use, and prints the command that
+is to be run there. That is "enrol": it makes a key, gets a certificate for it that is good for a day and renewed by the agent
+itself, and keeps both in the state directory. The token says who the server is; no other is given it. "revoke" lets an agent
+out at once.`,
+  examples: [
+    ['umbra agent invite hv1', 'on the server, or with --server'],
+    ['umbra agent enrol --server https://backup.example:7443 --token umbra-join-…', 'on hv1'],
+    ['umbra agent revoke hv1', 'when the host is gone, or not trusted any more'],
+  ],
+  next: 'Next: "umbra agents" shows who is enrolled.',
+  positionals: { ACTION: word('invite, enrol or revoke'), HOST: word('invite, revoke: the name of the host') },
+  options: {
+    expires: textOption(`invite: how long the token is good for; ${DEFAULT_EXPIRY} without it`),
+    token: textOption('enrol: the join token'),
+    state: textOption(`enrol: where the agent keeps what it knows; ${DEFAULT_STATE} without it`),
+    host: textOption("enrol: the host's name, as it was invited; without it, what the host calls itself"),
+  },
+  run: async (args, session) => {
+    args.text('ACTION');
+    const action = args.optionalChoice('ACTION', ACTIONS) ?? 'invite';
+    refuseOthers(args, action);
+    switch (action) {
+      case 'invite':
+        return await invite(args, session);
+      case 'enrol':
+        return await enrol(args, session);
+      case 'revoke':
+        return await revoke(args, session);
+    }
+  },
+};
+
+async function invite(args: Args, session: Session): Promise<'OK'> {
+  const host = checkHostName(args.text('HOST'));
+  const lifeSeconds = parseDuration(args.optionalText('expires') ?? DEFAULT_EXPIRY, 'expires');
+  const made = await session.call(requests.inviteAgent({ host, lifeSeconds }));
+  const server = session.isRemote ? session.place : (made.urls[0] ?? 'https://SERVER:7443');
+  const line = `umbra agent enrol --server ${server} --token ${made.token}`;
+  session.answer({ ...made, command: line }, () => {
+    const known = made.isEnrolled ? `${host} is enrolled already; its agent is out when the token is used.\n` : '';
+    return `${known}Run this on ${host}, as root, until ${formatTime(made.expires)}:\n\n  ${line}\n`;
+  });
+  return 'OK';
+}
+
+async function enrol(args: Args, session: Session): Promise<'OK'> {
+  if (args.optionalText('HOST') !== undefined) {
+    throw new UmbraError('BAD_ARGUMENT', '"enrol" takes the name of the host with --host');
+  }
+  const server = args.optionalText('server') ?? session.environment.variables['UMBRA_SERVER'] ?? '';
+  if (server === '') throw new UmbraError('BAD_ARGUMENT', '--server is missing');
+  const { enrolAgent } = await import('../../../agent/enrol/agent-identity.js');
+  const directory = args.absolute(args.optionalText('state') ?? DEFAULT_STATE);
+  const {
+    host,
+    server: url,
+    expiresMs,
+  } = await enrolAgent({
+    server: parseServerUrl(server),
+    token: args.text('token'),
+    host: checkHostName(args.optionalText('host') ?? hostname()),
+    directory,
+    clock: session.environment.clock,
+  });
+  const expires = new Date(expiresMs).toISOString();
+  session.answer({ host, server: url, directory, expires }, () => `${host} is enrolled at ${url}\n`);
+  return 'OK';
+}
+
+async function revoke(args: Args, session: Session): Promise<'OK'> {
+  const revoked = await session.call(requests.revokeAgent({ host: checkHostName(args.text('HOST')) }));
+  session.answer(revoked, () => `the agent of ${revoked.host} is out\n`);
+  return 'OK';
+}
+
+function refuseOthers(args: Args, action: Action): void {
+  for (const [other, options] of Object.entries(OPTIONS)) {
+    const foreign = other === action ? undefined : options.find((option) => args.optionalText(option) !== undefined);
+    if (foreign !== undefined) {
+      throw new UmbraError('BAD_ARGUMENT', `--${foreign} is for "${other}", not for "${action}"`);
+    }
+  }
+}

@@ -1,5 +1,5 @@
 import { UmbraError } from '../../src/common/errors.js';
-import { boolean, list, object, oneOf, path, string, type Validator } from '../../src/server/params.js';
+import { boolean, list, object, oneOf, path, string, type Validator } from '../../src/common/params.js';
 import { parseYaml, readYamlFile, type FieldChecks } from '../../src/system/yaml-file.js';
 
 /** What `umbra agent run --config FILE` reads. */

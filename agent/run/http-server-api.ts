@@ -1,10 +1,11 @@
-import type { ClientRequest, IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { messageOf, UmbraError } from '../../src/common/errors.js';
 import { encodeFrame, readFrames } from '../../src/protocol/frames.js';
 import type { AgentTaskLine } from '../../src/protocol/agents-api.js';
-import { lines } from '../../src/client/lines.js';
+import { lines } from '../../src/transport/lines.js';
 import { readJson } from '../../src/transport/answer.js';
+import type { StreamedRequest } from '../../src/transport/https-transport.js';
 import type { Message } from '../../src/transport/message.js';
 import type { Connection } from '../send/connection.js';
 import type { ServerApi } from './server-api.js';
@@ -14,7 +15,7 @@ export interface AgentTransport {
   /** @throws {UmbraError} SERVER_UNREACHABLE, SERVER_UNKNOWN */
   send(message: Message): Promise<IncomingMessage>;
   /** A request whose body is written while its answer is read, on a connection of its own. */
-  stream(message: Message): Promise<{ readonly request: ClientRequest; readonly response: IncomingMessage }>;
+  stream(message: Message): Promise<StreamedRequest>;
 }
 
 /** Longer silence on the task stream means that the connection is dead: the server says something every 15 s. */

@@ -1,6 +1,6 @@
 import { UmbraError } from '../common/errors.js';
 import { checkAdministratorName, checkHostName } from '../common/names.js';
-import { list, object, string, type Validator } from '../server/params.js';
+import { list, object, string, type Validator } from '../common/params.js';
 
 /** A certificate that holds: those that are not on the list of their owner do not, whatever they say. */
 export interface KnownCertificate {

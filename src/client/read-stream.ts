@@ -3,7 +3,7 @@ import { isUmbraError, UmbraError } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
 import type { MountEnd, StreamLine } from '../protocol/wire.js';
 import { fromWireError } from '../protocol/wire-error.js';
-import { lines } from './lines.js';
+import { lines } from '../transport/lines.js';
 
 export interface StreamOptions {
   readonly signal?: AbortSignal;

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { UmbraError } from '../common/errors.js';
 import type { StartLine } from '../protocol/wire.js';
 import { fromWireError, isWireError } from '../protocol/wire-error.js';
-import { lines } from './lines.js';
+import { lines } from '../transport/lines.js';
 
 /** How a store is made by the server that is started; see the server's `CreateStoreOptions`. */
 export interface CreateStore {

@@ -3,7 +3,7 @@ import { UmbraError } from '../common/errors.js';
 import type { WireFrame } from '../protocol/frames.js';
 import type { AgentFrame } from '../protocol/ingest.js';
 import { isShadowCopyName } from '../common/names.js';
-import { list, machine, object, oneOf, string, volume, type Validator } from '../server/params.js';
+import { list, machine, object, oneOf, string, volume, type Validator } from '../common/params.js';
 
 /** More would be no machine: 1024 disks of 256 TiB. */
 const MAX_VOLUMES = 1024;

@@ -1,6 +1,6 @@
 import { UmbraError } from '../common/errors.js';
 import { checkAdministratorName, checkHostName } from '../common/names.js';
-import { object, string, type Validator } from './params.js';
+import { object, string, type Validator } from '../common/params.js';
 
 /** The parameters of requests about who may use the server, as src/protocol/access-api.ts has them. */
 

@@ -11,7 +11,7 @@ import { enrolAgent, issueCertificate } from './enrolment.js';
 import type { Exchange, Route } from './exchange.js';
 import { bodyLimits, readParams, sendJson } from './http-request.js';
 import { noParams } from './request-params.js';
-import type { Validator } from './params.js';
+import type { Validator } from '../common/params.js';
 import type { RemoteAccess } from './remote-access.js';
 
 export interface AccessRouteOptions {

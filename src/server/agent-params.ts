@@ -1,6 +1,6 @@
 import { UmbraError } from '../common/errors.js';
 import { checkHostName } from '../common/names.js';
-import { boolean, list, machine, object, oneOf, path, string, volume, type Validator } from './params.js';
+import { boolean, list, machine, object, oneOf, path, string, volume, type Validator } from '../common/params.js';
 
 /** The parameters of operations about agents and what they see; unknown fields are refused. */
 

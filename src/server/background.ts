@@ -3,9 +3,10 @@ import { systemClock } from '../common/clock.js';
 import { UmbraError } from '../common/errors.js';
 import type { StartLine } from '../protocol/wire.js';
 import { toWireError } from '../protocol/wire-error.js';
-import { object, oneOf, path, string, type Validator } from './params.js';
+import { object, oneOf, path, string, type Validator } from '../common/params.js';
 import { runServer } from './serve.js';
-import { lineLog, redirectOutputToLog } from './server-log.js';
+import { lineLog } from '../system/line-log.js';
+import { redirectOutputToLog } from './server-log.js';
 import type { ServerParts } from './server-parts.js';
 
 /** The pipe to the command that started this server. */

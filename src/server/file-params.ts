@@ -1,5 +1,5 @@
 import { UmbraError } from '../common/errors.js';
-import { boolean, machine, object, oneOf, path, string, version, type Validator } from './params.js';
+import { boolean, machine, object, oneOf, path, string, version, type Validator } from '../common/params.js';
 
 /** The parameters of operations on files, as src/protocol/files-api.ts has them; unknown fields are refused. */
 

@@ -6,7 +6,7 @@ import { OPERATORS, type Caller, type Permission } from './caller.js';
 import type { Claim } from './conflicts.js';
 import type { Engine, JobContext } from './engine.js';
 import type { MountTable } from './mount-table.js';
-import type { Validator } from './params.js';
+import type { Validator } from '../common/params.js';
 
 /** What operations work with. */
 export interface Services {

@@ -12,7 +12,7 @@ import {
   version,
   volume,
   type Validator,
-} from './params.js';
+} from '../common/params.js';
 
 /** The parameters of each operation, as src/protocol/api.ts has them; unknown fields are refused. */
 

@@ -3,7 +3,7 @@ import { messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import { parseHostAndPort } from '../protocol/server-address.js';
 import type { CreateStoreOptions } from './engine.js';
-import { logFrom, stderrLog } from './server-log.js';
+import { logFrom, stderrLog } from '../system/line-log.js';
 import type { ServerParts } from './server-parts.js';
 import { StoreServer, type StoreServerOptions } from './store-server.js';
 import { tuneProcess } from './tune-process.js';

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
 import { systemCode } from '../common/errors.js';
@@ -19,6 +19,12 @@ export interface HttpsTransportOptions {
   readonly authority: string;
   readonly credentials: Credentials;
   readonly connectTimeoutMs?: number;
+}
+
+/** A request under way, and its answer. */
+export interface StreamedRequest {
+  readonly request: ClientRequest;
+  readonly response: IncomingMessage;
 }
 
 /** How long a server may take to accept a connection and shake hands. */
@@ -86,6 +92,43 @@ export class HttpsTransport {
         }
       });
       request.end(body);
+    });
+  }
+
+  /**
+   * A request whose body is written while its answer is read, on a connection of its own; given when the header is there.
+   * @throws {UmbraError} SERVER_UNREACHABLE, SERVER_UNKNOWN
+   */
+  stream({ method, path }: Message): Promise<StreamedRequest> {
+    const { server, authority, credentials, connectTimeoutMs = CONNECT_TIMEOUT_MS } = this.#options;
+    return new Promise((resolve, reject) => {
+      const request = httpsRequest({
+        agent: false,
+        host: server.host,
+        port: server.port,
+        method,
+        path,
+        servername: isIP(server.host) === 0 ? server.host : '',
+        ca: authority,
+        minVersion: 'TLSv1.3',
+        ...(credentials.kind === 'certificate' ? { key: credentials.key, cert: credentials.certificate } : {}),
+        headers: {
+          [PROTOCOL_HEADER]: PROTOCOL_VERSION,
+          ...(credentials.kind === 'token' ? { authorization: `Bearer ${credentials.token}` } : {}),
+        },
+      });
+      const timer = setTimeout(() => {
+        request.destroy(silence(server, connectTimeoutMs));
+      }, connectTimeoutMs);
+      request.on('response', (response) => {
+        clearTimeout(timer);
+        resolve({ request, response });
+      });
+      request.on('error', (error) => {
+        clearTimeout(timer);
+        reject(connectionError(error, server));
+      });
+      request.flushHeaders();
     });
   }
 

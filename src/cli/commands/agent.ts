@@ -9,13 +9,14 @@ import { parseDuration } from '../duration.js';
 import { formatTime } from '../format.js';
 import type { Session } from '../session.js';
 
-const ACTIONS = ['invite', 'enrol', 'revoke'] as const;
+const ACTIONS = ['invite', 'enrol', 'run', 'revoke'] as const;
 type Action = (typeof ACTIONS)[number];
 
 /** Which options belong to which action. */
 const OPTIONS: Readonly<Record<Action, readonly string[]>> = {
   invite: ['expires'],
   enrol: ['token', 'state', 'host'],
+  run: ['config', 'state'],
   revoke: [],
 };
 
@@ -25,22 +26,28 @@ const DEFAULT_EXPIRY = '1h';
 
 export const command: Command = {
   usage: '<ACTION> [HOST]',
-  synopsis: 'invite HOST [--expires 1h] | enrol --server URL --token T [--state DIR] [--host NAME] | revoke HOST',
+  synopsis:
+    'invite HOST [--expires 1h] | enrol --server URL --token T [--state DIR] [--host NAME] | run [--config FILE] [--state DIR] |\n  revoke HOST',
   description: `Let the agents of hosts in, and out. "invite" makes a join token for one host, for one use, and prints the command that
 is to be run there. That is "enrol": it makes a key, gets a certificate for it that is good for a day and renewed by the agent
-itself, and keeps both in the state directory. The token says who the server is; no other is given it. "revoke" lets an agent
+itself, and keeps both in the state directory. The token says who the server is; no other is given it. "run" is the agent: it
+finds the host's machines, follows the changes of those that are protected, and sends what changed. --config names a file of YAML
+with state, libvirt (auto, off or a URI), qmp, configFiles, directories, filters, scratch, quiesce, freezeSeconds, scripts, backups
+and discoverSeconds. "revoke" lets an agent
 out at once.`,
   examples: [
     ['umbra agent invite hv1', 'on the server, or with --server'],
     ['umbra agent enrol --server https://backup.example:7443 --token umbra-join-…', 'on hv1'],
+    ['umbra agent run --config /etc/umbra/agent.yaml', 'on hv1, by its service manager'],
     ['umbra agent revoke hv1', 'when the host is gone, or not trusted any more'],
   ],
   next: 'Next: "umbra agents" shows who is enrolled.',
-  positionals: { ACTION: word('invite, enrol or revoke'), HOST: word('invite, revoke: the name of the host') },
+  positionals: { ACTION: word('invite, enrol, run or revoke'), HOST: word('invite, revoke: the name of the host') },
   options: {
     expires: textOption(`invite: how long the token is good for; ${DEFAULT_EXPIRY} without it`),
     token: textOption('enrol: the join token'),
-    state: textOption(`enrol: where the agent keeps what it knows; ${DEFAULT_STATE} without it`),
+    config: textOption('run: a file of YAML that says where to look for machines'),
+    state: textOption(`enrol, run: where the agent keeps what it knows; ${DEFAULT_STATE} without it`),
     host: textOption("enrol: the host's name, as it was invited; without it, what the host calls itself"),
   },
   run: async (args, session) => {
@@ -52,6 +59,8 @@ out at once.`,
         return await invite(args, session);
       case 'enrol':
         return await enrol(args, session);
+      case 'run':
+        return await run(args, session);
       case 'revoke':
         return await revoke(args, session);
     }
@@ -95,6 +104,12 @@ async function enrol(args: Args, session: Session): Promise<'OK'> {
   return 'OK';
 }
 
+async function run(args: Args, session: Session): Promise<'OK'> {
+  if (args.optionalText('HOST') !== undefined) throw new UmbraError('BAD_ARGUMENT', '"run" takes no host');
+  const { runAgentCommand } = await import('../agent-run.js');
+  return await runAgentCommand(args, session);
+}
+
 async function revoke(args: Args, session: Session): Promise<'OK'> {
   const revoked = await session.call(requests.revokeAgent({ host: checkHostName(args.text('HOST')) }));
   session.answer(revoked, () => `the agent of ${revoked.host} is out\n`);
@@ -103,7 +118,8 @@ async function revoke(args: Args, session: Session): Promise<'OK'> {
 
 function refuseOthers(args: Args, action: Action): void {
   for (const [other, options] of Object.entries(OPTIONS)) {
-    const foreign = other === action ? undefined : options.find((option) => args.optionalText(option) !== undefined);
+    const own = OPTIONS[action];
+    const foreign = options.find((option) => !own.includes(option) && args.optionalText(option) !== undefined);
     if (foreign !== undefined) {
       throw new UmbraError('BAD_ARGUMENT', `--${foreign} is for "${other}", not for "${action}"`);
     }

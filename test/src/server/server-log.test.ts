@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { lineLog } from '../../../src/server/server-log.js';
+import { lineLog } from '../../../src/system/line-log.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
 import { ManualClock } from '../../kit/manual-clock.js';
 

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { boolean, list, machine, object, oneOf, path, string, version, volume } from '../../../src/server/params.js';
+import { boolean, list, machine, object, oneOf, path, string, version, volume } from '../../../src/common/params.js';
 
 void t.test('strings have a length and no NUL', async (t) => {
   t.equal(string('a', 'f'), 'a');

@@ -1,7 +1,7 @@
 import { isAbsolute, normalize } from 'node:path';
-import { UmbraError } from '../common/errors.js';
-import { checkMachineName, checkVolumeName, isShadowCopyName } from '../common/names.js';
-import { checkShareName, isSharePath } from '../common/share-names.js';
+import { UmbraError } from './errors.js';
+import { checkMachineName, checkVolumeName, isShadowCopyName } from './names.js';
+import { checkShareName, isSharePath } from './share-names.js';
 
 /**
  * Small validators for what comes over the socket. Each takes a value of any kind and the path

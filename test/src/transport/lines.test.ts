@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import t from 'tap';
-import { lines } from '../../../src/client/lines.js';
+import { lines } from '../../../src/transport/lines.js';
 
 async function linesOf(...parts: Buffer[]): Promise<string[]> {
   const found: string[] = [];

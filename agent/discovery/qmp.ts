@@ -19,7 +19,7 @@ const MAX_NAME = 255;
 
 /**
  * The machine that a QEMU runs.
- * @throws {UmbraError} TRACKER_BUSY, TRACKER_FAILED
+ * @throws {UmbraError} TRACKER_UNAVAILABLE when it does not run, TRACKER_BUSY, TRACKER_FAILED
  */
 export async function discoverByQmp(options: QmpDiscoveryOptions): Promise<DiscoveredMachine> {
   const { qmpSocket: socketPath, fallbackName, names, clock } = options;

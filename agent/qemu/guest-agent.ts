@@ -49,7 +49,7 @@ export class GuestAgent {
 
   /**
    * Connect, and make sure that the agent answers and that no answers to others are under way.
-   * @throws {UmbraError} TRACKER_FAILED
+   * @throws {UmbraError} TRACKER_UNAVAILABLE, TRACKER_FAILED
    */
   static async open(options: GuestAgentOptions): Promise<GuestAgent> {
     const { socketPath, clock = systemClock, syncMs = SYNC_MS } = options;

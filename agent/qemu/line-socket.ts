@@ -30,7 +30,7 @@ export class LineSocket {
     this.#socket = socket;
   }
 
-  /** @throws {UmbraError} TRACKER_FAILED; its cause is the system's error */
+  /** @throws {UmbraError} TRACKER_UNAVAILABLE if nobody listens there, TRACKER_FAILED */
   static async open(options: LineSocketOptions): Promise<LineSocket> {
     const { socketPath, what, clock, timeoutMs } = options;
     if (Buffer.byteLength(socketPath) > MAX_PATH_BYTES) {
@@ -109,8 +109,12 @@ function tooLong(what: string, maxLineBytes: number): UmbraError {
 
 function connectionFailed(what: string, socketPath: string, error: Error): UmbraError {
   const isGone = systemCode(error) === 'ENOENT' || systemCode(error) === 'ECONNREFUSED';
-  const message = isGone ? `nobody answers at ${socketPath}` : `the connection to ${what} failed: ${error.message}`;
-  return new UmbraError('TRACKER_FAILED', message, { cause: error });
+  if (!isGone)
+    return new UmbraError('TRACKER_FAILED', `the connection to ${what} failed: ${error.message}`, { cause: error });
+  return new UmbraError('TRACKER_UNAVAILABLE', `nobody answers at ${socketPath}`, {
+    hint: 'The machine is off, or the path is wrong: the images of a machine that is off can be read as they are.',
+    cause: error,
+  });
 }
 
 /**

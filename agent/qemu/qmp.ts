@@ -37,7 +37,8 @@ export class QmpClient {
 
   /**
    * Connect and agree on the protocol.
-   * @throws {UmbraError} TRACKER_BUSY when another program holds the socket, TRACKER_FAILED
+   * @throws {UmbraError} TRACKER_BUSY when another program holds the socket, TRACKER_UNAVAILABLE when QEMU does not run,
+   * TRACKER_FAILED
    */
   static async open(options: QmpOptions): Promise<QmpClient> {
     const { socketPath, clock = systemClock, greetingMs = GREETING_MS } = options;

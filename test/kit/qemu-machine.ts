@@ -1,11 +1,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { list, record, text } from '../../agent/json-values.js';
 import { QmpClient } from '../../agent/qemu/qmp.js';
+import { isUmbraError } from '../../src/common/errors.js';
 
 /** A disk of a machine: an image file, and the node and device that it gets. */
 export interface MachineDisk {
@@ -106,12 +107,17 @@ function diskArgs({ file, format, id }: MachineDisk, index: number): string[] {
   return ['-blockdev', JSON.stringify(node), '-device', `${place},drive=disk-${id},id=${id}`];
 }
 
+/** Its socket is there before it listens on it. */
 async function openMonitor(child: ChildProcess, socketPath: string): Promise<QmpClient> {
-  for (let waitedMs = 0; !existsSync(socketPath); waitedMs += 5) {
-    if (waitedMs > 30_000 || child.exitCode !== null) throw new Error('QEMU did not start');
+  for (let waitedMs = 0; waitedMs < 30_000 && child.exitCode === null; waitedMs += 5) {
+    try {
+      return await QmpClient.open({ socketPath, greetingMs: 30_000 });
+    } catch (error) {
+      if (!isUmbraError(error, 'TRACKER_UNAVAILABLE')) throw error;
+    }
     await setTimeout(5);
   }
-  return await QmpClient.open({ socketPath, greetingMs: 30_000 });
+  throw new Error('QEMU did not start');
 }
 
 /** How many writes the disks of a machine have had. */

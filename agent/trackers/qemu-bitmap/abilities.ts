@@ -1,6 +1,7 @@
 import { UmbraError } from '../../../src/common/errors.js';
 import type { QemuDisk } from '../../qemu/disks.js';
 import { disksWithIothread } from '../../qemu/iothreads.js';
+import { isMigrating } from '../../qemu/machine-status.js';
 import type { QmpClient } from '../../qemu/qmp.js';
 
 /**
@@ -11,6 +12,17 @@ export function refuseOldQemu(qmp: QmpClient): void {
   if (isAtLeast(qmp.version, 7, 1)) return;
   throw new UmbraError('TRACKER_UNAVAILABLE', `QEMU ${qmp.version.join('.')} cannot give a stable view of its disks`, {
     hint: 'QEMU 7.1 or newer can; until then, use another tracker.',
+  });
+}
+
+/**
+ * A machine that comes or goes has two QEMUs, and its bitmaps may be with either.
+ * @throws {UmbraError} TRACKER_UNAVAILABLE
+ */
+export async function refuseMigrating(qmp: QmpClient): Promise<void> {
+  if (!(await isMigrating(qmp))) return;
+  throw new UmbraError('TRACKER_UNAVAILABLE', 'the machine is being migrated', {
+    hint: 'Try again when it has arrived.',
   });
 }
 

@@ -9,10 +9,9 @@ import { undoStandstill } from '../../checkpoints/let-go.js';
 import { StandstillNotes } from '../../checkpoints/standstill-note.js';
 import { findDisks, type QemuDisk } from '../../qemu/disks.js';
 import { QemuGuestControl } from '../../qemu/guest-control.js';
-import { machineStatus } from '../../qemu/machine-status.js';
 import { QmpClient } from '../../qemu/qmp.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../tracker.js';
-import { refuseIothreads, refuseOldQemu } from './abilities.js';
+import { refuseIothreads, refuseMigrating, refuseOldQemu } from './abilities.js';
 import { planBitmaps, removeBitmaps, type BitmapPlan } from './bitmaps.js';
 import { cleanUp } from './clean-up.js';
 import { describeMachine } from './describe-machine.js';
@@ -143,12 +142,7 @@ export class QemuBitmapTracker implements Tracker {
 
   async #disksOf({ qmp }: Session, { volumes }: CheckpointRequest): Promise<ChosenDisks> {
     refuseOldQemu(qmp);
-    const { name, isMigrating } = await machineStatus(qmp);
-    if (isMigrating) {
-      throw new UmbraError('TRACKER_UNAVAILABLE', `the machine is being migrated (${name})`, {
-        hint: 'Try again when it has arrived.',
-      });
-    }
+    await refuseMigrating(qmp);
     const { disks, skipped } = await findDisks(qmp, this.#options.names);
     const isWanted = (volume: string): boolean => volumes === undefined || volumes.includes(volume);
     const chosen = disks.filter(({ volume }) => isWanted(volume));

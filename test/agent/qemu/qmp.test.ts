@@ -58,7 +58,7 @@ t.test('QEMU: commands, refusals, events, and one client at a time', async (t) =
   await t.rejects(client.execute('query-status'), { code: 'TRACKER_FAILED' });
   await t.rejects(client.expect('STOP', () => true).wait(20_000), { code: 'TRACKER_FAILED' });
   t.ok(client.failure);
-  await t.rejects(QmpClient.open({ socketPath }), { code: 'TRACKER_FAILED', message: /nobody answers/ });
+  await t.rejects(QmpClient.open({ socketPath }), { code: 'TRACKER_UNAVAILABLE', message: /nobody answers/ });
 });
 
 t.test('answers in any order and late ones; events of before do not count', async (t) => {

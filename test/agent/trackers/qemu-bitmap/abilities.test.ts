@@ -58,3 +58,16 @@ t.test('disks with an iothread are refused where QEMU would crash', async (t) =>
   await others.close();
   t.match(await machine.monitor.execute('query-status'), { status: 'running' });
 });
+
+t.test('a machine that comes from another host, or goes to one', async (t) => {
+  const directory = temporaryDirectory(t);
+  const disks = makeDisks(directory);
+  const arriving = await startMachine(t, directory, { disks, args: ['-incoming', 'defer'] });
+  const tracker = bitmapTracker(directory, arriving.qmpSocket);
+  await t.rejects(tracker.checkpoint(request('c1')), { code: 'TRACKER_UNAVAILABLE', message: /migrated/ });
+  await arriving.kill();
+  const leaving = await startMachine(t, directory, { disks });
+  await leaving.monitor.execute('migrate-set-parameters', { 'max-bandwidth': 1 });
+  await leaving.monitor.execute('migrate', { uri: 'exec:cat > /dev/null' });
+  await t.rejects(tracker.checkpoint(request('c1')), { code: 'TRACKER_UNAVAILABLE', message: /migrated/ });
+});

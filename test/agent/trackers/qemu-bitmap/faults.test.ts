@@ -55,7 +55,7 @@ t.test('QEMU is killed while it is read', async (t) => {
   await t.rejects(volumeOf(checkpoint, 'vda').read(Buffer.alloc(4096), 0), { code: 'IMAGE_CHANGED', message: /vda/ });
   await t.rejects(contentOf(volumeOf(checkpoint, 'vdb')), { code: 'IMAGE_CHANGED', message: /vdb/ });
   await t.rejects(bitmapTracker(directory, machine.qmpSocket).checkpoint(request('c2', 'c1')), {
-    code: 'TRACKER_FAILED',
+    code: 'TRACKER_UNAVAILABLE',
   });
   await checkpoint.close();
   await checkpoint.close();

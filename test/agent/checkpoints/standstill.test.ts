@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -156,6 +156,10 @@ t.test('the next agent undoes what one that was killed has left', async (t) => {
   await undoStandstill(control, options);
   t.same(control.calls.splice(0), ['resume', 'thaw'], 'a note that can not be read may have said anything');
   t.notOk(existsSync(notePath));
+  mkdirSync(notePath);
+  await undoStandstill(control, options);
+  t.same(control.calls.splice(0), ['resume', 'thaw'], 'nor one that can not be read at all');
+  rmSync(notePath, { recursive: true });
   await options.notes.write({ frozen: true, paused: true });
   control.failing.set('thaw', 1);
   await undoStandstill(control, options);

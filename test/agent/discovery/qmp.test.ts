@@ -34,6 +34,7 @@ t.test('a machine with disks of every kind', async (t) => {
   const disks = [{ file: file('top'), format: 'qcow2', id: 'vda' }] as const;
   const { qmpSocket } = await startMachine(t, directory, { disks, args });
   const names = new Map([
+    ['vda', 'vdd'],
     ['fifth', 'data'],
     [file('anonymous'), 'vda'],
   ]);
@@ -46,10 +47,10 @@ t.test('a machine with disks of every kind', async (t) => {
     configPaths: [],
   });
   t.same(found.volumes, [
-    { name: 'vda', path: file('top'), format: 'qcow2', sizeBytes: 2 << 20, backing: [file('base')] },
-    { name: 'vdd', path: file('raw'), format: 'raw', sizeBytes: 1 << 20, backing: [] },
+    { name: 'vdd', path: file('top'), format: 'qcow2', sizeBytes: 2 << 20, backing: [file('base')] },
+    { name: 'vde', path: file('raw'), format: 'raw', sizeBytes: 1 << 20, backing: [] },
     { name: 'data', path: file('named'), format: 'raw', sizeBytes: 1 << 20, backing: [] },
-    { name: 'vdf', path: file('anonymous'), format: 'raw', sizeBytes: 1 << 20, backing: [] },
+    { name: 'vda', path: file('anonymous'), format: 'raw', sizeBytes: 1 << 20, backing: [] },
   ]);
   const removable = 'a CD or another medium that can be taken out';
   t.same(found.skipped, [

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -76,9 +76,12 @@ t.test('the agent is killed at random points of a backup', async (t) => {
     const args = [CHILD, directory, machine.qmpSocket, `k${round}`, since];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
     const gone = once(child, 'exit');
-    await once(child.stdout, 'data');
-    // What it is at is left to chance: it takes some 100 ms for its work.
-    await setTimeout(random.below(130));
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
+    // Once in the midst of reading; else what it is at is left to chance: it takes some 100 ms for its work.
+    const until = round === 0 ? 'made' : 'begins';
+    while (!said.includes(until)) await setTimeout(1);
+    if (round > 0) await setTimeout(random.below(130));
     child.kill('SIGKILL');
     await gone;
     const next = await tracker.checkpoint(request(`c${round + 1}`, since));
@@ -95,6 +98,11 @@ t.test('the agent is killed at random points of a backup', async (t) => {
     t.same(await namesIn(machine.monitor), atRest(disks, next.id));
     t.same(leftIn(directory), []);
     await waitForWrites(machine.monitor);
+    if (round === 0)
+      t.ok(
+        next.volumes.every(({ changesKnown }) => changesKnown),
+        'it had not acknowledged',
+      );
     contents = whole;
     since = next.id;
   }
@@ -152,6 +160,51 @@ t.test('a guest agent that works; a machine that is paused stays so', async (t) 
   await paused.close();
   t.match(await machine.monitor.execute('query-status'), { status: 'paused' });
   t.same(agent.commands, []);
+  await machine.monitor.execute('cont');
+  const nobody = bitmapTracker(directory, machine.qmpSocket, { guestAgentSocket: join(directory, 'nobody') });
+  const without = await nobody.checkpoint(request('c3'));
+  t.match(without, { consistency: 'crash', notes: [/nobody answers/] });
+  await without.close();
+});
+
+t.test('what can not be taken away is said', async (t) => {
+  const directory = temporaryDirectory(t);
+  const disks = makeDisks(directory);
+  const { monitor, qmpSocket } = await startMachine(t, directory, { disks });
+  const filename = join(directory, 'vdc');
+  execFileSync('truncate', ['-s', '1M', filename]);
+  await monitor.execute('blockdev-add', { driver: 'file', 'node-name': 'umbra-scratch-9', filename });
+  await monitor.execute('blockdev-add', { driver: 'raw', 'node-name': 'theirs', file: 'umbra-scratch-9' });
+  const tracker = bitmapTracker(directory, qmpSocket);
+  await t.rejects(tracker.checkpoint(request('c1')), {
+    code: 'TRACKER_FAILED',
+    message: /could not be removed: .*umbra-scratch-9/,
+  });
+  await monitor.execute('blockdev-del', { 'node-name': 'theirs' });
+  await tracker.forget();
+  t.same(await namesIn(monitor), atRest(disks));
+});
+
+t.test("a server that was noted is gone with its QEMU, and today's is another's", async (t) => {
+  const directory = temporaryDirectory(t);
+  const { monitor, qmpSocket } = await startMachine(t, directory, { disks: makeDisks(directory) });
+  const tracker = bitmapTracker(directory, qmpSocket);
+  const noted = (socketPath: string): void => {
+    writeFileSync(join(directory, 'state', 'nbd.json'), JSON.stringify({ socketPath }));
+  };
+  const start = { addr: { type: 'unix', data: { path: join(directory, 'foreign') } } };
+  await monitor.execute('nbd-server-start', start);
+  mkdirSync(join(directory, 'umbra-nbd-abcdef'));
+  for (const path of [join(directory, 'umbra-nbd-abcdef', 'socket'), join(directory, 'state', 'x')]) {
+    noted(path);
+    await tracker.forget();
+    await t.rejects(monitor.execute('nbd-server-start', start), { message: /already running/ });
+  }
+  t.ok(existsSync(join(directory, 'state')), 'no directory of ours by its name');
+  t.notOk(existsSync(join(directory, 'umbra-nbd-abcdef')));
+  writeFileSync(join(directory, 'state', 'nbd.json'), 'torn');
+  await tracker.forget();
+  await monitor.execute('nbd-server-stop');
 });
 
 t.test('an agent was killed while the machine stood still', async (t) => {
@@ -159,11 +212,9 @@ t.test('an agent was killed while the machine stood still', async (t) => {
   const machine = await startMachine(t, directory, { disks: makeDisks(directory) });
   const agent = await fakeGuestAgent(t, () => ({ return: 1 }));
   const tracker = bitmapTracker(directory, machine.qmpSocket, { guestAgentSocket: agent.path });
+  mkdirSync(join(directory, 'scratch', 'umbra-scratch-abcdef'));
   await machine.monitor.execute('stop');
-  execFileSync('sh', [
-    '-c',
-    `echo '{"frozen": true, "paused": true}' > ${join(directory, 'state', 'standstill.json')}`,
-  ]);
+  writeFileSync(join(directory, 'state', 'standstill.json'), '{"frozen": true, "paused": true}');
   await tracker.forget();
   t.match(await machine.monitor.execute('query-status'), { status: 'running' });
   t.same(agent.commands, ['guest-fsfreeze-thaw']);

@@ -51,7 +51,7 @@ t.test('a Linux guest that counts: frozen by its agent, thawed, and exact', asyn
       execFileSync('debugfs', ['-R', 'cat count', raw], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
     );
   };
-  await countOn(3);
+  await countOn(2);
   const tracker = bitmapTracker(directory, qmpSocket, { guestAgentSocket });
   const crash = await bitmapTracker(directory, qmpSocket).checkpoint(request('c1'));
   t.equal(crash.consistency, 'crash');

@@ -19,6 +19,8 @@ export class QemuGuestControl implements GuestControl {
   readonly #options: QemuGuestControlOptions;
   #qmp: QmpClient;
   #agent: GuestAgent | undefined;
+  /** A standstill is being made: the connection is kept for it. */
+  #keepsAgent = false;
 
   constructor(options: QemuGuestControlOptions) {
     this.#options = options;
@@ -31,6 +33,7 @@ export class QemuGuestControl implements GuestControl {
 
   async prepareFreeze(): Promise<string | undefined> {
     if (this.#options.guestAgentSocket === undefined) return 'the machine has no guest agent';
+    this.#keepsAgent = true;
     try {
       await this.#connected();
       return undefined;
@@ -47,6 +50,7 @@ export class QemuGuestControl implements GuestControl {
   async thaw(timeoutMs: number): Promise<void> {
     const agent = await this.#connected();
     await agent?.thaw(timeoutMs);
+    if (!this.#keepsAgent) this.releaseAgent();
   }
 
   async pause(timeoutMs: number): Promise<void> {
@@ -63,8 +67,9 @@ export class QemuGuestControl implements GuestControl {
     if (this.#qmp !== this.#options.qmp) this.#qmp.close();
   }
 
-  /** Idempotent. */
-  close(): void {
+  /** Others may talk to the guest agent again: it listens to one at a time. Idempotent. */
+  releaseAgent(): void {
+    this.#keepsAgent = false;
     this.#agent?.close();
     this.#agent = undefined;
   }

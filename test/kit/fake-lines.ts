@@ -1,5 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { temporaryDirectory } from './temporary.js';
 
@@ -36,13 +37,23 @@ export async function fakeLines(t: Test, { connected, line }: FakeLines): Promis
 /** What a guest agent does with a command; undefined: it does not answer. */
 export type FakeAgentAnswers = (command: string, socket: Socket) => unknown;
 
-/** A guest agent that syncs well, and otherwise does what a test wants. @returns its socket's path, and the commands it got */
-export async function fakeGuestAgent(
-  t: Test,
-  answer: FakeAgentAnswers,
-): Promise<{ readonly path: string; readonly commands: string[] }> {
+export interface FakeGuestAgent {
+  readonly path: string;
+  /** What it was asked. */
+  readonly commands: string[];
+  /** Resolves when nobody is connected. */
+  noClient(): Promise<void>;
+}
+
+/** A guest agent that syncs well, and otherwise does what a test wants. */
+export async function fakeGuestAgent(t: Test, answer: FakeAgentAnswers): Promise<FakeGuestAgent> {
   const commands: string[] = [];
+  const clients = new Set<Socket>();
   const path = await fakeLines(t, {
+    connected(socket) {
+      clients.add(socket);
+      socket.on('close', () => clients.delete(socket));
+    },
     line(line, socket) {
       const { execute, arguments: args } = JSON.parse(line) as { execute: string; arguments?: { id: number } };
       if (execute === 'guest-sync') {
@@ -54,5 +65,8 @@ export async function fakeGuestAgent(
       if (value !== undefined) socket.write(`${JSON.stringify(value)}\n`);
     },
   });
-  return { path, commands };
+  const noClient = async (): Promise<void> => {
+    while (clients.size > 0) await setTimeout(1);
+  };
+  return { path, commands, noClient };
 }

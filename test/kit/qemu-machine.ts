@@ -21,6 +21,8 @@ export interface MachineOptions {
   /** True: the guest writes all the time; else it does nothing. */
   readonly writes?: boolean;
   readonly args?: readonly string[];
+  /** The number of the user that QEMU runs as; `directory` must be that user's. */
+  readonly user?: number;
 }
 
 /** A running QEMU with a guest of 233 bytes. */
@@ -70,27 +72,34 @@ function firmware(writes: boolean): Buffer {
 
 /** Start a machine whose sockets are in `directory`; it is killed when the test ends. */
 export async function startMachine(t: Test, directory: string, options: MachineOptions): Promise<Machine> {
-  const { disks, writes = false, args = [] } = options;
+  const { disks, writes = false, args = [], user } = options;
   const bios = join(directory, 'firmware');
   writeFileSync(bios, firmware(writes));
   // With an APIC, which nobody sets up, the timer's interrupt would not arrive.
   const machine = ['-nodefaults', '-no-user-config', '-M', 'pc', '-accel', 'tcg', '-cpu', 'qemu64,-apic', '-m', '16'];
-  return await startQemu(t, directory, [
-    ...[...machine, '-display', 'none', '-bios', bios],
-    ...disks.flatMap(diskArgs),
-    ...args,
-  ]);
+  return await startQemu(
+    t,
+    directory,
+    [...[...machine, '-display', 'none', '-bios', bios], ...disks.flatMap(diskArgs), ...args],
+    user,
+  );
 }
 
 /** Start a QEMU with two monitors. */
-export async function startQemu(t: Test, directory: string, args: readonly string[]): Promise<Machine> {
+export async function startQemu(t: Test, directory: string, args: readonly string[], user?: number): Promise<Machine> {
   const [qmpSocket, monitorSocket] = [join(directory, 'qmp'), join(directory, 'monitor')];
   for (const socket of [qmpSocket, monitorSocket]) rmSync(socket, { force: true });
   const monitors = [qmpSocket, monitorSocket].flatMap((path) => ['-qmp', `unix:${path},server=on,wait=off`]);
-  const child = spawn('qemu-system-x86_64', [...args, ...monitors], {
-    cwd: directory,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  const qemu = ['qemu-system-x86_64', ...args, ...monitors];
+  const asUser = ['--reuid', String(user), '--clear-groups', ...qemu];
+  const child = spawn(
+    user === undefined ? 'qemu-system-x86_64' : 'setpriv',
+    user === undefined ? qemu.slice(1) : asUser,
+    {
+      cwd: directory,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  );
   const gone = once(child, 'exit');
   const end = async (signal: NodeJS.Signals): Promise<void> => {
     child.kill(signal);

@@ -89,6 +89,7 @@ export class QemuBitmapTracker implements Tracker {
       for (const { disk, stale } of plans) await removeBitmaps(session.qmp, disk.node, stale);
       for (const disk of others) await removeBitmaps(session.qmp, disk.node, ourBitmaps(disk));
       const done = await this.#makeView(session, plans, request);
+      session.control.releaseAgent();
       const socketPath = await session.server.start(session.qmp);
       await exportViews(session.qmp, plans);
       for (const [index, plan] of plans.entries()) {
@@ -109,7 +110,7 @@ export class QemuBitmapTracker implements Tracker {
       const { disks } = await findDisks(session.qmp, this.#options.names);
       for (const disk of disks) await removeBitmaps(session.qmp, disk.node, ourBitmaps(disk));
     } finally {
-      session.control.close();
+      session.control.releaseAgent();
       session.qmp.close();
     }
   }
@@ -134,7 +135,7 @@ export class QemuBitmapTracker implements Tracker {
       await removeScratchFiles(scratchDirectory);
       return { qmp, control, server, owner };
     } catch (error) {
-      control.close();
+      control.releaseAgent();
       qmp.close();
       throw error;
     }
@@ -228,7 +229,7 @@ export class QemuBitmapTracker implements Tracker {
     } catch (error) {
       this.#log.warn('not everything of a checkpoint could be removed', { machine, reason: messageOf(error) });
     }
-    control.close();
+    control.releaseAgent();
     qmp.close();
   }
 }

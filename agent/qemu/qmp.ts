@@ -70,8 +70,13 @@ export class QmpClient {
       stopWaiting();
     }
     const client = new QmpClient(link, state, clock);
-    await client.execute('qmp_capabilities');
-    return client;
+    try {
+      await client.execute('qmp_capabilities', undefined, greetingMs);
+      return client;
+    } catch (error) {
+      client.close();
+      throw error;
+    }
   }
 
   /** QEMU's version: `[7, 2]`. */

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { QmpError } from '../../../agent/qemu/qmp-state.js';
 import { QmpClient } from '../../../agent/qemu/qmp.js';
@@ -108,4 +109,11 @@ t.test('hostile monitors', async (t) => {
   await t.rejects(QmpClient.open({ socketPath: join('/tmp', 'x'.repeat(120)) }), { message: /too long for a socket/ });
   const mute = await fakeLines(t, {});
   await t.rejects(QmpClient.open({ socketPath: mute, greetingMs: 30 }), { code: 'TRACKER_BUSY' });
+  const gone: boolean[] = [];
+  const refusing = await fakeLines(t, {
+    connected: (socket) => socket.on('close', () => gone.push(true)).write(GREETING),
+    line: (_line, socket) => socket.write('{"error": {"desc": "no"}, "id": 1}\n'),
+  });
+  await t.rejects(QmpClient.open({ socketPath: refusing }), { message: /refuses qmp_capabilities: no/ });
+  while (gone.length === 0) await setTimeout(1);
 });

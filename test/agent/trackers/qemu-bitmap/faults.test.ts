@@ -8,6 +8,7 @@ import t from 'tap';
 import { QmpClient } from '../../../../agent/qemu/qmp.js';
 import type { Checkpoint } from '../../../../agent/trackers/tracker.js';
 import { applyChanges, bitmapTracker, contentOf, request, volumeOf } from '../../../kit/checkpoints.js';
+import { cuttingProxy } from '../../../kit/cutting-proxy.js';
 import { fakeGuestAgent } from '../../../kit/fake-lines.js';
 import { atRest, checkLockstep, contentsOf, leftIn, makeDisks } from '../../../kit/machine-lab.js';
 import { Random, testSeed } from '../../../kit/random.js';
@@ -107,6 +108,46 @@ t.test('the agent is killed at random points of a backup', async (t) => {
       );
     contents = whole;
     since = next.id;
+  }
+});
+
+t.test('the connection to QEMU is cut at any command', async (t) => {
+  const random = new Random(testSeed(t));
+  const directory = temporaryDirectory(t);
+  const disks = makeDisks(directory);
+  const { monitor, qmpSocket } = await startMachine(t, directory, { disks, writes: true });
+  const tracker = bitmapTracker(directory, qmpSocket);
+  await waitForWrites(monitor);
+  const first = await tracker.checkpoint(request('c0'));
+  let contents = await contentsOf(first);
+  await kept(first);
+  const counting = await cuttingProxy(t, qmpSocket, Infinity);
+  await (await bitmapTracker(directory, counting.path).checkpoint(request('x', 'c0'))).close();
+  const commands = counting.sent();
+  for (let round = 1; round <= 5; round += 1) {
+    // One cut in each fifth of them.
+    const at = Math.floor(((round - 1 + random.below(1000) / 1000) * commands) / 5) + 1;
+    const proxy = await cuttingProxy(t, qmpSocket, at);
+    const since = round === 1 ? 'c0' : `c${round - 1}`;
+    const cut = bitmapTracker(directory, proxy.path).checkpoint(request('x', since));
+    // The last commands are those of closing it.
+    await cut.then(
+      (checkpoint) => checkpoint.close(),
+      (error: unknown) => t.match(error, { code: 'TRACKER_FAILED' }, `command ${at} of ${commands}`),
+    );
+    await waitForWrites(monitor);
+    const next = await tracker.checkpoint(request(`c${round}`, since));
+    t.ok(next.volumes.every(({ changesKnown }) => changesKnown));
+    const whole = await contentsOf(next);
+    checkLockstep(t, whole);
+    for (const [index, volume] of next.volumes.entries()) {
+      const { content } = await applyChanges(volume, contents[index] ?? Buffer.alloc(0));
+      t.ok(content.equals(whole[index] ?? Buffer.alloc(0)), 'exact');
+    }
+    await kept(next);
+    t.same(await namesIn(monitor), atRest(disks, next.id));
+    t.same(leftIn(directory), []);
+    contents = whole;
   }
 });
 

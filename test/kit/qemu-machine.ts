@@ -39,13 +39,13 @@ export interface Machine {
 
 /**
  * The firmware of a PC that runs in real mode, without a BIOS: it writes its counter, repeated, into a random sector of the first
- * 8 MiB of both disks of the first IDE bus, then into the first sector of the one and of the other, by programmed
+ * 4 MiB of both disks of the first IDE bus, then into the first sector of the one and of the other, by programmed
  * input and output, waits for the next millisecond, counts on, and does it again. So the counters of the disks are never apart by more than one.
  *
  *     cli; cld; ax=ds=es=ss=0; sp=0x7000; interrupt 8 leads to tick; 8259: out 0x20, 0x11; 0x21: 8, 4, 1, 0xfe;
  *       8254: out 0x43, 0x34; 0x40: 0xa9, 4; ebx=0; ebp=12345
  *     again: ebx++; ebp = ebp * 1103515245 + 12345; fill 512 bytes at 0x8000 with ebx
- *       esi = (ebp >> 8) & 0x3fff; write(0xe0); write(0xf0)     0xe0, 0xf0: the first and second disk; esi: the sector
+ *       esi = (ebp >> 8) & 0x1fff; write(0xe0); write(0xf0)     0xe0, 0xf0: the first and second disk; esi: the sector
  *       esi = 0; write(0xe0); write(0xf0); sti; hlt; cli; jmp again
  *     tick: out 0x20, 0x20; iret
  *     write: wait until 0x1f7 & 0x80 == 0; out 0x1f6, disk; return if 0x1f7 is 0 (no disk)
@@ -54,7 +54,7 @@ export interface Machine {
  */
 const WRITER = Buffer.from(
   'fafc31c08ed88ec08ed0bc0070c70620008800c706220000f0b011e620b008e621b004e621b001e621b0fee621b034e643b0a9e640b004e640' +
-    '6631db66bd3930000066436669ed6d4ec6416681c5393000006689d8bf0080b9800066f3ab6689ee66c1ee086681e6ff3f0000b0e0e81e00b0' +
+    '6631db66bd3930000066436669ed6d4ec6416681c5393000006689d8bf0080b9800066f3ab6689ee66c1ee086681e6ff1f0000b0e0e81e00b0' +
     'f0e819006631f6b0e0e81100b0f0e80c00fbf4faebba50b020e62058cf88c4baf701eca88075fbbaf60188e0eebaf701ec84c07441baf201b0' +
     '01ee6689f042ee66c1e80842ee66c1e80842eebaf701b030eeeca88075fba801751ba80874f3b90001baf0016656be0080f36f665ebaf701ec' +
     'a88075fbc3',

@@ -124,9 +124,9 @@ t.test('the connection to QEMU is cut at any command', async (t) => {
   const counting = await cuttingProxy(t, qmpSocket, Infinity);
   await (await bitmapTracker(directory, counting.path).checkpoint(request('x', 'c0'))).close();
   const commands = counting.sent();
-  for (let round = 1; round <= 5; round += 1) {
-    // One cut in each fifth of them.
-    const at = Math.floor(((round - 1 + random.below(1000) / 1000) * commands) / 5) + 1;
+  for (let round = 1; round <= 4; round += 1) {
+    // One cut in each quarter of them.
+    const at = Math.floor(((round - 1 + random.below(1000) / 1000) * commands) / 4) + 1;
     const proxy = await cuttingProxy(t, qmpSocket, at);
     const since = round === 1 ? 'c0' : `c${round - 1}`;
     const cut = bitmapTracker(directory, proxy.path).checkpoint(request('x', since));
@@ -170,7 +170,8 @@ t.test('the scratch disk is full: the view is lost, the guest writes on', async 
     t.same(await namesIn(machine.monitor), atRest(disks, 'c1'));
     await machine.kill();
   } finally {
-    execFileSync('umount', [scratch]);
+    // Lazily: a QEMU of a test that failed may hold it.
+    execFileSync('umount', ['-l', scratch]);
   }
 });
 

@@ -1,0 +1,90 @@
+import { isUmbraError, messageOf, UmbraError } from '../../src/common/errors.js';
+import type { MachineState } from '../../src/protocol/agents-api.js';
+import type { GuestControl } from '../checkpoints/guest-control.js';
+import type { Domain, Libvirt } from './libvirt.js';
+import { libvirtNumber } from './libvirt-error.js';
+import { machineState } from './machine-state.js';
+import { DOMAIN_STATE, LIBVIRT_ERROR, PAUSED } from './protocol.js';
+
+/** How long the guest agent may take to say that it is there, in seconds. */
+const PING_S = 2;
+/** libvirt's own limit is whole seconds, and counted by libvirt. */
+const GRACE_MS = 500;
+/** No guest agent is configured, or the domain is off: then nothing is frozen. */
+const NOTHING_TO_THAW: readonly (number | undefined)[] = [
+  LIBVIRT_ERROR.argumentUnsupported,
+  LIBVIRT_ERROR.operationInvalid,
+];
+
+/** A domain as libvirt controls it. */
+export class LibvirtGuestControl implements GuestControl {
+  readonly #libvirt: Libvirt;
+  readonly #domain: Domain;
+
+  constructor(libvirt: Libvirt, domain: Domain) {
+    this.#libvirt = libvirt;
+    this.#domain = domain;
+  }
+
+  async state(): Promise<MachineState> {
+    return machineState(await trackerFailed(this.#libvirt.state(this.#domain)));
+  }
+
+  async prepareFreeze(): Promise<string | undefined> {
+    try {
+      await this.#libvirt.agentCommand(this.#domain, '{"execute":"guest-ping"}', PING_S);
+      return undefined;
+    } catch (error) {
+      return messageOf(error);
+    }
+  }
+
+  /**
+   * libvirt waits for a guest agent for ever, and lets nobody thaw meanwhile: it is told to give up in time. Our own limit is a
+   * little later.
+   */
+  async freeze(timeoutMs: number): Promise<void> {
+    const limitS = Math.max(1, Math.ceil(timeoutMs / 1000));
+    await trackerFailed(this.#libvirt.setAgentTimeout(this.#domain, limitS));
+    try {
+      await trackerFailed(this.#libvirt.freeze(this.#domain, limitS * 1000 + GRACE_MS));
+    } finally {
+      // Without it nothing of ours goes wrong.
+      await this.#libvirt.setAgentTimeout(this.#domain, undefined).catch(() => undefined);
+    }
+  }
+
+  async thaw(timeoutMs: number): Promise<void> {
+    try {
+      await this.#libvirt.thaw(this.#domain, timeoutMs);
+    } catch (error) {
+      if (!NOTHING_TO_THAW.includes(libvirtNumber(error))) throw asTrackerError(error);
+    }
+  }
+
+  async pause(timeoutMs: number): Promise<void> {
+    await trackerFailed(this.#libvirt.suspend(this.#domain, timeoutMs));
+  }
+
+  /** Only what somebody paused is resumed: a machine that stopped for an error of its disk is left as it is. */
+  async resume(timeoutMs: number): Promise<void> {
+    const { state, reason } = await trackerFailed(this.#libvirt.stateAndReason(this.#domain));
+    if (state !== DOMAIN_STATE.paused || reason !== PAUSED.byUser) return;
+    await trackerFailed(this.#libvirt.resume(this.#domain, timeoutMs));
+  }
+}
+
+/** What libvirt refused, as the error of whoever follows the changes of a machine. */
+export function asTrackerError(error: unknown): unknown {
+  if (!isUmbraError(error, 'HYPERVISOR_FAILED', 'HYPERVISOR_UNREACHABLE', 'HYPERVISOR_DENIED')) return error;
+  const hint = error.hint === undefined ? {} : { hint: error.hint };
+  return new UmbraError('TRACKER_FAILED', error.message, { ...hint, cause: error.cause });
+}
+
+async function trackerFailed<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw asTrackerError(error);
+  }
+}

@@ -1,0 +1,74 @@
+import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { UmbraError } from '../../../src/common/errors.js';
+import type { Clock } from '../../../src/common/clock.js';
+import type { Domain, Libvirt } from '../../libvirt/libvirt.js';
+import { libvirtNumber } from '../../libvirt/libvirt-error.js';
+import { DOMAIN_STATE, LIBVIRT_ERROR, PAUSED } from '../../libvirt/protocol.js';
+import { scratchPaths } from './backup-xml.js';
+import { SCRATCH_PREFIX } from './names.js';
+
+const END_MS = 30_000;
+const POLL_MS = 5;
+/** No backup runs, or no QEMU: nothing is there to be ended. */
+const NO_BACKUP: readonly (number | undefined)[] = [LIBVIRT_ERROR.noDomainBackup, LIBVIRT_ERROR.operationInvalid];
+
+/** `none`; `ours`: its scratch files lie in the machine's scratch directory; or somebody else's. */
+export type RunningBackup = 'none' | 'ours' | 'foreign';
+
+/** @throws {UmbraError} HYPERVISOR_* */
+export async function runningBackup(
+  libvirt: Libvirt,
+  domain: Domain,
+  scratchDirectory: string,
+): Promise<RunningBackup> {
+  try {
+    const paths = scratchPaths(await libvirt.backupXml(domain));
+    return paths.some((path) => dirname(path).startsWith(join(scratchDirectory, SCRATCH_PREFIX))) ? 'ours' : 'foreign';
+  } catch (error) {
+    if (NO_BACKUP.includes(libvirtNumber(error))) return 'none';
+    throw error;
+  }
+}
+
+/**
+ * End the backup that runs, if it is ours; it is gone when this resolves.
+ * @throws {UmbraError} TRACKER_BUSY if it is somebody else's; TRACKER_FAILED if it does not end; HYPERVISOR_*
+ */
+export async function endBackup(
+  libvirt: Libvirt,
+  domain: Domain,
+  scratchDirectory: string,
+  clock: Clock,
+): Promise<void> {
+  const deadline = clock.monotonic() + END_MS;
+  for (let isAsked = false; ; isAsked = true) {
+    const running = await runningBackup(libvirt, domain, scratchDirectory);
+    if (running === 'none') return;
+    if (running === 'foreign') {
+      throw new UmbraError('TRACKER_BUSY', `another program's backup of ${domain.name} runs`, {
+        hint: `Wait until it has ended ("virsh domjobinfo"), or end it with "virsh domjobabort ${domain.name}".`,
+      });
+    }
+    if (clock.monotonic() > deadline) {
+      throw new UmbraError('TRACKER_FAILED', `the backup job of ${domain.name} does not end`);
+    }
+    // It ends a moment later, or has just ended by itself.
+    if (!isAsked) {
+      await libvirt.abortJob(domain).catch((error: unknown) => {
+        if (!NO_BACKUP.includes(libvirtNumber(error))) throw error;
+      });
+    }
+    await setTimeout(POLL_MS);
+  }
+}
+
+/**
+ * QEMU stops a guest whose write fails since its old content found no room in the scratch file. When the backup is gone, the
+ * write is done again.
+ * @throws {UmbraError} HYPERVISOR_*
+ */
+export async function resumeStopped(libvirt: Libvirt, domain: Domain): Promise<void> {
+  const { state, reason } = await libvirt.stateAndReason(domain);
+  if (state === DOMAIN_STATE.paused && reason === PAUSED.byIoError) await libvirt.resume(domain);
+}

@@ -1,0 +1,60 @@
+import { UmbraError } from '../../../src/common/errors.js';
+import type { Clock } from '../../../src/common/clock.js';
+import type { Log } from '../../../src/common/log.js';
+import type { CheckpointScripts } from '../../checkpoints/scripts.js';
+import type { GuestControl } from '../../checkpoints/guest-control.js';
+import { standstill, type Standstill } from '../../checkpoints/standstill.js';
+import type { StandstillNotes } from '../../checkpoints/standstill-note.js';
+import { LibvirtGuestControl } from '../../libvirt/guest-control.js';
+import type { Domain, Libvirt } from '../../libvirt/libvirt.js';
+import { backupXml, checkpointXml } from './backup-xml.js';
+import type { BackupPlan } from './plan.js';
+
+export interface StandstillSettings {
+  readonly machine: string;
+  readonly quiesce: boolean;
+  readonly freezeMs: number;
+  readonly actionMs: number;
+  readonly scripts?: CheckpointScripts;
+  readonly notes: StandstillNotes;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** A backup job that may have begun, whatever became of the standstill. */
+export interface BegunBackup {
+  /** Settles when libvirt has answered; undefined if it was never asked. Never rejects. */
+  answered: Promise<unknown> | undefined;
+}
+
+/**
+ * Begin a backup with a checkpoint while the guest's file systems are at rest, if they can be. QEMU does it to all disks in
+ * one instant, so its processors need not be stopped.
+ * @param name - of libvirt's new checkpoint
+ * @throws {UmbraError} TRACKER_FAILED, CANCELLED, SCRIPT_FAILED, HYPERVISOR_*
+ */
+export async function beginBackup(
+  libvirt: Libvirt,
+  domain: Domain,
+  plan: BackupPlan & { readonly name: string; readonly socketPath: string },
+  settings: StandstillSettings & { readonly signal: AbortSignal },
+  begun: BegunBackup,
+): Promise<Standstill<void>> {
+  const backup = backupXml(plan.disks, plan.socketPath, plan.since);
+  const checkpoint = checkpointXml(plan.name, plan.disks);
+  const done = await standstill(new NeverPaused(libvirt, domain), settings, async (signal) => {
+    const answer = libvirt.backupBegin(domain, backup, checkpoint, 'reuse');
+    begun.answered = answer.catch(() => undefined);
+    await answer;
+    if (signal.aborted) throw new UmbraError('TRACKER_FAILED', 'the machine went on before the checkpoint was made');
+  });
+  // A guest that was not frozen ran on all the time.
+  return done.consistency === 'crash' ? { ...done, pauseMs: 0 } : done;
+}
+
+/** A domain whose processors run on: one instant of all disks is had without stopping them. */
+class NeverPaused extends LibvirtGuestControl implements GuestControl {
+  override async pause(): Promise<void> {
+    // See above.
+  }
+}

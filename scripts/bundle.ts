@@ -4,8 +4,8 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/p
 import path from 'node:path';
 import { build, type Metafile } from 'esbuild';
 
-/** The programs: the command line, the server that it starts, and the worker threads of that. */
-const PROGRAMS = ['src/cli/main', 'src/server/main', 'src/workers/worker'];
+/** The programs: the command line, the server that it starts, the worker threads of that, and the filter over images. */
+const PROGRAMS = ['src/cli/main', 'src/server/main', 'src/workers/worker', 'agent/filter/main'];
 
 /** Packages that load a native library from their own folder. */
 const NATIVE = ['fuse-native', 'koffi', 'classic-level', '@napi-rs/blake-hash', '@node-rs/crc32'];

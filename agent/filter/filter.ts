@@ -32,6 +32,7 @@ export interface FilterOptions {
 
 const BEAT_MS = 1000;
 const LOOK_MS = 100;
+const UNMOUNT_MS = 500;
 const NS_PER_MS = 1_000_000n;
 /** While the mount ends, no write takes longer. */
 const END_HOLD_MS = 60_000;
@@ -43,6 +44,7 @@ export class Filter {
   readonly #options: FilterOptions;
   readonly #parts: Parts;
   #beating: (() => void) | undefined;
+  #unmounting = false;
 
   private constructor(options: FilterOptions, parts: Parts) {
     this.#options = options;
@@ -69,12 +71,24 @@ export class Filter {
     }
   }
 
-  /**
-   * Take the mount away; {@link ended} follows when nobody has a file open any more.
-   * @throws {UmbraError} MOUNT_FAILED when it is in use
-   */
-  async unmount(): Promise<void> {
-    await unmountPath(this.#parts.lower.path, { lazy: false });
+  /** Take the mount away as soon as no program uses it: a machine that runs is not cut off from its disks. */
+  unmountWhenFree(): void {
+    if (this.#unmounting) return;
+    this.#unmounting = true;
+    void this.#unmount();
+  }
+
+  async #unmount(): Promise<void> {
+    const { log } = this.#options;
+    for (let tries = 0; !this.#parts.mount.isOver(); tries++) {
+      try {
+        await unmountPath(this.#parts.lower.path, { lazy: false });
+        return;
+      } catch (error) {
+        if (tries === 0) log.warn('filter: it ends when it is not used any more', { reason: messageOf(error) });
+      }
+      await new Promise((resolve) => setTimeout(resolve, UNMOUNT_MS));
+    }
   }
 
   #beat(): void {

@@ -26,9 +26,7 @@ async function run(): Promise<void> {
   const filter = await Filter.start({ ...settings, clock: systemClock, log });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      filter.unmount().catch((error: unknown) => {
-        log.warn('filter: not unmounted', { reason: messageOf(error) });
-      });
+      filter.unmountWhenFree();
     });
   }
   process.on('SIGHUP', () => undefined);

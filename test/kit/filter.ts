@@ -11,6 +11,8 @@ import { temporaryDirectory } from './temporary.js';
 
 const PROGRAM = fileURLToPath(new URL('../../agent/filter/main.js', import.meta.url));
 
+const END_MS = 20_000;
+
 /** A filter in a process of its own. */
 export class TestFilter {
   readonly directory: string;
@@ -32,7 +34,7 @@ export class TestFilter {
     const filter = new TestFilter(join(home, 'images'), join(home, 'state'));
     mkdirSync(filter.directory);
     options.prepare?.(filter.directory);
-    t.teardown(() => filter.kill());
+    t.teardown(() => filter.#end());
     await filter.run(options.sideBytes);
     return filter;
   }
@@ -76,6 +78,14 @@ export class TestFilter {
     } catch {
       // It was unmounted before.
     }
+  }
+
+  /** As it should end, unless a failed test holds a file open. */
+  async #end(): Promise<void> {
+    this.#closeClients();
+    if (this.isRunning()) process.kill(this.#pid, 'SIGTERM');
+    for (let waitedMs = 0; this.isRunning() && waitedMs < END_MS; waitedMs += 10) await setTimeout(10);
+    await this.kill();
   }
 
   isRunning(): boolean {

@@ -30,8 +30,7 @@ export class BlockSet {
 
   /** The blocks that a range of bytes touches. */
   run(offset: number, length: number): Run {
-    const first = Math.floor(offset / this.blockBytes);
-    return [first, length <= 0 ? 0 : Math.floor((offset + length - 1) / this.blockBytes) - first + 1];
+    return runOf(this.blockBytes, offset, length);
   }
 
   has(block: number): boolean {
@@ -124,6 +123,12 @@ export class BlockSet {
     this.#isFull = true;
     this.#pages.clear();
   }
+}
+
+/** The blocks of a size that a range of bytes touches. */
+export function runOf(blockBytes: number, offset: number, length: number): Run {
+  const first = Math.floor(offset / blockBytes);
+  return [first, length <= 0 ? 0 : Math.floor((offset + length - 1) / blockBytes) - first + 1];
 }
 
 function setBits(page: Uint8Array, from: number, count: number): void {

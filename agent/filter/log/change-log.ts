@@ -5,9 +5,9 @@ import { messageOf, UmbraError } from '../../../src/common/errors.js';
 import type { Log } from '../../../src/common/log.js';
 import { AliveFile } from './alive.js';
 import { Batch } from './batch.js';
-import { BlockSet } from './block-set.js';
+import { BlockSet, runOf } from './block-set.js';
 import { LogFile } from './log-file.js';
-import { BLOCK_BYTES, FileChanges, LogState, type Epoch } from './log-state.js';
+import { BLOCK_BYTES, LogState, MARK_BYTES, type Epoch, type FileChanges } from './log-state.js';
 import { readLog } from './read-log.js';
 import type { FileRef, LogRecord } from './records.js';
 import { blockRecords, snapshotRecords } from './snapshot.js';
@@ -101,7 +101,7 @@ export class ChangeLog {
   }
 
   async #mark(file: number, offset: number, length: number, targets: readonly FileChanges[]): Promise<void> {
-    const run = new FileChanges().marks.run(offset, length);
+    const run = runOf(MARK_BYTES, offset, length);
     await this.#commit({ t: 'mark', file, runs: [run] });
     for (const changes of targets) changes.durable.add(run);
     if (targets.some((changes) => changes.marks.isFull)) await this.everything(file);

@@ -1,8 +1,8 @@
 import { BlockSet } from './block-set.js';
 import type { FileRef, LogRecord } from './records.js';
 
-/** What one durable mark covers. */
-export const MARK_BYTES = 1024 * 1024;
+/** What one durable mark covers: a region of a volume. Smaller ones are more syncs, for the sake of a kill alone. */
+export const MARK_BYTES = 4 * 1024 * 1024;
 /** What a change is known to, unless the filter was killed. */
 export const BLOCK_BYTES = 64 * 1024;
 /** So many checkpoints of a group are kept; the oldest stays, since it is the one that the server has. */

@@ -142,81 +142,85 @@ function hasHidden(root: string): boolean {
   return names.some((name) => name.includes('.fuse_hidden'));
 }
 
+const filter = await TestFilter.start(t);
+
+/** A new directory in the mount, and the same below it. */
+function newDirectory(name: string): { readonly directory: string; readonly lower: string } {
+  mkdirSync(join(filter.directory, name));
+  return { directory: join(filter.directory, name), lower: join(filter.lower(), name) };
+}
+
 t.test('whatever programs do, it is as in a plain directory', async (t) => {
-  const filter = await TestFilter.start(t);
+  const { directory, lower } = newDirectory('model');
   const plain = temporaryDirectory(t);
-  chmodSync(plain, lstatSync(filter.directory).mode & 0o7777);
+  chmodSync(plain, lstatSync(directory).mode & 0o7777);
   const random = new Random(testSeed(t));
   const [mine, theirs] = [new Map<number, number>(), new Map<number, number>()];
   for (let round = 0; round < 700; round++) {
     const step = randomStep(random);
     const wanted = attempt(step, plain, theirs);
-    let got = attempt(step, filter.directory, mine);
+    let got = attempt(step, directory, mine);
     // The kernel does not wait for the end of a file that was closed; deleted meanwhile, libfuse gives it a hidden name.
     if (got === 'ENOTEMPTY' && wanted !== got) {
-      while (hasHidden(filter.directory)) await setTimeout(5);
-      got = attempt(step, filter.directory, mine);
+      while (hasHidden(directory)) await setTimeout(5);
+      got = attempt(step, directory, mine);
     }
     if (JSON.stringify(got) !== JSON.stringify(wanted)) {
       t.equal(got, wanted, `round ${round}: ${step.toString()}`);
       break;
     }
-    if (round % 100 === 0) t.strictSame(seen(filter.directory), seen(plain));
+    if (round % 100 === 0) t.strictSame(seen(directory), seen(plain));
   }
   for (const fd of [...mine.values(), ...theirs.values()]) closeSync(fd);
-  t.strictSame(seen(filter.directory), seen(plain));
-  t.strictSame(seen(filter.lower()), seen(plain), 'and so it is below');
+  t.strictSame(seen(directory), seen(plain));
+  t.strictSame(seen(lower), seen(plain), 'and so it is below');
 });
 
 t.test('times, sizes and what a file system says of itself', async (t) => {
-  const filter = await TestFilter.start(t, {
-    prepare: (directory) => {
-      writeFileSync(join(directory, 'a'), 'text', { mode: 0o640 });
-    },
-  });
-  const path = join(filter.directory, 'a');
+  const { directory, lower } = newDirectory('times');
+  writeFileSync(join(directory, 'a'), 'text', { mode: 0o640 });
+  const path = join(directory, 'a');
   utimesSync(path, 1_000_000.5, 2_000_000.25);
-  const below = lstatSync(join(filter.lower(), 'a'));
+  const below = lstatSync(join(lower, 'a'));
   t.equal(below.atimeMs, 1_000_000_500);
   t.equal(below.mtimeMs, 2_000_000_250, 'fuse-native gives the access time for both');
   t.equal(lstatSync(path).mtimeMs, 2_000_000_250);
-  const [mine, theirs] = [statfsSync(filter.directory), statfsSync(filter.lower())];
+  const [mine, theirs] = [statfsSync(directory), statfsSync(lower)];
   t.equal(mine.blocks * mine.bsize, theirs.blocks * theirs.bsize);
   const fd = openSync(path, 'r+');
   fsyncSync(fd);
-  await syncDirectory(filter.directory);
+  await syncDirectory(directory);
   unlinkSync(path);
   t.equal(fstatSync(fd).size, 4, 'a file that was deleted goes on');
   writeSync(fd, 'more', 4);
   t.equal(readFileSync(fd, 'utf8').length, 8);
   closeSync(fd);
-  t.strictSame(readdirSync(filter.directory), []);
-  execFileSync('mkfifo', ['-m', '604', join(filter.directory, 'pipe')]);
-  execFileSync('mknod', ['-m', '640', join(filter.directory, 'null'), 'c', '1', '3']);
-  t.equal(lstatSync(join(filter.lower(), 'pipe')).mode, 0o010604);
-  t.equal(lstatSync(join(filter.lower(), 'null')).rdev, 0x103);
-  t.equal(lstatSync(join(filter.directory, 'null')).rdev, 0x103);
+  t.strictSame(readdirSync(directory), []);
+  execFileSync('mkfifo', ['-m', '604', join(directory, 'pipe')]);
+  execFileSync('mknod', ['-m', '640', join(directory, 'null'), 'c', '1', '3']);
+  t.equal(lstatSync(join(lower, 'pipe')).mode, 0o010604);
+  t.equal(lstatSync(join(lower, 'null')).rdev, 0x103);
+  t.equal(lstatSync(join(directory, 'null')).rdev, 0x103);
 });
 
 t.test('direct and synchronous writes, appending, creating with a mode', async (t) => {
-  const filter = await TestFilter.start(t);
-  const path = join(filter.directory, 'disk');
+  const { directory, lower } = newDirectory('direct');
+  const path = join(directory, 'disk');
   execFileSync('dd', ['if=/dev/zero', `of=${path}`, 'bs=4096', 'count=8', 'oflag=direct,sync', 'status=none']);
   execFileSync('dd', [`if=${path}`, 'of=/dev/null', 'bs=4096', 'iflag=direct', 'status=none']);
   t.equal(lstatSync(path).size, 32_768);
   const fd = openSync(path, 'a');
   writeSync(fd, 'end');
   closeSync(fd);
-  t.equal(readFileSync(join(filter.lower(), 'disk'), 'utf8').slice(-3), 'end');
-  closeSync(openSync(join(filter.directory, 'private'), 'wx', 0o600));
-  t.equal(lstatSync(join(filter.lower(), 'private')).mode & 0o777, 0o600);
-  t.throws(() => openSync(join(filter.directory, 'private'), 'wx'), { code: 'EEXIST' });
+  t.equal(readFileSync(join(lower, 'disk'), 'utf8').slice(-3), 'end');
+  closeSync(openSync(join(directory, 'private'), 'wx', 0o600));
+  t.equal(lstatSync(join(lower, 'private')).mode & 0o777, 0o600);
+  t.throws(() => openSync(join(directory, 'private'), 'wx'), { code: 'EEXIST' });
 });
 
 t.test('the place of the views is hidden and nobody can write there', async (t) => {
-  const filter = await TestFilter.start(t);
   const top = join(filter.directory, '.umbra-view');
-  t.strictSame(readdirSync(filter.directory), []);
+  t.notOk(readdirSync(filter.directory).includes('.umbra-view'));
   t.strictSame(readdirSync(top), []);
   t.equal(lstatSync(top).mode, constants.S_IFDIR | 0o500);
   t.notOk(existsSync(join(top, 'none')));

@@ -41,9 +41,13 @@ function optionsOf(directory: string, more: Partial<ChangeLogOptions> = {}): Cha
   return { directory, root: '1:2', boot: 'boot 1', files: FILES, clock, log: silentLog, ...more };
 }
 
+/** Logs of processes that were killed, which close nothing: kept from the garbage collector, which would. */
+const killed: ChangeLog[] = [];
+
 /** A log with the checkpoint c1 of the group `m`. */
 async function begun(directory: string, more: Partial<ChangeLogOptions> = {}): Promise<ChangeLog> {
   const log = await ChangeLog.open(optionsOf(directory, more));
+  killed.push(log);
   await log.checkpoint('m', 'c1', log.refs([DISK, OTHER]));
   await log.settled('m', 'c1');
   return log;
@@ -135,7 +139,7 @@ t.test('after a clean end blocks are known exactly; after a kill, regions', asyn
   ]);
   t.equal(await write(second, 7.25), false, 'the mark is still durable');
   await write(second, 9.5);
-  // Killed: nothing is closed.
+  killed.push(second);
   const third = await ChangeLog.open(optionsOf(directory, { boot: 'boot 2' }));
   t.strictSame(changed(third, 'c2'), [
     { offset: 7, length: 1 },
@@ -209,9 +213,9 @@ t.test('a power cut takes back what was not synced when a checkpoint was made', 
   };
   const copy = newDirectory();
   for (const name of ['changes', 'alive']) copyFileSync(join(directory, name), join(copy, name));
-  const killed = await ChangeLog.open(optionsOf(copy));
-  t.strictSame(offsets(killed, 'c3'), [[3, 1]], 'killed: the page cache is still there');
-  await killed.close(FILES);
+  const restarted = await ChangeLog.open(optionsOf(copy));
+  t.strictSame(offsets(restarted, 'c3'), [[3, 1]], 'killed: the page cache is still there');
+  await restarted.close(FILES);
   const cut = await ChangeLog.open(optionsOf(directory, { boot: 'boot 2' }));
   t.strictSame(offsets(cut, 'c3'), [[1, 3]]);
   t.strictSame(offsets(cut, 'c1'), [[1, 3]]);
@@ -219,6 +223,7 @@ t.test('a power cut takes back what was not synced when a checkpoint was made', 
 
   const unsettled = newDirectory();
   const first = await ChangeLog.open(optionsOf(unsettled));
+  killed.push(first);
   await first.checkpoint('m', 'c1', first.refs([DISK]));
   const after = await ChangeLog.open(optionsOf(unsettled, { boot: 'boot 2' }));
   t.match(changed(after), /another one/, 'nobody noted what was before the first checkpoint');

@@ -27,9 +27,9 @@ const KIB = 1024;
 interface Lab {
   readonly filter: TestFilter;
   readonly tracker: FilterTracker;
-  at(name: string): string;
+  readonly at: (name: string) => string;
   /** A checkpoint of all volumes, closed when the test ends. */
-  checkpoint(id: string, since?: string, volumes?: readonly string[]): Promise<Checkpoint>;
+  readonly checkpoint: (id: string, since?: string, volumes?: readonly string[]) => Promise<Checkpoint>;
 }
 
 async function lab(
@@ -337,13 +337,13 @@ t.test('a guest writes to both kinds of disks through the filter', { timeout: 24
   const before = [await bytesOf(volumeOf(first, 'vda')), await bytesOf(volumeOf(first, 'vdb'))];
   await first.close();
   const running = bootGuest(guest, at('a.qcow2'), at('b.img'));
-  let isOver = false;
+  const guestState = { isOver: false };
   const over = running.then(() => {
-    isOver = true;
+    guestState.isOver = true;
   });
   // Checkpoints while it runs, until it has ended.
   let since = 'c1';
-  for (let round = 2; !isOver; round++) {
+  for (let round = 2; !guestState.isOver; round++) {
     const now = await checkpoint(`c${round}`, since);
     for (const [index, name] of ['vda', 'vdb'].entries()) {
       const volume = volumeOf(now, name);
@@ -359,7 +359,7 @@ t.test('a guest writes to both kinds of disks through the filter', { timeout: 24
     await now.acknowledge();
     await now.close();
     since = `c${round}`;
-    await Promise.race([over, setTimeout(1500)]);
+    await Promise.race([over, setTimeout(4000)]);
   }
   const output = await running.finally(() => rm(guest.initrd));
   t.match(output, 'guest: copied');

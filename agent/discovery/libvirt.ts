@@ -1,8 +1,8 @@
 import { isUmbraError, messageOf } from '../../src/common/errors.js';
-import type { DiscoveredMachine, DiscoveredVolume, MachineState } from '../../src/protocol/agents-api.js';
+import type { DiscoveredMachine, DiscoveredVolume } from '../../src/protocol/agents-api.js';
 import { Slots } from '../images/nbd/slots.js';
 import { uuidText, type Domain, type Libvirt } from '../libvirt/libvirt.js';
-import { DOMAIN_STATE } from '../libvirt/protocol.js';
+import { machineState } from '../libvirt/machine-state.js';
 import { backingChain } from './backing-chain.js';
 import { describeDomain, type DomainDisk } from './domain-xml.js';
 import type { Found } from './found.js';
@@ -48,15 +48,10 @@ export async function libvirtConfig(
 ): Promise<readonly { readonly name: string; readonly data: Uint8Array }[]> {
   const inactive = await libvirt.xml(domain, 'inactive');
   const files = [{ name: 'domain.xml', data: Buffer.from(inactive) }];
-  if (!isOff(await libvirt.state(domain))) {
+  if (machineState(await libvirt.state(domain)) !== 'off') {
     files.push({ name: 'live.xml', data: Buffer.from(await libvirt.xml(domain, 'current')) });
   }
   return files;
-}
-
-/** True of a domain that no QEMU runs. */
-export function isOff(state: number): boolean {
-  return state === DOMAIN_STATE.off || state === DOMAIN_STATE.crashed;
 }
 
 async function machineOf(libvirt: Libvirt, domain: Domain): Promise<DiscoveredMachine> {
@@ -81,21 +76,4 @@ async function volumeOf(libvirt: Libvirt, domain: Domain, disk: DomainDisk): Pro
   // It can't be measured while its image is missing.
   const block = await libvirt.blockInfo(domain, name).catch(() => undefined);
   return { name, path, format, backing, ...(block && { sizeBytes: block.capacityBytes }) };
-}
-
-function machineState(state: number): MachineState {
-  switch (state) {
-    case DOMAIN_STATE.running:
-    case DOMAIN_STATE.blocked:
-    case DOMAIN_STATE.shutdown:
-      return 'running';
-    case DOMAIN_STATE.paused:
-    case DOMAIN_STATE.suspended:
-      return 'paused';
-    case DOMAIN_STATE.off:
-    case DOMAIN_STATE.crashed:
-      return 'off';
-    default:
-      return 'unknown';
-  }
 }

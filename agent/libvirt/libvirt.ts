@@ -3,6 +3,8 @@ import { UmbraError } from '../../src/common/errors.js';
 import type { LibvirtAddress } from './address.js';
 import { openConnection } from './open-connection.js';
 import {
+  AGENT_WAIT_FOR_EVER,
+  BACKUP_REUSE_EXTERNAL,
   CHECKPOINT_DELETE_METADATA_ONLY,
   CHECKPOINT_LIST_TOPOLOGICAL,
   CHECKPOINT_XML_NO_DOMAIN,
@@ -78,8 +80,13 @@ export class Libvirt {
 
   /** @returns a number of DOMAIN_STATE */
   async state(domain: Domain): Promise<number> {
+    return (await this.stateAndReason(domain)).state;
+  }
+
+  /** The state, a number of DOMAIN_STATE, and why it is so: the meaning depends on the state, see PAUSED. */
+  async stateAndReason(domain: Domain): Promise<{ readonly state: number; readonly reason: number }> {
     const answer = await this.#ask(REMOTE.domainGetState, of(domain).uint(NO_FLAGS), `say the state of ${domain.name}`);
-    return answer.int();
+    return { state: answer.int(), reason: answer.int() };
   }
 
   /** @param kind - as it runs, or as it will start the next time */
@@ -96,6 +103,17 @@ export class Libvirt {
     return { allocationBytes, capacityBytes: answer.hyper() };
   }
 
+  /**
+   * Set how long libvirt waits for the guest agent from now on, whoever asks.
+   * @param timeoutS - in whole seconds; undefined: for ever
+   */
+  async setAgentTimeout(domain: Domain, timeoutS: number | undefined): Promise<void> {
+    const args = of(domain)
+      .int(timeoutS ?? AGENT_WAIT_FOR_EVER)
+      .uint(NO_FLAGS);
+    await this.#ask(REMOTE.domainAgentSetResponseTimeout, args, `set a time limit for ${domain.name}`);
+  }
+
   /** Freeze the guest's file systems through its agent. @returns how many */
   async freeze(domain: Domain, timeoutMs = AGENT_MS): Promise<number> {
     const args = of(domain).uint(NO_MOUNT_POINTS).uint(NO_FLAGS);
@@ -108,12 +126,12 @@ export class Libvirt {
     return (await this.#ask(REMOTE.domainFsthaw, args, `thaw ${domain.name}`, timeoutMs)).int();
   }
 
-  async suspend(domain: Domain): Promise<void> {
-    await this.#ask(REMOTE.domainSuspend, of(domain), `pause ${domain.name}`);
+  async suspend(domain: Domain, timeoutMs = TIMEOUT_MS): Promise<void> {
+    await this.#ask(REMOTE.domainSuspend, of(domain), `pause ${domain.name}`, timeoutMs);
   }
 
-  async resume(domain: Domain): Promise<void> {
-    await this.#ask(REMOTE.domainResume, of(domain), `resume ${domain.name}`);
+  async resume(domain: Domain, timeoutMs = TIMEOUT_MS): Promise<void> {
+    await this.#ask(REMOTE.domainResume, of(domain), `resume ${domain.name}`, timeoutMs);
   }
 
   /** A command of the guest agent, in JSON. @param timeoutS - in whole seconds: how long libvirt waits for the guest */
@@ -134,9 +152,16 @@ export class Libvirt {
   /**
    * Begin a backup job; libvirt has all its parts in place when this resolves.
    * @param checkpointXml - makes a checkpoint of the same instant
+   * @param scratch - whether its scratch files are there already: then it begins in half the time
    */
-  async backupBegin(domain: Domain, backupXml: string, checkpointXml: string | undefined): Promise<void> {
-    const args = of(domain).string(backupXml).optionalString(checkpointXml).uint(NO_FLAGS);
+  async backupBegin(
+    domain: Domain,
+    backupXml: string,
+    checkpointXml: string | undefined,
+    scratch: 'make' | 'reuse' = 'make',
+  ): Promise<void> {
+    const flags = scratch === 'reuse' ? BACKUP_REUSE_EXTERNAL : NO_FLAGS;
+    const args = of(domain).string(backupXml).optionalString(checkpointXml).uint(flags);
     await this.#ask(REMOTE.domainBackupBegin, args, `begin a backup of ${domain.name}`);
   }
 

@@ -6,8 +6,6 @@ import { AUTH, MAX_AUTH_TYPES, PROGRAM, REMOTE } from './protocol.js';
 import { RpcConnection } from './rpc-connection.js';
 import { XdrWriter, type XdrReader } from './xdr.js';
 
-/** Nobody listens there: the next socket may be the right one. */
-const ABSENT = ['ENOENT', 'ECONNREFUSED', 'ENOTDIR'];
 const NO_FLAGS = 0;
 
 /**
@@ -47,35 +45,27 @@ async function authenticate(
   });
 }
 
+/** The first socket on which somebody answers. */
 async function connectFirst(sockets: readonly string[], clock: Clock, timeoutMs: number): Promise<RpcConnection> {
-  let last: unknown;
+  const problems: string[] = [];
   for (const path of sockets) {
     try {
       return await RpcConnection.open(path, clock, timeoutMs);
     } catch (error) {
-      if (!ABSENT.includes(systemCode(error) ?? '')) throw await refused(path, error);
-      last = error;
+      if (systemCode(error) === 'EACCES') throw await denied(path, error);
+      problems.push(messageOf(error));
     }
   }
-  throw new UmbraError('HYPERVISOR_UNREACHABLE', `libvirt does not run: nobody answers on ${sockets.join(' or ')}`, {
+  throw new UmbraError('HYPERVISOR_UNREACHABLE', `libvirt does not run: ${problems.join('; ')}`, {
     hint: 'Start it ("systemctl start libvirtd" or "virtqemud.socket"), or install it with "apt-get install libvirt-daemon-system".',
-    cause: last,
   });
 }
 
-async function refused(path: string, error: unknown): Promise<unknown> {
-  if (systemCode(error) !== 'EACCES') return error instanceof UmbraError ? error : unreachable(path, error);
+async function denied(path: string, cause: unknown): Promise<UmbraError> {
   const group = await groupOf(path).catch(() => 'libvirt');
   return new UmbraError('HYPERVISOR_DENIED', `the agent may not connect to ${path}`, {
     hint: `Run the agent as root, or add its user to the group "${group}".`,
-    cause: error,
-  });
-}
-
-function unreachable(path: string, error: unknown): UmbraError {
-  return new UmbraError('HYPERVISOR_UNREACHABLE', `libvirt cannot be reached at ${path}: ${messageOf(error)}`, {
-    hint: 'Is that the socket of libvirtd or virtqemud?',
-    cause: error,
+    cause,
   });
 }
 

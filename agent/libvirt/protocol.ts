@@ -33,6 +33,7 @@ export const REMOTE = {
   connectListAllDomains: 273,
   domainFsfreeze: 335,
   domainFsthaw: 336,
+  domainAgentSetResponseTimeout: 420,
   domainListAllCheckpoints: 413,
   domainCheckpointGetXmlDesc: 412,
   domainCheckpointDelete: 417,
@@ -57,6 +58,9 @@ export const DOMAIN_STATE = {
   suspended: 7,
 } as const;
 
+/** Reasons of the state `paused` (virDomainPausedReason): somebody asked for it, or a disk had an error. */
+export const PAUSED = { byUser: 1, byIoError: 5 } as const;
+
 /** Flags of virDomainGetXMLDesc. */
 export const XML_INACTIVE = 2;
 /** Flag of virDomainCheckpointGetXMLDesc: without the domain's own XML. */
@@ -65,6 +69,10 @@ export const CHECKPOINT_XML_NO_DOMAIN = 2;
 export const CHECKPOINT_LIST_TOPOLOGICAL = 2;
 /** Flag of virDomainCheckpointDelete: forget it, and leave the bitmaps. */
 export const CHECKPOINT_DELETE_METADATA_ONLY = 2;
+/** Flag of virDomainBackupBegin: scratch files are there already. */
+export const BACKUP_REUSE_EXTERNAL = 1;
+/** Timeout of virDomainAgentSetResponseTimeout: libvirt waits for the guest agent for ever, as it does by default. */
+export const AGENT_WAIT_FOR_EVER = -2;
 /** Flag of virDomainQemuMonitorCommand: the command is one for people. */
 export const MONITOR_COMMAND_HMP = 1;
 
@@ -79,6 +87,7 @@ export const LIBVIRT_ERROR = {
   noDomain: 42,
   authFailed: 45,
   operationInvalid: 55,
+  argumentUnsupported: 74,
   authCancelled: 79,
   agentUnresponsive: 86,
   accessDenied: 88,

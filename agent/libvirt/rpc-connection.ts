@@ -1,9 +1,10 @@
 import { connect, type Socket } from 'node:net';
 import type { Clock } from '../../src/common/clock.js';
 import { messageOf, UmbraError } from '../../src/common/errors.js';
-import { protocolError, readFailure } from './libvirt-error.js';
+import { protocolError } from './libvirt-error.js';
 import { encodeMessage, MessageReader, type Message } from './message.js';
 import { KEEP_ALIVE, MESSAGE, PROGRAM, STATUS } from './protocol.js';
+import { readFailure } from './read-failure.js';
 import { XdrReader, type XdrWriter } from './xdr.js';
 
 interface PendingCall {

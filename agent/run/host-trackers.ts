@@ -57,7 +57,7 @@ function bitmap({ config, clock, log }: HostTrackersOptions, machine: Discovered
     log,
   };
   if (machine.source === 'libvirt' && machine.uuid !== undefined) {
-    const address = libvirtAddress(config.libvirt);
+    const address = libvirtAddress(config.libvirt, { runtimeDirectory: process.env['XDG_RUNTIME_DIR'] });
     return { kind, tracker: new LibvirtBitmapTracker({ ...common, address, uuid: machine.uuid }) };
   }
   const monitor = config.qmp.find((candidate) => candidate.name === machine.name);

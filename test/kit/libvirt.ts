@@ -1,8 +1,20 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { execFile, spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
@@ -13,8 +25,17 @@ const run = promisify(execFile);
 const START_MS = 60_000;
 
 /** Where libvirtd keeps what it knows; all of it is hidden behind directories of the test's own. */
-const DIRECTORIES = { config: '/etc/libvirt', state: '/run/libvirt', data: '/var/lib/libvirt' } as const;
-const OTHERS = { cache: '/var/cache/libvirt', log: '/var/log/libvirt' } as const;
+const DIRECTORIES = {
+  config: '/etc/libvirt',
+  state: '/run/libvirt',
+  data: '/var/lib/libvirt',
+  cache: '/var/cache/libvirt',
+  log: '/var/log/libvirt',
+} as const;
+
+const USER_CACHE = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'umbra-test');
+/** What libvirt found out about the QEMU that is installed takes it some seconds; it looks itself whether that still holds. */
+const KNOWN_QEMU = join(USER_CACHE, 'libvirt');
 
 /** QEMU as root, which reaches the test's files; no cgroups, security labels or namespaces, which containers lack. */
 const QEMU_CONF = `user = "root"
@@ -27,47 +48,55 @@ cgroup_controllers = []
 stdio_handler = "file"
 `;
 
-/** A libvirtd that knows nothing but what the test tells it, and that nobody else can reach. Needs root. */
+/**
+ * A libvirtd that knows nothing but what the test tells it, and that nobody else can reach. Needs root. It and its QEMUs live
+ * in a process namespace, whose first process starts a daemon for every line that it gets, and takes everything with it when it
+ * ends, or the test does. It also buries QEMUs at once, which libvirt waits for; the machine's own first process may be slow.
+ */
 export class PrivateLibvirt {
   readonly directory: string;
   readonly socketPath: string;
   readonly address: LibvirtAddress;
-  #daemon: ChildProcess | undefined;
+  readonly #namespace: ChildProcessByStdio<Writable, null, null>;
 
   constructor(directory: string) {
     this.directory = directory;
     this.socketPath = join(directory, 'run', 'libvirt-sock');
     this.address = { sockets: [this.socketPath], name: 'qemu:///system' };
-    for (const name of ['run', ...Object.keys({ ...DIRECTORIES, ...OTHERS })]) mkdirSync(join(directory, name));
+    for (const name of ['run', ...Object.keys(DIRECTORIES)]) mkdirSync(join(directory, name));
+    if (existsSync(KNOWN_QEMU)) cpSync(KNOWN_QEMU, join(directory, 'cache'), { recursive: true });
     writeFileSync(join(directory, 'config', 'qemu.conf'), QEMU_CONF);
-    writeFileSync(
-      join(directory, 'libvirtd.conf'),
-      `unix_sock_dir = "${directory}/run"\nauth_unix_ro = "none"\nauth_unix_rw = "none"\nlog_outputs = "2:file:${directory}/libvirtd.log"\n`,
+    const settings = [`unix_sock_dir = "${directory}/run"`, 'auth_unix_ro = "none"', 'auth_unix_rw = "none"'];
+    const log = `log_outputs = "2:file:${directory}/libvirtd.log"`;
+    writeFileSync(join(directory, 'libvirtd.conf'), [...settings, log, ''].join('\n'));
+    const mounts = Object.entries(DIRECTORIES).map(
+      ([name, path]) => `mkdir -p ${path} && mount --bind ${join(directory, name)} ${path}`,
     );
+    const daemon = `libvirtd -f ${join(directory, 'libvirtd.conf')} -p ${join(directory, 'pid')}`;
+    const script = `${mounts.join(' && ')} && while read -r line; do ${daemon} & done`;
+    const options = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--mount-proc'];
+    this.#namespace = spawn('unshare', [...options, 'bash', '-c', script], { stdio: ['pipe', 'ignore', 'ignore'] });
   }
 
   /** Start the daemon, again after {@link stop}; domains live on in between. */
   async start(): Promise<void> {
-    const mounts = Object.entries({ ...DIRECTORIES, ...OTHERS }).map(
-      ([name, path]) => `mkdir -p ${path} && mount --bind ${join(this.directory, name)} ${path}`,
-    );
-    const program = `exec libvirtd -f ${join(this.directory, 'libvirtd.conf')} -p ${join(this.directory, 'pid')}`;
-    const script = [...mounts, program].join(' && ');
-    const daemon = spawn('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', script], { stdio: 'ignore' });
-    this.#daemon = daemon;
+    this.#namespace.stdin.write('start\n');
     for (let waitedMs = 0; !(await answers(this.socketPath)); waitedMs += 10) {
-      if (waitedMs > START_MS || daemon.exitCode !== null) throw new Error(`libvirtd did not start: ${this.#log()}`);
+      if (waitedMs > START_MS || this.#namespace.exitCode !== null) {
+        throw new Error(`libvirtd did not start: ${this.#log()}`);
+      }
       await setTimeout(10);
     }
   }
 
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-    const daemon = this.#daemon;
-    this.#daemon = undefined;
-    if (daemon?.exitCode !== null || daemon.signalCode !== null) return;
-    const gone = once(daemon, 'exit');
-    daemon.kill(signal);
-    await gone;
+  /** Kill the daemon alone. */
+  async kill(): Promise<void> {
+    await killProcess('libvirtd', `${this.directory}/libvirtd.conf`);
+  }
+
+  /** Kill the QEMU that runs a domain. */
+  async killQemu(domain: string): Promise<void> {
+    await killProcess(`guest=${domain},`, this.directory);
   }
 
   async virsh(...args: string[]): Promise<string> {
@@ -81,21 +110,22 @@ export class PrivateLibvirt {
     await this.virsh('define', path);
   }
 
-  /** Of the QEMU that runs a domain. */
-  qemuPid(domain: string): number {
-    return Number(readFileSync(join(this.directory, 'state', 'qemu', `${domain}.pid`), 'utf8'));
-  }
-
   /** End all domains and the daemon. */
   async end(): Promise<void> {
-    if (this.#daemon === undefined) await this.start();
-    for (const name of (await this.virsh('list', '--name')).split('\n').filter((line) => line !== '')) {
-      const pid = this.qemuPid(name);
-      // libvirt would wait for a QEMU to end in good order.
-      process.kill(pid, 'SIGKILL');
-      while (existsSync(`/proc/${pid}/exe`)) await setTimeout(5);
-    }
-    await this.stop();
+    const gone = once(this.#namespace, 'exit');
+    this.#namespace.stdin.end();
+    await gone;
+    this.#keepCache();
+  }
+
+  /** Complete or not at all, as several tests may do it at once. */
+  #keepCache(): void {
+    if (existsSync(KNOWN_QEMU)) return;
+    mkdirSync(USER_CACHE, { recursive: true });
+    const copy = mkdtempSync(join(USER_CACHE, 'making-'));
+    cpSync(join(this.directory, 'cache'), copy, { recursive: true });
+    if (existsSync(KNOWN_QEMU)) rmSync(copy, { recursive: true });
+    else renameSync(copy, KNOWN_QEMU);
   }
 
   #log(): string {
@@ -142,6 +172,34 @@ export function domainXml({ name, disks, uuid, devices = '' }: TestDomain): stri
   </devices>
 </domain>
 `;
+}
+
+/** Processes that have all of that in their command lines: one alone may be another test's. */
+async function killProcess(...parts: readonly string[]): Promise<void> {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  const isMeant = (pid: string): boolean => {
+    const line = argumentsOf(pid);
+    return (
+      line[0]?.startsWith('unshare') === false &&
+      line[0] !== 'bash' &&
+      parts.every((part) => line.some((text) => text.includes(part)))
+    );
+  };
+  for (const pid of pids.filter(isMeant)) {
+    process.kill(Number(pid), 'SIGKILL');
+    while (argumentsOf(pid).length > 0) await setTimeout(2);
+  }
+}
+
+/** None of a process that is gone. */
+function argumentsOf(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+      .split('\0')
+      .filter((text) => text !== '');
+  } catch {
+    return [];
+  }
 }
 
 async function answers(socketPath: string): Promise<boolean> {

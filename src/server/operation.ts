@@ -21,6 +21,8 @@ export interface Services {
 export interface OperationContext extends JobContext {
   /** Who asks; he may. */
   readonly caller: Caller;
+  /** Counts bytes of new chunks that came into the store. */
+  readonly ingested: (bytes: number) => void;
   /** Takes a part of a result that may be long; resolves when there is room for more. */
   readonly emit: (items: readonly unknown[]) => Promise<void>;
   /** Where the answer goes of an operation that is answered with bytes. */

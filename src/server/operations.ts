@@ -36,7 +36,11 @@ export const OPERATIONS: readonly Operation[] = [
     params: params.backupParams,
     claim: (request) => ({ kind: 'backup', machine: request.machine }),
     what: named,
-    run: ({ engine }, request, context) => engine.backup(request, context),
+    run: async ({ engine }, request, context) => {
+      const result = await engine.backup(request, context);
+      context.ingested(result.volumes.reduce((sum, { newBytes }) => sum + newBytes, 0));
+      return result;
+    },
   }),
   operation({
     method: 'POST',

@@ -12,8 +12,9 @@ import { OPERATIONS } from './operations.js';
 import { findRoute, parseTarget } from './router.js';
 import { operationRoute, type RunOperationOptions } from './run-operation.js';
 import { stackOf } from './server-log.js';
+import { watchRoutes, type WatchOptions } from './watch-routes.js';
 
-export interface RequestHandlerOptions extends RunOperationOptions, ControlOptions, AccessRouteOptions {
+export interface RequestHandlerOptions extends RunOperationOptions, ControlOptions, AccessRouteOptions, WatchOptions {
   readonly idle: IdleTimer;
 }
 
@@ -31,6 +32,7 @@ export function createRequestHandler(options: RequestHandlerOptions): RequestHan
   const routes = [
     ...controlRoutes(options),
     ...accessRoutes(options),
+    ...watchRoutes(options),
     ...OPERATIONS.map((operation) => operationRoute(operation, options)),
     agentTasksRoute(options),
     ingestRoute(options),

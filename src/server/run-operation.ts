@@ -7,6 +7,7 @@ import type { Caller } from './caller.js';
 import type { Exchange, Route } from './exchange.js';
 import { readParams, sendJson } from './http-request.js';
 import type { Job, Jobs } from './jobs.js';
+import type { Metrics } from './metrics.js';
 import type { Operation, Prepared, Services } from './operation.js';
 import { stackOf } from './server-log.js';
 import { StreamAnswer } from './stream-answer.js';
@@ -19,6 +20,7 @@ export interface RunOperationOptions {
   readonly stopping: AbortSignal;
   readonly clock: Clock;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 /** Who asks for an operation, and until when. */
@@ -94,7 +96,7 @@ export function runJob(
   { caller, gone }: Asked,
   prepared: Prepared,
   services: Services,
-  { jobs, log, clock }: RunOperationOptions,
+  { jobs, log, clock, metrics }: RunOperationOptions,
   stream?: StreamAnswer,
   bytes?: ByteSink,
 ): Promise<unknown> {
@@ -112,12 +114,17 @@ export function runJob(
         signal: job.signal,
         progress: (progress) => stream?.progress(progress),
         emit: async (items) => stream?.items(items),
+        ingested: (count) => {
+          metrics.ingested(count);
+        },
         ...(bytes === undefined ? {} : { bytes }),
       });
-      if (stream !== undefined || prepared.claim.kind === 'backup')
-        log.info('job done', { ...describe(job), seconds: secondsSince(clock, startedMs) });
+      const seconds = secondsSince(clock, startedMs);
+      metrics.jobEnded(job.claim, 'done', seconds);
+      if (stream !== undefined || prepared.claim.kind === 'backup') log.info('job done', { ...describe(job), seconds });
       return result;
     } catch (error) {
+      metrics.jobEnded(job.claim, job.signal.aborted ? 'cancelled' : 'failed', secondsSince(clock, startedMs));
       logFailure(log, job, error, secondsSince(clock, startedMs));
       throw error;
     } finally {

@@ -12,6 +12,7 @@ import { createHttpServer } from './http-server.js';
 import { IdleTimer } from './idle.js';
 import { Jobs } from './jobs.js';
 import { checkStoreOwner, listenOnStore } from './listen.js';
+import { Metrics, type Gauges } from './metrics.js';
 import type { OpenMounts } from './mount-table.js';
 import type { Services } from './operation.js';
 import { openRemoteAccess, type RemoteAccess } from './remote-access.js';
@@ -84,6 +85,9 @@ export class StoreServer {
       log,
       status: () => this.#status(),
       stop: () => this.stop(),
+      metrics: new Metrics(clock),
+      gauges: () => this.#gauges(),
+      health: () => this.#health(),
       remote: () => this.#openRemote(),
       urls: () => this.#urls(),
     });
@@ -180,6 +184,21 @@ export class StoreServer {
     } catch (error) {
       this.#options.log.error('closing the access failed', { error: messageOf(error) });
     }
+  }
+
+  #health(): 'ok' | 'opening' | 'stopping' {
+    if (this.#stop !== undefined) return 'stopping';
+    return this.#services === undefined ? 'opening' : 'ok';
+  }
+
+  async #gauges(): Promise<Gauges> {
+    const connections = this.#https?.connections;
+    return {
+      jobs: this.#jobs.list(),
+      mounts: this.#mounts().length,
+      ...(connections === undefined ? {} : { connections: { open: connections.count, refused: connections.refused } }),
+      refusedTokens: (await this.#remote)?.failedTries.total ?? 0,
+    };
   }
 
   #urls(): readonly string[] {

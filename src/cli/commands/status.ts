@@ -19,10 +19,11 @@ export const command: Command = {
   },
 };
 
-function describe({ pid, version, store, startedAt, mounts, jobs }: StatusResult): string {
+function describe({ pid, version, store, startedAt, listening, mounts, jobs }: StatusResult): string {
   const head = formatPairs([
     ['store', store],
     ['server', `process ${pid}, version ${version}, since ${formatTime(startedAt)}`],
+    ...(listening === undefined ? [] : [['HTTPS', listening] as const]),
   ]);
   const mountRows = mounts.map((mount) => [mount.mountPoint, shown(mount)]);
   const jobRows = jobs.map(({ id, kind, what, startedAt: since }) => [String(id), kind, what, formatTime(since)]);

@@ -9,6 +9,7 @@ import { socketPath } from '../../../src/protocol/socket-path.js';
 import { OWNER, type Caller } from '../../../src/server/caller.js';
 import { IdleTimer } from '../../../src/server/idle.js';
 import { Jobs } from '../../../src/server/jobs.js';
+import { Metrics } from '../../../src/server/metrics.js';
 import { createRequestHandler, type Identify } from '../../../src/server/request-handler.js';
 import { ask } from '../../kit/api-client.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
@@ -33,6 +34,9 @@ async function serve(t: Test, identify: Identify): Promise<string> {
     status: () => ({ pid: 1, version: '1', store, startedAt: '', mounts: [], jobs: [] }),
     remote: () => Promise.reject(new UmbraError('INTERNAL', 'not here')),
     urls: () => [],
+    metrics: new Metrics(systemClock),
+    gauges: () => Promise.reject(new UmbraError('INTERNAL', 'not here')),
+    health: () => 'opening',
     stop: () => Promise.reject(new UmbraError('INTERNAL', 'not here')),
   });
   const listener: RequestListener = (request, response) => void handler(request, response, identify);
@@ -73,6 +77,8 @@ void t.test('a stranger is asked who he is before his request is looked at', asy
   const { status, body } = await ask(store, 'POST', '/v1/forget', 'this is not JSON');
   t.equal(status, 401);
   t.match(body, { error: { code: 'UNAUTHENTICATED' } });
+  const health = await ask(store, 'GET', '/health');
+  t.same([health.status, health.body], [503, { status: 'opening' }], 'how the server is everybody may ask');
 });
 
 void t.test('who claims to be somebody and is not is refused everywhere', async (t) => {

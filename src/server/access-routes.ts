@@ -7,7 +7,6 @@ import { formatToken } from '../protocol/token.js';
 import type { Administrator } from '../access/access-state.js';
 import * as params from './access-params.js';
 import { AGENTS, EVERYBODY, OPERATORS, type Permission } from './caller.js';
-import { enrolAgent, issueCertificate } from './enrolment.js';
 import type { Exchange, Route } from './exchange.js';
 import { bodyLimits, readParams, sendJson } from './http-request.js';
 import { noParams } from './request-params.js';
@@ -81,7 +80,10 @@ function tokenRoutes({ remote, clock, log }: AccessRouteOptions): readonly Route
       route: '/v1/login',
       permission: ADMINISTRATORS,
       params: params.certificateParams,
-      run: (opened, { request }, exchange) => issueCertificate(opened, request, exchange, { clock, log }),
+      run: async (opened, { request }, exchange) => {
+        const { issueCertificate } = await import('./enrolment.js');
+        return await issueCertificate(opened, request, exchange, { clock, log });
+      },
     }),
     route({
       method: 'POST',
@@ -139,14 +141,20 @@ function agentRoutes({ remote, urls, clock, log }: AccessRouteOptions): readonly
       route: '/v1/agents/enrol',
       permission: EVERYBODY,
       params: params.enrolParams,
-      run: (opened, request, exchange) => enrolAgent(opened, request, exchange, { clock, log }),
+      run: async (opened, request, exchange) => {
+        const { enrolAgent } = await import('./enrolment.js');
+        return await enrolAgent(opened, request, exchange, { clock, log });
+      },
     }),
     route({
       method: 'POST',
       route: '/v1/agents/renew',
       permission: AGENTS,
       params: params.certificateParams,
-      run: (opened, { request }, exchange) => issueCertificate(opened, request, exchange, { clock, log }),
+      run: async (opened, { request }, exchange) => {
+        const { issueCertificate } = await import('./enrolment.js');
+        return await issueCertificate(opened, request, exchange, { clock, log });
+      },
     }),
   ];
 }

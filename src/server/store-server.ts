@@ -15,8 +15,8 @@ import { checkStoreOwner, listenOnStore } from './listen.js';
 import { Metrics, type Gauges } from './metrics.js';
 import type { OpenMounts } from './mount-table.js';
 import type { Services } from './operation.js';
-import { openRemoteAccess, type RemoteAccess } from './remote-access.js';
-import { RemoteServer, type RemoteServerLimits } from './remote-server.js';
+import type { RemoteAccess } from './remote-access.js';
+import type { RemoteServer, RemoteServerLimits } from './remote-server.js';
 import { createRequestHandler, type RequestHandler } from './request-handler.js';
 
 export interface StoreServerOptions {
@@ -164,16 +164,20 @@ export class StoreServer {
     const { address, names, limits = {} } = listen;
     const remote = await this.#openRemote();
     const handler = this.#handler;
+    // Most servers never need it, and start the sooner.
+    const { RemoteServer } = await import('./remote-server.js');
     this.#https = await RemoteServer.start({ store, listen: address, names, remote, handler, clock, log, limits });
   }
 
   /** Opened when it is first asked for, and tried again when that failed. */
   #openRemote(): Promise<RemoteAccess> {
     const { store, clock } = this.#options;
-    this.#remote ??= openRemoteAccess(store, clock).catch((error: unknown) => {
-      this.#remote = undefined;
-      throw error;
-    });
+    this.#remote ??= import('./remote-access.js')
+      .then(({ openRemoteAccess }) => openRemoteAccess(store, clock))
+      .catch((error: unknown) => {
+        this.#remote = undefined;
+        throw error;
+      });
     return this.#remote;
   }
 

@@ -1,7 +1,7 @@
 import { hostname, networkInterfaces } from 'node:os';
 import t from 'tap';
 import { isServerName } from '../../../src/protocol/server-address.js';
-import { logFrom } from '../../../src/server/server-log.js';
+import { logFrom } from '../../../src/system/line-log.js';
 import { serverNames } from '../../../src/server/server-names.js';
 import { ask } from '../../kit/api-client.js';
 import { startFakeServer } from '../../kit/fake-store.js';

@@ -1,7 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { systemCode } from '../../src/common/errors.js';
 import { record } from '../json-values.js';
-import { writeDurably } from './write-durably.js';
+import { writeDurably } from '../../src/system/durable-file.js';
 
 /** What an agent is about to do to a machine, written down before: the next one undoes it if this one is killed. */
 export interface StandstillNote {

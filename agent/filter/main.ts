@@ -1,14 +1,14 @@
 import { closeSync, writeSync } from 'node:fs';
 import { systemClock } from '../../src/common/clock.js';
 import { messageOf } from '../../src/common/errors.js';
-import type { Log, LogFields } from '../../src/common/log.js';
+import { stderrLog } from '../../src/system/line-log.js';
 import { toWireError } from '../../src/protocol/wire-error.js';
 import { Filter } from './filter.js';
 import { parseFilterSettings, START_FD } from './start-filter.js';
 
 // The program of a filter. It outlives whoever starts it: machines write through it.
 
-const log = stderrLog();
+const log = stderrLog(systemClock);
 try {
   await run();
 } catch (error) {
@@ -43,26 +43,4 @@ function report(line: object): void {
   } catch {
     // Nobody waits for it.
   }
-}
-
-function stderrLog(): Log {
-  const write = (level: string, message: string, fields: LogFields = {}): void => {
-    const time = new Date(systemClock.now()).toISOString();
-    try {
-      writeSync(2, `${JSON.stringify({ time, level, message, ...fields })}\n`);
-    } catch {
-      // There is nowhere left to say it.
-    }
-  };
-  return {
-    info: (message, fields) => {
-      write('info', message, fields);
-    },
-    warn: (message, fields) => {
-      write('warn', message, fields);
-    },
-    error: (message, fields) => {
-      write('error', message, fields);
-    },
-  };
 }

@@ -57,21 +57,35 @@ export class Agent {
     this.#slots = new Slots(options.maxBackups);
   }
 
-  /** Run until the signal is aborted; what the agent is at then is cancelled, and waited for. */
+  /**
+   * Run until the signal is aborted; what the agent is at then is cancelled, and waited for.
+   * @throws {UmbraError} UNAUTHENTICATED when the server knows this agent no longer
+   */
   async run(signal: AbortSignal): Promise<void> {
-    const discovering = this.#discoverOn(signal);
+    const over = new AbortController();
+    const either = AbortSignal.any([signal, over.signal]);
+    const discovering = this.#discoverOn(either);
+    try {
+      await this.#listenOn(either);
+    } finally {
+      over.abort();
+      for (const { controller } of this.#running.values()) controller.abort(cancelled());
+      await discovering;
+      while (this.#running.size > 0) await sleep(20);
+    }
+  }
+
+  async #listenOn(signal: AbortSignal): Promise<void> {
     let waitMs = FIRST_WAIT_MS;
     while (!signal.aborted) {
       try {
         await this.#listen(signal, () => (waitMs = FIRST_WAIT_MS));
       } catch (error) {
+        if (isUmbraError(error, 'UNAUTHENTICATED')) throw error;
         await this.#wait(error, waitMs, signal);
         waitMs = Math.min(waitMs * 2, LONGEST_WAIT_MS);
       }
     }
-    for (const { controller } of this.#running.values()) controller.abort(cancelled());
-    await discovering;
-    while (this.#running.size > 0) await sleep(20);
   }
 
   async #listen(signal: AbortSignal, onConnected: () => void): Promise<void> {

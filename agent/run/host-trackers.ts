@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Clock } from '../../src/common/clock.js';
@@ -7,6 +6,7 @@ import type { DiscoveredMachine } from '../../src/protocol/agents-api.js';
 import { makeDirectories } from '../../src/system/make-directory.js';
 import type { CheckpointScripts } from '../checkpoints/scripts.js';
 import { libvirtAddress } from '../libvirt/address.js';
+import { filterState } from '../trackers/filter/filter-state.js';
 import { FilterTracker } from '../trackers/filter/filter-tracker.js';
 import { LibvirtBitmapTracker } from '../trackers/qemu-bitmap-libvirt/libvirt-bitmap-tracker.js';
 import { QemuBitmapTracker } from '../trackers/qemu-bitmap/qemu-bitmap-tracker.js';
@@ -94,11 +94,6 @@ function scan({ clock }: HostTrackersOptions, machine: DiscoveredMachine, places
   const stateFile = join(places.stateDirectory, 'scan.json');
   const readConfig = (): Promise<Checkpoint['config']> => configOf(machine);
   return { kind: 'scan', tracker: new ScanTracker({ volumes: machine.volumes, stateFile, readConfig, clock }) };
-}
-
-/** Where the filter over a directory keeps its log. */
-export function filterState(state: string, directory: string): string {
-  return join(state, 'filters', createHash('sha256').update(directory).digest('hex').slice(0, 16));
 }
 
 /** The configuration files of a machine, as they are now; one that is gone is left out. */

@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/common/clock.js';
-import { UmbraError } from '../../src/common/errors.js';
+import { isUmbraError, UmbraError } from '../../src/common/errors.js';
 import type { Log } from '../../src/common/log.js';
 import type { DiscoveryReport } from '../../src/protocol/agents-api.js';
 import { makeDirectories } from '../../src/system/make-directory.js';
@@ -55,12 +55,18 @@ export async function runAgent({ config, clock, log, signal }: RunAgentOptions):
   log.info('agent', { host: identity.host, server: identity.server });
   try {
     await agent.run(AbortSignal.any([signal, revoked.signal]));
+  } catch (error) {
+    if (!isUmbraError(error, 'UNAUTHENTICATED')) throw error;
+    revoked.abort();
   } finally {
     keeper.close();
     transport.close();
   }
-  if (!revoked.signal.aborted) return;
-  throw new UmbraError('UNAUTHENTICATED', `the server ${identity.server} has revoked this agent`, {
+  if (revoked.signal.aborted) throw isRevoked(identity.server);
+}
+
+function isRevoked(server: string): UmbraError {
+  return new UmbraError('UNAUTHENTICATED', `the server ${server} knows this agent no longer`, {
     hint: '"umbra agent invite HOST" on the server prints the command that enrols it again.',
   });
 }

@@ -7,6 +7,7 @@ import { runCli } from '../../src/cli/run.js';
 import { fakeParts } from './fake-parts.js';
 
 const FAKE_SERVER = fileURLToPath(new URL('fake-server.js', import.meta.url));
+const FILTER = fileURLToPath(new URL('../../agent/filter/main.js', import.meta.url));
 /** The program of {@link spawnUmbra}. */
 export const FAKE_UMBRA = fileURLToPath(new URL('fake-umbra.js', import.meta.url));
 
@@ -45,6 +46,7 @@ export async function runUmbra(
     clock: systemClock,
     interrupted: new AbortController().signal,
     serverProgram: FAKE_SERVER,
+    filterProgram: FILTER,
     serverParts: () => Promise.resolve(fakeParts),
     ...overrides,
   });

@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { systemCode } from '../../../src/common/errors.js';
-import { writeDurably } from '../../checkpoints/write-durably.js';
+import { writeDurably } from '../../../src/system/durable-file.js';
 import { record, text } from '../../json-values.js';
 
 /**

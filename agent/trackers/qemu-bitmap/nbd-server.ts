@@ -2,7 +2,7 @@ import { chown, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { isUmbraError, systemCode, UmbraError } from '../../../src/common/errors.js';
-import { writeDurably } from '../../checkpoints/write-durably.js';
+import { writeDurably } from '../../../src/system/durable-file.js';
 import { list, record, text } from '../../json-values.js';
 import type { QmpClient } from '../../qemu/qmp.js';
 import { isOurs } from './names.js';

@@ -9,7 +9,7 @@ import { parseDuration } from '../duration.js';
 import { formatTime } from '../format.js';
 import type { Session } from '../session.js';
 
-const ACTIONS = ['invite', 'enrol', 'run', 'revoke'] as const;
+const ACTIONS = ['invite', 'enrol', 'run', 'filter', 'revoke'] as const;
 type Action = (typeof ACTIONS)[number];
 
 /** Which options belong to which action. */
@@ -17,6 +17,7 @@ const OPTIONS: Readonly<Record<Action, readonly string[]>> = {
   invite: ['expires'],
   enrol: ['token', 'state', 'host'],
   run: ['config', 'state'],
+  filter: ['config', 'state'],
   revoke: [],
 };
 
@@ -25,15 +26,16 @@ const DEFAULT_STATE = '/var/lib/umbra-agent';
 const DEFAULT_EXPIRY = '1h';
 
 export const command: Command = {
-  usage: '<ACTION> [HOST]',
+  usage: '<ACTION> [TARGET]',
   synopsis:
-    'invite HOST [--expires 1h] | enrol --server URL --token T [--state DIR] [--host NAME] | run [--config FILE] [--state DIR] |\n  revoke HOST',
+    'invite HOST [--expires 1h] | enrol --server URL --token T [--state DIR] [--host NAME] | run [--config FILE] [--state DIR] |\n  filter DIRECTORY [--config FILE] [--state DIR] | revoke HOST',
   description: `Let the agents of hosts in, and out. "invite" makes a join token for one host, for one use, and prints the command that
 is to be run there. That is "enrol": it makes a key, gets a certificate for it that is good for a day and renewed by the agent
 itself, and keeps both in the state directory. The token says who the server is; no other is given it. "run" is the agent: it
 finds the host's machines, follows the changes of those that are protected, and sends what changed. --config names a file of YAML
 with state, libvirt (auto, off or a URI), qmp, configFiles, directories, filters, scratch, quiesce, freezeSeconds, scripts, backups
-and discoverSeconds. "revoke" lets an agent
+and discoverSeconds. "filter" puts a file system over a directory of images that records what is written to them; start it before
+the machines, and name the directory under "filters"; "umount DIRECTORY" ends it. "revoke" lets an agent
 out at once.`,
   examples: [
     ['umbra agent invite hv1', 'on the server, or with --server'],
@@ -42,12 +44,15 @@ out at once.`,
     ['umbra agent revoke hv1', 'when the host is gone, or not trusted any more'],
   ],
   next: 'Next: "umbra agents" shows who is enrolled.',
-  positionals: { ACTION: word('invite, enrol, run or revoke'), HOST: word('invite, revoke: the name of the host') },
+  positionals: {
+    ACTION: word('invite, enrol, run, filter or revoke'),
+    TARGET: word('invite, revoke: the name of the host; filter: the directory'),
+  },
   options: {
     expires: textOption(`invite: how long the token is good for; ${DEFAULT_EXPIRY} without it`),
     token: textOption('enrol: the join token'),
-    config: textOption('run: a file of YAML that says where to look for machines'),
-    state: textOption(`enrol, run: where the agent keeps what it knows; ${DEFAULT_STATE} without it`),
+    config: textOption('run, filter: a file of YAML that says where to look for machines'),
+    state: textOption(`enrol, run, filter: where the agent keeps what it knows; ${DEFAULT_STATE} without it`),
     host: textOption("enrol: the host's name, as it was invited; without it, what the host calls itself"),
   },
   run: async (args, session) => {
@@ -61,6 +66,8 @@ out at once.`,
         return await enrol(args, session);
       case 'run':
         return await run(args, session);
+      case 'filter':
+        return await (await import('../agent-filter.js')).startFilterCommand(args, session);
       case 'revoke':
         return await revoke(args, session);
     }
@@ -68,7 +75,7 @@ out at once.`,
 };
 
 async function invite(args: Args, session: Session): Promise<'OK'> {
-  const host = checkHostName(args.text('HOST'));
+  const host = checkHostName(args.text('TARGET'));
   const lifeSeconds = parseDuration(args.optionalText('expires') ?? DEFAULT_EXPIRY, 'expires');
   const made = await session.call(requests.inviteAgent({ host, lifeSeconds }));
   const server = session.isRemote ? session.place : (made.urls[0] ?? 'https://SERVER:7443');
@@ -81,7 +88,7 @@ async function invite(args: Args, session: Session): Promise<'OK'> {
 }
 
 async function enrol(args: Args, session: Session): Promise<'OK'> {
-  if (args.optionalText('HOST') !== undefined) {
+  if (args.optionalText('TARGET') !== undefined) {
     throw new UmbraError('BAD_ARGUMENT', '"enrol" takes the name of the host with --host');
   }
   const server = args.optionalText('server') ?? session.environment.variables['UMBRA_SERVER'] ?? '';
@@ -105,13 +112,13 @@ async function enrol(args: Args, session: Session): Promise<'OK'> {
 }
 
 async function run(args: Args, session: Session): Promise<'OK'> {
-  if (args.optionalText('HOST') !== undefined) throw new UmbraError('BAD_ARGUMENT', '"run" takes no host');
+  if (args.optionalText('TARGET') !== undefined) throw new UmbraError('BAD_ARGUMENT', '"run" takes no host');
   const { runAgentCommand } = await import('../agent-run.js');
   return await runAgentCommand(args, session);
 }
 
 async function revoke(args: Args, session: Session): Promise<'OK'> {
-  const revoked = await session.call(requests.revokeAgent({ host: checkHostName(args.text('HOST')) }));
+  const revoked = await session.call(requests.revokeAgent({ host: checkHostName(args.text('TARGET')) }));
   session.answer(revoked, () => `the agent of ${revoked.host} is out\n`);
   return 'OK';
 }

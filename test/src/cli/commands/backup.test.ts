@@ -32,14 +32,17 @@ void t.test('JSON is the result as it is', async (t) => {
 });
 
 void t.test('mistakes are usage errors', async (t) => {
-  for (const line of [
-    ['backup'],
-    ['backup', 'web1'],
-    ['backup', 'a/b', 'x'],
-    ['backup', 'web1', 'a', '--format', 'zip'],
-  ]) {
+  for (const line of [['backup'], ['backup', 'a/b', 'x'], ['backup', 'web1', 'a', '--format', 'zip']]) {
     t.match(await runUmbra(line, '/nowhere'), { code: 2, stdout: '' }, line.join(' '));
   }
+});
+
+void t.test('without images it is its agent that is asked', async (t) => {
+  const { code, stdout, stderr } = await runUmbra(['backup', 'web1'], '/nowhere');
+  t.equal(code, 3);
+  t.equal(stdout, '');
+  t.match(stderr, /there is no store at \/nowhere\nName its disk images: umbra backup web1 IMAGE/);
+  t.match(await runUmbra(['backup', 'web1', '--reread'], '/nowhere'), { code: 2, stderr: /no disk image is given/ });
 });
 
 void t.test('a bar shows on a terminal', async (t) => {

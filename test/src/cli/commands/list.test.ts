@@ -26,6 +26,8 @@ void t.test('lists shadow copies', async (t) => {
       shadowCopy: '2026-11-22T10-15-00Z',
       time: '2026-11-22T10:15:00.000Z',
       consistency: 'offline',
+      tracker: 'scan',
+      pauseMs: 0,
       volumes,
     },
   ]);

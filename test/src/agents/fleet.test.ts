@@ -1,0 +1,106 @@
+import t from 'tap';
+import { Fleet } from '../../../src/agents/fleet.js';
+import { systemClock } from '../../../src/common/clock.js';
+import type { DiscoveredMachine } from '../../../src/protocol/agents-api.js';
+import { Machines } from '../../../src/store/machines.js';
+import { memoryDatabases, openTestStore } from '../../kit/test-store.js';
+
+function seen(name: string, uuid?: string): DiscoveredMachine {
+  const volume = { name: 'vda', path: `/images/${name}`, format: 'raw', backing: [] } as const;
+  const machine = {
+    name,
+    source: 'libvirt',
+    state: 'running',
+    volumes: [volume],
+    skipped: [],
+    configPaths: [],
+  } as const;
+  return uuid === undefined ? machine : { ...machine, uuid };
+}
+
+async function fleetWith(machines: Readonly<Record<string, readonly DiscoveredMachine[]>>): Promise<Fleet> {
+  const store = await openTestStore();
+  const fleet = new Fleet({ store: () => store, machines: new Machines(() => store), clock: systemClock });
+  for (const [host, found] of Object.entries(machines)) {
+    fleet.connections.report(host, { machines: found, notes: [`note of ${host}`] });
+  }
+  return fleet;
+}
+
+t.test('what is seen and what is protected', async (t) => {
+  const fleet = await fleetWith({ hv2: [seen('b')], hv1: [seen('z'), seen('a', 'u-1')] });
+  await fleet.protect({ machine: 'u-1', as: 'web', volumes: ['vda'] });
+  const { machines, notes } = fleet.list();
+  t.strictSame(
+    machines.map(({ machine, host, hostName }) => [machine, host, hostName]),
+    [
+      ['web', 'hv1', 'a'],
+      [undefined, 'hv1', 'z'],
+      [undefined, 'hv2', 'b'],
+    ],
+  );
+  t.strictSame(notes, [
+    { host: 'hv2', note: 'note of hv2' },
+    { host: 'hv1', note: 'note of hv1' },
+  ]);
+  t.match(machines[0], { tracker: 'auto', volumes: ['vda'], uuid: 'u-1', isConnected: false });
+  fleet.connections.report('hv1', { machines: [seen('renamed', 'u-1')], notes: [] });
+  t.match(
+    fleet.list().machines[0],
+    { machine: 'web', discovered: { name: 'renamed' } },
+    'a machine is known by its UUID',
+  );
+  t.equal((await fleet.protect({ machine: 'renamed', tracker: 'scan' })).machine, 'web', 'and keeps its name');
+  fleet.connections.report('hv1', { machines: [], notes: [] });
+  t.equal(fleet.list().machines[0]?.discovered, undefined);
+  t.equal((await fleet.unprotect('web')).name, 'web');
+  t.strictSame(
+    fleet.list().machines.map(({ hostName }) => hostName),
+    ['b'],
+  );
+});
+
+t.test('only its own host may add to a machine, until it is said to have moved', async (t) => {
+  const fleet = await fleetWith({ hv1: [seen('web', 'u-1')], hv2: [seen('web', 'u-2')] });
+  await t.rejects(fleet.protect({ machine: 'web' }), { code: 'BAD_ARGUMENT', message: /several hosts/ });
+  await fleet.protect({ machine: 'web', host: 'hv1' });
+  t.doesNotThrow(() => {
+    fleet.assertOf('web', 'hv1');
+  });
+  for (const [machine, host] of [
+    ['web', 'hv2'],
+    ['nothing', 'hv2'],
+  ] as const) {
+    t.throws(
+      () => {
+        fleet.assertOf(machine, host);
+      },
+      { code: 'FORBIDDEN', message: `"${machine}" is no machine that the host hv2 protects` },
+    );
+  }
+  await t.rejects(fleet.protect({ machine: 'web', host: 'hv2' }), { code: 'BAD_ARGUMENT', message: /another machine/ });
+  fleet.connections.report('hv1', { machines: [], notes: [] });
+  fleet.connections.report('hv2', { machines: [seen('web', 'u-1')], notes: [] });
+  await t.rejects(fleet.protect({ machine: 'web' }), { code: 'BAD_ARGUMENT', hint: /--host hv2/ });
+  await fleet.protect({ machine: 'web', host: 'hv2' });
+  fleet.assertOf('web', 'hv2');
+});
+
+t.test('names that can be none of a machine need another one', async (t) => {
+  const fleet = await fleetWith({ hv1: [seen('Web Server')] });
+  await t.rejects(fleet.protect({ machine: 'Web Server' }), { code: 'BAD_NAME', hint: /--as/ });
+  t.equal((await fleet.protect({ machine: 'Web Server', as: 'web' })).machine, 'web');
+});
+
+t.test('protection is kept in the store', async (t) => {
+  const databases = memoryDatabases();
+  const first = await openTestStore(databases);
+  const machine = { name: 'web', host: 'hv1', hostName: 'Web', uuid: 'u', volumes: ['vda'], tracker: 'auto' } as const;
+  await new Machines(() => first).protect(machine);
+  await new Machines(() => first).protect({ name: 'db', host: 'hv1', hostName: 'db', tracker: 'scan' });
+  const again = await openTestStore(databases);
+  t.strictSame(new Machines(() => again).list(), [
+    { name: 'db', host: 'hv1', hostName: 'db', tracker: 'scan' },
+    machine,
+  ]);
+});

@@ -101,6 +101,11 @@ export class Upload {
     return this.#begin.volumes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   }
 
+  /** Plain bytes of the chunks that the store did not have; nothing for the agent to know. */
+  get newBytes(): number {
+    return this.#volumes.reduce((sum, { writer }) => sum + writer.counts.newBytes, 0);
+  }
+
   get isAttached(): boolean {
     return this.#connection !== undefined;
   }

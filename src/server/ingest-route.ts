@@ -44,8 +44,9 @@ async function ingest(exchange: Exchange, budget: ByteBudget, options: RunOperat
       {
         claim: { kind: 'backup', machine: upload.machine },
         what: `${upload.machine} from ${host}`,
-        run: async (_, { signal, progress }) => {
+        run: async (_, { signal, progress, ingested }) => {
           record = await work(signal, progress);
+          ingested(upload.newBytes);
         },
       },
       services,

@@ -169,10 +169,7 @@ class Sending {
   async #prepare(plan: readonly Planned[], begun: BegunFrame): Promise<void> {
     this.#upload = begun.upload;
     const { cutting } = begun;
-    this.#pool ??= new WorkerPool({
-      cutting: { ...cutting, seed: BigInt(`0x${cutting.seed}`) },
-      compression: { codec: 'zstd', level: 1 },
-    });
+    this.#pool ??= new WorkerPool({ cutting: { ...cutting, seed: BigInt(`0x${cutting.seed}`) } });
     for (const [index, { volume, rest, fingerprints }] of plan.entries()) {
       const isBase = begun.rest[index] === 'base';
       const known = isBase && rest === 'base';

@@ -4,7 +4,8 @@ import type { CuttingSettings } from '../codec/cutting.js';
 /** What every worker is started with. */
 export interface WorkerSettings {
   readonly cutting: CuttingSettings;
-  readonly compression: CompressionSettings;
+  /** Without it they only cut, name, and decode: an agent's host may lack the library. */
+  readonly compression?: CompressionSettings;
 }
 
 /** Fill a region, if it has to be read, cut it and name its chunks. */

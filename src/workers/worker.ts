@@ -1,16 +1,15 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
 import { makeCompressor, type Compressor } from '../codec/compression.js';
-import { messageOf, systemCode } from '../common/errors.js';
+import { messageOf, systemCode, UmbraError } from '../common/errors.js';
 import { check, unpack, write } from './frames.js';
 import type { WorkerFault, WorkerReplies, WorkerRequest, WorkerSettings } from './messages.js';
 import { cut, name, pack, ShortReadError } from './regions.js';
 
 /** The entry of a worker thread: one request at a time, in order. It keeps nothing between requests. */
 function main(settings: WorkerSettings): void {
-  let made: Compressor | undefined;
-  // An agent's workers cut and name only, and its host may lack the library.
-  const compressor = (): Compressor => (made ??= makeCompressor(settings.compression));
+  const { compression } = settings;
+  const compressor = compression === undefined ? undefined : makeCompressor(compression);
   parentPort?.on('message', ({ id, request }: { id: number; request: WorkerRequest }) => {
     try {
       parentPort?.postMessage({ id, reply: perform(request, settings, compressor) });
@@ -23,7 +22,7 @@ function main(settings: WorkerSettings): void {
 function perform(
   request: WorkerRequest,
   settings: WorkerSettings,
-  compressor: () => Compressor,
+  compressor: Compressor | undefined,
 ): WorkerReplies[keyof WorkerReplies] {
   switch (request.op) {
     case 'cut':
@@ -31,7 +30,8 @@ function perform(
     case 'name':
       return name(request);
     case 'pack':
-      return pack(request, compressor());
+      if (compressor === undefined) throw new UmbraError('INTERNAL', 'these threads do not compress');
+      return pack(request, compressor);
     case 'unpack':
       return unpack(request);
     case 'check':

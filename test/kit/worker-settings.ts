@@ -1,7 +1,7 @@
 import type { WorkerSettings } from '../../src/workers/messages.js';
 
 /** What test workers are started with. */
-export const WORKER_SETTINGS: WorkerSettings = {
+export const WORKER_SETTINGS: Required<WorkerSettings> = {
   cutting: { seed: 0x0123456789abcdefn, zeroBits: 4, maxBlocks: 64 },
   compression: { codec: 'zstd', level: 1 },
 };

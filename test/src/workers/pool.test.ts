@@ -1,6 +1,7 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t, { type Test } from 'tap';
+import { digestOf } from '../../../src/codec/digest.js';
 import { REGION_BYTES } from '../../../src/codec/formats.js';
 import type { CutRequest, WorkerSettings } from '../../../src/workers/messages.js';
 import { WorkerError, WorkerPool } from '../../../src/workers/pool.js';
@@ -80,9 +81,9 @@ t.test('a request that cannot be sent is refused, and leaves nothing behind', as
 });
 
 t.test('threads that fail fail their requests, and are replaced', async (t) => {
-  const settings: { cutting: WorkerSettings['cutting']; compression: WorkerSettings['compression'] } = {
+  const settings: { cutting: WorkerSettings['cutting']; compression: NonNullable<WorkerSettings['compression']> } = {
     ...WORKER_SETTINGS,
-    compression: JSON.parse('null') as WorkerSettings['compression'],
+    compression: JSON.parse('null') as NonNullable<WorkerSettings['compression']>,
   };
   const pool = openPool(t, 3, settings);
   const outcomes = await Promise.allSettled(Array.from({ length: 9 }, () => pool.run(cutRequest(1))));
@@ -95,6 +96,19 @@ t.test('threads that fail fail their requests, and are replaced', async (t) => {
   settings.compression = WORKER_SETTINGS.compression;
   const replies = await Promise.all(Array.from({ length: 9 }, () => pool.run(cutRequest(3))));
   t.ok(replies.every(({ dataBlocks }) => dataBlocks === 25));
+});
+
+t.test('threads without compression cut and name, and do not pack', async (t) => {
+  const pool = openPool(t, 1, { cutting: WORKER_SETTINGS.cutting });
+  const region = new SharedArrayBuffer(REGION_BYTES);
+  Buffer.from(region).fill(7, 0, 4096);
+  const { digests } = await pool.run({ op: 'name', region, chunks: [0, 1, 1, 2] });
+  t.ok(Buffer.from(digests).equals(Buffer.concat([digestOf(Buffer.alloc(4096, 7)), digestOf(Buffer.alloc(8192))])));
+  const frames = new SharedArrayBuffer(REGION_BYTES);
+  await t.rejects(pool.run({ op: 'pack', region, frames, chunks: [0, 1], digests }), {
+    name: 'WorkerError',
+    code: 'INTERNAL',
+  });
 });
 
 t.test('closing ends what is under way with an error', async (t) => {

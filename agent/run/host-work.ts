@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../src/common/clock.js';
 import { isUmbraError, messageOf, UmbraError } from '../../src/common/errors.js';
@@ -90,6 +91,7 @@ export class HostWork implements AgentWork {
     for (const candidate of await this.#options.trackers(machine, name)) {
       if ('tracker' in candidate) await candidate.tracker.forget();
     }
+    await rm(join(this.#options.stateDirectory, 'fingerprints', name), { recursive: true, force: true });
   }
 
   /** A checkpoint by the tracker that is wanted; by the best that can make one, if none is. */

@@ -1,9 +1,9 @@
 import type { Clock } from '../../src/common/clock.js';
 import { isUmbraError, UmbraError } from '../../src/common/errors.js';
 import type { Log } from '../../src/common/log.js';
-import type { DiscoveryReport } from '../../src/protocol/agents-api.js';
+import type { DiscoveredMachine, DiscoveryReport } from '../../src/protocol/agents-api.js';
 import { makeDirectories } from '../../src/system/make-directory.js';
-import { discover } from '../discovery/discover.js';
+import { discover, type QmpSocket } from '../discovery/discover.js';
 import { discoverByQmp } from '../discovery/qmp.js';
 import { agentTransport, loadIdentity } from '../enrol/agent-identity.js';
 import { IdentityKeeper } from '../enrol/identity-keeper.js';
@@ -43,7 +43,7 @@ export async function runAgent({ config, clock, log, signal }: RunAgentOptions):
   });
   const server = httpServerApi(() => transport);
   const work = new HostWork({
-    discover: () => lookAround(config, clock),
+    discover: lookAround(config, clock),
     trackers: (machine, name) => hostTrackers({ config, clock, log }, machine, name),
     connect: server.connect,
     stateDirectory: config.state,
@@ -71,15 +71,22 @@ function isRevoked(server: string): UmbraError {
   });
 }
 
-async function lookAround(config: AgentConfig, clock: Clock): Promise<DiscoveryReport> {
+/** Looks for machines. One whose monitor a backup holds just now is as it was seen last. */
+function lookAround(config: AgentConfig, clock: Clock): () => Promise<DiscoveryReport> {
   const { libvirt, configFiles, directories } = config;
   const qmp = config.qmp.map(({ name, socket }) => ({ name, socket }));
-  return await discover(
-    { libvirt, qmp, configFiles, directories },
-    {
-      discoverQmp: ({ name, socket }) => discoverByQmp({ qmpSocket: socket, fallbackName: name, clock }),
-      runtimeDirectory: process.env['XDG_RUNTIME_DIR'],
-      clock,
-    },
-  );
+  const last = new Map<string, DiscoveredMachine>();
+  const discoverQmp = async ({ name, socket }: QmpSocket): Promise<DiscoveredMachine> => {
+    try {
+      const machine = await discoverByQmp({ qmpSocket: socket, fallbackName: name, clock });
+      last.set(socket, machine);
+      return machine;
+    } catch (error) {
+      const before = last.get(socket);
+      if (isUmbraError(error, 'TRACKER_BUSY') && before !== undefined) return before;
+      throw error;
+    }
+  };
+  const parts = { discoverQmp, runtimeDirectory: process.env['XDG_RUNTIME_DIR'], clock };
+  return () => discover({ libvirt, qmp, configFiles, directories }, parts);
 }

@@ -169,7 +169,8 @@ class Sending {
   async #prepare(plan: readonly Planned[], begun: BegunFrame): Promise<void> {
     this.#upload = begun.upload;
     const { cutting } = begun;
-    this.#pool ??= new WorkerPool({ cutting: { ...cutting, seed: BigInt(`0x${cutting.seed}`) } });
+    const settings = { cutting: { ...cutting, seed: BigInt(`0x${cutting.seed}`) } };
+    const pool = (): WorkerPool => (this.#pool ??= new WorkerPool(settings));
     for (const [index, { volume, rest, fingerprints }] of plan.entries()) {
       const isBase = begun.rest[index] === 'base';
       const known = isBase && rest === 'base';
@@ -177,7 +178,7 @@ class Sending {
         new VolumeSender({
           index,
           volume,
-          pool: this.#pool,
+          pool,
           byChanges: known && volume.changesKnown,
           ...(known && fingerprints !== undefined ? { fingerprints } : {}),
           ...(known && volume.changesKnown

@@ -20,7 +20,8 @@ export interface SendCounts {
 export interface VolumeSenderOptions {
   readonly index: number;
   readonly volume: CheckpointVolume;
-  readonly pool: WorkerPool;
+  /** Threads that cut; made when there is something to compare. */
+  readonly pool: () => WorkerPool;
   /** Send what the tracker says has changed; else compare everything. */
   readonly byChanges: boolean;
   /** What the server has. */
@@ -80,7 +81,8 @@ export class VolumeSender {
   }
 
   async #sendCompared(stream: UploadStream, from: number): Promise<void> {
-    const { volume, index, pool, fingerprints, writer } = this.#options;
+    const { volume, index, fingerprints, writer } = this.#options;
+    const pool = this.#options.pool();
     // What is read ahead when the connection breaks keeps its slots, so each connection has its own.
     const slots = new RegionSlots(INGEST_WINDOW + READ_AHEAD);
     const inputs = fromRegion(regionsToCompare(volume, fingerprints), from);

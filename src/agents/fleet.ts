@@ -30,6 +30,8 @@ interface Seen {
 export class Fleet {
   readonly connections: AgentConnections;
   readonly #options: FleetOptions;
+  /** Machines that an agent is at. */
+  readonly #busy = new Set<string>();
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -96,11 +98,29 @@ export class Fleet {
     return machine;
   }
 
-  /** Have a machine's agent make a shadow copy. @throws {UmbraError} NOT_FOUND, AGENT_UNREACHABLE, and what the agent fails with */
+  /**
+   * Have a machine's agent make a shadow copy.
+   * @throws {UmbraError} NOT_FOUND, MACHINE_BUSY, AGENT_UNREACHABLE, and what the agent fails with
+   */
   async backUp(name: string, signal: AbortSignal): Promise<AgentBackupAnswer> {
-    const { clock, machines } = this.#options;
+    const machine = this.#options.machines.find(name);
+    if (this.#busy.has(name)) {
+      throw new UmbraError('MACHINE_BUSY', `a backup of ${name} is running`, {
+        hint: 'Wait until it has ended; "umbra status" shows what runs.',
+      });
+    }
+    this.#busy.add(name);
+    try {
+      return await this.#backUp(machine, signal);
+    } finally {
+      this.#busy.delete(name);
+    }
+  }
+
+  async #backUp(machine: ProtectedMachine, signal: AbortSignal): Promise<AgentBackupAnswer> {
+    const { clock } = this.#options;
+    const { name } = machine;
     const started = clock.monotonic();
-    const machine = machines.find(name);
     const base = await this.#base(name);
     const task = { kind: 'backup', machine, ...(base === undefined ? {} : { base }) } as const;
     const result = await this.connections.run(machine.host, task, signal);

@@ -166,10 +166,14 @@ export class Uploads {
     }
   }
 
-  #resume({ host }: IngestConnection, { upload: id }: ResumeFrame): Running {
+  #resume({ host, authorize }: IngestConnection, { upload: id }: ResumeFrame): Running {
     const running = this.#running.get(id);
     const isKnown = running?.upload.host === host && (running.done !== undefined || !running.upload.isOver);
-    if (running !== undefined && isKnown) return running;
+    if (running !== undefined && isKnown) {
+      // The machine may be another host's by now.
+      authorize(running.upload.machine);
+      return running;
+    }
     throw new UmbraError('NOT_FOUND', 'there is no such upload any more', { hint: 'The agent begins anew.' });
   }
 

@@ -137,12 +137,14 @@ export function memoryCheckpoint(id: string, volumes: readonly CheckpointVolume[
   };
 }
 
+const ZEROS = Buffer.alloc(BLOCK_BYTES);
+
 /** The runs of blocks that are not zeros. */
 function dataExtents(content: Buffer): ByteRange[] {
   const extents: ByteRange[] = [];
   for (let at = 0; at < content.length; at += BLOCK_BYTES) {
     const end = Math.min(at + BLOCK_BYTES, content.length);
-    if (content.subarray(at, end).every((byte) => byte === 0)) continue;
+    if (content.compare(ZEROS, 0, end - at, at, end) === 0) continue;
     const last = extents.at(-1);
     if (last !== undefined && last.offset + last.length === at)
       extents.splice(-1, 1, { ...last, length: end - last.offset });

@@ -3,7 +3,7 @@ import { CrashRun } from '../kit/trust/crash-run.js';
 import { Random, testSeed } from '../kit/random.js';
 import { scratch } from '../kit/mount-server.js';
 
-const ROUNDS = 3;
+const ROUNDS = 2;
 
 t.test('whatever is killed, what was acknowledged is there and whole', { timeout: 240_000 }, async (t) => {
   const run = new CrashRun(scratch(t), new Random(testSeed(t)));

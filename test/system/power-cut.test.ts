@@ -3,7 +3,7 @@ import { PowerCutRun } from '../kit/trust/power-cut-run.js';
 import { Random, testSeed } from '../kit/random.js';
 import { scratch } from '../kit/mount-server.js';
 
-const CUTS = 3;
+const CUTS = 2;
 
 t.test('after a power cut, what was acknowledged is there and whole', { timeout: 240_000 }, async (t) => {
   const run = new PowerCutRun(scratch(t), new Random(testSeed(t)));

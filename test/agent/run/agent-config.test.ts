@@ -34,7 +34,10 @@ t.test('mistakes are named with their line', (t) => {
   ];
   for (const [text, message] of wrong)
     t.throws(() => parseAgentConfig(text, 'x'), { code: 'BAD_ARGUMENT', message }, text.slice(0, 40));
-  t.throws(() => parseAgentConfig('libvrt: auto', 'x'), { code: 'BAD_ARGUMENT', hint: /Did you mean "libvirt"\? Allowed are state, / });
+  t.throws(() => parseAgentConfig('libvrt: auto', 'x'), {
+    code: 'BAD_ARGUMENT',
+    hint: /Did you mean "libvirt"\? Allowed are state, /,
+  });
   t.throws(() => readAgentConfig('/nowhere/agent.yaml'), { code: 'BAD_ARGUMENT', message: /cannot be read/ });
   const file = join(temporaryDirectory(t), 'agent.yaml');
   writeFileSync(file, 'backups: 3');

@@ -97,7 +97,8 @@ t.test('a running machine, by its bitmaps', async (t) => {
   const { state, stop } = await lab.agent('hv2', config);
   await lab.umbra('protect', 'vm1');
 
-  const full = await backUp(lab, 'vm1');
+  const [full, twice] = await Promise.all([backUp(lab, 'vm1'), runUmbra(['backup', 'vm1'], lab.store)]);
+  t.match(twice, { code: 4, stderr: /a backup of vm1 is running/ }, 'one at a time');
   t.match(full, { tracker: 'qemu-bitmap', consistency: 'crash' });
   checkLockstep(t, await restored(lab, 'vm1'));
   await waitForWrites(machine.monitor);

@@ -175,13 +175,13 @@ t.test('a volume that became smaller is sent as it is now', async (t) => {
 t.test('a connection that is cut again and again goes on where it was', async (t) => {
   const random = new Random(testSeed(t));
   const { store, send, server } = await lab(t);
-  const content = Buffer.alloc(12 * REGION_BYTES);
-  fillRandom(random, content.subarray(0, 11 * REGION_BYTES));
+  const content = Buffer.alloc(7 * REGION_BYTES);
+  fillRandom(random, content.subarray(0, 6 * REGION_BYTES));
   let connections = 0;
-  const cut = (): number | undefined => (++connections > 6 ? undefined : random.below(3 * REGION_BYTES));
+  const cut = (): number | undefined => (++connections > 4 ? undefined : random.below(2 * REGION_BYTES));
   await send([memoryVolume('vda', content)], { cut });
   await assertExact(t, store, content);
-  t.equal(connections, 7);
+  t.equal(connections, 5);
 
   const changes: ChangedRange[] = [];
   for (let count = 0; count < 40; count++) writeRandom(content, random, changes);

@@ -12,7 +12,7 @@ import { storm } from './storm.js';
 
 /** More shadow copies than this only make the checks slow. */
 const MOST_LISTED = 6;
-const REBUILD_EVERY = 3;
+const REBUILD_EVERY = 2;
 /** Where in a storm the strike comes, as parts of what storms took before. */
 const LATEST_STRIKE = 1.2;
 

@@ -31,7 +31,20 @@ const MODULES = [
   'drivers/char/virtio_console.ko',
 ];
 
-const PROGRAMS = ['sh', 'mount', 'umount', 'insmod', 'cat', 'echo', 'sha256sum', 'sync', 'sleep', 'poweroff', 'mkdir'];
+const PROGRAMS = [
+  'sh',
+  'mount',
+  'umount',
+  'insmod',
+  'cat',
+  'echo',
+  'sha256sum',
+  'sync',
+  'sleep',
+  'poweroff',
+  'mkdir',
+  'mv',
+];
 
 /** It says what is in the file `data` of its disk, leaves a file there, copies the data to its second disk, and ends. */
 const INIT = `#!/bin/sh
@@ -60,7 +73,9 @@ mount -t ext4 /dev/vda /mnt || echo 'guest: no disk'
 number=0
 while :; do
   number=$((number + 1))
-  echo $number > /mnt/count
+  # A file that is written anew is empty for a moment.
+  echo $number > /mnt/count.new
+  mv /mnt/count.new /mnt/count
   sync
   echo "guest: count $number"
 done

@@ -1,22 +1,7 @@
 import { constants } from 'node:fs';
 import type { FilesystemUsage } from './filesystems/filesystem.js';
-import type { KernelStat } from '../src/system/fuse/answers.js';
+import type { KernelStat, KernelStatfs } from '../src/system/fuse/answers.js';
 import { MAX_GUEST_NAME, type NodeKind, type NodeStat } from './node.js';
-
-/** Figures of a file system as the kernel wants them. */
-export interface KernelStatfs {
-  bsize: number;
-  frsize: number;
-  blocks: number;
-  bfree: number;
-  bavail: number;
-  files: number;
-  ffree: number;
-  favail: number;
-  fsid: number;
-  flag: number;
-  namemax: number;
-}
 
 const BLOCK_BYTES = 4096;
 const MAX_UINT32 = 2 ** 32 - 1;

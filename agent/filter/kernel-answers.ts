@@ -1,6 +1,6 @@
 import type { BigIntStats, StatsFs } from 'node:fs';
 import { constants } from 'node:fs';
-import type { KernelStat } from '../../src/system/fuse/answers.js';
+import type { KernelStat, KernelStatfs } from '../../src/system/fuse/answers.js';
 import type { ViewNode } from './view/view-tree.js';
 
 const TWO_32 = 2n ** 32n;
@@ -50,22 +50,8 @@ export function viewAnswer(node: ViewNode): KernelStat {
   };
 }
 
-export interface StatfsAnswer {
-  bsize: number;
-  frsize: number;
-  blocks: number;
-  bfree: number;
-  bavail: number;
-  files: number;
-  ffree: number;
-  favail: number;
-  fsid: number;
-  flag: number;
-  namemax: number;
-}
-
 /** fuse-native passes 32 bits: larger blocks make fewer of them. */
-export function statfsAnswer({ bsize, blocks, bfree, bavail, files, ffree }: StatsFs): StatfsAnswer {
+export function statfsAnswer({ bsize, blocks, bfree, bavail, files, ffree }: StatsFs): KernelStatfs {
   let factor = 1;
   while (blocks / factor > MAX_UINT32) factor *= 2;
   return {

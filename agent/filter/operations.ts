@@ -7,7 +7,8 @@ import { getXattr, listXattrs, removeXattr, setXattr } from '../../src/system/xa
 import { Refusal } from './errno.js';
 import type { FilteredFiles } from './filtered-files.js';
 import { Handles, type Opened } from './handles.js';
-import { statAnswer, statfsAnswer, viewAnswer, type StatfsAnswer } from './kernel-answers.js';
+import { statAnswer, statfsAnswer, viewAnswer } from './kernel-answers.js';
+import type { KernelStatfs } from '../../src/system/fuse/answers.js';
 import type { LowerDirectory } from './lower-directory.js';
 import type { View } from './checkpoints.js';
 import { findInViews, isViewPath, type ViewNode } from './view/view-tree.js';
@@ -64,7 +65,7 @@ export class Operations {
     return await readlink(this.#real(path));
   }
 
-  async statfs(): Promise<StatfsAnswer> {
+  async statfs(): Promise<KernelStatfs> {
     return statfsAnswer(await statfs(this.#lower.at('/')));
   }
 

@@ -18,6 +18,21 @@ export interface KernelStat {
   ctime: number;
 }
 
+/** Figures of a file system as the kernel wants them; each is cut to 32 bits. */
+export interface KernelStatfs {
+  bsize: number;
+  frsize: number;
+  blocks: number;
+  bfree: number;
+  bavail: number;
+  files: number;
+  ffree: number;
+  favail: number;
+  fsid: number;
+  flag: number;
+  namemax: number;
+}
+
 /** Numbers in the array that fuse-native makes a `struct stat` of, and where some of them stand in it. */
 const STAT_NUMBERS = 18;
 const MODE = 0;

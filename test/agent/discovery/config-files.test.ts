@@ -113,7 +113,7 @@ const vbox = (controllers: string): string => `<?xml version="1.0"?>
             <HardDisk uuid="{${SECOND}}" location="Snapshots/{${SECOND}}.vdi" format="VDI"/>
           </HardDisk>
         </HardDisk>
-        <HardDisk uuid="{44444444-4444-4444-4444-444444444444}" location="../shared/data.vhd" format="VHD"/>
+        <HardDisk uuid="{44444444-4444-4444-4444-444444444444}" location="../other/data.vhd" format="VHD"/>
         <HardDisk uuid="{55555555-5555-5555-5555-555555555555}" location="/secret.vdi" format="VDI">
           <Property name="CRYPT/KeyId" value="box"/>
         </HardDisk>
@@ -173,7 +173,7 @@ void t.test('VirtualBox', async (t) => {
             format: 'vdi',
             backing: [at(`${version}/Snapshots/{${FIRST}}.vdi`), at(`${version}/box.vdi`)],
           },
-          { name: 'SATA-1-0', path: at('shared/data.vhd'), format: 'vpc', backing: [] },
+          { name: 'SATA-1-0', path: at('other/data.vhd'), format: 'vpc', backing: [] },
         ],
         skipped: [
           { name: 'SATA-2-0', reason: 'it is encrypted by VirtualBox' },

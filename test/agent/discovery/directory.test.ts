@@ -21,7 +21,7 @@ void t.test('every image of a directory is a machine', async (t) => {
   create('same.vdi', 'vdi');
   create('old/web.qcow2', 'qcow2');
   create('split.vmdk', 'vmdk', '-o', 'subformat=monolithicFlat');
-  create('guest.qcow2', 'qcow2', '-o', 'data_file=guest.img,data_file_raw=on');
+  create('guest.qcow2', 'qcow2', '-o', `data_file=${at('guest.img')},data_file_raw=on`);
   create('known.qcow2', 'qcow2');
   symlinkSync('db.img', at('alias.img'));
   // Left out, and why:

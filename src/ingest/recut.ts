@@ -6,6 +6,16 @@ export interface Span {
   readonly end: number;
 }
 
+/** Pairs of first block and number of blocks as spans. */
+export function spansOf(ranges: readonly number[]): Span[] {
+  const spans: Span[] = [];
+  for (let index = 0; index < ranges.length; index += 2) {
+    const first = ranges[index] ?? 0;
+    spans.push({ first, end: first + (ranges[index + 1] ?? 0) });
+  }
+  return spans;
+}
+
 /**
  * The spans of a region that have to be cut again when blocks of it change; chunks outside them stay, and the result is as if
  * the whole region had been cut. A chunk's end is right again as soon as unchanged content alone decides it.

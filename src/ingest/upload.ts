@@ -16,12 +16,14 @@ import {
   type RegionPlace,
   type ServerFrame,
 } from '../protocol/ingest.js';
-import type { ConfigFile, ShadowCopyRecord } from '../store/records.js';
+import type { ShadowCopyRecord } from '../store/records.js';
 import type { IngestSession } from '../store/session.js';
 import type { Store } from '../store/store.js';
 import type { WorkerPool } from '../workers/pool.js';
 import { parseAgentFrame } from './agent-frames.js';
+import { configFiles } from './config-files.js';
 import type { HostChunks } from './host-chunks.js';
+import { openBase, type UploadBase } from './upload-base.js';
 import { VolumeIngest, type Data } from './volume-ingest.js';
 
 export interface UploadParts {
@@ -69,7 +71,7 @@ export class Upload {
   /** Bytes up to which the agent has read, over all volumes. */
   position = 0;
 
-  private constructor(parts: UploadParts, host: string, begin: BeginFrame, base: Base | undefined) {
+  private constructor(parts: UploadParts, host: string, begin: BeginFrame, base: UploadBase | undefined) {
     this.#parts = parts;
     this.host = host;
     this.machine = begin.machine;
@@ -292,41 +294,8 @@ export class Upload {
   }
 }
 
-interface Base {
-  readonly record: ShadowCopyRecord;
-  readonly giveBack: () => void;
-}
-
-/** The shadow copy that an upload is based on, kept from collection; undefined if it is gone or can't be read. */
-async function openBase(store: Store, { machine, base }: BeginFrame): Promise<Base | undefined> {
-  const listing = store.catalog.shadowCopies(machine).find(({ name }) => name === base);
-  if (listing === undefined) return undefined;
-  const giveBack = store.leases.take(listing);
-  try {
-    return { record: await store.record(listing), giveBack };
-  } catch (error) {
-    giveBack();
-    if (isUmbraError(error, 'STORE_DAMAGED')) return undefined;
-    throw error;
-  }
-}
-
 function isBehind(before: RegionPlace, place: RegionPlace): boolean {
   return place.volume > before.volume || (place.volume === before.volume && place.region > before.region);
-}
-
-function configFiles({ config }: EndFrame, body: Buffer): ConfigFile[] {
-  let at = 0;
-  const files = config.map(({ name, bytes }) => {
-    if (name.includes('/') || name === '.' || name === '..') throw wrong(`"${name}" is no name of a file`);
-    const data = body.subarray(at, at + bytes);
-    at += bytes;
-    return { name, data };
-  });
-  if (at !== body.length) throw wrong(`${body.length} bytes came for configuration files of ${at}`);
-  if (new Set(files.map(({ name }) => name)).size !== files.length)
-    throw wrong('two configuration files have one name');
-  return files;
 }
 
 function wrong(what: string): UmbraError {

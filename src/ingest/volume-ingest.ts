@@ -12,7 +12,7 @@ import { TreeReader } from '../tree/tree-reader.js';
 import type { WorkerPool } from '../workers/pool.js';
 import type { RegionSlot } from '../workers/region-slots.js';
 import { includesDigest, type Generations } from './host-chunks.js';
-import { chunksToRead, mergeChunks, spansToCut, type Span } from './recut.js';
+import { chunksToRead, mergeChunks, spansOf, spansToCut, type Span } from './recut.js';
 
 export interface VolumeIngestOptions {
   readonly volume: IngestVolume;
@@ -281,15 +281,6 @@ function restOf({ volume, base, store }: VolumeIngestOptions): Rest {
 
 function blocksOf(chunks: readonly ChunkRef[]): number {
   return chunks.reduce((sum, { blocks }) => sum + blocks, 0);
-}
-
-function spansOf(ranges: readonly number[]): Span[] {
-  const spans: Span[] = [];
-  for (let index = 0; index < ranges.length; index += 2) {
-    const first = ranges[index] ?? 0;
-    spans.push({ first, end: first + (ranges[index + 1] ?? 0) });
-  }
-  return spans;
 }
 
 function outside(region: number, { name }: IngestVolume): UmbraError {

@@ -78,7 +78,8 @@ export class QemuGuestControl implements GuestControl {
   async #connected(): Promise<GuestAgent | undefined> {
     const { guestAgentSocket: socketPath, clock } = this.#options;
     if (socketPath === undefined) return undefined;
-    if (this.#agent === undefined || this.#agent.failure) this.#agent = await GuestAgent.open({ socketPath, clock });
+    if (this.#agent?.failure !== undefined) this.#agent = undefined;
+    this.#agent ??= await GuestAgent.open({ socketPath, clock });
     return this.#agent;
   }
 }

@@ -74,7 +74,8 @@ export type Extent =
 
 /** What became of the journal: nothing to do, replayed in memory, left alone for a reason, or there is none. */
 export type JournalState =
-  { readonly state: 'none' | 'clean' | 'replayed' } | { readonly state: 'ignored'; readonly reason: string };
+  | { readonly state: 'none' | 'clean' | 'replayed' }
+  | { readonly state: 'ignored'; readonly reason: string };
 
 /** The figures that `statfs` shows. */
 export interface FilesystemUsage {

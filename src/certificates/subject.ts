@@ -3,7 +3,8 @@ import { isAdministratorName, isHostName } from '../common/names.js';
 
 /** Whom a client certificate is for. */
 export type Subject =
-  { readonly role: 'agent'; readonly host: string } | { readonly role: 'administrator'; readonly name: string };
+  | { readonly role: 'agent'; readonly host: string }
+  | { readonly role: 'administrator'; readonly name: string };
 
 const PREFIX = 'urn:umbra:';
 

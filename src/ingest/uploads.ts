@@ -142,10 +142,11 @@ export class Uploads {
     const { outcome, settle } = outcomeToCome();
     let start = (): void => undefined;
     const started = new Promise<void>((resolve) => (start = resolve));
-    const job = runJob(upload, (signal, progress) => {
+    const followed = runJob(upload, (signal, progress) => {
       start();
       return follow(upload, outcome, settle, { signal, progress, clock });
-    }).finally(() => upload.end());
+    });
+    const job = endAfter(followed, upload);
     await Promise.race([started, job]);
     job.catch(() => undefined);
     const running = { upload, settle, job, done: undefined, keep: nothing, drop: () => Promise.resolve() };
@@ -202,6 +203,15 @@ function outcomeToCome(): { readonly outcome: Promise<ShadowCopyRecord>; readonl
     else reject(end.error);
   };
   return { outcome, settle };
+}
+
+/** @returns what the job does, once its upload has ended too */
+async function endAfter<T>(job: Promise<T>, upload: Upload): Promise<T> {
+  try {
+    return await job;
+  } finally {
+    await upload.end();
+  }
 }
 
 /** Frames that end with an error when someone says so. */

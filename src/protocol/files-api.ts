@@ -143,7 +143,15 @@ export interface FileHistoryRequest {
  * was unreadable, if it is as before that, or if that is not known.
  */
 export type FileChange =
-  'first' | 'content' | 'metadata' | 'replaced' | 'appeared' | 'removed' | 'unreadable' | 'unchanged' | 'unknown';
+  | 'first'
+  | 'content'
+  | 'metadata'
+  | 'replaced'
+  | 'appeared'
+  | 'removed'
+  | 'unreadable'
+  | 'unchanged'
+  | 'unknown';
 
 /** A file as it is in one or several shadow copies in succession. */
 export interface FileVersion {

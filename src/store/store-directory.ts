@@ -82,7 +82,7 @@ export class StoreDirectory {
       return opened;
     } catch (error) {
       if (opened !== undefined) await opened.close();
-      else await (mark?.clear() ?? Promise.resolve()).finally(unlock);
+      else await clearAndUnlock(mark, unlock);
       throw error;
     }
   }
@@ -167,6 +167,14 @@ async function fillMeta(
   const id = Buffer.from(format.id);
   await meta.write([{ type: 'put', key: storeKey, value: withCheck(storeKey, id) }], { sync: true });
   return counts;
+}
+
+async function clearAndUnlock(mark: OpeningMark | undefined, unlock: () => Promise<void>): Promise<void> {
+  try {
+    await mark?.clear();
+  } finally {
+    await unlock();
+  }
 }
 
 /**

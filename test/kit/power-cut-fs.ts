@@ -8,7 +8,8 @@ import type { Teardown } from './umbra-program.js';
 
 /** What power-cut-server.ts is told. */
 export type PowerCutCommand =
-  { readonly kind: 'cut'; readonly target: string; readonly seed: number } | { readonly kind: 'end' };
+  | { readonly kind: 'cut'; readonly target: string; readonly seed: number }
+  | { readonly kind: 'end' };
 
 /** A mounted file system that forgets at a power cut what was not synced; see power-cut-files.ts. */
 export interface PowerCutFs {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -90,7 +90,9 @@ t.test('a virtual machine boots from an overlay over a volume in a mount', { tim
   const overlay = join(directory, 'overlay.qcow2');
   qemuImg('create', '-q', '-f', 'qcow2', '-b', volume, '-F', 'raw', overlay);
   const guest = await getGuest();
-  const said = await bootGuest(guest, overlay).finally(() => rm(guest.initrd));
+  const said = await bootGuest(guest, overlay).finally(() => {
+    rmSync(guest.initrd);
+  });
   t.match(said, `guest: data ${contentDigest(data)}`, 'the guest reads what was backed up');
   t.match(said, 'guest: wrote');
 

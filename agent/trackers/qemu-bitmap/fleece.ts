@@ -1,4 +1,4 @@
-import { mkdtemp, open, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { UmbraError } from '../../../src/common/errors.js';
 import type { QmpClient } from '../../qemu/qmp.js';
@@ -29,8 +29,8 @@ export async function prepareScratch(
     await giveTo(directory, owner);
     for (const [index, { disk }] of plans.entries()) {
       const filename = join(directory, String(index));
-      const handle = await open(filename, 'wx', 0o600);
-      await handle.truncate(disk.sizeBytes).finally(() => handle.close());
+      await writeFile(filename, '', { flag: 'wx', mode: 0o600 });
+      await truncate(filename, disk.sizeBytes);
       await giveTo(filename, owner);
       await qmp.execute('blockdev-add', { driver: 'file', 'node-name': viewNames.scratch(index), filename });
     }
@@ -56,7 +56,11 @@ export async function flushHostCache(plans: readonly BitmapPlan[]): Promise<void
   await Promise.allSettled(
     paths.map(async (path) => {
       const handle = await open(path, 'r');
-      await handle.datasync().finally(() => handle.close());
+      try {
+        await handle.datasync();
+      } finally {
+        await handle.close();
+      }
     }),
   );
 }

@@ -27,7 +27,11 @@ const IMAGES: readonly (readonly [name: string, driver: string, ...options: stri
 async function readOrRefused(path: string): Promise<Buffer | undefined> {
   try {
     const image = await openImage(path, { clock: LATER });
-    return await contentOf(image).finally(() => image.close());
+    try {
+      return await contentOf(image);
+    } finally {
+      await image.close();
+    }
   } catch (error) {
     if (isUmbraError(error, 'IMAGE_FORMAT', 'IMAGE_FAILED')) return undefined;
     throw error;

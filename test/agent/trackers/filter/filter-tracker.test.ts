@@ -10,7 +10,6 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -361,7 +360,9 @@ t.test('a guest writes to both kinds of disks through the filter', { timeout: 24
     since = `c${round}`;
     await Promise.race([over, setTimeout(4000)]);
   }
-  const output = await running.finally(() => rm(guest.initrd));
+  const output = await running.finally(() => {
+    rmSync(guest.initrd);
+  });
   t.match(output, 'guest: copied');
   const last = await checkpoint('last', since);
   const [disk, raw] = [await bytesOf(volumeOf(last, 'vda')), await bytesOf(volumeOf(last, 'vdb'))];

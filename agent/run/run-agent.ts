@@ -78,7 +78,8 @@ function lookAround(config: AgentConfig, clock: Clock): () => Promise<DiscoveryR
   const last = new Map<string, DiscoveredMachine>();
   const discoverQmp = async ({ name, socket }: QmpSocket): Promise<DiscoveredMachine> => {
     try {
-      const machine = await discoverByQmp({ qmpSocket: socket, fallbackName: name, clock });
+      // It goes by the name that it has in the configuration: by that its monitor is found.
+      const machine = { ...(await discoverByQmp({ qmpSocket: socket, fallbackName: name, clock })), name };
       last.set(socket, machine);
       return machine;
     } catch (error) {

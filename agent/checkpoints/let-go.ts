@@ -8,7 +8,7 @@ export interface LetGoOptions {
   readonly machine: string;
   readonly frozen: boolean;
   readonly paused: boolean;
-  readonly notes: StandstillNotes;
+  readonly notes?: StandstillNotes;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -29,7 +29,7 @@ export async function letGo(control: GuestControl, options: LetGoOptions, tries 
   const stillPaused = paused && !(await succeeds(() => control.resume(TRY_MS), 'resume', options));
   const stillFrozen = frozen && !(await isThawed(control, options));
   if (!stillFrozen && !stillPaused) {
-    await notes.remove().catch((error: unknown) => {
+    await notes?.remove().catch((error: unknown) => {
       log.warn('a note could not be removed', { machine, reason: messageOf(error) });
     });
     return true;
@@ -53,7 +53,7 @@ export async function isThawed(
 /** Undo what an agent that was killed has left: the first thing that is done for a machine. Never rejects. */
 export async function undoStandstill(
   control: GuestControl,
-  options: Omit<LetGoOptions, 'frozen' | 'paused'>,
+  options: Omit<LetGoOptions, 'frozen' | 'paused' | 'notes'> & { readonly notes: StandstillNotes },
 ): Promise<void> {
   const { notes, log, machine } = options;
   const note = await notes.read().catch(() => ({ frozen: true, paused: true }));

@@ -16,7 +16,8 @@ export interface StandstillOptions {
   /** How long the action may take; then it is told to give up, and the machine goes on without waiting for it. */
   readonly actionMs: number;
   readonly scripts?: CheckpointScripts;
-  readonly notes: StandstillNotes;
+  /** Absent for a machine that the control does nothing to: then there is nothing to undo. */
+  readonly notes?: StandstillNotes;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
@@ -97,7 +98,7 @@ async function stopAndGo<T>(
     return { result, consistency, timeMs, pauseMs: state === 'off' ? 0 : clock.monotonic() - began };
   }
   const canFreeze = options.quiesce && (await isPrepared(control, remarks));
-  await notes.write({ frozen: canFreeze, paused: true });
+  await notes?.write({ frozen: canFreeze, paused: true });
   const began = clock.monotonic();
   let isPaused = false;
   let mayBeFrozen = canFreeze;

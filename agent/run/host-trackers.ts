@@ -5,15 +5,23 @@ import type { Log } from '../../src/common/log.js';
 import type { DiscoveredMachine } from '../../src/protocol/agents-api.js';
 import { makeDirectories } from '../../src/system/make-directory.js';
 import type { CheckpointScripts } from '../checkpoints/scripts.js';
-import { libvirtAddress } from '../libvirt/address.js';
+import { StandstillNotes } from '../checkpoints/standstill-note.js';
+import { libvirtAddress, type LibvirtAddress } from '../libvirt/address.js';
 import { filterState } from '../trackers/filter/filter-state.js';
 import { FilterTracker } from '../trackers/filter/filter-tracker.js';
 import { LibvirtBitmapTracker } from '../trackers/qemu-bitmap-libvirt/libvirt-bitmap-tracker.js';
 import { QemuBitmapTracker } from '../trackers/qemu-bitmap/qemu-bitmap-tracker.js';
 import { ScanTracker } from '../trackers/scan/scan-tracker.js';
 import type { Checkpoint } from '../trackers/tracker.js';
-import type { AgentConfig } from './agent-config.js';
+import type { AgentConfig, QmpMachine } from './agent-config.js';
 import type { Candidate } from './host-work.js';
+import {
+  machineStandstill,
+  openLibvirtControl,
+  openQemuControl,
+  type MachineStandstillOptions,
+  type OpenedControl,
+} from './machine-standstill.js';
 
 export interface HostTrackersOptions {
   readonly config: AgentConfig;
@@ -46,22 +54,12 @@ interface Places {
 function bitmap({ config, clock, log }: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
   const kind = 'qemu-bitmap';
   const { name, ...directories } = places;
-  const scripts = scriptsOf(config);
-  const common = {
-    machine: name,
-    ...directories,
-    quiesce: config.quiesce,
-    freezeMs: config.freezeSeconds * 1000,
-    ...(scripts === undefined ? {} : { scripts }),
-    clock,
-    log,
-  };
+  const common = { machine: name, ...directories, ...standstillSettings(config), clock, log };
   if (machine.source === 'libvirt' && machine.uuid !== undefined) {
-    const address = libvirtAddress(config.libvirt, { runtimeDirectory: process.env['XDG_RUNTIME_DIR'] });
-    return { kind, tracker: new LibvirtBitmapTracker({ ...common, address, uuid: machine.uuid }) };
+    return { kind, tracker: new LibvirtBitmapTracker({ ...common, address: addressOf(config), uuid: machine.uuid }) };
   }
-  const monitor = config.qmp.find((candidate) => candidate.name === machine.name);
-  if (machine.source !== 'qmp' || monitor === undefined) {
+  const monitor = monitorOf(config, machine);
+  if (monitor === undefined) {
     return { kind, reason: 'neither libvirt nor a QMP socket in the configuration leads to its QEMU' };
   }
   const { socket: qmpSocket, guestAgent } = monitor;
@@ -69,24 +67,60 @@ function bitmap({ config, clock, log }: HostTrackersOptions, machine: Discovered
   return { kind, tracker: new QemuBitmapTracker({ ...common, qmpSocket, ...guestAgentSocket }) };
 }
 
-function filter({ config }: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
+function filter({ config, clock, log }: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
   const kind = 'filter';
   const directory = config.filters.find((candidate) =>
     machine.volumes.every(({ path }) => path.startsWith(`${candidate}/`)),
   );
   if (directory === undefined) return { kind, reason: 'no filter is over the directory of its images' };
-  const state = join(places.stateDirectory, 'filter');
-  const { name, volumes } = { name: places.name, volumes: machine.volumes };
-  const readConfig = (): Promise<Checkpoint['config']> => configOf(machine);
+  const { name, stateDirectory } = places;
+  const open = controlOf(config, machine, clock);
+  const standstill = machineStandstill({
+    machine: name,
+    ...standstillSettings(config),
+    // The same that other trackers of this machine write: whoever comes next undoes it.
+    notes: new StandstillNotes(join(stateDirectory, 'standstill.json')),
+    ...(open === undefined ? {} : { open }),
+    clock,
+    log,
+  });
+  const tracker = new FilterTracker({
+    machine: name,
+    volumes: machine.volumes,
+    filterState: filterState(config.state, directory),
+    state: join(stateDirectory, 'filter'),
+    config: () => configOf(machine),
+    standstill,
+  });
+  return { kind, tracker };
+}
+
+/** What runs a machine; undefined if that is nothing that can be spoken to. */
+function controlOf(
+  config: AgentConfig,
+  machine: DiscoveredMachine,
+  clock: Clock,
+): (() => Promise<OpenedControl>) | undefined {
+  const { source, uuid } = machine;
+  if (source === 'libvirt' && uuid !== undefined) return () => openLibvirtControl(addressOf(config), uuid, clock);
+  const monitor = monitorOf(config, machine);
+  return monitor && (() => openQemuControl(monitor.socket, monitor.guestAgent, clock));
+}
+
+function addressOf({ libvirt }: AgentConfig): LibvirtAddress {
+  return libvirtAddress(libvirt, { runtimeDirectory: process.env['XDG_RUNTIME_DIR'] });
+}
+
+function monitorOf({ qmp }: AgentConfig, { source, name }: DiscoveredMachine): QmpMachine | undefined {
+  return source === 'qmp' ? qmp.find((candidate) => candidate.name === name) : undefined;
+}
+
+function standstillSettings(config: AgentConfig): Pick<MachineStandstillOptions, 'quiesce' | 'freezeMs' | 'scripts'> {
+  const scripts = scriptsOf(config);
   return {
-    kind,
-    tracker: new FilterTracker({
-      machine: name,
-      volumes,
-      filterState: filterState(config.state, directory),
-      state,
-      config: readConfig,
-    }),
+    quiesce: config.quiesce,
+    freezeMs: config.freezeSeconds * 1000,
+    ...(scripts === undefined ? {} : { scripts }),
   };
 }
 

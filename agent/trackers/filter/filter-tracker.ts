@@ -3,6 +3,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UmbraError } from '../../../src/common/errors.js';
 import type { Consistency } from '../../../src/protocol/api.js';
+import { flushHostCache } from '../../checkpoints/flush-host-cache.js';
 import { FilterClient } from '../../filter/control/filter-client.js';
 import { controlSocket } from '../../filter/control/socket-path.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../tracker.js';
@@ -10,18 +11,22 @@ import { filesOf, type VolumeFiles } from './chain-files.js';
 import { openQcow2Volume, openRawVolume, type Begun, type FilterVolume, type OpenVolume } from './view-volume.js';
 
 /**
- * Brings the machine to a standstill, does something, and lets it go on whatever happens; the signal says that it is let
- * go on before the something is done (`agent/checkpoints`).
+ * Brings the machine to a standstill, does something, and lets it go on whatever happens; the signal that the action gets says
+ * that it is let go on before the something is done (`agent/checkpoints`).
+ * @param signal - the checkpoint is not wanted any more
  */
-export type BringToStandstill = <T>(action: (signal: AbortSignal) => Promise<T>) => Promise<Standstill<T>>;
+export type BringToStandstill = <T>(
+  action: (signal: AbortSignal) => Promise<T>,
+  signal: AbortSignal,
+) => Promise<Standstill<T>>;
 
 export interface Standstill<T> {
   readonly result: T;
   readonly consistency: Consistency;
   /** Milliseconds since 1970. */
   readonly timeMs: number;
-  /** How long the guest stood still; the filter adds nothing to it, as it records meanwhile. */
-  readonly pauseMs: number;
+  /** How long the guest stood still, the filter's part in it; undefined if nothing but the filter held it. */
+  readonly pauseMs: number | undefined;
   /** For people: why the consistency is not better. */
   readonly remarks: readonly string[];
 }
@@ -36,7 +41,7 @@ export interface FilterTrackerOptions {
   readonly state: string;
   /** Without it the filter alone holds all writes for an instant: every volume is as after a power cut. */
   readonly standstill?: BringToStandstill;
-  /** The machine's configuration files, read while it stands still. */
+  /** The machine's configuration files, read just before it stands still. */
   readonly config?: () => Promise<Checkpoint['config']>;
 }
 
@@ -103,11 +108,13 @@ export class FilterTracker implements Tracker {
   }
 
   async #record(
-    { id, since }: CheckpointRequest,
+    { id, since, signal: unwanted }: CheckpointRequest,
     found: readonly VolumeFiles[],
     client: FilterClient,
   ): Promise<Recorded> {
     const { machine, standstill, config } = this.#options;
+    // Before: no guest waits for a hypervisor that takes its time.
+    const read = (await config?.()) ?? [];
     const record = async (signal?: AbortSignal): Promise<Pick<Recorded, 'answer' | 'config'>> => {
       // Then nothing may be kept of it: the view ends with the connection.
       const giveUp = (): void => {
@@ -117,17 +124,17 @@ export class FilterTracker implements Tracker {
       const files = found.flatMap((of) => of.files);
       const wish = { group: machine, id, files, ...(since === undefined ? {} : { since }) };
       try {
-        const [answer, read] = await Promise.all([client.begin(wish), config?.() ?? []]);
-        return { answer, config: read };
+        return { answer: await client.begin(wish), config: read };
       } finally {
         signal?.removeEventListener('abort', giveUp);
       }
     };
     if (standstill !== undefined) {
-      const { result, ...still } = await standstill(record);
-      return { ...still, ...result };
+      await flushHostCache(found.map(({ volume }) => volume.path));
+      const { result, ...still } = await standstill(record, unwanted);
+      return { ...still, ...result, pauseMs: still.pauseMs ?? result.answer.pauseMs };
     }
-    const { answer, config: read } = await record();
+    const { answer } = await record();
     return { answer, config: read, consistency: 'crash', timeMs: answer.timeMs, pauseMs: answer.pauseMs, remarks: [] };
   }
 
@@ -172,7 +179,8 @@ export class FilterTracker implements Tracker {
   }
 }
 
-interface Recorded extends Omit<Standstill<unknown>, 'result'> {
+interface Recorded extends Omit<Standstill<unknown>, 'result' | 'pauseMs'> {
+  readonly pauseMs: number;
   readonly answer: Begun['answer'];
   readonly config: Checkpoint['config'];
 }

@@ -1,5 +1,5 @@
-import { mkdtemp, open, readdir, rm, truncate, writeFile } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { UmbraError } from '../../../src/common/errors.js';
 import type { QmpClient } from '../../qemu/qmp.js';
 import { beginRecording, type BitmapPlan } from './bitmaps.js';
@@ -45,24 +45,6 @@ export async function removeScratchFiles(scratchDirectory: string): Promise<void
   for (const name of await readdir(scratchDirectory)) {
     if (name.startsWith(SCRATCH)) await rm(join(scratchDirectory, name), { recursive: true, force: true });
   }
-}
-
-/**
- * Stopping a machine makes QEMU flush its disks, while the guest waits. What the host's cache holds of them is written before
- * that; a disk that can't be opened from here is flushed by QEMU alone.
- */
-export async function flushHostCache(plans: readonly BitmapPlan[]): Promise<void> {
-  const paths = plans.map(({ disk }) => disk.path).filter((path) => isAbsolute(path));
-  await Promise.allSettled(
-    paths.map(async (path) => {
-      const handle = await open(path, 'r');
-      try {
-        await handle.datasync();
-      } finally {
-        await handle.close();
-      }
-    }),
-  );
 }
 
 /**

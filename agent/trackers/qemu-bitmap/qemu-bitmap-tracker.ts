@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { systemClock, type Clock } from '../../../src/common/clock.js';
 import { messageOf, UmbraError } from '../../../src/common/errors.js';
 import { silentLog, type Log } from '../../../src/common/log.js';
+import { flushHostCache } from '../../checkpoints/flush-host-cache.js';
 import type { CheckpointScripts } from '../../checkpoints/scripts.js';
 import { standstill, type Standstill } from '../../checkpoints/standstill.js';
 import { undoStandstill } from '../../checkpoints/let-go.js';
@@ -15,7 +16,7 @@ import { refuseIothreads, refuseMigrating, refuseOldQemu } from './abilities.js'
 import { planBitmaps, removeBitmaps, type BitmapPlan } from './bitmaps.js';
 import { cleanUp } from './clean-up.js';
 import { describeMachine } from './describe-machine.js';
-import { exportViews, flushHostCache, insertFilters, prepareScratch, removeScratchFiles } from './fleece.js';
+import { exportViews, insertFilters, prepareScratch, removeScratchFiles } from './fleece.js';
 import { bitmapName, isOurs, READING_BITMAP, viewNames } from './names.js';
 import { ownerOf, QemuNbdServer } from './nbd-server.js';
 import { openFleecedVolume, type FleecedDisk, type FleecedVolume } from './volume.js';
@@ -168,7 +169,7 @@ export class QemuBitmapTracker implements Tracker {
   ): Promise<Standstill<void>> {
     const { machine, scratchDirectory, scripts, quiesce = true, freezeMs = 10_000, actionMs = 10_000 } = this.#options;
     await prepareScratch(session.qmp, plans, scratchDirectory, session.owner);
-    await flushHostCache(plans);
+    await flushHostCache(plans.map(({ disk }) => disk.path));
     const options = {
       machine,
       quiesce,

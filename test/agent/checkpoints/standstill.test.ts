@@ -14,7 +14,7 @@ import { temporaryDirectory } from '../../kit/temporary.js';
 interface Lab {
   readonly control: FakeGuestControl;
   readonly clock: ManualClock;
-  readonly options: StandstillOptions;
+  readonly options: StandstillOptions & { readonly notes: StandstillNotes };
   readonly notePath: string;
   readonly directory: string;
 }

@@ -31,7 +31,7 @@ const FRAMES = {
   end: object({
     t: oneOf('end'),
     ageMs: whole(WEEK_MS),
-    consistency: oneOf('offline', 'application', 'filesystem', 'crash'),
+    consistency: oneOf('offline', 'application', 'filesystem', 'crash', 'none'),
     tracker: oneOf('qemu-bitmap', 'filter', 'differencing', 'scan'),
     pauseMs: whole(WEEK_MS),
     notes: atMost(MAX_NOTES, list(string)),

@@ -4,7 +4,7 @@
  */
 
 /** What a checkpoint guarantees, from best to least. */
-export type Consistency = 'offline' | 'application' | 'filesystem' | 'crash';
+export type Consistency = 'offline' | 'application' | 'filesystem' | 'crash' | 'none';
 
 export interface VolumeInfo {
   readonly name: string;

@@ -56,7 +56,7 @@ export interface TombstoneRecord {
 }
 
 /** All of them, the best first. */
-export const CONSISTENCIES: readonly Consistency[] = ['offline', 'application', 'filesystem', 'crash'];
+export const CONSISTENCIES: readonly Consistency[] = ['offline', 'application', 'filesystem', 'crash', 'none'];
 /** ECMAScript, section 21.4.1.1. */
 const MAX_TIME_MS = 8.64e15;
 const FORMATS: readonly ImageFormat[] = ['raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 'vpc'];

@@ -1,5 +1,6 @@
 import { libc, systemCall } from './libc.js';
 
+const BLKFLSBUF = 0x1261;
 const BLKDISCARD = 0x1277;
 const BLKZEROOUT = 0x127f;
 // _IOR(0x12, 114, size_t): the length is 8 on every 64-bit Linux.
@@ -13,6 +14,15 @@ export function blockDeviceSize(fd: number): number {
   const size = new ArrayBuffer(8);
   systemCall('ioctl', () => libc().ioctl(fd, BLKGETSIZE64, 'void *', size));
   return Number(new BigUint64Array(size)[0]);
+}
+
+/**
+ * Write what the cache of a block device holds, and forget it. Of mounted file systems only what they have given to the device.
+ * Blocks the thread.
+ * @throws {SystemCallError} EACCES for anybody but root
+ */
+export function flushDeviceCache(fd: number): void {
+  systemCall('ioctl', () => libc().ioctl(fd, BLKFLSBUF, 'void *', new ArrayBuffer(8)));
 }
 
 /**

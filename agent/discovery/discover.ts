@@ -6,6 +6,7 @@ import { Libvirt } from '../libvirt/libvirt.js';
 import { discoverConfigFiles } from './config-files.js';
 import { discoverDirectory } from './directory.js';
 import type { Found } from './found.js';
+import { discoverGuest, type GuestOptions } from './guest.js';
 import { discoverLibvirt } from './libvirt.js';
 import { MachineList } from './machine-list.js';
 
@@ -19,6 +20,8 @@ export interface DiscoveryConfig {
   readonly configFiles: readonly string[];
   /** Directories all of whose images are machines; absolute. */
   readonly directories: readonly string[];
+  /** The machine that this program runs in, if it is one. */
+  readonly guest?: GuestOptions;
 }
 
 export interface QmpSocket {
@@ -60,6 +63,8 @@ export async function discover(config: DiscoveryConfig, parts: DiscoveryParts): 
   for (const directory of config.configFiles) await ask(directory, () => discoverConfigFiles(directory));
   // Images that are known by now are no machines of their own.
   for (const directory of config.directories) await ask(directory, () => discoverDirectory(directory, list.images));
+  const { guest } = config;
+  if (guest !== undefined) await ask('the devices of this machine', () => discoverGuest(guest));
   return list.found();
 }
 
@@ -72,7 +77,8 @@ async function askLibvirt(config: DiscoveryConfig, { runtimeDirectory, clock }: 
       await libvirt.close();
     }
   } catch (error) {
-    const hasOthers = config.qmp.length + config.configFiles.length + config.directories.length > 0;
+    const others = config.qmp.length + config.configFiles.length + config.directories.length;
+    const hasOthers = others > 0 || config.guest !== undefined;
     // Nobody asked for it, and many hosts have none.
     if (config.libvirt === 'auto' && hasOthers && isUmbraError(error, 'HYPERVISOR_UNREACHABLE')) {
       return { machines: [], notes: [] };

@@ -13,6 +13,8 @@ export interface AgentConfig {
   readonly configFiles: readonly string[];
   /** Directories all of whose images are machines. */
   readonly directories: readonly string[];
+  /** Block devices of the machine that the agent runs in, or all of its disks: then it is a machine that is seen, too. */
+  readonly devices?: 'auto' | readonly string[];
   /** Directories that a filter follows: "umbra agent filter" runs it. */
   readonly filters: readonly string[];
   /** Where what a guest overwrites during its backup goes. */
@@ -51,6 +53,7 @@ const FIELDS: FieldChecks<AgentConfig> = {
   qmp: list(object({ name: string, socket: path }, { guestAgent: path })),
   configFiles: list(path),
   directories: list(path),
+  devices: (value, field) => (value === 'auto' ? value : list(path, 1)(value, field)),
   filters: list(path),
   scratch: path,
   quiesce: boolean,

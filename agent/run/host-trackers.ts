@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Clock } from '../../src/common/clock.js';
 import type { Log } from '../../src/common/log.js';
-import type { DiscoveredMachine } from '../../src/protocol/agents-api.js';
+import type { DiscoveredMachine, DiscoveredVolume } from '../../src/protocol/agents-api.js';
 import { makeDirectories } from '../../src/system/make-directory.js';
 import type { CheckpointScripts } from '../checkpoints/scripts.js';
 import { StandstillNotes } from '../checkpoints/standstill-note.js';
+import { LiveDevice } from '../images/live-device.js';
 import { libvirtAddress, type LibvirtAddress } from '../libvirt/address.js';
 import { filterState } from '../trackers/filter/filter-state.js';
 import { FilterTracker } from '../trackers/filter/filter-tracker.js';
@@ -127,7 +128,10 @@ function standstillSettings(config: AgentConfig): Pick<MachineStandstillOptions,
 function scan({ clock }: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
   const stateFile = join(places.stateDirectory, 'scan.json');
   const readConfig = (): Promise<Checkpoint['config']> => configOf(machine);
-  return { kind: 'scan', tracker: new ScanTracker({ volumes: machine.volumes, stateFile, readConfig, clock }) };
+  const { volumes, source } = machine;
+  // The agent runs in it: nobody can lock its devices against it.
+  const live = source === 'guest' ? { open: ({ path }: DiscoveredVolume) => LiveDevice.open(path) } : {};
+  return { kind: 'scan', tracker: new ScanTracker({ volumes, stateFile, readConfig, clock, ...live }) };
 }
 
 /** The configuration files of a machine, as they are now; one that is gone is left out. */

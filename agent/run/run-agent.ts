@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Clock } from '../../src/common/clock.js';
 import { isUmbraError, UmbraError } from '../../src/common/errors.js';
 import type { Log } from '../../src/common/log.js';
@@ -73,7 +74,8 @@ function isRevoked(server: string): UmbraError {
 
 /** Looks for machines. One whose monitor a backup holds just now is as it was seen last. */
 function lookAround(config: AgentConfig, clock: Clock): () => Promise<DiscoveryReport> {
-  const { libvirt, configFiles, directories } = config;
+  const { libvirt, configFiles, directories, devices, state } = config;
+  const guest = devices === undefined ? {} : { guest: { devices, namesFile: join(state, 'devices.json') } };
   const qmp = config.qmp.map(({ name, socket }) => ({ name, socket }));
   const last = new Map<string, DiscoveredMachine>();
   const discoverQmp = async ({ name, socket }: QmpSocket): Promise<DiscoveredMachine> => {
@@ -89,5 +91,5 @@ function lookAround(config: AgentConfig, clock: Clock): () => Promise<DiscoveryR
     }
   };
   const parts = { discoverQmp, runtimeDirectory: process.env['XDG_RUNTIME_DIR'], clock };
-  return () => discover({ libvirt, qmp, configFiles, directories }, parts);
+  return () => discover({ libvirt, qmp, configFiles, directories, ...guest }, parts);
 }

@@ -32,6 +32,7 @@ export interface Checkpoint {
   readonly id: string;
   /** Milliseconds since 1970. */
   readonly timeMs: number;
+  /** Of a machine that nobody can stop known only after {@link assertUnchanged}, as the notes are. */
   readonly consistency: Consistency;
   /** How long the guest stood still or could not write. */
   readonly pauseMs: number;

@@ -5,8 +5,11 @@ import type { Consistency, ImageFormat, WireError } from './api.js';
 /** How an agent knows what changed in a volume. */
 export type TrackerKind = 'qemu-bitmap' | 'filter' | 'differencing' | 'scan';
 
-/** Where an agent found a machine: asked libvirt, asked QEMU itself, read a configuration file, or took images of a directory. */
-export type DiscoverySource = 'libvirt' | 'qmp' | 'config-file' | 'directory';
+/**
+ * Where an agent found a machine: asked libvirt, asked QEMU itself, read a configuration file, took images of a directory, or runs
+ * in it.
+ */
+export type DiscoverySource = 'libvirt' | 'qmp' | 'config-file' | 'directory' | 'guest';
 
 export type MachineState = 'running' | 'paused' | 'off' | 'unknown';
 

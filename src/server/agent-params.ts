@@ -31,7 +31,7 @@ const discoveredVolume = object({ name: volume, path, format, backing: list(path
 const discoveredMachine = object(
   {
     name: hostName,
-    source: oneOf('libvirt', 'qmp', 'config-file', 'directory'),
+    source: oneOf('libvirt', 'qmp', 'config-file', 'directory', 'guest'),
     state: oneOf('running', 'paused', 'off', 'unknown'),
     volumes: list(discoveredVolume),
     skipped: list(object({ name: string, reason: string })),
@@ -58,7 +58,7 @@ const result = object(
   {
     shadowCopy: string,
     tracker,
-    consistency: oneOf('offline', 'application', 'filesystem', 'crash'),
+    consistency: oneOf('offline', 'application', 'filesystem', 'crash', 'none'),
     pauseMs: amount,
     readBytes: amount,
     sentBytes: amount,

@@ -13,6 +13,8 @@ export interface ScanTrackerOptions {
   /** Where it keeps what the images were at the last checkpoint; its directory is there. */
   readonly stateFile: string;
   readonly readConfig: () => Promise<Checkpoint['config']>;
+  /** Opens a volume, locked against who writes, when absent. */
+  readonly open?: (volume: DiscoveredVolume) => Promise<DiskImage>;
   readonly clock: Clock;
 }
 
@@ -27,7 +29,7 @@ interface OpenVolume {
   readonly image: DiskImage;
 }
 
-const WORST_FIRST: readonly Consistency[] = ['crash', 'filesystem', 'application', 'offline'];
+const WORST_FIRST: readonly Consistency[] = ['none', 'crash', 'filesystem', 'application', 'offline'];
 
 /**
  * Reads the images themselves, of a machine that is off, or that works on others: all is read and compared, but for images whose
@@ -50,9 +52,14 @@ export class ScanTracker implements Tracker {
       return {
         id: request.id,
         timeMs: clock.now(),
-        consistency: worstOf(opened),
+        // Of volumes that nobody can lock it is known in the end.
+        get consistency() {
+          return worstOf(opened);
+        },
         pauseMs: 0,
-        notes: [],
+        get notes() {
+          return notesOf(opened, request.volumes);
+        },
         config,
         volumes: opened.map((each) => volumeOf(each, before)),
         assertUnchanged: async () => {
@@ -72,14 +79,16 @@ export class ScanTracker implements Tracker {
   }
 
   async #open({ volumes, signal }: CheckpointRequest): Promise<OpenVolume[]> {
+    const { open = openLocked } = this.#options;
     const opened: OpenVolume[] = [];
     try {
       for (const volume of this.#options.volumes) {
         if (signal.aborted) throw new UmbraError('CANCELLED', 'cancelled');
         if (volumes?.includes(volume.name) === false) continue;
-        opened.push({ volume, image: await openImage(volume.path, { format: volume.format }) });
+        opened.push({ volume, image: await open(volume) });
       }
-      return opened;
+      if (opened.length > 0) return opened;
+      throw new UmbraError('TRACKER_UNAVAILABLE', 'the machine has no volume that can be read');
     } catch (error) {
       await closeAll(opened);
       throw error;
@@ -120,6 +129,19 @@ function volumeOf({ volume, image }: OpenVolume, before: ReadonlyMap<string, unk
     extents: () => image.extents(),
     read: (target, offset) => image.read(target, offset),
   };
+}
+
+async function openLocked({ path, format }: DiscoveredVolume): Promise<DiskImage> {
+  return await openImage(path, { format });
+}
+
+function notesOf(opened: readonly OpenVolume[], wanted: readonly string[] = []): string[] {
+  const written = opened.filter(({ image }) => image.consistency === 'none').map(({ volume }) => volume.name);
+  const missing = wanted.filter((name) => !opened.some(({ volume }) => volume.name === name));
+  return [
+    ...missing.map((name) => `the machine has no volume ${name}`),
+    ...written.map((name) => `${name} may have been written while it was read: it is not of one instant`),
+  ];
 }
 
 function keyOf({ path }: DiscoveredVolume, fingerprint: string): string {

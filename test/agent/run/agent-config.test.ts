@@ -14,6 +14,8 @@ t.test('what is not said has a default', (t) => {
     scripts: { before: '/b', timeoutSeconds: 5, application: true },
     backups: 4,
   });
+  t.equal(parseAgentConfig('devices: auto', 'x').devices, 'auto');
+  t.strictSame(parseAgentConfig('devices: [/dev/vdb]', 'x').devices, ['/dev/vdb']);
   t.end();
 });
 
@@ -25,6 +27,8 @@ t.test('mistakes are named with their line', (t) => {
     ['freezeSeconds: 1000', /x:1: "freezeSeconds" must be a number of seconds from 0.1 to 600/],
     ['directories: images', /x:1: "directories" must be a list/],
     ['directories: [images]', /x:1: "directories\[0\]" must be an absolute path/],
+    ['devices: all', /x:1: "devices" must be a list of 1/],
+    ['devices: []', /x:1: "devices" must be a list of 1/],
     ['qmp: [{name: a}]', /x:1: "qmp\[0\].socket" is missing/],
     ['scripts: {onFailure: retry}', /x:1: "scripts.onFailure" must be one of abort, continue/],
     ['- a', /x: it must have lines/],

@@ -21,8 +21,8 @@ import { TargetDirectory } from './target-directory.js';
 export interface CopyFilesOptions {
   readonly context: FilesContext;
   readonly request: CopyFilesRequest;
-  /** Absolute path of the store, into which nothing is copied. */
-  readonly storeDirectory: string;
+  /** Absolute path of the store, into which nothing is copied; undefined for one that is elsewhere. */
+  readonly storeDirectory: string | undefined;
   readonly signal: AbortSignal;
   readonly progress: (progress: Progress) => void;
 }

@@ -23,7 +23,7 @@ import type {
   ReadFileRequest,
 } from '../protocol/files-api.js';
 import type { Listing } from '../store/catalog.js';
-import type { Store } from '../store/store.js';
+import type { ReadableStore } from '../store/readable-store.js';
 import { checkDirectory, type CheckDirectoryRequest } from './check-directory.js';
 import { copyFiles } from './copy-files.js';
 import { diffFiles } from './diff-files.js';
@@ -58,11 +58,11 @@ export interface FileOperations {
 }
 
 export interface FileOperationsOptions {
-  readonly store: () => Store;
+  readonly store: () => ReadableStore;
   readonly source: ShadowCopySource;
   readonly find: FindDevices;
-  /** Absolute path of the store. */
-  readonly storeDirectory: string;
+  /** Absolute path of the store; undefined for one that is elsewhere. */
+  readonly storeDirectory: string | undefined;
   readonly verdicts: Verdicts;
   readonly clock: Clock;
   readonly log: Log;

@@ -1,8 +1,8 @@
 import type { Location } from '../../mount/blocks/byte-source.js';
 import type { Clock } from '../common/clock.js';
 import type { Listing } from '../store/catalog.js';
+import type { ReadableStore } from '../store/readable-store.js';
 import type { ShadowCopyRecord } from '../store/records.js';
-import type { Store } from '../store/store.js';
 import { Footprint } from './footprint.js';
 import type { GuestFiles } from './guest-files.js';
 import type { Verdicts } from './verdicts.js';
@@ -13,7 +13,7 @@ export type OpenGuestFiles = (listing: Listing, onRead: (location: Location) => 
 
 /** What everything about files is done with. */
 export interface FilesContext {
-  readonly store: Store;
+  readonly store: ReadableStore;
   readonly open: OpenGuestFiles;
   readonly verdicts: Verdicts;
   readonly clock: Clock;
@@ -60,7 +60,7 @@ export class OpenedVersion {
   static async open({ store, open }: FilesContext, listing: Listing, what: string): Promise<OpenedVersion> {
     // It may have been forgotten since it was listed.
     store.catalog.find(listing.machine, listing.name);
-    const giveBack = store.leases.take(listing, what);
+    const giveBack = await store.leases.take(listing, what);
     try {
       const record = await store.record(listing);
       const common = new Footprint();

@@ -10,8 +10,8 @@ import type { Clock } from '../common/clock.js';
 import { isUmbraError, systemCode, UmbraError } from '../common/errors.js';
 import { mapInOrder } from '../common/map-in-order.js';
 import type { ExportRequest, ExportResult, Progress } from '../protocol/api.js';
+import type { ReadableStore } from '../store/readable-store.js';
 import type { VolumeRecord } from '../store/records.js';
-import type { Store } from '../store/store.js';
 import { readMounts } from '../system/mounts.js';
 import { unpackRegion } from '../tree/chunk-batch.js';
 import type { ChunkRef } from '../tree/node.js';
@@ -26,12 +26,12 @@ import { syncDirectory } from '../system/sync-directory.js';
 const SECTOR_BYTES = 512;
 
 export interface ExportOptions {
-  readonly store: Store;
+  readonly store: ReadableStore;
   readonly pool: WorkerPool;
   readonly clock: Clock;
   readonly request: ExportRequest;
-  /** Absolute path of the store, into which nothing is exported. */
-  readonly storeDirectory: string;
+  /** Absolute path of the store, into which nothing is exported; undefined for one that is elsewhere. */
+  readonly storeDirectory: string | undefined;
   readonly signal: AbortSignal;
   readonly progress: (progress: Progress) => void;
 }
@@ -48,7 +48,7 @@ export async function exportQcow2(options: ExportOptions): Promise<ExportResult>
   const { store, request, clock, storeDirectory } = options;
   const start = clock.monotonic();
   const listing = store.catalog.find(request.machine, request.version);
-  const giveBack = store.leases.take(listing, `an export to ${request.to}`);
+  const giveBack = await store.leases.take(listing, `an export to ${request.to}`);
   try {
     const record = await store.record(listing);
     const volume = findVolume(record, request.volume);

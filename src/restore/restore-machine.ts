@@ -4,8 +4,8 @@ import path from 'node:path';
 import type { Clock } from '../common/clock.js';
 import { systemCode, UmbraError } from '../common/errors.js';
 import type { Progress, RestoreRequest, RestoreResult, RestoreVolumeResult } from '../protocol/api.js';
+import type { ReadableStore } from '../store/readable-store.js';
 import type { ShadowCopyRecord, VolumeRecord } from '../store/records.js';
-import type { Store } from '../store/store.js';
 import { makeDirectories } from '../system/make-directory.js';
 import { readMounts } from '../system/mounts.js';
 import type { WorkerPool } from '../workers/pool.js';
@@ -19,12 +19,12 @@ import { syncDirectory } from '../system/sync-directory.js';
 import { giveUpTarget, openTarget, type Target } from './target.js';
 
 export interface RestoreOptions {
-  readonly store: Store;
+  readonly store: ReadableStore;
   readonly pool: WorkerPool;
   readonly clock: Clock;
   readonly request: RestoreRequest;
-  /** Absolute path of the store, into which nothing is restored. */
-  readonly storeDirectory: string;
+  /** Absolute path of the store, into which nothing is restored; undefined for one that is elsewhere. */
+  readonly storeDirectory: string | undefined;
   readonly signal: AbortSignal;
   readonly progress: (progress: Progress) => void;
 }
@@ -49,7 +49,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   const { store, request, clock } = options;
   const start = clock.monotonic();
   const listing = store.catalog.find(request.machine, request.version);
-  const giveBack = store.leases.take(listing, `a restore to ${request.to}`);
+  const giveBack = await store.leases.take(listing, `a restore to ${request.to}`);
   try {
     const record = await store.record(listing);
     const directory = request.volume === undefined ? await makeDirectory(options) : undefined;

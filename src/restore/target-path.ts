@@ -37,16 +37,16 @@ export async function resolveTarget(file: string, mounts: readonly MountEntry[])
 }
 
 /**
- * Refuse a target inside the store or inside any other store.
+ * Refuse a target inside the store, if it is on this machine, or inside any other store.
  * @param resolved as {@link resolveTarget} gives it
  * @throws {UmbraError} TARGET_REFUSED
  */
 export async function assertNotInStore(
   resolved: string,
-  storeDirectory: string,
+  storeDirectory: string | undefined,
   mounts: readonly MountEntry[],
 ): Promise<void> {
-  const own = await resolveTarget(storeDirectory, mounts);
+  const own = storeDirectory === undefined ? undefined : await resolveTarget(storeDirectory, mounts);
   for (let directory = resolved; ; directory = path.dirname(directory)) {
     if (directory === own || (await isStore(directory))) {
       throw new UmbraError('TARGET_REFUSED', `${resolved} lies in the store ${directory}`, {

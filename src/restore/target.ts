@@ -17,7 +17,8 @@ export interface TargetOptions {
   readonly file: string;
   /** Size of the volume that is to be written to it. */
   readonly sizeBytes: number;
-  readonly storeDirectory: string;
+  /** Of the store, if it is on this machine. */
+  readonly storeDirectory: string | undefined;
 }
 
 /** An open file or block device that a volume is restored to: checked, locked, and nothing of it changed yet. */

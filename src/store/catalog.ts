@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { EMPTY_DIGEST, sameBytes } from '../codec/digest.js';
 import { MetaPrefix } from '../codec/formats.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import { shadowCopyName } from '../common/names.js';
@@ -27,19 +29,40 @@ const NONE: readonly Listing[] = [];
 export class Catalog {
   /** No array in it is ever changed: who was given one (a mount keeps an index of it) sees by another array that it is old. */
   readonly #machines = new Map<string, readonly Listing[]>();
+  readonly #id = randomUUID();
+  #changes = 0;
 
   /** @throws {UmbraError} STORE_DAMAGED */
   static async load(meta: KvReader): Promise<Catalog> {
+    const listings: Listing[] = [];
+    for await (const [key, value] of meta.entries(prefixRange(MetaPrefix.catalog))) {
+      listings.push(decodeListing(key, value));
+    }
+    return Catalog.of(listings);
+  }
+
+  /**
+   * A catalog of these listings; what is as in `before` is the same array.
+   * @param before what was known until now
+   */
+  static of(listings: Iterable<Listing>, before?: Catalog): Catalog {
     const catalog = new Catalog();
     const machines = new Map<string, Listing[]>();
-    for await (const [key, value] of meta.entries(prefixRange(MetaPrefix.catalog))) {
-      const listing = decodeListing(key, value);
+    for (const listing of listings) {
       const listed = machines.get(listing.machine);
       if (listed === undefined) machines.set(listing.machine, [listing]);
       else listed.push(listing);
     }
-    for (const [machine, listed] of machines) catalog.#machines.set(machine, listed.sort(byOrder));
+    for (const [machine, listed] of machines) {
+      const old = before?.shadowCopies(machine) ?? NONE;
+      catalog.#machines.set(machine, isSame(listed.sort(byOrder), old) ? old : listed);
+    }
     return catalog;
+  }
+
+  /** Another one after each change, and in each process. */
+  get state(): string {
+    return `${this.#id}.${this.#changes}`;
   }
 
   /** Machines with at least one shadow copy, sorted. */
@@ -89,14 +112,22 @@ export class Catalog {
 
   /** A machine's list is never changed in place: whoever keeps one sees by its identity that it is out of date. */
   insert(listing: Listing): void {
+    this.#changes++;
     this.#machines.set(listing.machine, [...this.shadowCopies(listing.machine), listing].sort(byOrder));
   }
 
   remove(machine: string, name: string): void {
+    this.#changes++;
     const rest = this.shadowCopies(machine).filter((listing) => listing.name !== name);
     if (rest.length === 0) this.#machines.delete(machine);
     else this.#machines.set(machine, rest);
   }
+}
+
+function isSame(a: readonly Listing[], b: readonly Listing[]): boolean {
+  return (
+    a.length === b.length && a.every((listing, index) => sameBytes(listing.record, b[index]?.record ?? EMPTY_DIGEST))
+  );
 }
 
 function byOrder(a: Listing, b: Listing): number {

@@ -120,7 +120,7 @@ t.test('what is no fault of a guest ends it', async (t) => {
 
 t.test('a shadow copy that is forgotten meanwhile is passed over', async (t) => {
   const run = await begin(t, [volume(1), volume(2), volume(3)], () => ONE);
-  const { store } = run.guests.context;
+  const { store } = run.lab.memory;
   await store.forget(store.catalog.find('m1', run.names[1] ?? ''));
   t.same(await shown(run), ['0:vda opened', '2:vda opened, previous, changes']);
 });
@@ -138,7 +138,7 @@ t.test('only as many file systems are open as there is room for, and the shadow 
   }
   t.ok(Math.max(...most) <= 4, most.join());
   t.same(run.guests.open, [`${second}:b`, `${second}:c`, `${second}:d`]);
-  const { leases, catalog } = run.guests.context.store;
+  const { leases, catalog } = run.lab.memory.store;
   t.equal(leases.holder(catalog.find('m1', first ?? '')), undefined);
   t.equal(leases.holder(catalog.find('m1', second ?? '')), 'a test');
   await run.timeline.close();

@@ -35,6 +35,9 @@ export const OWNER_ONLY: Permission = {
   hint: "It names a path of the server's machine: run the command there, as the store's owner.",
 };
 
+/** Those who read shadow copies; an agent only those of the machines that its host protects. */
+export const READERS: Permission = { roles: ['owner', 'administrator', 'agent'] };
+
 /** What only agents do. */
 export const AGENTS: Permission = { roles: ['agent'] };
 

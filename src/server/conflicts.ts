@@ -18,6 +18,7 @@ export type OperationKind =
   | 'copy'
   | 'share'
   | 'machines'
+  | 'lease'
   | 'request'
   | 'agent';
 

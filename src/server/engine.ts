@@ -21,6 +21,7 @@ import type {
 } from '../protocol/api.js';
 import type { Uploads } from '../ingest/uploads.js';
 import type { Fleet } from '../agents/fleet.js';
+import type { ObjectAccess } from './object-access.js';
 import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
 
 /** What a long operation is given besides its request. */
@@ -83,6 +84,8 @@ export interface Engine {
   fleet(): Fleet;
   /** The shadow copies that agents are sending. */
   uploads(): Uploads;
+  /** What clients elsewhere may read of its shadow copies. */
+  objects(): ObjectAccess;
   /** What mounts show; the same object every time, and good until {@link close}. */
   shadowCopySource(): ShadowCopySource;
   /** Ends when everything is durable and the store's lock is given back. Idempotent. */

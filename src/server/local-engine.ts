@@ -44,6 +44,7 @@ import type { ReadContext } from '../tree/volume-reader.js';
 import { WorkerPool } from '../workers/pool.js';
 import type { Engine, JobContext, OpenEngine } from './engine.js';
 import { LocalSource } from './local-source.js';
+import { ObjectAccess } from './object-access.js';
 
 /** What mounts keep decoded, all together: regions read in sequence, and single chunks. */
 const REGION_CACHE_BYTES = 32 * 1024 * 1024;
@@ -76,6 +77,7 @@ class LocalEngine implements Engine {
   readonly #shares: Shares;
   readonly #fleet: Fleet;
   readonly #uploads: Uploads;
+  readonly #objects: ObjectAccess;
   #pool: WorkerPool | undefined;
   #files: { readonly operations: FileOperations; readonly close: () => Promise<void> } | undefined;
   #restoredBytes = 0;
@@ -91,7 +93,9 @@ class LocalEngine implements Engine {
     const chunks = new ByteCache<Uint8Array>(CHUNK_CACHE_BYTES);
     const reading: ReadContext['reading'] = new Map();
     this.#shares = new Shares(() => this.#store);
-    this.#fleet = new Fleet({ store: () => this.#store, machines: new Machines(() => this.#store), clock });
+    const machines = new Machines(() => this.#store);
+    this.#fleet = new Fleet({ store: () => this.#store, machines, clock });
+    this.#objects = new ObjectAccess({ store: () => this.#store, machines });
     this.#uploads = new Uploads({ store: () => this.#store, pool: () => this.#workers, clock });
     this.#source = new LocalSource(
       () => this.#store,
@@ -233,6 +237,10 @@ class LocalEngine implements Engine {
 
   uploads(): Uploads {
     return this.#uploads;
+  }
+
+  objects(): ObjectAccess {
+    return this.#objects;
   }
 
   shadowCopySource(): ShadowCopySource {

@@ -8,6 +8,7 @@ import { checkProtocol, sendError } from './http-request.js';
 import type { IdleTimer } from './idle.js';
 import { agentTasksRoute } from './agent-tasks-route.js';
 import { ingestRoute } from './ingest-route.js';
+import { objectRoutes } from './object-routes.js';
 import { OPERATIONS } from './operations.js';
 import { findRoute, parseTarget } from './router.js';
 import { operationRoute, type RunOperationOptions } from './run-operation.js';
@@ -36,6 +37,7 @@ export function createRequestHandler(options: RequestHandlerOptions): RequestHan
     ...OPERATIONS.map((operation) => operationRoute(operation, options)),
     agentTasksRoute(options),
     ingestRoute(options),
+    ...objectRoutes(options),
   ];
   return (request, response, identify) => handle(request, response, identify, routes, options);
 }

@@ -30,6 +30,7 @@ import type {
 import type { AddShareRequest, ShareInfo } from '../../src/protocol/shares-api.js';
 import type { FileOperations } from '../../src/files/file-operations.js';
 import type { Engine, JobContext, OpenEngine } from '../../src/server/engine.js';
+import { ObjectAccess } from '../../src/server/object-access.js';
 import { fakeFiles } from './fake-files.js';
 
 const VERSION = '2026-11-22T10-15-00Z';
@@ -254,6 +255,10 @@ export class FakeEngine implements Engine {
 
   uploads(): Uploads {
     return new Uploads({ store: noStore, pool: noStore, clock: systemClock });
+  }
+
+  objects(): ObjectAccess {
+    return new ObjectAccess({ store: noStore, machines: new Machines(noStore) });
   }
 
   shadowCopySource(): ShadowCopySource {

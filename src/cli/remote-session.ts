@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { Logins } from '../client/logins.js';
 import { messageOf, UmbraError } from '../common/errors.js';
 import { parseServerUrl, serverUrl, type HostAndPort } from '../protocol/server-address.js';
-import type { HttpsTransport } from '../transport/https-transport.js';
+import type { HttpsTransport, StreamedRequest } from '../transport/https-transport.js';
 import type { Message } from '../transport/message.js';
 import type { Environment } from './environment.js';
 import { nonEmpty } from './store-path.js';
@@ -39,6 +39,9 @@ export async function givenToken(
   }
 }
 
+/** How long what is known of a log-in is believed. */
+const RENEW_MS = 12 * 60 * 60 * 1000;
+
 /** A command's way to a server elsewhere, made when the first request goes out. */
 export class RemoteSession {
   readonly url: string;
@@ -46,6 +49,7 @@ export class RemoteSession {
   readonly #tokenFile: string | undefined;
   readonly #environment: Environment;
   #transport: Promise<HttpsTransport> | undefined;
+  #connectedMs = 0;
 
   /** @throws {UmbraError} BAD_ARGUMENT */
   constructor(url: string, tokenFile: string | undefined, environment: Environment) {
@@ -57,8 +61,25 @@ export class RemoteSession {
 
   /** @throws {UmbraError} UNAUTHENTICATED, SERVER_UNKNOWN, SERVER_UNREACHABLE */
   async send(message: Message): Promise<IncomingMessage> {
-    this.#transport ??= this.#connect();
-    return await (await this.#transport).send(message);
+    return await (await this.#current()).send(message);
+  }
+
+  /** As {@link send}, for a request whose body is written while its answer is read. */
+  async stream(message: Message): Promise<StreamedRequest> {
+    return await (await this.#current()).stream(message);
+  }
+
+  /** One that was made a while ago is made anew: a mount may outlive its log-in, which is renewed on the way. */
+  async #current(): Promise<HttpsTransport> {
+    const { clock } = this.#environment;
+    if (this.#transport === undefined || clock.now() - this.#connectedMs > RENEW_MS) {
+      this.#connectedMs = clock.now();
+      this.#transport = this.#connect();
+      this.#transport.catch(() => {
+        this.#transport = undefined;
+      });
+    }
+    return await this.#transport;
   }
 
   async #connect(): Promise<HttpsTransport> {

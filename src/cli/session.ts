@@ -1,6 +1,8 @@
 import { Client, type StartOptions } from '../client/client.js';
 import type { CreateStore } from '../client/start-server.js';
 import { UmbraError } from '../common/errors.js';
+import type { Progress } from '../protocol/api.js';
+import { doHere, isDoneHere } from '../remote/done-here.js';
 import type { ItemsRequest } from '../client/requests.js';
 import type { Request } from '../transport/message.js';
 import type { Environment } from './environment.js';
@@ -76,13 +78,22 @@ export class Session {
   async run<T>(request: Request<T>, create?: CreateStore): Promise<T> {
     const { stderr, clock } = this.environment;
     const bar = new ProgressBar(stderr, clock);
+    const progress = (now: Progress): void => {
+      if (!this.json) bar.show(now);
+    };
     try {
-      return await this.client(this.startOptions(create)).run(request, (progress) => {
-        if (!this.json) bar.show(progress);
-      });
+      if (this.#remote !== undefined && isDoneHere(request))
+        return await this.#runHere(request, this.#remote, progress);
+      return await this.client(this.startOptions(create)).run(request, progress);
     } finally {
       bar.clear();
     }
+  }
+
+  /** What is written to this machine's files is written from here, and read from the server elsewhere. */
+  async #runHere<T>(request: Request<T>, link: RemoteSession, progress: (progress: Progress) => void): Promise<T> {
+    const { clock, interrupted: signal } = this.environment;
+    return (await doHere(request, { link, clock, signal, progress })) as T;
   }
 
   /**

@@ -39,6 +39,7 @@ A store that does not exist is made.`,
   },
   run: async (args, session) => {
     if (hasNoImages(args)) return await backUpByAgent(args, session);
+    if (session.isRemote) throw imagesElsewhere(session.place);
     const absolute = (path: string): string => args.absolute(path);
     const request = {
       machine: checkMachineName(args.text('MACHINE')),
@@ -51,6 +52,17 @@ A store that does not exist is made.`,
     return 'OK';
   },
 };
+
+/** Images go from here to a server elsewhere by an agent, which also knows what changed in them. */
+function imagesElsewhere(url: string): UmbraError {
+  return new UmbraError(
+    'FORBIDDEN',
+    `images of this machine cannot be backed up to ${url}, a server elsewhere, by this command`,
+    {
+      hint: 'Have an agent send them: "umbra agent invite HOST", "umbra agent run" here, "umbra protect MACHINE", "umbra backup MACHINE".',
+    },
+  );
+}
 
 /** True if nothing is said but the machine. */
 function hasNoImages(args: Args): boolean {

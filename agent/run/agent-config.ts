@@ -1,5 +1,15 @@
 import { UmbraError } from '../../src/common/errors.js';
-import { boolean, list, object, oneOf, path, string, type Validator } from '../../src/common/params.js';
+import {
+  boolean,
+  list,
+  object,
+  oneOf,
+  path,
+  string,
+  validator,
+  whole,
+  type Validator,
+} from '../../src/common/params.js';
 import { parseYaml, readYamlFile, type FieldChecks } from '../../src/system/yaml-file.js';
 
 /** What `umbra agent run --config FILE` reads. */
@@ -68,7 +78,7 @@ const FIELDS: FieldChecks<AgentConfig> = {
       application: boolean,
     },
   ),
-  backups: count(64),
+  backups: whole(1, 64),
   discoverSeconds: seconds(1, DAY_SECONDS),
 };
 
@@ -97,15 +107,8 @@ export function parseAgentConfig(text: string, file: string): AgentConfig {
 }
 
 function seconds(least: number, most: number): Validator<number> {
-  return (value, field) => {
+  return validator({ type: 'number', minimum: least, maximum: most }, (value, field) => {
     if (typeof value === 'number' && value >= least && value <= most) return value;
     throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a number of seconds from ${least} to ${most}`);
-  };
-}
-
-function count(most: number): Validator<number> {
-  return (value, field) => {
-    if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most) return value;
-    throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a whole number from 1 to ${most}`);
-  };
+  });
 }

@@ -1,6 +1,6 @@
 import { UmbraError } from '../common/errors.js';
-import { checkAdministratorName, checkHostName } from '../common/names.js';
-import { list, object, string, type Validator } from '../common/params.js';
+import { checkAdministratorName, checkHostName, LONG_NAME, SHORT_NAME } from '../common/names.js';
+import { list, named, object, string, validator, whole, type Validator } from '../common/params.js';
 
 /** A certificate that holds: those that are not on the list of their owner do not, whatever they say. */
 export interface KnownCertificate {
@@ -50,25 +50,22 @@ export const NOBODY: AccessState = { administrators: [], joins: [], agents: [] }
 
 const VERSION = 1;
 
-const timeMs: Validator<number> = (value, field) => {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a time in milliseconds`);
-};
+const timeMs = whole(0, Number.MAX_SAFE_INTEGER, 'a time in milliseconds');
 
 function hex(digits: RegExp): Validator<string> {
-  return (value, field) => {
+  return validator({ type: 'string', pattern: digits.source }, (value, field) => {
     const text = string(value, field);
     if (digits.test(text)) return text;
     throw new UmbraError('BAD_ARGUMENT', `"${field}" must be hex digits, as many as there are in what Umbra writes`);
-  };
+  });
 }
 
-const host: Validator<string> = (value, field) => checkHostName(string(value, field));
-const name: Validator<string> = (value, field) => checkAdministratorName(string(value, field));
-const version: Validator<typeof VERSION> = (value, field) => {
+const host = named(LONG_NAME, 'hv1', checkHostName);
+const name = named(SHORT_NAME, 'anna', checkAdministratorName);
+const version = validator({ const: VERSION }, (value, field): typeof VERSION => {
   if (value === VERSION) return VERSION;
   throw new UmbraError('BAD_ARGUMENT', `"${field}" must be ${VERSION}`);
-};
+});
 const id = hex(/^[0-9a-f]{16}$/);
 const hash = hex(/^[0-9a-f]{64}$/);
 const certificates = list(object({ serial: hex(/^[0-9a-f]{32}$/), expiresMs: timeMs }));

@@ -1,10 +1,11 @@
 import { UmbraError } from './errors.js';
 
 /** Of machines and hosts. */
-const LONG_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+export const LONG_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 /** Of volumes and administrators. */
-const SHORT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-const SHADOW_COPY_NAME = /^\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}Z(-[1-9]\d{0,5})?$/;
+export const SHORT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** As {@link shadowCopyName} makes it. */
+export const SHADOW_COPY_NAME = /^\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}Z(-[1-9]\d{0,5})?$/;
 
 /** @throws {UmbraError} BAD_NAME */
 export function checkMachineName(name: string): string {

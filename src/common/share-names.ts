@@ -1,4 +1,5 @@
 import { UmbraError } from './errors.js';
+import type { JsonSchema } from './json-schema.js';
 import { checkMachineName } from './names.js';
 
 /** A network name for a directory of a machine's files. */
@@ -12,12 +13,28 @@ export interface Share {
 /** Samba takes more, Windows no more. */
 const SHARE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/;
 /** Sections of smb.conf and shares of Windows that mean something else. */
-const RESERVED = new Set(['global', 'homes', 'printers', 'ipc', 'admin']);
+const RESERVED = ['global', 'homes', 'printers', 'ipc', 'admin'];
 const MAX_PATH = 4096;
+
+/** What {@link isShareName} takes. */
+export const SHARE_NAME_SCHEMA: JsonSchema = {
+  type: 'string',
+  pattern: SHARE_NAME.source,
+  not: { pattern: `^(?:${RESERVED.map(inAnyCase).join('|')})$` },
+  examples: ['data'],
+};
+
+/** The form of what {@link isSharePath} takes, as a regular expression. */
+export const SHARE_PATH = '^(?!\\.{1,2}(?:/|$))[^/\\u0000]+(?:/(?!\\.{1,2}(?:/|$))[^/\\u0000]+)*$';
+
+/** JSON schemas have no patterns that don't see case. */
+function inAnyCase(word: string): string {
+  return word.replace(/./g, (letter) => `[${letter}${letter.toUpperCase()}]`);
+}
 
 /** True if `name` may be a share's name. */
 export function isShareName(name: string): boolean {
-  return SHARE_NAME.test(name) && !RESERVED.has(name.toLowerCase());
+  return SHARE_NAME.test(name) && !RESERVED.includes(name.toLowerCase());
 }
 
 /** @throws {UmbraError} BAD_NAME */

@@ -1,24 +1,21 @@
 import { UmbraError } from '../common/errors.js';
-import { checkAdministratorName, checkHostName } from '../common/names.js';
-import { object, string, type Validator } from '../common/params.js';
+import { checkAdministratorName, checkHostName, LONG_NAME, SHORT_NAME } from '../common/names.js';
+import { named, object, string, validator, whole } from '../common/params.js';
 
 /** The parameters of requests about who may use the server, as src/protocol/access-api.ts has them. */
 
 const MAX_LIFE_SECONDS = 10 * 365 * 86_400;
 const MAX_PEM_CHARACTERS = 8192;
 
-const lifeSeconds: Validator<number> = (value, field) => {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= MAX_LIFE_SECONDS) return value;
-  throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a whole number from 1 to ${MAX_LIFE_SECONDS}`);
-};
+const lifeSeconds = whole(1, MAX_LIFE_SECONDS);
 
-const pem: Validator<string> = (value, field) => {
+const pem = validator({ type: 'string', minLength: 1, maxLength: MAX_PEM_CHARACTERS }, (value, field): string => {
   if (typeof value === 'string' && value !== '' && value.length <= MAX_PEM_CHARACTERS) return value;
   throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a text of 1 to ${MAX_PEM_CHARACTERS} characters`);
-};
+});
 
-const host: Validator<string> = (value, field) => checkHostName(string(value, field));
-const name: Validator<string> = (value, field) => checkAdministratorName(string(value, field));
+const host = named(LONG_NAME, 'hv1', checkHostName);
+const name = named(SHORT_NAME, 'anna', checkAdministratorName);
 
 export const addTokenParams = object({ name }, { lifeSeconds });
 export const removeTokenParams = object({ name });

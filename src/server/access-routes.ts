@@ -5,7 +5,10 @@ import type { Log } from '../common/log.js';
 import type { AgentInfo, Invitation, NewToken, TokenInfo } from '../protocol/access-api.js';
 import { formatToken } from '../protocol/token.js';
 import type { Administrator } from '../access/access-state.js';
+import type { Shape } from '../common/json-schema.js';
+import { fields, listOf, text } from '../common/shapes.js';
 import * as params from './access-params.js';
+import * as answers from './answers/access-answers.js';
 import { AGENTS, EVERYBODY, OPERATORS, type Permission } from './caller.js';
 import type { Exchange, Route } from './exchange.js';
 import { bodyLimits, readParams, sendJson } from './http-request.js';
@@ -27,12 +30,14 @@ const ADMINISTRATORS: Permission = {
   hint: 'It is for administrators who come over the network, with --server.',
 };
 
-interface Definition<P> {
+interface Definition<P, R> {
   readonly method: Route['method'];
   readonly route: string;
+  readonly summary: string;
   readonly permission: Permission;
   readonly params: Validator<P>;
-  readonly run: (remote: RemoteAccess, params: NoInfer<P>, exchange: Exchange) => Promise<unknown>;
+  readonly result: Shape<R>;
+  readonly run: (remote: RemoteAccess, params: NoInfer<P>, exchange: Exchange) => Promise<NoInfer<R>>;
 }
 
 /** Routes about who may use the server. They are no jobs: access is given and taken whatever else runs. */
@@ -41,20 +46,24 @@ export function accessRoutes(options: AccessRouteOptions): readonly Route[] {
 }
 
 function tokenRoutes({ remote, clock, log }: AccessRouteOptions): readonly Route[] {
-  const route = <P>(definition: Definition<P>): Route => accessRoute(definition, remote);
+  const route = <P, R>(definition: Definition<P, R>): Route => accessRoute(definition, remote);
   return [
     route({
       method: 'GET',
       route: '/v1/tokens',
+      summary: 'The administrators that have a token',
       permission: OPERATORS,
       params: noParams,
+      result: listOf(answers.token),
       run: ({ access }) => Promise.resolve(access.administrators().map((entry) => tokenInfo(entry, clock))),
     }),
     route({
       method: 'POST',
       route: '/v1/tokens',
+      summary: 'Make a token for an administrator',
       permission: OPERATORS,
       params: params.addTokenParams,
+      result: answers.newToken,
       run: async ({ access, authority }, { name, lifeSeconds }): Promise<NewToken> => {
         const expiresMs = lifeSeconds === undefined ? undefined : clock.now() + lifeSeconds * 1000;
         const made = await access.addAdministrator(name, expiresMs);
@@ -67,8 +76,10 @@ function tokenRoutes({ remote, clock, log }: AccessRouteOptions): readonly Route
     route({
       method: 'DELETE',
       route: '/v1/tokens',
+      summary: 'Take away a token, with the certificates that it gave',
       permission: OPERATORS,
       params: params.removeTokenParams,
+      result: answers.token,
       run: async ({ access }, { name }): Promise<TokenInfo> => {
         const removed = await access.removeAdministrator(name);
         log.info('token removed', { name });
@@ -78,8 +89,10 @@ function tokenRoutes({ remote, clock, log }: AccessRouteOptions): readonly Route
     route({
       method: 'POST',
       route: '/v1/login',
+      summary: 'Get a client certificate for a token, or a new one for an old one',
       permission: ADMINISTRATORS,
       params: params.certificateParams,
+      result: answers.certificate,
       run: async (opened, { request }, exchange) => {
         const { issueCertificate } = await import('./enrolment.js');
         return await issueCertificate(opened, request, exchange, { clock, log });
@@ -88,8 +101,10 @@ function tokenRoutes({ remote, clock, log }: AccessRouteOptions): readonly Route
     route({
       method: 'POST',
       route: '/v1/logout',
+      summary: 'Give up the certificate that the request came with',
       permission: ADMINISTRATORS,
       params: noParams,
+      result: fields<{ readonly name: string }>({ name: text }),
       run: async ({ access }, _params, { caller, serial }) => {
         if (caller?.role !== 'administrator' || serial === undefined) {
           throw new UmbraError('BAD_ARGUMENT', 'there is no certificate to be given up: the request came with a token');
@@ -102,20 +117,24 @@ function tokenRoutes({ remote, clock, log }: AccessRouteOptions): readonly Route
 }
 
 function agentRoutes({ remote, urls, clock, log }: AccessRouteOptions): readonly Route[] {
-  const route = <P>(definition: Definition<P>): Route => accessRoute(definition, remote);
+  const route = <P, R>(definition: Definition<P, R>): Route => accessRoute(definition, remote);
   return [
     route({
       method: 'GET',
       route: '/v1/agents',
+      summary: 'The hosts whose agents are enrolled',
       permission: OPERATORS,
       params: noParams,
+      result: listOf(answers.agent),
       run: ({ access }) => Promise.resolve(access.agents().map(agentInfo)),
     }),
     route({
       method: 'DELETE',
       route: '/v1/agents',
+      summary: 'Let an agent out, at once',
       permission: OPERATORS,
       params: params.revokeAgentParams,
+      result: answers.agent,
       run: async ({ access }, { host }) => {
         const revoked = await access.revokeAgent(host);
         log.info('agent revoked', { host });
@@ -125,8 +144,10 @@ function agentRoutes({ remote, urls, clock, log }: AccessRouteOptions): readonly
     route({
       method: 'POST',
       route: '/v1/agents/invite',
+      summary: 'Invite a host: a join token, for one use',
       permission: OPERATORS,
       params: params.inviteParams,
+      result: answers.invitation,
       run: async ({ access, authority }, { host, lifeSeconds }): Promise<Invitation> => {
         const expiresMs = clock.now() + lifeSeconds * 1000;
         const made = await access.invite(host, expiresMs);
@@ -139,8 +160,10 @@ function agentRoutes({ remote, urls, clock, log }: AccessRouteOptions): readonly
     route({
       method: 'POST',
       route: '/v1/agents/enrol',
+      summary: 'Enrol an agent with a join token',
       permission: EVERYBODY,
       params: params.enrolParams,
+      result: answers.certificate,
       run: async (opened, request, exchange) => {
         const { enrolAgent } = await import('./enrolment.js');
         return await enrolAgent(opened, request, exchange, { clock, log });
@@ -149,8 +172,10 @@ function agentRoutes({ remote, urls, clock, log }: AccessRouteOptions): readonly
     route({
       method: 'POST',
       route: '/v1/agents/renew',
+      summary: 'Get a new certificate for an agent',
       permission: AGENTS,
       params: params.certificateParams,
+      result: answers.certificate,
       run: async (opened, { request }, exchange) => {
         const { issueCertificate } = await import('./enrolment.js');
         return await issueCertificate(opened, request, exchange, { clock, log });
@@ -159,8 +184,8 @@ function agentRoutes({ remote, urls, clock, log }: AccessRouteOptions): readonly
   ];
 }
 
-function accessRoute<P>(
-  { method, route, permission, params: validate, run }: Definition<P>,
+function accessRoute<P, R>(
+  { method, route, summary, permission, params: validate, result, run }: Definition<P, R>,
   remote: AccessRouteOptions['remote'],
 ): Route {
   return {
@@ -168,6 +193,7 @@ function accessRoute<P>(
     route,
     permission,
     anyProtocol: false,
+    description: { summary, params: validate, answer: { as: 'json', result } },
     answer: async (exchange) => {
       const { request, response, url, caller } = exchange;
       const checked = validate(await readParams(request, url, bodyLimits(caller === undefined)), '');

@@ -1,6 +1,7 @@
 import type { Progress } from '../protocol/api.js';
 import { UmbraError } from '../common/errors.js';
 import { AGENTS, type Caller } from './caller.js';
+import * as answers from './answers/agent-answers.js';
 import * as params from './agent-params.js';
 import { operation, type Operation, type Services } from './operation.js';
 
@@ -13,7 +14,9 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
     method: 'POST',
     route: '/v1/machines/list',
     answer: 'stream',
+    summary: 'The machines that agents see, and those that are protected',
     params: params.machinesParams,
+    result: answers.machines,
     claim: () => ({ kind: 'machines' }),
     what: () => 'the machines',
     run: async ({ engine }, { discover }, { signal }) => {
@@ -25,7 +28,9 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
     method: 'POST',
     route: '/v1/machines/protect',
     answer: 'json',
+    summary: 'Have an agent protect a machine',
     params: params.protectParams,
+    result: answers.machineInfo,
     claim: () => ({ kind: 'machines' }),
     what: ({ machine }) => machine,
     run: ({ engine }, request) => engine.fleet().protect(request),
@@ -34,7 +39,10 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
     method: 'POST',
     route: '/v1/machines/unprotect',
     answer: 'json',
+    summary: 'Protect a machine no more',
+    details: 'Its shadow copies stay.',
     params: params.unprotectParams,
+    result: answers.protectedMachine,
     claim: () => ({ kind: 'machines' }),
     what: ({ machine }) => machine,
     run: ({ engine }, { machine }) => engine.fleet().unprotect(machine),
@@ -43,7 +51,9 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
     method: 'POST',
     route: '/v1/machines/backup',
     answer: 'stream',
+    summary: 'Have the agent of a machine make a shadow copy',
     params: params.agentBackupParams,
+    result: answers.agentBackup,
     claim: () => ({ kind: 'request' }),
     what: ({ machine }) => `a backup of ${machine}`,
     run: (services, { machine }, { signal, progress }) =>
@@ -53,8 +63,10 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
     method: 'POST',
     route: '/v1/agent/machines',
     answer: 'json',
+    summary: 'What the agent sees, all of it',
     permission: AGENTS,
     params: params.reportParams,
+    result: answers.done,
     claim: () => ({ kind: 'agent' }),
     what: ({ machines }) => `${machines.length} machines`,
     run: ({ engine }, report, { caller }) => {
@@ -66,8 +78,10 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
     method: 'POST',
     route: '/v1/agent/outcomes',
     answer: 'json',
+    summary: 'How a task of the agent ended',
     permission: AGENTS,
     params: params.outcomeParams,
+    result: answers.done,
     claim: () => ({ kind: 'agent' }),
     what: ({ id }) => `task ${id}`,
     run: ({ engine }, outcome, { caller }) => {

@@ -1,29 +1,38 @@
 import { UmbraError } from '../common/errors.js';
-import { checkHostName } from '../common/names.js';
-import { boolean, list, machine, object, oneOf, path, string, volume, type Validator } from '../common/params.js';
+import { checkHostName, LONG_NAME } from '../common/names.js';
+import {
+  boolean,
+  list,
+  machine,
+  named,
+  object,
+  oneOf,
+  path,
+  string,
+  validator,
+  volume,
+  whole,
+} from '../common/params.js';
 
 /** The parameters of operations about agents and what they see; unknown fields are refused. */
 
 const MAX_HOST_NAME = 255;
 const MAX_VOLUME_BYTES = 2 ** 60;
 
-const hostName: Validator<string> = (value, field) => {
+const hostName = validator({ ...string.schema, maxLength: MAX_HOST_NAME }, (value, field): string => {
   const text = string(value, field);
   if (text.length <= MAX_HOST_NAME) return text;
   throw new UmbraError('BAD_ARGUMENT', `"${field}" must have at most ${MAX_HOST_NAME} characters`);
-};
+});
 
-const host: Validator<string> = (value, field) => checkHostName(string(value, field));
+const host = named(LONG_NAME, 'hv1', checkHostName);
 
-const bytes: Validator<number> = (value, field) => {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_VOLUME_BYTES) return value;
-  throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a number of bytes`);
-};
+const bytes = whole(0, MAX_VOLUME_BYTES, 'a number of bytes');
 
-const amount: Validator<number> = (value, field) => {
+const amount = validator({ type: 'number', minimum: 0 }, (value, field): number => {
   if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return value;
   throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a number that is not negative`);
-};
+});
 
 const format = oneOf('raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 'vpc');
 const tracker = oneOf('qemu-bitmap', 'filter', 'differencing', 'scan');

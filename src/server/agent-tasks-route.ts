@@ -4,6 +4,7 @@ import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '../protocol/version.js';
 import { STREAM_TYPE } from '../protocol/wire.js';
 import { hostOf } from './agent-operations.js';
 import { tasksParams } from './agent-params.js';
+import { taskLine } from './answers/agent-answers.js';
 import { AGENTS } from './caller.js';
 import type { Exchange, Route } from './exchange.js';
 import { readParams } from './http-request.js';
@@ -21,6 +22,18 @@ export function agentTasksRoute(options: RunOperationOptions): Route {
     route: '/v1/agent/tasks',
     permission: AGENTS,
     anyProtocol: false,
+    description: {
+      summary: 'Listen for what the agent is to do',
+      details:
+        'Open for as long as the agent runs. "running" has the numbers of the tasks that it has not answered, with commas between.',
+      params: tasksParams,
+      answer: {
+        as: 'media',
+        type: STREAM_TYPE,
+        what: 'One JSON document a line: a task, or one that is not wanted any more; an empty object every 15 seconds.',
+        parts: taskLine.schema,
+      },
+    },
     answer: (exchange) => listen(exchange, options),
   };
 }

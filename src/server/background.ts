@@ -3,7 +3,7 @@ import { systemClock } from '../common/clock.js';
 import { UmbraError } from '../common/errors.js';
 import type { StartLine } from '../protocol/wire.js';
 import { toWireError } from '../protocol/wire-error.js';
-import { object, oneOf, path, string, type Validator } from '../common/params.js';
+import { object, oneOf, path, string, validator } from '../common/params.js';
 import { runServer } from './serve.js';
 import { lineLog } from '../system/line-log.js';
 import { redirectOutputToLog } from './server-log.js';
@@ -12,10 +12,10 @@ import type { ServerParts } from './server-parts.js';
 /** The pipe to the command that started this server. */
 const START_FD = 3;
 
-const number: Validator<number> = (value, field) => {
+const number = validator({ type: 'number' }, (value, field): number => {
   if (typeof value === 'number' && Number.isFinite(value)) return value;
   throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a number`);
-};
+});
 
 const create = object({ mode: oneOf('may', 'must') }, { codec: oneOf('zstd', 'lz4'), level: number, seed: string });
 

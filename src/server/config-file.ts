@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { UmbraError } from '../common/errors.js';
 import { parseYaml, readYamlFile, type FieldChecks } from '../system/yaml-file.js';
 import { isServerName } from '../protocol/server-address.js';
-import { boolean, list, oneOf, string, type Validator } from '../common/params.js';
+import { boolean, list, oneOf, string, validator } from '../common/params.js';
 import { LOG_LEVELS, type LogLevel } from '../system/line-log.js';
 
 /** What `umbra serve --config FILE` reads; what the command line says comes before it. */
@@ -16,11 +16,11 @@ export interface ServerConfig {
   readonly log?: LogLevel;
 }
 
-const serverName: Validator<string> = (value, field) => {
+const serverName = validator(string.schema, (value, field): string => {
   const text = string(value, field);
   if (isServerName(text)) return text;
   throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a DNS name or an IP address, not ${JSON.stringify(text)}`);
-};
+});
 
 const FIELDS: FieldChecks<ServerConfig> = {
   listen: string,

@@ -4,7 +4,9 @@ import { OPERATORS } from './caller.js';
 import type { Route } from './exchange.js';
 import { sendJson } from './http-request.js';
 import type { Jobs } from './jobs.js';
-import { jobId } from './request-params.js';
+import * as answers from './answers/store-answers.js';
+import { count, fields } from '../common/shapes.js';
+import { jobId, noParams } from './request-params.js';
 
 export interface ControlOptions {
   readonly jobs: Jobs;
@@ -21,6 +23,11 @@ export function controlRoutes({ jobs, status, stop }: ControlOptions): readonly 
       route: '/v1/status',
       permission: OPERATORS,
       anyProtocol: true,
+      description: {
+        summary: 'What the server is, what runs on it, and what it has mounted',
+        params: noParams,
+        answer: { as: 'json', result: answers.status },
+      },
       answer: ({ response }) => {
         sendJson(response, 200, status());
         return Promise.resolve();
@@ -31,6 +38,11 @@ export function controlRoutes({ jobs, status, stop }: ControlOptions): readonly 
       route: '/v1/stop',
       permission: OPERATORS,
       anyProtocol: true,
+      description: {
+        summary: 'Stop the server: cancel what runs, unmount, close the store',
+        params: noParams,
+        answer: { as: 'json', result: answers.stop },
+      },
       answer: async ({ response }) => {
         sendJson(response, 200, await stop());
       },
@@ -40,6 +52,12 @@ export function controlRoutes({ jobs, status, stop }: ControlOptions): readonly 
       route: '/v1/jobs/:id',
       permission: OPERATORS,
       anyProtocol: false,
+      description: {
+        summary: 'Cancel a job',
+        params: noParams,
+        tail: jobId,
+        answer: { as: 'json', result: fields<{ readonly id: number }>({ id: count }) },
+      },
       answer: ({ response, tail }) => {
         const id = jobId(tail, 'id');
         if (!jobs.cancel(id)) throw new UmbraError('NOT_FOUND', `there is no job ${id}`);

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller, Permission } from './caller.js';
 import type { Operation } from './operation.js';
+import type { RouteDescription } from './route-description.js';
 
 /** Who sent a request. */
 export interface Identified {
@@ -30,5 +31,6 @@ export interface Route {
   readonly permission: Permission;
   /** Also for clients of another protocol, so that they can find out and stop the server. */
   readonly anyProtocol: boolean;
+  readonly description: RouteDescription;
   readonly answer: (exchange: Exchange) => Promise<void>;
 }

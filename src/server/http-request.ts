@@ -111,7 +111,8 @@ export function sendError(response: ServerResponse, error: unknown, status?: num
 
 const STATUS_OF_EXIT: Partial<Record<ExitCodeName, number>> = { USAGE: 400, NOT_FOUND: 404, BUSY: 409, REFUSED: 403 };
 
-function httpStatus(code: ErrorCode): number {
+/** The status of an answer that is an error. */
+export function httpStatus(code: ErrorCode): number {
   if (code === 'SERVER_STOPPING') return 503;
   if (code === 'SERVER_VERSION') return 400;
   if (code === 'UNAUTHENTICATED') return 401;

@@ -7,7 +7,9 @@ import { encodeFrame, FRAMES_TYPE, MAX_BODY_BYTES, readFrames, type WireFrame } 
 import { SILENCE_LIMIT_MS, type ServerFrame } from '../protocol/ingest.js';
 import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '../protocol/version.js';
 import type { ShadowCopyRecord } from '../store/records.js';
+import { AGENT_FRAME } from '../ingest/agent-frames.js';
 import { AGENTS } from './caller.js';
+import { noParams } from './request-params.js';
 import type { Exchange, Route } from './exchange.js';
 import { runJob, type RunOperationOptions } from './run-operation.js';
 
@@ -15,6 +17,9 @@ import { runJob, type RunOperationOptions } from './run-operation.js';
 const BUDGET_BYTES = 16 * MAX_BODY_BYTES;
 /** An agent that reads nothing of what it is told is not listened to either. */
 const MAX_UNREAD_BYTES = 1024 * 1024;
+
+const FRAMES_WHAT =
+  'A frame is two numbers (32 bits, little-endian), how long its header and its body are, the header (a map, in msgpack) and the body.';
 
 /** The route of the bulk stream by which agents send shadow copies. */
 export function ingestRoute(options: RunOperationOptions): Route {
@@ -24,6 +29,15 @@ export function ingestRoute(options: RunOperationOptions): Route {
     route: '/v1/ingest',
     permission: AGENTS,
     anyProtocol: false,
+    description: {
+      summary: 'Send a shadow copy',
+      details:
+        'Frames go both ways at once. The agent begins or resumes, sends the regions of each volume in order, and ends; the server says ' +
+        'what it wants, what is settled, and what came of it. Errors come as a frame, after the status 200.',
+      params: noParams,
+      body: { type: FRAMES_TYPE, what: FRAMES_WHAT, parts: AGENT_FRAME },
+      answer: { as: 'media', type: FRAMES_TYPE, what: `Frames of the server. ${FRAMES_WHAT}` },
+    },
     answer: (exchange) => ingest(exchange, budget, options),
   };
 }

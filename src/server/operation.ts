@@ -6,7 +6,9 @@ import { OPERATORS, type Caller, type Permission } from './caller.js';
 import type { Claim } from './conflicts.js';
 import type { Engine, JobContext } from './engine.js';
 import type { MountTable } from './mount-table.js';
+import type { Shape } from '../common/json-schema.js';
 import type { Validator } from '../common/params.js';
+import type { RouteDescription } from './route-description.js';
 
 /** What operations work with. */
 export interface Services {
@@ -46,30 +48,39 @@ export interface Operation {
   /** One JSON document, a stream of lines with progress, or the bytes of a file. */
   readonly answer: 'json' | 'stream' | 'bytes';
   readonly permission: Permission;
+  readonly description: RouteDescription;
   /** @throws {UmbraError} BAD_ARGUMENT, BAD_NAME naming the field */
   readonly prepare: (params: unknown) => Prepared;
 }
 
-interface Definition<P> {
+interface Definition<P, R> {
   readonly method: Operation['method'];
   readonly route: string;
   readonly answer: Operation['answer'];
+  /** What it does, in one line, and what else its caller has to know. */
+  readonly summary: string;
+  readonly details?: string;
   /** The owner and administrators without it. */
   readonly permission?: Permission;
   readonly params: Validator<P>;
+  /** What it answers; of bytes it does not matter. */
+  readonly result: Shape<R>;
+  /** Parts of a result that may be long, as `emit` is given them. */
+  readonly items?: Shape<unknown>;
   readonly claim: (params: NoInfer<P>) => Claim;
   readonly what: (params: NoInfer<P>) => string;
-  readonly run: (services: Services, params: NoInfer<P>, context: OperationContext) => Promise<unknown>;
+  readonly run: (services: Services, params: NoInfer<P>, context: OperationContext) => Promise<NoInfer<R>>;
 }
 
 /** An operation whose parameters are checked before anything is done. */
-export function operation<P>(definition: Definition<P>): Operation {
+export function operation<P, R>(definition: Definition<P, R>): Operation {
   const { method, route, answer, permission = OPERATORS, params: validate, claim, what, run } = definition;
   return {
     method,
     route,
     answer,
     permission,
+    description: describe(definition),
     prepare: (raw) => {
       const params = validate(raw, '');
       return {
@@ -79,6 +90,13 @@ export function operation<P>(definition: Definition<P>): Operation {
       };
     },
   };
+}
+
+function describe<P, R>({ answer, summary, details, params, result, items }: Definition<P, R>): RouteDescription {
+  const more = details === undefined ? {} : { details };
+  if (answer === 'bytes') return { summary, ...more, params, answer: { as: answer } };
+  const answered = answer === 'json' ? { as: answer, result } : { as: answer, result, ...(items && { items }) };
+  return { summary, ...more, params, answer: answered };
 }
 
 /** `MACHINE@VERSION`, for people. */

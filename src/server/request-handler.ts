@@ -11,6 +11,7 @@ import { ingestRoute } from './ingest-route.js';
 import { objectRoutes } from './object-routes.js';
 import { OPERATIONS } from './operations.js';
 import { findRoute, parseTarget } from './router.js';
+import { openApiRoute } from './openapi-route.js';
 import { operationRoute, type RunOperationOptions } from './run-operation.js';
 import { stackOf } from './server-log.js';
 import { watchRoutes, type WatchOptions } from './watch-routes.js';
@@ -30,7 +31,13 @@ export type RequestHandler = (request: IncomingMessage, response: ServerResponse
 
 /** What answers the requests to a store's server, whichever way they come. */
 export function createRequestHandler(options: RequestHandlerOptions): RequestHandler {
-  const routes = [
+  const routes = serverRoutes(options);
+  return (request, response, identify) => handle(request, response, identify, routes, options);
+}
+
+/** Everything that a server answers. */
+export function serverRoutes(options: RequestHandlerOptions): readonly Route[] {
+  const routes: readonly Route[] = [
     ...controlRoutes(options),
     ...accessRoutes(options),
     ...watchRoutes(options),
@@ -38,8 +45,9 @@ export function createRequestHandler(options: RequestHandlerOptions): RequestHan
     agentTasksRoute(options),
     ingestRoute(options),
     ...objectRoutes(options),
+    openApiRoute(() => routes),
   ];
-  return (request, response, identify) => handle(request, response, identify, routes, options);
+  return routes;
 }
 
 async function handle(

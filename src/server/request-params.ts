@@ -9,6 +9,7 @@ import {
   share,
   sharePath,
   string,
+  validator,
   version,
   volume,
   type Validator,
@@ -34,20 +35,26 @@ export const unmountParams = object({ mountPoint: path, force: boolean });
 export const addShareParams = object({ name: share, machine, path: sharePath }, { force: boolean });
 export const removeShareParams = object({ name: share });
 
-export const verifyParams: Validator<ReturnType<typeof someVersion>> = (value, field) =>
-  versionNeedsMachine(someVersion(value, field));
+export const verifyParams = versionNeedsMachine(someVersion);
 
-export const mountParams: Validator<ReturnType<typeof anyMount>> = (value, field) =>
-  versionNeedsMachine(anyMount(value, field));
+export const mountParams = versionNeedsMachine(anyMount);
 
 /** The last part of `DELETE /v1/jobs/ID`. */
-export const jobId: Validator<number> = (value, field) => {
-  const text = string(value, field);
-  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
-  throw new UmbraError('BAD_ARGUMENT', `"${field}" must be the number of a job`);
-};
+export const jobId = validator(
+  { type: 'string', pattern: '^[1-9]\\d{0,14}$', examples: ['1'] },
+  (value, field): number => {
+    const text = string(value, field);
+    if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
+    throw new UmbraError('BAD_ARGUMENT', `"${field}" must be the number of a job`);
+  },
+);
 
-function versionNeedsMachine<P extends { readonly machine?: string; readonly version?: string }>(params: P): P {
-  if (params.version === undefined || params.machine !== undefined) return params;
-  throw new UmbraError('BAD_ARGUMENT', '"version" needs "machine"');
+function versionNeedsMachine<P extends { readonly machine?: string; readonly version?: string }>(
+  params: Validator<P>,
+): Validator<P> {
+  return validator({ ...params.schema, dependentRequired: { version: ['machine'] } }, (value, field) => {
+    const valid = params(value, field);
+    if (valid.version === undefined || valid.machine !== undefined) return valid;
+    throw new UmbraError('BAD_ARGUMENT', '"version" needs "machine"');
+  });
 }

@@ -31,7 +31,7 @@ export interface Asked {
 
 /** The route of an operation. */
 export function operationRoute(
-  { method, route, answer, permission, prepare }: Operation,
+  { method, route, answer, permission, description, prepare }: Operation,
   options: RunOperationOptions,
 ): Route {
   return {
@@ -39,6 +39,7 @@ export function operationRoute(
     route,
     permission,
     anyProtocol: false,
+    description,
     answer: async ({ caller, request, response, url, gone }) => {
       if (caller === undefined) throw new UmbraError('INTERNAL', `${route} runs for a stranger`);
       const prepared = prepare(await readParams(request, url));

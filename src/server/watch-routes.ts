@@ -1,6 +1,9 @@
 import { EVERYBODY, OPERATORS } from './caller.js';
+import { oneOf } from '../common/params.js';
+import { fields } from '../common/shapes.js';
 import type { Route } from './exchange.js';
 import { sendJson } from './http-request.js';
+import { noParams } from './request-params.js';
 import { METRICS_TYPE, type Gauges, type Metrics } from './metrics.js';
 
 export interface WatchOptions {
@@ -10,6 +13,8 @@ export interface WatchOptions {
   readonly health: () => 'ok' | 'opening' | 'stopping';
 }
 
+const HEALTH = fields<{ readonly status: string }>({ status: oneOf('ok', 'opening', 'stopping') });
+
 /** Routes for programs that watch the server. */
 export function watchRoutes({ metrics, gauges, health }: WatchOptions): readonly Route[] {
   return [
@@ -18,6 +23,11 @@ export function watchRoutes({ metrics, gauges, health }: WatchOptions): readonly
       route: '/health',
       permission: EVERYBODY,
       anyProtocol: true,
+      description: {
+        summary: 'How the server is',
+        params: noParams,
+        answer: { as: 'json', result: HEALTH, statuses: [200, 503] },
+      },
       answer: ({ response }) => {
         const status = health();
         sendJson(response, status === 'ok' ? 200 : 503, { status });
@@ -29,6 +39,11 @@ export function watchRoutes({ metrics, gauges, health }: WatchOptions): readonly
       route: '/metrics',
       permission: OPERATORS,
       anyProtocol: true,
+      description: {
+        summary: 'Figures for Prometheus',
+        params: noParams,
+        answer: { as: 'media', type: METRICS_TYPE, what: "Prometheus' text format." },
+      },
       answer: async ({ response }) => {
         const text = metrics.text(await gauges());
         response.writeHead(200, { 'content-type': METRICS_TYPE, 'content-length': Buffer.byteLength(text) });

@@ -9,7 +9,7 @@ export const command: Command = {
   synopsis: '',
   description: 'Show what the server of the store does: its mounts and the operations that run. It does not start one.',
   examples: [['umbra status --json', 'for scripts; the exit code is 11 when no server runs']],
-  next: 'Next: "umbra stop" ends the server, "umbra unmount DIR" one mount.',
+  next: 'Next: "umbra stop" ends the server, "umbra unmount DIR" one mount. GET /v1/openapi.json describes what it answers.',
   positionals: {},
   options: {},
   run: async (_args, session) => {

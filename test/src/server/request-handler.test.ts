@@ -2,16 +2,12 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { systemClock } from '../../../src/common/clock.js';
 import { UmbraError } from '../../../src/common/errors.js';
-import { silentLog } from '../../../src/common/log.js';
 import { socketPath } from '../../../src/protocol/socket-path.js';
 import { OWNER, type Caller } from '../../../src/server/caller.js';
-import { IdleTimer } from '../../../src/server/idle.js';
-import { Jobs } from '../../../src/server/jobs.js';
-import { Metrics } from '../../../src/server/metrics.js';
 import { createRequestHandler, type Identify } from '../../../src/server/request-handler.js';
 import { ask } from '../../kit/api-client.js';
+import { handlerOptions } from '../../kit/handler-options.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
 
 /** A server whose callers are whom `identify` says; it has no store. */
@@ -19,26 +15,7 @@ async function serve(t: Test, identify: Identify): Promise<string> {
   const store = join(temporaryDirectory(t), 'store');
   mkdirSync(store);
   chmodSync(store, 0o700);
-  const handler = createRequestHandler({
-    services: () => Promise.reject(new UmbraError('STORE_NOT_FOUND', 'there is no store')),
-    jobs: new Jobs(systemClock, () => []),
-    idle: new IdleTimer(
-      systemClock,
-      Infinity,
-      () => true,
-      () => undefined,
-    ),
-    stopping: new AbortController().signal,
-    clock: systemClock,
-    log: silentLog,
-    status: () => ({ pid: 1, version: '1', store, startedAt: '', mounts: [], jobs: [] }),
-    remote: () => Promise.reject(new UmbraError('INTERNAL', 'not here')),
-    urls: () => [],
-    metrics: new Metrics(systemClock),
-    gauges: () => Promise.reject(new UmbraError('INTERNAL', 'not here')),
-    health: () => 'opening',
-    stop: () => Promise.reject(new UmbraError('INTERNAL', 'not here')),
-  });
+  const handler = createRequestHandler(handlerOptions(store));
   const listener: RequestListener = (request, response) => void handler(request, response, identify);
   const server: Server = createServer(listener);
   await new Promise<void>((resolve) => server.listen(socketPath(store), resolve));

@@ -1,0 +1,96 @@
+import type { Shape } from '../../common/json-schema.js';
+import { oneOf } from '../../common/params.js';
+import { amount, anyOf, count, fields, flag, listOf, shape, text } from '../../common/shapes.js';
+import type * as api from '../../protocol/agents-api.js';
+import { consistency, tracker } from './store-answers.js';
+
+/** What is answered about agents' machines, and what agents are told, as src/protocol/agents-api.ts has it. */
+
+const choice = oneOf('auto', 'qemu-bitmap', 'filter', 'differencing', 'scan');
+
+const discoveredVolume = shape<api.DiscoveredVolume>(
+  'DiscoveredVolume',
+  {
+    name: text,
+    path: text,
+    format: oneOf('raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 'vpc'),
+    backing: listOf(text),
+  },
+  { sizeBytes: count },
+);
+
+const discoveredMachine = shape<api.DiscoveredMachine>(
+  'DiscoveredMachine',
+  {
+    name: text,
+    source: oneOf('libvirt', 'qmp', 'config-file', 'directory'),
+    state: oneOf('running', 'paused', 'off', 'unknown'),
+    volumes: listOf(discoveredVolume),
+    skipped: listOf(shape<api.SkippedVolume>('SkippedVolume', { name: text, reason: text })),
+    configPaths: listOf(text),
+  },
+  { uuid: text },
+);
+
+export const machineInfo = shape<api.MachineInfo>(
+  'MachineInfo',
+  { host: text, hostName: text, isConnected: flag },
+  {
+    machine: text,
+    uuid: text,
+    discovered: discoveredMachine,
+    tracker: choice,
+    volumes: listOf(text),
+    latest: text,
+  },
+);
+
+export const machines = shape<api.MachinesResult>('MachinesResult', {
+  machines: listOf(machineInfo),
+  notes: listOf(fields<api.MachinesResult['notes'][number]>({ host: text, note: text })),
+});
+
+export const protectedMachine = shape<api.ProtectedMachine>(
+  'ProtectedMachine',
+  { name: text, host: text, hostName: text, tracker: choice },
+  { uuid: text, volumes: listOf(text) },
+);
+
+export const agentBackup = shape<api.AgentBackupAnswer>(
+  'AgentBackupAnswer',
+  {
+    machine: text,
+    host: text,
+    shadowCopy: text,
+    tracker,
+    consistency,
+    pauseMs: amount,
+    readBytes: count,
+    sentBytes: count,
+    notes: listOf(text),
+    seconds: amount,
+  },
+  { trackerReason: text },
+);
+
+const base = shape<api.BaseInfo>(
+  'BaseInfo',
+  {
+    shadowCopy: text,
+    volumes: listOf(fields<api.BaseInfo['volumes'][number]>({ name: text, sizeBytes: count, root: text })),
+  },
+  { checkpoint: text },
+);
+
+type TaskOf<K extends api.AgentTask['kind']> = Extract<api.AgentTask, { readonly kind: K }>;
+
+const task: Shape<api.AgentTask> = anyOf(
+  fields<TaskOf<'backup'>>({ kind: oneOf('backup'), id: text, machine: protectedMachine }, { base }),
+  fields<TaskOf<'forget'>>({ kind: oneOf('forget'), id: text, machine: protectedMachine }),
+  fields<TaskOf<'discover'>>({ kind: oneOf('discover'), id: text }),
+);
+
+export const taskLine = shape<api.AgentTaskLine>('AgentTaskLine', {}, { task, cancel: text });
+
+/** What is answered where nothing is to be said. */
+export const done = fields<object>({});

@@ -1,0 +1,185 @@
+import { ERROR_CODES } from '../../common/error-codes.js';
+import type { Shape } from '../../common/json-schema.js';
+import { oneOf } from '../../common/params.js';
+import { amount, anyOf, count, fields, flag, listOf, nothing, shape, text } from '../../common/shapes.js';
+import type * as api from '../../protocol/api.js';
+import type { ShareInfo } from '../../protocol/shares-api.js';
+
+/** What the store's operations answer, as src/protocol/api.ts has it. */
+
+export const consistency = oneOf('offline', 'application', 'filesystem', 'crash');
+export const tracker = oneOf('qemu-bitmap', 'filter', 'differencing', 'scan');
+
+const volumeInfo = shape<api.VolumeInfo>('VolumeInfo', { name: text, sizeBytes: count, root: text });
+
+export const shadowCopies: Shape<readonly api.ShadowCopyInfo[]> = listOf(
+  shape<api.ShadowCopyInfo>(
+    'ShadowCopyInfo',
+    {
+      machine: text,
+      shadowCopy: text,
+      time: text,
+      consistency,
+      tracker: text,
+      pauseMs: amount,
+      volumes: listOf(volumeInfo),
+    },
+    { host: text },
+  ),
+);
+
+const backupVolume = shape<api.BackupVolumeResult>('BackupVolumeResult', {
+  name: text,
+  sizeBytes: count,
+  dataBytes: count,
+  changedBytes: count,
+  newChunks: count,
+  newBytes: count,
+  storedBytes: count,
+});
+
+export const backup = shape<api.BackupResult>('BackupResult', {
+  machine: text,
+  shadowCopy: text,
+  volumes: listOf(backupVolume),
+  seconds: amount,
+});
+
+const restoredVolume = shape<api.RestoreVolumeResult>(
+  'RestoreVolumeResult',
+  {
+    name: text,
+    to: text,
+    sizeBytes: count,
+    differential: flag,
+    comparedBytes: count,
+    writtenBytes: count,
+    writtenBlocks: count,
+  },
+  { cutOffBytes: count },
+);
+
+export const restore = shape<api.RestoreResult>('RestoreResult', {
+  machine: text,
+  shadowCopy: text,
+  volumes: listOf(restoredVolume),
+  config: listOf(text),
+  seconds: amount,
+});
+
+export const exported = shape<api.ExportResult>('ExportResult', {
+  machine: text,
+  shadowCopy: text,
+  volume: text,
+  to: text,
+  sizeBytes: count,
+  fileBytes: count,
+  seconds: amount,
+});
+
+const diffVolume = shape<api.DiffVolume>(
+  'DiffVolume',
+  {
+    name: text,
+    change: oneOf('same', 'changed', 'added', 'removed'),
+    changedBytes: count,
+    ranges: listOf(shape<api.ByteRange>('ByteRange', { offset: count, length: count })),
+  },
+  { fromBytes: count, toBytes: count },
+);
+
+export const diff = shape<api.DiffResult>('DiffResult', {
+  from: text,
+  to: text,
+  exact: flag,
+  volumes: listOf(diffVolume),
+});
+
+export const forget = shape<api.ForgetResult>('ForgetResult', {
+  dryRun: flag,
+  forgotten: listOf(fields<api.ForgetResult['forgotten'][number]>({ machine: text, shadowCopy: text })),
+});
+
+export const gc = shape<api.GcResult>('GcResult', {
+  objects: count,
+  deletedObjects: count,
+  deletedBytes: count,
+  freedBytes: { schema: { type: 'integer' } },
+  seconds: amount,
+});
+
+const damagedRange = shape<api.DamagedRange>('DamagedRange', {
+  machine: text,
+  shadowCopy: text,
+  volume: text,
+  offset: count,
+  length: count,
+  object: text,
+  kind: oneOf('chunk', 'node'),
+});
+
+const damagedObject = fields<api.VerifyResult['damagedObjects'][number]>({ object: text, kind: text, reason: text });
+
+export const verify = shape<api.VerifyResult>(
+  'VerifyResult',
+  {
+    checkedObjects: count,
+    checkedBytes: count,
+    damagedObjects: listOf(damagedObject),
+    damaged: listOf(damagedRange),
+    seconds: amount,
+  },
+  { advice: text },
+);
+
+export const rebuild = shape<api.RebuildResult>('RebuildResult', {
+  objects: count,
+  damagedObjects: count,
+  lostBlocks: count,
+  shadowCopies: count,
+  stayedDeleted: count,
+  seconds: amount,
+});
+
+export const stats = shape<api.StatsResult>('StatsResult', {
+  store: text,
+  machines: count,
+  shadowCopies: count,
+  volumes: count,
+  logicalBytes: count,
+  dataBytes: count,
+  uniqueBytes: count,
+  storedBytes: count,
+  diskBytes: count,
+  chunks: count,
+  nodes: count,
+  damagedObjects: count,
+  writeAmplification: anyOf(amount, nothing),
+});
+
+export const mount = shape<api.MountInfo>('MountInfo', { mountPoint: text }, { machine: text, version: text });
+
+const job = fields<api.StatusResult['jobs'][number]>({ id: count, kind: text, what: text, startedAt: text });
+
+export const status = shape<api.StatusResult>(
+  'StatusResult',
+  { pid: count, version: text, store: text, startedAt: text, mounts: listOf(mount), jobs: listOf(job) },
+  { listening: text, urls: listOf(text) },
+);
+
+export const stop = shape<api.StopResult>('StopResult', {
+  pid: count,
+  cancelledJobs: count,
+  unmounted: listOf(mount),
+  left: listOf(mount),
+});
+
+export const share = shape<ShareInfo>('ShareInfo', { name: text, machine: text, path: text });
+
+export const progress = shape<api.Progress>('Progress', { what: text, doneBytes: count }, { totalBytes: count });
+
+export const wireError = shape<api.WireError>(
+  'WireError',
+  { code: oneOf(...Object.keys(ERROR_CODES)), message: text },
+  { hint: text },
+);

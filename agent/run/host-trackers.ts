@@ -12,6 +12,7 @@ import { filterState } from '../trackers/filter/filter-state.js';
 import { FilterTracker } from '../trackers/filter/filter-tracker.js';
 import { LibvirtBitmapTracker } from '../trackers/qemu-bitmap-libvirt/libvirt-bitmap-tracker.js';
 import { QemuBitmapTracker } from '../trackers/qemu-bitmap/qemu-bitmap-tracker.js';
+import { LiveScanTracker } from '../trackers/scan/live-scan-tracker.js';
 import { ScanTracker } from '../trackers/scan/scan-tracker.js';
 import type { Checkpoint } from '../trackers/tracker.js';
 import type { AgentConfig, QmpMachine } from './agent-config.js';
@@ -52,10 +53,16 @@ interface Places {
   readonly scratchDirectory: string;
 }
 
-function bitmap({ config, clock, log }: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
+/** @param records - false: only its view of a running machine is wanted */
+function bitmap(
+  { config, clock, log }: HostTrackersOptions,
+  machine: DiscoveredMachine,
+  places: Places,
+  records = true,
+): Candidate {
   const kind = 'qemu-bitmap';
   const { name, ...directories } = places;
-  const common = { machine: name, ...directories, ...standstillSettings(config), clock, log };
+  const common = { machine: name, ...directories, records, ...standstillSettings(config), clock, log };
   if (machine.source === 'libvirt' && machine.uuid !== undefined) {
     return { kind, tracker: new LibvirtBitmapTracker({ ...common, address: addressOf(config), uuid: machine.uuid }) };
   }
@@ -125,7 +132,11 @@ function standstillSettings(config: AgentConfig): Pick<MachineStandstillOptions,
   };
 }
 
-function scan({ clock }: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
+/** An image that a guest writes to is of no one instant: of a machine that runs, QEMU's own view is read. */
+function scan(options: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
+  const { clock } = options;
+  const view = machine.state === 'off' ? undefined : bitmap(options, machine, places, false);
+  if (view !== undefined && 'tracker' in view) return { kind: 'scan', tracker: new LiveScanTracker(view.tracker) };
   const stateFile = join(places.stateDirectory, 'scan.json');
   const readConfig = (): Promise<Checkpoint['config']> => configOf(machine);
   const { volumes, source } = machine;

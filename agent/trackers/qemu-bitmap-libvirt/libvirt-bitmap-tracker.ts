@@ -43,6 +43,8 @@ export interface LibvirtBitmapOptions {
   readonly scratchDirectory: string;
   /** Where the NBD socket is made, a short path that QEMU may use; the directory for temporary files when absent. */
   readonly runtimeDirectory?: string;
+  /** False: only the view is wanted, nothing is recorded for the next checkpoint. */
+  readonly records?: boolean;
   /** False: leave the guest agent alone. */
   readonly quiesce?: boolean;
   /** How long the guest may take to bring its file systems to rest; 10 s when absent. */
@@ -204,7 +206,7 @@ export class LibvirtBitmapTracker implements Tracker {
     request: CheckpointRequest,
     made: Made,
   ): Promise<Standstill<void>> {
-    const { machine, quiesce = true, freezeMs = 10_000, actionMs = 10_000, scripts } = this.#options;
+    const { machine, quiesce = true, freezeMs = 10_000, actionMs = 10_000, scripts, records = true } = this.#options;
     const settings = {
       machine,
       quiesce,
@@ -217,7 +219,7 @@ export class LibvirtBitmapTracker implements Tracker {
       ...(scripts !== undefined && { scripts }),
     };
     const socketPath = made.directories?.socketPath ?? '';
-    return await beginBackup(libvirt, domain, { ...plan, socketPath }, settings, made);
+    return await beginBackup(libvirt, domain, { ...plan, socketPath, records }, settings, made);
   }
 
   async #openVolumes(plan: BackupPlan, now: DomainNow, made: Made): Promise<void> {

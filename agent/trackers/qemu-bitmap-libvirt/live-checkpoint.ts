@@ -30,18 +30,18 @@ export interface BegunBackup {
 /**
  * Begin a backup with a checkpoint while the guest's file systems are at rest, if they can be. QEMU does it to all disks in
  * one instant, so its processors need not be stopped.
- * @param name - of libvirt's new checkpoint
+ * @param plan - `name`: of libvirt's new checkpoint, of which there is one if the plan `records`
  * @throws {UmbraError} TRACKER_FAILED, CANCELLED, SCRIPT_FAILED, HYPERVISOR_*
  */
 export async function beginBackup(
   libvirt: Libvirt,
   domain: Domain,
-  plan: BackupPlan & { readonly name: string; readonly socketPath: string },
+  plan: BackupPlan & { readonly name: string; readonly socketPath: string; readonly records: boolean },
   settings: StandstillSettings & { readonly signal: AbortSignal },
   begun: BegunBackup,
 ): Promise<Standstill<void>> {
   const backup = backupXml(plan.disks, plan.socketPath, plan.since);
-  const checkpoint = checkpointXml(plan.name, plan.disks);
+  const checkpoint = plan.records ? checkpointXml(plan.name, plan.disks) : undefined;
   const done = await standstill(new NeverPaused(libvirt, domain), settings, async (signal) => {
     const answer = libvirt.backupBegin(domain, backup, checkpoint, 'reuse');
     begun.answered = answer.catch(() => undefined);

@@ -50,13 +50,14 @@ export async function removeScratchFiles(scratchDirectory: string): Promise<void
 /**
  * Connect the filters and begin to record: while the machine stands still. The commands are sent at once, QEMU does them in
  * order.
+ * @param checkpoint - from which on changes are recorded; undefined: none are
  * @param signal - aborted if the machine goes on already
  * @throws {UmbraError} TRACKER_FAILED
  */
 export async function insertFilters(
   qmp: QmpClient,
   plans: readonly BitmapPlan[],
-  checkpoint: string,
+  checkpoint: string | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   const commands = plans.flatMap(({ disk }, index) => {
@@ -74,7 +75,9 @@ export async function insertFilters(
       qmp.execute('qom-set', { path: disk.devicePath, property: 'drive', value: filter }),
     ];
   });
-  commands.push(qmp.execute('transaction', beginRecording(plans, checkpoint, READING_BITMAP)));
+  if (checkpoint !== undefined) {
+    commands.push(qmp.execute('transaction', beginRecording(plans, checkpoint, READING_BITMAP)));
+  }
   for (const result of await Promise.allSettled(commands)) if (result.status === 'rejected') throw result.reason;
   if (signal.aborted) throw new UmbraError('TRACKER_FAILED', 'the machine went on before the checkpoint was made');
 }

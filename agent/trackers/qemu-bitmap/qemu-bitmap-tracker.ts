@@ -35,6 +35,8 @@ export interface QemuBitmapOptions {
   readonly runtimeDirectory?: string;
   /** Names of volumes, by device id or path. */
   readonly names?: ReadonlyMap<string, string>;
+  /** False: only the view is wanted, nothing is recorded for the next checkpoint. */
+  readonly records?: boolean;
   /** False: leave the guest agent alone. */
   readonly quiesce?: boolean;
   /** How long the guest may take to bring its file systems to rest; 10 s when absent. */
@@ -167,7 +169,8 @@ export class QemuBitmapTracker implements Tracker {
     plans: readonly BitmapPlan[],
     request: CheckpointRequest,
   ): Promise<Standstill<void>> {
-    const { machine, scratchDirectory, scripts, quiesce = true, freezeMs = 10_000, actionMs = 10_000 } = this.#options;
+    const { machine, scratchDirectory, scripts, records = true } = this.#options;
+    const { quiesce = true, freezeMs = 10_000, actionMs = 10_000 } = this.#options;
     await prepareScratch(session.qmp, plans, scratchDirectory, session.owner);
     await flushHostCache(plans.map(({ disk }) => disk.path));
     const options = {
@@ -182,7 +185,7 @@ export class QemuBitmapTracker implements Tracker {
       ...(scripts === undefined ? {} : { scripts }),
     };
     return await standstill(session.control, options, (signal) =>
-      insertFilters(session.qmp, plans, request.id, signal),
+      insertFilters(session.qmp, plans, records ? request.id : undefined, signal),
     );
   }
 

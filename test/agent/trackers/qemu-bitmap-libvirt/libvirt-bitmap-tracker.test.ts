@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
 import t, { type Test } from 'tap';
+import { LiveScanTracker } from '../../../../agent/trackers/scan/live-scan-tracker.js';
 import type { Checkpoint } from '../../../../agent/trackers/tracker.js';
 import { applyChanges, contentOf, request, volumeOf } from '../../../kit/checkpoints.js';
 import { privateLibvirt, type PrivateLibvirt } from '../../../kit/libvirt.js';
@@ -105,6 +106,15 @@ async function lifeOf(t: Test, daemon: PrivateLibvirt): Promise<void> {
   const { contents } = await incrementOf(t, machine, third, full);
   await done(third);
   t.strictSame(await machine.left(), atRest('c3'), 'what the server never had is gone');
+
+  const scan = await new LiveScanTracker(machine.tracker({ records: false })).checkpoint(request('s1', 'c3'));
+  await machine.write(0, 'write -P 9 0 64k');
+  t.ok(contents[0]?.equals(await contentOf(volumeOf(scan, 'vda'))), 'a scan reads one instant');
+  t.notOk(volumeOf(scan, 'vda').changesKnown);
+  await done(scan);
+  t.strictSame(await machine.left(), [], 'a scan records nothing');
+  await done(await tracker.checkpoint(request('c3')));
+  await machine.write(0, 'write -P 5 0 64k');
 
   await machine.write(1, 'write -P 6 1M 64k');
   await machine.stop();

@@ -75,7 +75,7 @@ async function connect(transport: AgentTransport, signal: AbortSignal): Promise<
       const [head, data] = encodeFrame(frame, body);
       request.write(head);
       if (request.write(data)) return;
-      await Promise.race([once(request, 'drain'), once(request, 'close')]).catch((cause: unknown) => {
+      await drained(request).catch((cause: unknown) => {
         throw brokenOff(cause);
       });
     },
@@ -84,6 +84,17 @@ async function connect(transport: AgentTransport, signal: AbortSignal): Promise<
       request.destroy();
     },
   };
+}
+
+/** Resolves when more can be written, or never again; leaves no listener behind. */
+async function drained(request: StreamedRequest['request']): Promise<void> {
+  const over = new AbortController();
+  const { signal } = over;
+  try {
+    await Promise.race([once(request, 'drain', { signal }), once(request, 'close', { signal })]);
+  } finally {
+    over.abort();
+  }
 }
 
 function brokenOff(cause: unknown): UmbraError {

@@ -14,7 +14,7 @@ import { refuseConnection } from './http-server.js';
 import { tlsDirectory, type RemoteAccess } from './remote-access.js';
 import { identifyRemote } from './remote-identity.js';
 import type { RequestHandler } from './request-handler.js';
-import { serverNames } from './server-names.js';
+import { reachableNames, serverNames } from './server-names.js';
 
 export interface RemoteServerLimits extends ConnectionLimits {
   /** How long a client may take for the handshake, and then for the header of a request. */
@@ -135,9 +135,7 @@ export class RemoteServer {
   urls(): readonly string[] {
     const { listen, names } = this.#options;
     const { port } = this.server.address() as AddressInfo;
-    const own = serverNames(listen.host, names).filter((name) => !isLoopback(name));
-    const ordered = [...own.filter((name) => names.includes(name)), ...own, listen.host];
-    return [...new Set(ordered)].filter((host) => !isUnspecified(host)).map((host) => serverUrl({ host, port }));
+    return reachableNames(listen.host, names).map((host) => serverUrl({ host, port }));
   }
 
   /** No new connections; those there end when they are done. Idempotent. */
@@ -206,12 +204,4 @@ interface TlsSettings extends TlsIdentity {
   readonly requestCert: true;
   /** Who shows no certificate may show a token; all else is refused by name, before anything is read of the body. */
   readonly rejectUnauthorized: false;
-}
-
-function isLoopback(name: string): boolean {
-  return name === 'localhost' || name === '::1' || name.startsWith('127.');
-}
-
-function isUnspecified(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
 }

@@ -2,7 +2,7 @@ import { hostname, networkInterfaces } from 'node:os';
 import t from 'tap';
 import { isServerName } from '../../../src/protocol/server-address.js';
 import { logFrom } from '../../../src/system/line-log.js';
-import { serverNames } from '../../../src/server/server-names.js';
+import { reachableNames, serverNames } from '../../../src/server/server-names.js';
 import { ask } from '../../kit/api-client.js';
 import { startFakeServer } from '../../kit/fake-store.js';
 
@@ -18,6 +18,17 @@ void t.test('a server is known by where it listens, its machine’s name, and wh
       if (!internal && family === 'IPv4') t.ok(everywhere.includes(address), address);
     }
   }
+});
+
+void t.test('others are told the names that lead to it', async (t) => {
+  for (const host of ['127.0.0.1', '::1', 'localhost']) {
+    // The machine's own name may lead to another address of it.
+    t.same(reachableNames(host, []), [host]);
+    t.same(reachableNames(host, ['Backup.example']), ['backup.example', host]);
+  }
+  const own = isServerName(hostname()) ? [hostname().toLowerCase()] : [];
+  t.same(reachableNames('10.0.0.1', ['backup.example']), ['backup.example', '10.0.0.1', ...own]);
+  t.notOk(reachableNames('0.0.0.0', []).some((name) => name === '0.0.0.0' || name.startsWith('127.')));
 });
 
 void t.test('a log leaves out what is less than it is told', async (t) => {

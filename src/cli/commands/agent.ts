@@ -79,7 +79,8 @@ async function invite(args: Args, session: Session): Promise<'OK'> {
   const lifeSeconds = parseDuration(args.optionalText('expires') ?? DEFAULT_EXPIRY, 'expires');
   const made = await session.call(requests.inviteAgent({ host, lifeSeconds }));
   const server = session.isRemote ? session.place : (made.urls[0] ?? 'https://SERVER:7443');
-  const line = `umbra agent enrol --server ${server} --token ${made.token}`;
+  // What the host calls itself may be another name.
+  const line = `umbra agent enrol --server ${server} --host ${host} --token ${made.token}`;
   session.answer({ ...made, command: line }, () => {
     const known = made.isEnrolled ? `${host} is enrolled already; its agent is out when the token is used.\n` : '';
     return `${known}Run this on ${host}, as root, until ${formatTime(made.expires)}:\n\n  ${line}\n`;

@@ -137,7 +137,7 @@ void t.test('agents are invited, enrol and are let out', async (t) => {
   const { lab, url, umbra, home } = await desk(t);
   const local = (line: string): Promise<Outcome> => umbra(`${line} --store ${lab.store}`);
   const invited = await local('agent invite hv1 --expires 30min');
-  t.match(invited, { code: 0, stdout: /Run this on hv1/ });
+  t.match(invited, { code: 0, stdout: /Run this on hv1[^]*agent enrol --server https:\S+ --host hv1 --token/ });
   const token = /umbra-join-\S+/.exec(invited.stdout)?.[0] ?? '';
   const line = `agent enrol --server ${url} --token ${token} --state ${home}/agent`;
   t.match(await umbra(`${line} --host hv2`), { code: 12, stderr: /not for the host hv2[^]*--host/ });

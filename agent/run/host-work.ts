@@ -99,7 +99,7 @@ export class HostWork implements AgentWork {
     const { name, tracker: choice } = task.machine;
     const all = await this.#options.trackers(machine, name);
     const candidates = choice === 'auto' ? all : all.filter(({ kind }) => kind === choice);
-    const reasons: string[] = [];
+    const reasons = candidates.length === 0 ? [`this version of the agent has no ${choice}`] : [];
     for (const candidate of candidates) {
       if ('reason' in candidate) {
         reasons.push(`${candidate.kind}: ${candidate.reason}`);

@@ -20,6 +20,15 @@ export interface Guest {
   readonly initrd: string;
 }
 
+export interface GuestWish {
+  /** Absolute; the initial file system is written there as `initrd`. */
+  readonly directory: string;
+  /** The guest's own programs and scripts by name, `init` among them. */
+  readonly files: Readonly<Record<string, Buffer>>;
+  /** Programs of busybox, besides those that every guest has. */
+  readonly programs: readonly string[];
+}
+
 /** In this order: each needs those before it. Newer kernels of Debian have most of them built in. */
 const MODULES = [
   'drivers/virtio/virtio_ring.ko',
@@ -88,7 +97,7 @@ const BOOT_LIMIT_MS = 120_000;
 export async function getGuest(): Promise<Guest> {
   const ready = await kept(newestKernelPackage(), ['busybox-static']);
   const initrd = join(ready, `initrd-${process.pid}`);
-  writeFileSync(initrd, guestFiles(ready, INIT).finish());
+  writeFileSync(initrd, guestFiles(ready, Buffer.from(INIT)).finish());
   return { kernel: join(ready, 'vmlinuz'), initrd };
 }
 
@@ -97,9 +106,22 @@ export async function getCountingGuest(): Promise<Guest> {
   const ready = await kept(newestKernelPackage(), ['busybox-static']);
   const agent = await kept('qemu-guest-agent', []);
   const initrd = join(ready, `initrd-agent-${process.pid}`);
-  const files = guestFiles(ready, COUNTING_INIT);
+  const files = guestFiles(ready, Buffer.from(COUNTING_INIT));
   addProgram(files, 'sbin/qemu-ga', join(agent, 'usr/sbin/qemu-ga'));
   writeFileSync(initrd, files.finish());
+  return { kernel: join(ready, 'vmlinuz'), initrd };
+}
+
+/** A guest as somebody wants it, with QEMU's guest agent as `/sbin/qemu-ga`. */
+export async function makeGuest({ directory, files, programs }: GuestWish): Promise<Guest> {
+  const ready = await kept(newestKernelPackage(), ['busybox-static']);
+  const agent = await kept('qemu-guest-agent', []);
+  const initrd = join(directory, 'initrd');
+  const { init = Buffer.alloc(0), ...others } = files;
+  const archive = guestFiles(ready, init, programs);
+  for (const [name, data] of Object.entries(others)) archive.file(name, data);
+  addProgram(archive, 'sbin/qemu-ga', join(agent, 'usr/sbin/qemu-ga'));
+  writeFileSync(initrd, archive.finish());
   return { kernel: join(ready, 'vmlinuz'), initrd };
 }
 
@@ -183,12 +205,12 @@ function addProgram(archive: CpioArchive, name: string, path: string): void {
   }
 }
 
-function guestFiles(ready: string, init: string): CpioArchive {
+function guestFiles(ready: string, init: Buffer, programs: readonly string[] = []): CpioArchive {
   const archive = new CpioArchive();
   for (const directory of ['bin', 'dev', 'mnt', 'modules', 'proc', 'sbin']) archive.directory(directory);
   const busybox = ['bin/busybox', 'usr/bin/busybox'].map((path) => join(ready, path)).find((path) => existsSync(path));
   archive.file('bin/busybox', readFileSync(busybox ?? join(ready, 'bin/busybox')));
-  for (const program of PROGRAMS) archive.link(`bin/${program}`, 'busybox');
+  for (const program of new Set([...PROGRAMS, ...programs])) archive.link(`bin/${program}`, 'busybox');
   const [modules = ''] = ['lib/modules', 'usr/lib/modules']
     .map((path) => join(ready, path))
     .filter((path) => existsSync(path));
@@ -199,7 +221,7 @@ function guestFiles(ready: string, init: string): CpioArchive {
     archive.file(`modules/${basename(module)}`, readModule(join(modules, release, 'kernel', module)));
   }
   archive.file('modules/order', Buffer.from(loaded.map((module) => basename(module)).join('\n')));
-  archive.file('init', Buffer.from(init));
+  archive.file('init', init);
   return archive;
 }
 

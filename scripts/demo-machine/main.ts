@@ -1,0 +1,23 @@
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { makeGuest } from '../../test/kit/guest.js';
+
+// Makes the guest of scripts/demo-vm: main.js SCRIPTS DIRECTORY. Prints the paths of its kernel and its first file system.
+
+/** Of busybox. */
+const PROGRAMS = 'date dd find fsfreeze grep kill rm sort tail tr usleep xargs'.split(' ');
+
+const [scripts, directory] = process.argv.slice(2);
+if (scripts === undefined || directory === undefined) throw new Error('usage: main.js SCRIPTS DIRECTORY');
+mkdirSync(directory, { recursive: true });
+const places = new Map([
+  ['init', 'init'],
+  // QEMU's guest agent looks for it there.
+  ['shutdown', 'sbin/shutdown'],
+]);
+const files: Record<string, Buffer> = {};
+for (const name of readdirSync(scripts)) {
+  files[places.get(name) ?? `bin/${name}`] = readFileSync(join(scripts, name));
+}
+const { kernel, initrd } = await makeGuest({ directory, files, programs: PROGRAMS });
+process.stdout.write(`${kernel}\n${initrd}\n`);

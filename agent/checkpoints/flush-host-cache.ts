@@ -10,7 +10,11 @@ export async function flushHostCache(images: readonly string[]): Promise<void> {
   await Promise.allSettled(
     paths.map(async (path) => {
       const handle = await open(path, 'r');
-      await handle.datasync().finally(() => handle.close());
+      try {
+        await handle.datasync();
+      } finally {
+        await handle.close();
+      }
     }),
   );
 }

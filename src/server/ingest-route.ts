@@ -9,6 +9,7 @@ import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '../protocol/version.js';
 import type { ShadowCopyRecord } from '../store/records.js';
 import { AGENT_FRAME } from '../ingest/agent-frames.js';
 import { AGENTS } from './caller.js';
+import { FRAMES_WHAT } from './route-description.js';
 import { noParams } from './request-params.js';
 import type { Exchange, Route } from './exchange.js';
 import { runJob, type RunOperationOptions } from './run-operation.js';
@@ -17,9 +18,6 @@ import { runJob, type RunOperationOptions } from './run-operation.js';
 const BUDGET_BYTES = 16 * MAX_BODY_BYTES;
 /** An agent that reads nothing of what it is told is not listened to either. */
 const MAX_UNREAD_BYTES = 1024 * 1024;
-
-const FRAMES_WHAT =
-  'A frame is two numbers (32 bits, little-endian), how long its header and its body are, the header (a map, in msgpack) and the body.';
 
 /** The route of the bulk stream by which agents send shadow copies. */
 export function ingestRoute(options: RunOperationOptions): Route {

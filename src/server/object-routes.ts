@@ -10,6 +10,7 @@ import type { Exchange, Route } from './exchange.js';
 import { readParams, sendJson } from './http-request.js';
 import type { ObjectAccess } from './object-access.js';
 import { TYPE_OF_KIND } from './object-access.js';
+import { DESCRIPTIONS } from './object-descriptions.js';
 import { leaseFrame, readObjectsParams, recordParams, shadowCopiesParams } from './object-params.js';
 import { ObjectSessions, type ObjectSession } from './object-sessions.js';
 import { runJob, type RunOperationOptions } from './run-operation.js';
@@ -22,9 +23,10 @@ const MAX_UNREAD_BYTES = 1024 * 1024;
 export function objectRoutes(options: RunOperationOptions): readonly Route[] {
   const sessions = new ObjectSessions();
   const budget = new ObjectBudget();
-  const route = (method: Route['method'], path: string, answer: Answer): Route => ({
+  const route = (method: Route['method'], path: keyof typeof DESCRIPTIONS, answer: Answer): Route => ({
     method,
     route: `/v1/objects/${path}`,
+    description: DESCRIPTIONS[path],
     permission: READERS,
     anyProtocol: false,
     answer: async (exchange) => {

@@ -31,3 +31,7 @@ export interface MediaDescription {
   /** Of what it is made up of, if that is JSON or like it. */
   readonly parts?: JsonSchema;
 }
+
+/** Of every body of frames. */
+export const FRAMES_WHAT =
+  'A frame is two numbers (32 bits, little-endian), how long its header and its body are, the header (a map, in msgpack) and the body.';

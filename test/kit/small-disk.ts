@@ -45,6 +45,9 @@ function mounted(t: Test, directory: string, forget: () => void): SmallDisk {
   return {
     directory,
     fill: (leftBytes) => {
+      // When the test has ended it would fill the disk of this machine.
+      if (statSync(directory).dev === statSync(join(directory, '..')).dev)
+        throw new Error(`${directory} is not mounted`);
       reserve(filler);
       fillUp(filler);
       truncateSync(filler, statSync(filler).size - leftBytes);

@@ -35,8 +35,11 @@ interface Document {
 const ROUTES = serverRoutes(handlerOptions('/store'));
 const DOCUMENT = JSON.parse(JSON.stringify(describeRoutes(ROUTES))) as Document;
 
+/** Lengths are those of JavaScript's strings here, as the schemas say. */
+const UTF16 = { unicode: false };
+
 function newAjv(): Ajv2020 {
-  return new Ajv2020({ strict: false, validateFormats: false, logger: false });
+  return new Ajv2020({ strict: false, validateFormats: false, ...UTF16, logger: false });
 }
 
 /** Method, path and what is said of each operation of the document. */

@@ -110,7 +110,9 @@ export class HostWork implements AgentWork {
         const checkpoint = await tracker.checkpoint(request);
         return { tracker, checkpoint, reason: reasons.length === 0 ? undefined : reasons.join('; ') };
       } catch (error) {
-        if (choice !== 'auto' || !isUmbraError(error, 'TRACKER_UNAVAILABLE', 'TRACKER_BUSY')) throw error;
+        if (choice !== 'auto' || !isUmbraError(error, 'TRACKER_UNAVAILABLE', 'TRACKER_BUSY')) {
+          throw withReasons(error, reasons);
+        }
         reasons.push(`${tracker.kind}: ${error.message}`);
       }
     }
@@ -118,4 +120,11 @@ export class HostWork implements AgentWork {
       hint: 'Choose another with umbra protect MACHINE --tracker TRACKER.',
     });
   }
+}
+
+/** Why the last tracker failed is of little help without why no better one would do. */
+function withReasons(error: unknown, reasons: readonly string[]): unknown {
+  if (!isUmbraError(error) || reasons.length === 0) return error;
+  const hint = error.hint === undefined ? {} : { hint: error.hint };
+  return new UmbraError(error.code, `${error.message} (${reasons.join('; ')})`, { ...hint, cause: error });
 }

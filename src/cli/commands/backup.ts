@@ -74,6 +74,8 @@ async function backUpByAgent(args: Args, session: Session): Promise<'OK'> {
   const machine = checkMachineName(args.text('MACHINE'));
   const result = await session.run(requests.backupByAgent({ machine })).catch((error: unknown) => {
     if (!isUmbraError(error, 'NOT_FOUND', 'STORE_NOT_FOUND')) throw error;
+    // Its agent may not find it any more, and says what to do then.
+    if (error.code === 'NOT_FOUND' && !error.message.includes('is not protected')) throw error;
     const hint = `Name its disk images: umbra backup ${machine} IMAGE...; or have its agent do it: umbra protect ${machine}`;
     throw new UmbraError(error.code, error.message, { hint, cause: error });
   });

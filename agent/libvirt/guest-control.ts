@@ -1,6 +1,8 @@
 import { isUmbraError, messageOf, UmbraError } from '../../src/common/errors.js';
 import type { MachineState } from '../../src/protocol/agents-api.js';
+import { flushGuest } from '../checkpoints/flush-guest.js';
 import type { GuestControl } from '../checkpoints/guest-control.js';
+import { record } from '../json-values.js';
 import type { Domain, Libvirt } from './libvirt.js';
 import { libvirtNumber } from './libvirt-error.js';
 import { machineState } from './machine-state.js';
@@ -32,11 +34,18 @@ export class LibvirtGuestControl implements GuestControl {
 
   async prepareFreeze(): Promise<string | undefined> {
     try {
-      await this.#libvirt.agentCommand(this.#domain, '{"execute":"guest-ping"}', PING_S);
+      await this.#ask('guest-ping', {});
+      await flushGuest((command, args) => this.#ask(command, args));
       return undefined;
     } catch (error) {
       return messageOf(error);
     }
+  }
+
+  async #ask(execute: string, args: Readonly<Record<string, unknown>>): Promise<unknown> {
+    const command = JSON.stringify({ execute, arguments: args });
+    const answer = await this.#libvirt.agentCommand(this.#domain, command, PING_S);
+    return record(JSON.parse(answer))['return'];
   }
 
   /**

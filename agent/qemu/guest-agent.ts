@@ -107,8 +107,8 @@ export class GuestAgent {
   }
 
   /** @throws {UmbraError} TRACKER_FAILED */
-  async execute(command: string, timeoutMs: number): Promise<unknown> {
-    this.#send({ execute: command });
+  async execute(command: string, timeoutMs: number, args?: Readonly<Record<string, unknown>>): Promise<unknown> {
+    this.#send(args === undefined ? { execute: command } : { execute: command, arguments: args });
     const answer = await this.#inTime(timeoutMs, `did not answer ${command}`, async () => {
       for (let skipped = 0; skipped < MAX_SKIPPED; skipped += 1) {
         const message = await this.#inbox.next();

@@ -1,6 +1,7 @@
 import type { Clock } from '../../src/common/clock.js';
 import { messageOf } from '../../src/common/errors.js';
 import type { MachineState } from '../../src/protocol/agents-api.js';
+import { flushGuest } from '../checkpoints/flush-guest.js';
 import type { GuestControl } from '../checkpoints/guest-control.js';
 import { GuestAgent } from './guest-agent.js';
 import { machineStatus } from './machine-status.js';
@@ -13,6 +14,9 @@ export interface QemuGuestControlOptions {
   readonly guestAgentSocket?: string;
   readonly clock: Clock;
 }
+
+/** How long the guest agent may take for an answer before it is to freeze anything. */
+const ASK_MS = 3000;
 
 /** A machine as its QEMU controls it. */
 export class QemuGuestControl implements GuestControl {
@@ -35,7 +39,8 @@ export class QemuGuestControl implements GuestControl {
     if (this.#options.guestAgentSocket === undefined) return 'the machine has no guest agent';
     this.#keepsAgent = true;
     try {
-      await this.#connected();
+      const agent = await this.#connected();
+      if (agent !== undefined) await flushGuest((command, args) => agent.execute(command, ASK_MS, args));
       return undefined;
     } catch (error) {
       return messageOf(error);

@@ -45,7 +45,7 @@ export interface FakeGuestAgent {
   noClient(): Promise<void>;
 }
 
-/** A guest agent that syncs well, and otherwise does what a test wants. */
+/** A guest agent that syncs well and runs no programs, and otherwise does what a test wants. */
 export async function fakeGuestAgent(t: Test, answer: FakeAgentAnswers): Promise<FakeGuestAgent> {
   const commands: string[] = [];
   const clients = new Set<Socket>();
@@ -58,6 +58,10 @@ export async function fakeGuestAgent(t: Test, answer: FakeAgentAnswers): Promise
       const { execute, arguments: args } = JSON.parse(line) as { execute: string; arguments?: { id: number } };
       if (execute === 'guest-sync') {
         socket.write(`${JSON.stringify({ return: args?.id })}\n`);
+        return;
+      }
+      if (execute === 'guest-exec') {
+        socket.write('{"error": {"class": "CommandNotFound", "desc": "it is disabled"}}\n');
         return;
       }
       commands.push(execute);

@@ -1,0 +1,38 @@
+import t from 'tap';
+import { flushGuest } from '../../../agent/checkpoints/flush-guest.js';
+
+t.test('a guest that writes what its cache holds', async (t) => {
+  const asked: unknown[] = [];
+  const answers = [{ pid: 7 }, { exited: false }, { exited: false }, { exited: true, exitcode: 0 }];
+  await flushGuest((command, args) => {
+    asked.push([command, args]);
+    return Promise.resolve(answers.shift());
+  });
+  t.strictSame(asked, [
+    ['guest-exec', { path: 'sync' }],
+    ['guest-exec-status', { pid: 7 }],
+    ['guest-exec-status', { pid: 7 }],
+    ['guest-exec-status', { pid: 7 }],
+  ]);
+});
+
+t.test('one that may not, that fails meanwhile, or that answers anything', async (t) => {
+  let asked = 0;
+  const answering =
+    (...answers: readonly unknown[]): (() => Promise<unknown>) =>
+    () => {
+      const answer = answers[asked++];
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+    };
+  for (const [count, ...answers] of [
+    [1, new Error('guest-exec is disabled')],
+    [1, 'nonsense'],
+    [1, { pid: -1 }],
+    [2, { pid: 1 }, new Error('it is gone')],
+    [2, { pid: 1 }, 'nonsense'],
+  ] as const) {
+    asked = 0;
+    await flushGuest(answering(...answers));
+    t.equal(asked, count);
+  }
+});

@@ -122,6 +122,7 @@ export const requests = {
   revokeAgent: (body: RevokeAgentRequest): Request<AgentInfo> => ({ method: 'DELETE', path: '/v1/agents', body }),
   status: (): Request<StatusResult> => ({ method: 'GET', path: '/v1/status' }),
   stop: (): Request<StopResult> => ({ method: 'POST', path: '/v1/stop' }),
+  stopIdle: (): Request<StopResult> => ({ method: 'POST', path: '/v1/stop', body: { whenIdle: true } }),
 } as const;
 
 function files(operation: string, body: unknown): Message {

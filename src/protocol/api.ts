@@ -250,6 +250,8 @@ export interface StatusResult {
   readonly version: string;
   readonly store: string;
   readonly startedAt: string;
+  /** True if a command started it: it makes room for "umbra serve" while it does nothing. */
+  readonly background: boolean;
   /** The address and port where it answers over HTTPS, and how others reach it there. */
   readonly listening?: string;
   readonly urls?: readonly string[];
@@ -267,6 +269,11 @@ export interface UnmountRequest {
   readonly mountPoint: string;
   /** Also while files in it are open. */
   readonly force: boolean;
+}
+
+export interface StopRequest {
+  /** Only a server in the background that does nothing: else STORE_IN_USE. */
+  readonly whenIdle?: boolean;
 }
 
 export interface StopResult {

@@ -32,6 +32,7 @@ export async function serveInBackground(argument: string | undefined, parts: Ser
     await runServer({
       ...options,
       parts,
+      background: true,
       log: lineLog((line) => writeSync(2, line), systemClock, false),
       onLocked: () => {
         redirectOutputToLog(options.store);

@@ -2,11 +2,12 @@ import { UmbraError } from '../common/errors.js';
 import type { StatusResult, StopResult } from '../protocol/api.js';
 import { OPERATORS } from './caller.js';
 import type { Route } from './exchange.js';
-import { sendJson } from './http-request.js';
+import { readParams, sendJson } from './http-request.js';
 import type { Jobs } from './jobs.js';
 import * as answers from './answers/store-answers.js';
 import { count, fields } from '../common/shapes.js';
-import { jobId, noParams } from './request-params.js';
+import { refuseToMakeRoom } from './make-room.js';
+import { jobId, noParams, stopParams } from './request-params.js';
 
 export interface ControlOptions {
   readonly jobs: Jobs;
@@ -40,10 +41,13 @@ export function controlRoutes({ jobs, status, stop }: ControlOptions): readonly 
       anyProtocol: true,
       description: {
         summary: 'Stop the server: cancel what runs, unmount, close the store',
-        params: noParams,
+        details: 'With "whenIdle" only if a command started it, nothing runs on it, and nothing is mounted.',
+        params: stopParams,
         answer: { as: 'json', result: answers.stop },
       },
-      answer: async ({ response }) => {
+      answer: async ({ request, response, url }) => {
+        const { whenIdle = false } = stopParams(await readParams(request, url), '');
+        if (whenIdle) refuseToMakeRoom(status());
         sendJson(response, 200, await stop());
       },
     },

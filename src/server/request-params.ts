@@ -24,6 +24,7 @@ const someVersion = object({}, { machine, version });
 const anyMount = object({ mountPoint: path, allowOther: boolean, leased: boolean }, { machine, version });
 
 export const noParams = object({});
+export const stopParams = object({}, { whenIdle: boolean });
 export const listParams = object({}, { machine });
 export const backupParams = object({ machine, images: list(image, 1), configs: list(path), reread: boolean });
 export const restoreParams = object({ machine, version, to: path }, { volume });

@@ -16,6 +16,7 @@ export interface RunOptions {
   readonly mount?: NonNullable<StoreServerOptions['mount']>;
   readonly log: Log;
   readonly parts: ServerParts;
+  readonly background?: boolean;
   readonly onLocked?: () => void;
   /** Called when the server answers. */
   readonly onReady: () => void;

@@ -33,6 +33,8 @@ export interface StoreServerOptions {
   readonly log: Log;
   readonly openEngine: OpenEngine;
   readonly openMounts: OpenMounts;
+  /** True if a command started it, which whoever wants to serve the store himself need not know of. */
+  readonly background?: boolean;
   /** Called when the store's lock is taken, before listening. */
   readonly onLocked?: () => void;
 }
@@ -265,6 +267,7 @@ export class StoreServer {
       version: VERSION,
       store: this.#options.store,
       startedAt: new Date(this.#startedMs).toISOString(),
+      background: this.#options.background === true,
       mounts: this.#mounts(),
       jobs: this.#jobs.list(),
       ...(this.#https === undefined ? {} : { listening: this.#https.address, urls: this.#urls() }),

@@ -20,7 +20,7 @@ export function handlerOptions(store: string): RequestHandlerOptions {
     stopping: new AbortController().signal,
     clock: systemClock,
     log: silentLog,
-    status: () => ({ pid: 1, version: '1', store, startedAt: '', mounts: [], jobs: [] }),
+    status: () => ({ pid: 1, version: '1', store, startedAt: '', background: false, mounts: [], jobs: [] }),
     remote: () => Promise.reject(new UmbraError('INTERNAL', 'not here')),
     urls: () => [],
     metrics: new Metrics(systemClock),

@@ -1,13 +1,20 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isUmbraError } from '../../common/errors.js';
 import type { Args } from '../args.js';
+import { makeRoom } from '../../client/make-room.js';
 import { flagOption, textOption, type Command } from '../command.js';
-import { DEFAULT_IDLE_SECONDS, MAX_IDLE_SECONDS } from '../session.js';
+import { DEFAULT_IDLE_SECONDS, MAX_IDLE_SECONDS, type Session } from '../session.js';
+
+/** How often a store is asked for that is taken by somebody who does not answer. */
+const TRIES = 20;
+const PAUSE_MS = 25;
 
 export const command: Command = {
   usage: '',
   synopsis: '[--listen ADDRESS:PORT] [--mount DIR] [--config FILE] [--idle-exit SECONDS]',
   description: `Run the server of a store in the foreground, until Ctrl-C, SIGTERM or "umbra stop". Every command that needs a server
-starts one by itself, which ends after ${DEFAULT_IDLE_SECONDS} s with nothing to do and nothing mounted ($UMBRA_IDLE_SECONDS); "serve" is for
-service managers, for watching, and for everything that comes over the network: with --listen it answers at an HTTPS port, too, for
+starts one by itself, which ends after ${DEFAULT_IDLE_SECONDS} s with nothing to do and nothing mounted ($UMBRA_IDLE_SECONDS), and at once
+for "serve" if it does nothing just then. "serve" is for service managers, for watching, and for everything that comes over the network: with --listen it answers at an HTTPS port, too, for
 agents and for administrators who have a token ("umbra token add"). With --mount it shows all shadow copies as long as it runs.
 --config names a file of YAML with listen, names (further names in its certificate), mount, allowOther and log (info, warn,
 error); what the command line says comes before it. It logs to standard error: on a terminal for people, else as JSON.`,
@@ -33,21 +40,41 @@ error); what the command line says comes before it. It logs to standard error: o
       import('../../server/serve.js'),
       session.environment.serverParts(),
     ]);
-    await serveInForeground({
-      store: session.store,
-      ...(listen === undefined ? {} : { listen }),
-      ...(mount === undefined ? {} : { mount }),
-      ...(config === undefined ? {} : { config }),
-      allowOther: args.flag('allow-other'),
-      ...(idleSeconds === undefined ? {} : { idleExitMs: idleSeconds * 1000 }),
-      parts,
-      onReady: () => {
-        session.answer({ store: session.store, pid: process.pid }, () => '');
-      },
-    });
+    await onceFree(session, (onReady) =>
+      serveInForeground({
+        store: session.store,
+        ...(listen === undefined ? {} : { listen }),
+        ...(mount === undefined ? {} : { mount }),
+        ...(config === undefined ? {} : { config }),
+        allowOther: args.flag('allow-other'),
+        ...(idleSeconds === undefined ? {} : { idleExitMs: idleSeconds * 1000 }),
+        parts,
+        onReady: () => {
+          onReady();
+          session.answer({ store: session.store, pid: process.pid }, () => '');
+        },
+      }),
+    );
     return 'OK';
   },
 };
+
+/** Serve as soon as a server that a command started has made room, and whoever took the store just then has, too. */
+async function onceFree(session: Session, serve: (onReady: () => void) => Promise<void>): Promise<void> {
+  const outcome = { isReady: false };
+  for (let tries = 1; !outcome.isReady; tries += 1) {
+    await makeRoom(session.client());
+    try {
+      await serve(() => {
+        outcome.isReady = true;
+      });
+    } catch (error) {
+      // A command may have started a server, which does not listen yet.
+      if (tries === TRIES || !isUmbraError(error, 'STORE_IN_USE')) throw error;
+      await sleep(PAUSE_MS);
+    }
+  }
+}
 
 function optionalPath(args: Args, name: string): string | undefined {
   return args.optionalText(name) === undefined ? undefined : args.path(name);

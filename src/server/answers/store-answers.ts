@@ -163,7 +163,15 @@ const job = fields<api.StatusResult['jobs'][number]>({ id: count, kind: text, wh
 
 export const status = shape<api.StatusResult>(
   'StatusResult',
-  { pid: count, version: text, store: text, startedAt: text, mounts: listOf(mount), jobs: listOf(job) },
+  {
+    pid: count,
+    version: text,
+    store: text,
+    startedAt: text,
+    background: flag,
+    mounts: listOf(mount),
+    jobs: listOf(job),
+  },
   { listening: text, urls: listOf(text) },
 );
 

@@ -129,12 +129,23 @@ void t.test('serve runs in the foreground until a signal', async (t) => {
   const serve = spawnUmbra(['serve', '--json'], store);
   await serve.says('"pid"');
   t.match(await spawnUmbra(['list'], store).done, { code: 0 });
-  t.match(await spawnUmbra(['serve'], store).done, { code: 4, stderr: /in use by process/ });
+  t.match(await spawnUmbra(['serve'], store).done, { code: 4, stderr: /in use by process \d+, "umbra serve"/ });
   serve.kill('SIGTERM');
   const { code, stderr } = await serve.done;
   t.equal(code, 0);
   t.match(stderr, /"message":"serving".*\n(.*\n)*.*"message":"stopped"/);
   t.notOk(existsSync(socketPath(store)));
+});
+
+void t.test('serve takes over from an idle server that a command started', async (t) => {
+  const store = storeOf(t);
+  await spawnUmbra(['init'], store, { idleSeconds: 600 }).done;
+  const first = await serverPid(store);
+  const serve = spawnUmbra(['serve', '--json'], store);
+  await serve.says('"pid"');
+  t.not(await serverPid(store), first);
+  serve.kill('SIGTERM');
+  t.match(await serve.done, { code: 0 });
 });
 
 void t.test('what keeps a server from starting has its code', async (t) => {

@@ -11,6 +11,15 @@ export interface NewSecret {
   readonly secret: string;
 }
 
+/** What a host had that was let out. */
+export interface RevokedHost {
+  readonly host: string;
+  /** If it was enrolled. */
+  readonly agent?: Agent;
+  /** How many invitations were withdrawn. */
+  readonly invitations: number;
+}
+
 /** Far more than anybody has; what is kept and compared stays small. */
 const MOST = 4096;
 /** Certificates of one administrator or agent that hold at the same time. */
@@ -35,6 +44,16 @@ export class Access {
 
   agents(): readonly Agent[] {
     return this.#store.state.agents.map((agent) => this.#withSeen(agent));
+  }
+
+  /** The hosts that may still enrol, each once, and until when, in milliseconds. */
+  invitations(): ReadonlyMap<string, number> {
+    const nowMs = this.#clock.now();
+    const until = new Map<string, number>();
+    for (const { host, expiresMs, usedMs } of this.#store.state.joins) {
+      if (usedMs === undefined && expiresMs > nowMs) until.set(host, Math.max(expiresMs, until.get(host) ?? 0));
+    }
+    return until;
   }
 
   /** Called when somebody who was let in may no longer be. @returns a function that ends it */
@@ -177,24 +196,25 @@ export class Access {
     return owner?.certificates.some((certificate) => certificate.serial === serial) ?? false;
   }
 
-  /** An agent shows nothing any more, from now on. @throws {UmbraError} NOT_FOUND */
-  async revokeAgent(host: string): Promise<Agent> {
-    const revoked = await this.#change((state) => {
+  /** An agent shows nothing any more, from now on, and what invitations its host has are void. @throws {UmbraError} NOT_FOUND */
+  async revokeAgent(host: string): Promise<RevokedHost> {
+    const revoked = await this.#change<RevokedHost>((state) => {
       const agent = state.agents.find((entry) => entry.host === host);
-      const isInvited = state.joins.some((entry) => entry.host === host && entry.usedMs === undefined);
-      if (agent === undefined && !isInvited) {
-        throw new UmbraError('NOT_FOUND', `no agent of the host ${host} is enrolled`, {
+      const invitations = state.joins.filter((entry) => entry.host === host && entry.usedMs === undefined).length;
+      if (agent === undefined && invitations === 0) {
+        throw new UmbraError('NOT_FOUND', `no agent of the host ${host} is enrolled, and none is invited`, {
           hint: '"umbra agents" shows those that are.',
         });
       }
       const nowMs = this.#clock.now();
-      const changed = { enrolledMs: nowMs, ...agent, host, revokedMs: agent?.revokedMs ?? nowMs, certificates: [] };
       // An invitation that is still out would let it in again.
-      const joins = state.joins.filter((entry) => entry.host !== host);
-      return [{ ...replaceAgent(state, changed), joins }, changed];
+      const without = { ...state, joins: state.joins.filter((entry) => entry.host !== host) };
+      if (agent === undefined) return [without, { host, invitations }];
+      const changed = { ...this.#withSeen(agent), revokedMs: agent.revokedMs ?? nowMs, certificates: [] };
+      return [replaceAgent(without, changed), { host, invitations, agent: changed }];
     });
     this.#revoked();
-    return this.#withSeen(revoked);
+    return revoked;
   }
 
   /** An agent made itself heard. */
@@ -230,7 +250,7 @@ export class Access {
     return expiresMs !== undefined && expiresMs <= this.#clock.now();
   }
 
-  #withSeen<A extends Agent>(agent: A): A {
+  #withSeen(agent: Agent): Agent {
     const lastSeenMs = this.#seen.get(agent.host);
     return lastSeenMs === undefined ? agent : { ...agent, lastSeenMs };
   }

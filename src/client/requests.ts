@@ -58,6 +58,7 @@ import type {
   NewToken,
   RemoveTokenRequest,
   RevokeAgentRequest,
+  RevokedAgent,
   TokenInfo,
 } from '../protocol/access-api.js';
 
@@ -119,7 +120,7 @@ export const requests = {
   logout: (): Request<{ readonly name: string }> => ({ method: 'POST', path: '/v1/logout' }),
   agents: (): Request<readonly AgentInfo[]> => ({ method: 'GET', path: '/v1/agents' }),
   inviteAgent: (body: InviteRequest): Request<Invitation> => ({ method: 'POST', path: '/v1/agents/invite', body }),
-  revokeAgent: (body: RevokeAgentRequest): Request<AgentInfo> => ({ method: 'DELETE', path: '/v1/agents', body }),
+  revokeAgent: (body: RevokeAgentRequest): Request<RevokedAgent> => ({ method: 'DELETE', path: '/v1/agents', body }),
   status: (): Request<StatusResult> => ({ method: 'GET', path: '/v1/status' }),
   stop: (): Request<StopResult> => ({ method: 'POST', path: '/v1/stop' }),
   stopIdle: (): Request<StopResult> => ({ method: 'POST', path: '/v1/stop', body: { whenIdle: true } }),

@@ -61,13 +61,22 @@ export interface EnrolRequest extends CertificateRequest {
   readonly host: string;
 }
 
+/** A host whose agent is enrolled, or may enrol itself. */
 export interface AgentInfo {
   readonly host: string;
-  readonly enrolled: string;
+  /** Absent if it was never. */
+  readonly enrolled?: string;
   /** Until when its newest certificate is good; absent when none holds. */
   readonly certificateExpires?: string;
   readonly lastSeen?: string;
   readonly revoked?: string;
+  /** Until when a join token that was not used yet lets it in; absent if there is none. */
+  readonly invitedUntil?: string;
+}
+
+export interface RevokedAgent extends AgentInfo {
+  /** How many invitations were withdrawn. */
+  readonly invitations: number;
 }
 
 export interface RevokeAgentRequest {

@@ -1,3 +1,4 @@
+import type { Access } from '../access/access.js';
 import type { Agent } from '../access/access-state.js';
 import { UmbraError } from '../common/errors.js';
 import type { Clock } from '../common/clock.js';
@@ -122,23 +123,23 @@ function agentRoutes({ remote, urls, clock, log }: AccessRouteOptions): readonly
     route({
       method: 'GET',
       route: '/v1/agents',
-      summary: 'The hosts whose agents are enrolled',
+      summary: 'The hosts whose agents are enrolled, or invited',
       permission: OPERATORS,
       params: noParams,
       result: listOf(answers.agent),
-      run: ({ access }) => Promise.resolve(access.agents().map(agentInfo)),
+      run: ({ access }) => Promise.resolve(agentInfos(access)),
     }),
     route({
       method: 'DELETE',
       route: '/v1/agents',
-      summary: 'Let an agent out, at once',
+      summary: 'Let an agent out, at once, and withdraw the invitations of its host',
       permission: OPERATORS,
       params: params.revokeAgentParams,
-      result: answers.agent,
+      result: answers.revokedAgent,
       run: async ({ access }, { host }) => {
-        const revoked = await access.revokeAgent(host);
-        log.info('agent revoked', { host });
-        return agentInfo(revoked);
+        const { agent, invitations } = await access.revokeAgent(host);
+        log.info('agent revoked', { host, invitations });
+        return { host, ...(agent && agentInfo(agent)), invitations };
       },
     }),
     route({
@@ -212,7 +213,16 @@ function tokenInfo({ name, createdMs, expiresMs, certificates }: Administrator, 
   };
 }
 
-function agentInfo({ host, enrolledMs, certificates, lastSeenMs, revokedMs }: Agent): AgentInfo {
+/** Those that are enrolled, then those that are only invited. */
+function agentInfos(access: Access): readonly AgentInfo[] {
+  const invitations = access.invitations();
+  const agents = access.agents().map((agent) => agentInfo(agent, invitations.get(agent.host)));
+  const known = new Set(agents.map(({ host }) => host));
+  const others = [...invitations].filter(([host]) => !known.has(host));
+  return [...agents, ...others.map(([host, expiresMs]) => ({ host, invitedUntil: iso(expiresMs) }))];
+}
+
+function agentInfo({ host, enrolledMs, certificates, lastSeenMs, revokedMs }: Agent, invitedMs?: number): AgentInfo {
   const newest = certificates.at(-1);
   return {
     host,
@@ -220,6 +230,7 @@ function agentInfo({ host, enrolledMs, certificates, lastSeenMs, revokedMs }: Ag
     ...(newest === undefined ? {} : { certificateExpires: iso(newest.expiresMs) }),
     ...(lastSeenMs === undefined ? {} : { lastSeen: iso(lastSeenMs) }),
     ...(revokedMs === undefined ? {} : { revoked: iso(revokedMs) }),
+    ...(invitedMs === undefined ? {} : { invitedUntil: iso(invitedMs) }),
   };
 }
 

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import { requests } from '../../client/requests.js';
 import { UmbraError } from '../../common/errors.js';
 import { checkHostName } from '../../common/names.js';
+import type { RevokedAgent } from '../../protocol/access-api.js';
 import { parseServerUrl } from '../../protocol/server-address.js';
 import type { Args } from '../args.js';
 import { textOption, word, type Command } from '../command.js';
@@ -36,14 +37,14 @@ finds the host's machines, follows the changes of those that are protected, and 
 with state, libvirt (auto, off or a URI), qmp, configFiles, directories, filters, scratch, quiesce, freezeSeconds, scripts, backups
 and discoverSeconds. "filter" puts a file system over a directory of images that records what is written to them; start it before
 the machines, and name the directory under "filters"; "umount DIRECTORY" ends it. "revoke" lets an agent
-out at once.`,
+out at once, and withdraws an invitation that was not used.`,
   examples: [
     ['umbra agent invite hv1', 'on the server, or with --server'],
     ['umbra agent enrol --server https://backup.example:7443 --token umbra-join-…', 'on hv1'],
     ['umbra agent run --config /etc/umbra/agent.yaml', 'on hv1, by its service manager'],
     ['umbra agent revoke hv1', 'when the host is gone, or not trusted any more'],
   ],
-  next: 'Next: "umbra agents" shows who is enrolled.',
+  next: 'Next: "umbra agents" shows who is enrolled and who is invited.',
   positionals: {
     ACTION: word('invite, enrol, run, filter or revoke'),
     TARGET: word('invite, revoke: the name of the host; filter: the directory'),
@@ -120,8 +121,13 @@ async function run(args: Args, session: Session): Promise<'OK'> {
 
 async function revoke(args: Args, session: Session): Promise<'OK'> {
   const revoked = await session.call(requests.revokeAgent({ host: checkHostName(args.text('TARGET')) }));
-  session.answer(revoked, () => `the agent of ${revoked.host} is out\n`);
+  session.answer(revoked, () => describeRevoked(revoked));
   return 'OK';
+}
+
+function describeRevoked({ host, enrolled, invitations }: RevokedAgent): string {
+  const out = enrolled === undefined ? '' : `the agent of ${host} is out\n`;
+  return invitations === 0 ? out : `${out}the invitation of ${host} is withdrawn\n`;
 }
 
 function refuseOthers(args: Args, action: Action): void {

@@ -24,8 +24,8 @@ export const invitation = shape<api.Invitation>('Invitation', {
   isEnrolled: flag,
 });
 
-export const agent = shape<api.AgentInfo>(
-  'AgentInfo',
-  { host: text, enrolled: text },
-  { certificateExpires: text, lastSeen: text, revoked: text },
-);
+const agentFields = { enrolled: text, certificateExpires: text, lastSeen: text, revoked: text, invitedUntil: text };
+
+export const agent = shape<api.AgentInfo>('AgentInfo', { host: text }, agentFields);
+
+export const revokedAgent = shape<api.RevokedAgent>('RevokedAgent', { host: text, invitations: count }, agentFields);

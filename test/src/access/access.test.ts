@@ -165,10 +165,22 @@ void t.test('a revoked agent is out at once, and stays out', async (t) => {
   await t.rejects(access.addCertificate(AGENT, { serial: SECOND, expiresMs: 9e15 }, FIRST), {
     code: 'UNAUTHENTICATED',
   });
-  t.match(await access.revokeAgent('hv1'), { revokedMs: clock.now() }, 'again is the same');
+  t.match(await access.revokeAgent('hv1'), { agent: { revokedMs: clock.now() }, invitations: 0 }, 'again is the same');
   t.match((await open()).agents(), [{ host: 'hv1', revokedMs: clock.now(), certificates: [] }]);
   await access.invite('hv2', clock.now() + HOUR_MS);
-  t.match(await access.revokeAgent('hv2'), { host: 'hv2' }, 'one that was only invited');
+  await access.invite('hv2', clock.now() + 2 * HOUR_MS);
+  t.same([...access.invitations()], [['hv2', clock.now() + 2 * HOUR_MS]]);
+  t.same(await access.revokeAgent('hv2'), { host: 'hv2', invitations: 2 }, 'one that was only invited');
+  t.same([...access.invitations()], []);
+  t.same(
+    (await open()).agents().map(({ host }) => host),
+    ['hv1'],
+    'is no agent then',
+  );
+  await access.invite('hv4', clock.now() + HOUR_MS);
+  clock.advance(HOUR_MS);
+  t.same([...access.invitations()], [], 'nor is one whose time is over an invitation');
+  await t.rejects(access.revokeAgent('hv4'), { code: 'NOT_FOUND' });
   await t.rejects(access.revokeAgent('hv3'), { code: 'NOT_FOUND' });
 });
 

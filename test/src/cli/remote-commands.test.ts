@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Environment } from '../../../src/cli/environment.js';
 import { parseDuration } from '../../../src/cli/duration.js';
+import type { AgentInfo } from '../../../src/protocol/access-api.js';
 import { ask } from '../../kit/api-client.js';
 import { ManualClock } from '../../kit/manual-clock.js';
 import { startRemoteServer, type RemoteLab } from '../../kit/remote-lab.js';
@@ -145,8 +146,16 @@ void t.test('agents are invited, enrol and are let out', async (t) => {
   t.match(await umbra(`${line} --host hv1`), { code: 12, stderr: /used already/ });
   t.match(await local('agents'), { stdout: /hv1 +2/ });
   t.match(await local('agent invite hv1'), { stdout: /enrolled already/ });
-  t.match(await local('agent revoke hv1'), { code: 0, stdout: /hv1 is out/ });
-  t.match(await local('agents --json'), { stdout: /"revoked"/ });
+  await local('agent invite hv4');
+  t.match(await local('agents'), { stdout: /hv1 +2.* 2\d.*\nhv4 +- +- +- +- +2/ });
+  t.match(await local('agent revoke hv4'), { code: 0, stdout: 'the invitation of hv4 is withdrawn\n' });
+  t.match(await local('agent revoke hv1'), {
+    code: 0,
+    stdout: 'the agent of hv1 is out\nthe invitation of hv1 is withdrawn\n',
+  });
+  const [only, ...others] = JSON.parse((await local('agents --json')).stdout) as readonly AgentInfo[];
+  t.match(only, { host: 'hv1', revoked: String });
+  t.same([only?.invitedUntil, others], [undefined, []]);
   t.match(await local('agent revoke hv3'), { code: 3 });
   t.match(await umbra('agent enrol --token x'), { code: 2, stderr: /--server is missing/ });
   t.match(await umbra(`agent enrol hv1 --server ${url} --token x`), { code: 2, stderr: /--host/ });

@@ -45,11 +45,16 @@ start_libvirt_of_user() {
     libvirtd -f "$work/libvirt/libvirtd.conf" -p "$work/libvirt/pid"
 }
 
-# Ends it, with the machines that still run.
+# Ends it, with the machines that still run. Those of root go with their namespace in any case.
 stop_libvirt() {
-  local domain
-  for domain in $(virsh -q list --name 2>/dev/null); do virsh -q destroy "$domain" >/dev/null 2>&1 || true; done
+  local domain file
+  for domain in $(timeout 30 virsh -q list --name 2>/dev/null); do
+    timeout 30 virsh -q destroy "$domain" >/dev/null 2>&1 || true
+  done
   end_process libvirt KILL
+  for file in "$work"/libvirt/state/libvirt/qemu/run/*.pid; do
+    [[ ! -e $file ]] || ! grep -qsF -- "$work" "/proc/$(<"$file")/cmdline" || kill -KILL "$(<"$file")" || true
+  done
 }
 
 # A machine with two disks: NAME FORMAT IMAGE-OF-VDA IMAGE-OF-VDB [KERNEL-ARGUMENT]

@@ -1,15 +1,14 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeGuest } from '../../test/kit/guest.js';
 
-// Makes the guest of scripts/demo-vm: main.js SCRIPTS DIRECTORY. Prints the paths of its kernel and its first file system.
+// Makes the guest of scripts/demo-vm: main.js SCRIPTS INITRD. Prints the path of its kernel.
 
 /** Of busybox. */
 const PROGRAMS = 'date dd find fsfreeze grep kill rm sort tail tr usleep xargs'.split(' ');
 
-const [scripts, directory] = process.argv.slice(2);
-if (scripts === undefined || directory === undefined) throw new Error('usage: main.js SCRIPTS DIRECTORY');
-mkdirSync(directory, { recursive: true });
+const [scripts, initrd] = process.argv.slice(2);
+if (scripts === undefined || initrd === undefined) throw new Error('usage: main.js SCRIPTS INITRD');
 const places = new Map([
   ['init', 'init'],
   // QEMU's guest agent looks for it there.
@@ -19,5 +18,5 @@ const files: Record<string, Buffer> = {};
 for (const name of readdirSync(scripts)) {
   files[places.get(name) ?? `bin/${name}`] = readFileSync(join(scripts, name));
 }
-const { kernel, initrd } = await makeGuest({ directory, files, programs: PROGRAMS });
-process.stdout.write(`${kernel}\n${initrd}\n`);
+const { kernel } = await makeGuest({ initrd, files, programs: PROGRAMS });
+process.stdout.write(`${kernel}\n`);

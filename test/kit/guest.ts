@@ -21,8 +21,8 @@ export interface Guest {
 }
 
 export interface GuestWish {
-  /** Absolute; the initial file system is written there as `initrd`. */
-  readonly directory: string;
+  /** Absolute; the initial file system is written there. */
+  readonly initrd: string;
   /** The guest's own programs and scripts by name, `init` among them. */
   readonly files: Readonly<Record<string, Buffer>>;
   /** Programs of busybox, besides those that every guest has. */
@@ -104,19 +104,14 @@ export async function getGuest(): Promise<Guest> {
 /** The same with QEMU's guest agent on its first virtio-serial port; it never ends. */
 export async function getCountingGuest(): Promise<Guest> {
   const ready = await kept(newestKernelPackage(), ['busybox-static']);
-  const agent = await kept('qemu-guest-agent', []);
   const initrd = join(ready, `initrd-agent-${process.pid}`);
-  const files = guestFiles(ready, Buffer.from(COUNTING_INIT));
-  addProgram(files, 'sbin/qemu-ga', join(agent, 'usr/sbin/qemu-ga'));
-  writeFileSync(initrd, files.finish());
-  return { kernel: join(ready, 'vmlinuz'), initrd };
+  return await makeGuest({ initrd, files: { init: Buffer.from(COUNTING_INIT) }, programs: [] });
 }
 
 /** A guest as somebody wants it, with QEMU's guest agent as `/sbin/qemu-ga`. */
-export async function makeGuest({ directory, files, programs }: GuestWish): Promise<Guest> {
+export async function makeGuest({ initrd, files, programs }: GuestWish): Promise<Guest> {
   const ready = await kept(newestKernelPackage(), ['busybox-static']);
   const agent = await kept('qemu-guest-agent', []);
-  const initrd = join(directory, 'initrd');
   const { init = Buffer.alloc(0), ...others } = files;
   const archive = guestFiles(ready, init, programs);
   for (const [name, data] of Object.entries(others)) archive.file(name, data);

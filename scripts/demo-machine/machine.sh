@@ -5,6 +5,9 @@ work=${work-}
 kernel=
 initrd=
 
+# Without a terminal: on one virsh starts polkit's agent, which complains where there is no polkit.
+virsh() { setsid --wait virsh "$@"; }
+
 # Starts a libvirtd that nobody else knows, and that knows nothing of the user's: as root in a mount namespace where
 # libvirt's directories are others, and the system's bus and cgroups are not there; else as a session of its own.
 start_libvirt() {

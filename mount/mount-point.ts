@@ -12,8 +12,8 @@ const MAX_PATH_BYTES = 1000;
 export interface MountPointOptions {
   /** As the user gave it, absolute. */
   readonly mountPoint: string;
-  /** The store's directory, absolute. */
-  readonly store: string;
+  /** The store's directory, absolute; undefined for one that is elsewhere. */
+  readonly store: string | undefined;
   readonly log: Log;
 }
 
@@ -26,7 +26,7 @@ export interface MountPointOptions {
 export async function prepareMountPoint({ mountPoint, store, log }: MountPointOptions): Promise<string> {
   checkForm(mountPoint);
   const path = await resolveFree(mountPoint, log);
-  await refuseStore(path, store);
+  if (store !== undefined) await refuseStore(path, store);
   try {
     await makeDirectories(path);
     await refuseUnfit(path);

@@ -29,8 +29,8 @@ async function loadFuse(): Promise<typeof FuseModule> {
 }
 
 export interface MountsOptions {
-  /** Absolute path of the store's directory. */
-  readonly store: string;
+  /** Absolute path of the store's directory; undefined for one that is elsewhere. */
+  readonly store: string | undefined;
   readonly source: ShadowCopySource;
   /** The files inside its shadow copies. */
   readonly files: FilesService;

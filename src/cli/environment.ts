@@ -29,6 +29,8 @@ export interface Environment {
   readonly interrupted: AbortSignal;
   /** The JavaScript program that commands start as the server. */
   readonly serverProgram: string;
+  /** The JavaScript program of the commands themselves. */
+  readonly umbraProgram: string;
   /** The JavaScript program of a filter over images. */
   readonly filterProgram: string;
   /** What `umbra serve` is made of; loaded only there. */

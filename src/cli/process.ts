@@ -11,7 +11,7 @@ const MAX_INPUT_CHARACTERS = 64 * 1024;
 
 /** Be the `umbra` program: run the command line of this process and end with its exit code. */
 export async function runProcess(
-  parts: Pick<Environment, 'serverProgram' | 'filterProgram' | 'serverParts'>,
+  parts: Pick<Environment, 'serverProgram' | 'umbraProgram' | 'filterProgram' | 'serverParts'>,
 ): Promise<void> {
   const commandLine = process.argv.slice(2);
   const code = await runCli(commandLine, {

@@ -46,7 +46,8 @@ const RENEW_MS = 12 * 60 * 60 * 1000;
 export class RemoteSession {
   readonly url: string;
   readonly #server: HostAndPort;
-  readonly #tokenFile: string | undefined;
+  /** As the user gave it. */
+  readonly tokenFile: string | undefined;
   readonly #environment: Environment;
   #transport: Promise<HttpsTransport> | undefined;
   #connectedMs = 0;
@@ -55,7 +56,7 @@ export class RemoteSession {
   constructor(url: string, tokenFile: string | undefined, environment: Environment) {
     this.#server = parseServerUrl(url);
     this.url = serverUrl(this.#server);
-    this.#tokenFile = tokenFile;
+    this.tokenFile = tokenFile;
     this.#environment = environment;
   }
 
@@ -84,7 +85,7 @@ export class RemoteSession {
 
   async #connect(): Promise<HttpsTransport> {
     const { connectWithLogin, connectWithToken } = await import('../client/remote-login.js');
-    const token = await givenToken(this.#tokenFile, this.#environment);
+    const token = await givenToken(this.tokenFile, this.#environment);
     if (token !== undefined) return await connectWithToken(this.#server, token);
     const logins = loginsOf(this.#environment);
     const login = await logins.find(this.#server);

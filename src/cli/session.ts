@@ -46,6 +46,11 @@ export class Session {
     return this.#remote !== undefined;
   }
 
+  /** The way to the server elsewhere that the command is for, if it is for one. */
+  get link(): RemoteSession | undefined {
+    return this.#remote;
+  }
+
   /** What the command speaks to, for people: the server's URL, or the path of the store. */
   get place(): string {
     return this.#remote?.url ?? this.store;

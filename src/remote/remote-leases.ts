@@ -1,12 +1,12 @@
-import { toHex } from '../codec/digest.js';
-import { isUmbraError, UmbraError } from '../common/errors.js';
+import { sameBytes, toHex } from '../codec/digest.js';
+import { isUmbraError, messageOf, UmbraError } from '../common/errors.js';
 import type { Eventually } from '../common/eventually.js';
 import type { Listing } from '../store/catalog.js';
 import { LeaseConnection, type Wanted } from './lease-connection.js';
 import type { ServerLink } from './object-client.js';
 import { brokenOff, patiently, type Patience } from './patience.js';
 
-/** A lease that nobody uses any more is kept for so long: who reads many files opens the next one soon. */
+/** The last lease on a shadow copy stays for so long after its last use: who reads many files opens the next one soon. */
 const LINGER_MS = 1_000;
 
 interface Held extends Wanted {
@@ -21,7 +21,7 @@ interface Held extends Wanted {
 
 /**
  * The leases of a client, over one connection that is opened when the first is wanted, and again when it is lost: then they are
- * taken anew. Users of a shadow copy share one that keeps it from being forgotten, and one that keeps its data.
+ * taken anew. The last one of a shadow copy stays for a moment.
  */
 export class RemoteLeases {
   readonly #link: ServerLink;
@@ -36,12 +36,15 @@ export class RemoteLeases {
     this.#patience = patience;
   }
 
-  /** At once if it is held already. @throws {UmbraError} NOT_FOUND when the shadow copy was deleted, SERVER_UNREACHABLE */
+  /**
+   * At once if it is held already, or the shadow copy is kept by another one meanwhile.
+   * @throws {UmbraError} NOT_FOUND when the shadow copy was deleted, SERVER_UNREACHABLE
+   */
   take(listing: Listing, holder?: string): Eventually<() => void> {
-    const key = `${toHex(listing.record)}${holder === undefined ? '' : '!'}`;
+    const key = `${toHex(listing.record)} ${holder ?? ''}`;
     const known = this.#held.get(key);
-    const held =
-      known?.broken === undefined ? (known ?? this.#want(key, listing, holder)) : this.#renew(key, known, holder);
+    // Who has one that is broken keeps what he has.
+    const held = known !== undefined && known.broken === undefined ? known : this.#want(key, listing, holder);
     held.users++;
     held.cancelDrop();
     let isGiven = false;
@@ -49,7 +52,8 @@ export class RemoteLeases {
       if (!isGiven) this.#release(key, held);
       isGiven = true;
     };
-    if (held.isReady) return giveBack;
+    // The server hears of the one that is dropped after it has heard of this one.
+    if (held.isReady || this.#isKept(held)) return giveBack;
     return held.ready.then(
       () => giveBack,
       (error: unknown) => {
@@ -109,18 +113,44 @@ export class RemoteLeases {
     held.ready.then(
       () => {
         held.isReady = true;
+        this.#dropUnused(held);
       },
-      () => {
-        if (this.#held.get(key) === held) this.#held.delete(key);
+      (error: unknown) => {
+        held.broken = isUmbraError(error) ? error : brokenOff(messageOf(error));
       },
     );
     return held;
   }
 
-  /** Ask again for one that is broken; who has it keeps what he has. */
-  #renew(key: string, { listing }: Held, holder: string | undefined): Held {
-    this.#held.delete(key);
-    return this.#want(key, listing, holder);
+  /** True if another lease keeps the same shadow copy just so. */
+  #isKept(held: Held): boolean {
+    const { listing, holder } = held;
+    for (const other of this.#held.values()) {
+      const isSame = sameBytes(other.listing.record, listing.record);
+      const keeps = holder === undefined || other.holder !== undefined;
+      if (other !== held && isSame && keeps && other.isReady && other.broken === undefined) return true;
+    }
+    return false;
+  }
+
+  /** What was kept for a moment need not be any more, and would be the wrong reason for who wants to delete the shadow copy. */
+  #dropUnused({ listing, holder }: Held): void {
+    for (const [key, other] of this.#held) {
+      if (other.users > 0 || !sameBytes(other.listing.record, listing.record)) continue;
+      if (holder === undefined && other.holder !== undefined) continue;
+      other.cancelDrop();
+      this.#drop(key, other);
+    }
+  }
+
+  #drop(key: string, held: Held): void {
+    if (this.#held.get(key) === held) this.#held.delete(key);
+    void this.#connection?.then(
+      (connection) => {
+        connection.drop(held.lease);
+      },
+      () => undefined,
+    );
   }
 
   async #ask(held: Held): Promise<void> {
@@ -131,15 +161,12 @@ export class RemoteLeases {
 
   #release(key: string, held: Held): void {
     if (--held.users > 0) return;
-    held.cancelDrop = this.#patience.clock.after(held.isReady ? LINGER_MS : 0, () => {
-      if (held.users > 0) return;
-      if (this.#held.get(key) === held) this.#held.delete(key);
-      void this.#connection?.then(
-        (connection) => {
-          connection.drop(held.lease);
-        },
-        () => undefined,
-      );
+    if (!held.isReady || held.broken !== undefined || this.#isKept(held)) {
+      this.#drop(key, held);
+      return;
+    }
+    held.cancelDrop = this.#patience.clock.after(LINGER_MS, () => {
+      this.#drop(key, held);
     });
   }
 

@@ -46,6 +46,7 @@ export async function runUmbra(
     clock: systemClock,
     interrupted: new AbortController().signal,
     serverProgram: FAKE_SERVER,
+    umbraProgram: FAKE_UMBRA,
     filterProgram: FILTER,
     serverParts: () => Promise.resolve(fakeParts),
     ...overrides,

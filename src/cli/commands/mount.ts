@@ -13,7 +13,8 @@ export const command: Command = {
   synopsis: 'MOUNTPOINT [--only MACHINE[@VERSION]] [--background] [--allow-other]',
   description: `Show every shadow copy as a directory of files, read-only: raw volumes, configuration, and what is known of how it
 was made. New shadow copies appear by themselves. In the foreground the mount ends with the command, on Ctrl-C or
-SIGTERM; with --background the command returns when the mount answers, and "umbra unmount" ends it.`,
+SIGTERM; with --background the command returns when the mount answers, and "umbra unmount" ends it. With --server the
+mount is on this machine, and what is read comes from there.`,
   examples: [
     ['umbra mount /mnt/umbra --background', 'everything'],
     ['umbra mount /mnt/web1 --only web1', 'one machine'],
@@ -28,6 +29,10 @@ SIGTERM; with --background the command returns when the mount answers, and "umbr
   },
   run: async (args, session) => {
     const request = mountRequest(args);
+    if (session.link !== undefined) {
+      const { mountHere, mountHereInBackground } = await import('../mount-here.js');
+      return await (request.leased ? mountHere : mountHereInBackground)(request, session.link, session);
+    }
     return request.leased ? await foreground(request, session) : await background(request, session);
   },
 };

@@ -140,6 +140,14 @@ module.exports = {
       },
     ),
     forbid(
+      'remote-reach',
+      'What reads a server elsewhere is no server, and knows nothing of commands.',
+      { path: '^src/remote/' },
+      {
+        path: '^(src/(server|cli|backup|ingest|agents|access)|agent)/',
+      },
+    ),
+    forbid(
       'cli-reach',
       'The CLI speaks to the server; it only starts it through src/server/serve.ts.',
       { path: '^src/cli/' },

@@ -15,6 +15,7 @@ const BROKEN: Readonly<Record<string, string>> = {
   'src/transport/a.ts': "import '../server/clean.js';", // transport-reach
   'src/protocol/clean.ts': "import '../common/clean.js';",
   'src/files/a.ts': "import '../server/clean.js';", // files-reach
+  'src/remote/a.ts': "import '../server/clean.js';", // remote-reach
   'src/server/clean.ts': "import '../store/clean.js';",
   'src/server/a.ts': "import 'classic-level';", // level-in-store
   'src/server/b.ts': "import '../../test/kit/a.js';", // product-without-tests
@@ -50,6 +51,7 @@ const EXPECTED = [
   'product-without-dev-packages src/server/c.ts',
   'product-without-tests src/server/b.ts',
   'protocol-reach src/protocol/a.ts',
+  'remote-reach src/remote/a.ts',
   'resolvable src/server/d.ts',
   'store-reach src/store/a.ts',
   'system-reach src/system/a.ts',

@@ -88,6 +88,8 @@ export class RemoteReader implements ObjectReader {
           results.push(result),
         );
       } catch (error) {
+        // Without any lease that is left nothing may be read.
+        if (isUmbraError(error, 'FORBIDDEN')) throw leases.broken ?? error;
         if (!isUmbraError(error, 'NOT_FOUND')) throw error;
         await leases.lost(session);
         throw brokenOff();

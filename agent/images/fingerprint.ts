@@ -30,6 +30,11 @@ export function identityText({ dev, ino, size, mtimeNs, ctimeNs }: FileIdentity)
   return [dev, ino, size, mtimeNs, ctimeNs].join(':');
 }
 
+/** One string for the numbers that a write changes, and a new owner or label does not. */
+export function writtenText({ dev, ino, size, mtimeNs }: FileIdentity): string {
+  return [dev, ino, size, mtimeNs].join(':');
+}
+
 /**
  * True if equal identities, this one and one seen later, prove equal content: the last write is so
  * long ago that any later one has another time.

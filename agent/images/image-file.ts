@@ -3,7 +3,7 @@ import { constants, open, realpath, stat, type FileHandle } from 'node:fs/promis
 import { type Clock } from '../../src/common/clock.js';
 import { messageOf, systemCode, UmbraError } from '../../src/common/errors.js';
 import { blockDeviceSize } from '../../src/system/block-device.js';
-import { hasTrustedTimes, identityText, isSettled } from './fingerprint.js';
+import { hasTrustedTimes, identityText, isSettled, writtenText } from './fingerprint.js';
 import { deviceInUse, writtenByQemu } from './in-use.js';
 import { lockForReading } from './qemu-locks.js';
 
@@ -17,6 +17,11 @@ export class ImageFile {
   readonly locked: boolean;
   /** See {@link DiskImage.fingerprint}; of this file alone. */
   readonly fingerprint: string | undefined;
+  /**
+   * Device, inode, size and time of the last write: other numbers are other content. Owners and labels may change. Empty for
+   * block devices, which don't say when they were written.
+   */
+  readonly written: string;
   readonly #handle: FileHandle;
   readonly #identity: string;
 
@@ -27,6 +32,7 @@ export class ImageFile {
     this.sizeBytes = state.sizeBytes;
     this.locked = state.locked;
     this.fingerprint = state.fingerprint;
+    this.written = state.written;
     this.#handle = handle;
     this.#identity = state.identity;
   }
@@ -96,6 +102,7 @@ interface FileState {
   readonly sizeBytes: number;
   readonly locked: boolean;
   readonly fingerprint: string | undefined;
+  readonly written: string;
   readonly identity: string;
 }
 
@@ -127,6 +134,7 @@ async function lockAndLook(path: string, realPath: string, handle: FileHandle, c
     sizeBytes: isDevice ? blockDeviceSize(handle.fd) : Number(stats.size),
     locked: lock === 'locked',
     fingerprint: settled ? identityText(stats) : undefined,
+    written: isDevice ? '' : writtenText(stats),
     identity: identityOf(stats, handle.fd),
   };
 }

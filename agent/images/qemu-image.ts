@@ -15,11 +15,36 @@ import { startQemuNbd, type QemuNbd } from './qemu-nbd.js';
  * @throws {UmbraError} IMAGE_FORMAT, IMAGE_IN_USE, IMAGE_CHANGED, IMAGE_FAILED, PROGRAM_MISSING
  */
 export async function openQemuImage(top: ImageFile, format: ImageFormat, clock: Clock): Promise<DiskImage> {
+  return (await openQemuChain(top, format, clock, {})).image;
+}
+
+/** An image, the files that it is made of, and what reads them. */
+export interface QemuChain {
+  readonly image: DiskImage;
+  /** The top first. */
+  readonly layers: readonly Layer[];
+  readonly client: NbdClient;
+}
+
+export interface QemuChainOptions {
+  /** Ask also in which layer something lies. */
+  readonly depth?: boolean;
+  /** A QEMU has it open and does not write to it: that it could is no reason to refuse it. */
+  readonly isFrozen?: boolean;
+}
+
+/** As {@link openQemuImage}, with the layers. */
+export async function openQemuChain(
+  top: ImageFile,
+  format: ImageFormat,
+  clock: Clock,
+  { depth = false, isFrozen = false }: QemuChainOptions,
+): Promise<QemuChain> {
   const { others, layers } = await openChain(top, format, clock);
   const files = [top, ...others];
   try {
-    await refuseWriters(files);
-    const qemu = await serve(top.path, format, clock);
+    if (!isFrozen || !files.every(({ locked }) => locked)) await refuseWriters(files);
+    const qemu = await serve(top.path, format, clock, depth);
     try {
       // QEMU opened the files by name: they must still be those that were looked at and locked.
       await assertAllUnchanged(files);
@@ -27,7 +52,7 @@ export async function openQemuImage(top: ImageFile, format: ImageFormat, clock: 
       await qemu.close();
       throw error;
     }
-    return {
+    const image: DiskImage = {
       path: top.path,
       format,
       sizeBytes: qemu.client.info.sizeBytes,
@@ -42,15 +67,16 @@ export async function openQemuImage(top: ImageFile, format: ImageFormat, clock: 
         await closeAll(files);
       },
     };
+    return { image, layers, client: qemu.client };
   } catch (error) {
     await closeAll(others);
     throw error;
   }
 }
 
-async function serve(path: string, format: ImageFormat, clock: Clock): Promise<QemuNbd> {
+async function serve(path: string, format: ImageFormat, clock: Clock, depth: boolean): Promise<QemuNbd> {
   try {
-    return await startQemuNbd({ path, format, writable: false, clock });
+    return await startQemuNbd({ path, format, writable: false, depth, clock });
   } catch (error) {
     throw isUmbraError(error, 'IMAGE_FAILED') ? naming(path, error) : error;
   }

@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Clock } from '../../src/common/clock.js';
 import { isUmbraError, systemCode, UmbraError } from '../../src/common/errors.js';
 import type { ImageFormat } from '../../src/protocol/api.js';
+import { ALLOCATION_CONTEXT, DEPTH_CONTEXT } from './nbd/constants.js';
 import { openNbd, type NbdClient } from './nbd/nbd-client.js';
 import { QEMU_ENVIRONMENT, qemuError, qemuMissing } from './qemu-program.js';
 
@@ -14,6 +15,8 @@ export interface QemuNbdOptions {
   readonly path: string;
   readonly format: ImageFormat;
   readonly writable: boolean;
+  /** Say also in which layer of its chain something lies. */
+  readonly depth?: boolean;
   readonly clock: Clock;
 }
 
@@ -45,7 +48,7 @@ export async function startQemuNbd(options: QemuNbdOptions): Promise<QemuNbd> {
     const socketPath = join(directory, 'socket');
     const program = new Program(options, socketPath);
     try {
-      const client = await connectTo(program, socketPath, options.clock);
+      const client = await connectTo(program, socketPath, options);
       return { client, close: () => stop(program, client) };
     } catch (error) {
       await program.kill();
@@ -65,9 +68,9 @@ class Program {
   #spawnError: Error | undefined;
   #isGone = false;
 
-  constructor({ path, format, writable }: QemuNbdOptions, socketPath: string) {
+  constructor({ path, format, writable, depth = false }: QemuNbdOptions, socketPath: string) {
     this.#path = path;
-    const access = writable ? [] : ['--read-only'];
+    const access = [...(writable ? [] : ['--read-only']), ...(depth ? ['--allocation-depth'] : [])];
     const nbd = ['qemu-nbd', ...access, '-f', format, '-x', '', '-k', socketPath, path];
     // Until we are connected only the parent's death signal would end it.
     this.#child = spawn('setpriv', ['--pdeathsig', 'KILL', ...nbd], {
@@ -111,13 +114,18 @@ class Program {
 }
 
 /** qemu-nbd says nothing when it is ready; its socket answers. */
-async function connectTo(program: Program, socketPath: string, clock: Clock): Promise<NbdClient> {
+async function connectTo(
+  program: Program,
+  socketPath: string,
+  { clock, depth = false }: QemuNbdOptions,
+): Promise<NbdClient> {
+  const contexts = [ALLOCATION_CONTEXT, ...(depth ? [DEPTH_CONTEXT] : [])];
   const deadline = clock.monotonic() + START_MS;
   for (;;) {
     const early = program.failure();
     if (early) throw early;
     try {
-      return await openNbd({ socketPath, exportName: '', clock });
+      return await openNbd({ socketPath, exportName: '', contexts, clock });
     } catch (error) {
       const code = isUmbraError(error) ? systemCode(error.cause) : undefined;
       const isStarting = code === 'ENOENT' || code === 'ECONNREFUSED';

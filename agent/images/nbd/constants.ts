@@ -45,6 +45,9 @@ export const CHUNK_DONE = 1;
 export const ALLOCATION_CONTEXT = 'base:allocation';
 export const ALLOCATION_ZERO = 2;
 
+/** QEMU's meta context that says in which layer of a chain something lies: 1 is the top, 0 is none. */
+export const DEPTH_CONTEXT = 'qemu:allocation-depth';
+
 /** Bit of the flags of QEMU's context `qemu:dirty-bitmap:NAME`. */
 export const BITMAP_DIRTY = 1;
 

@@ -98,7 +98,10 @@ export class QemuBitmapTracker implements Tracker {
       for (const [index, plan] of plans.entries()) {
         volumes.push(await openFleecedVolume(fleecedDisk(plan), socketPath, viewNames.view(index)));
       }
-      const config = await describeMachine(session.qmp, plans);
+      const config = await describeMachine(
+        session.qmp,
+        plans.map(({ disk }) => disk),
+      );
       const notes = [...remarks, ...plans.flatMap(({ remark }) => remark ?? []), ...done.remarks];
       return this.#finished(session, plans, volumes, { ...done, notes, config, id });
     } catch (error) {

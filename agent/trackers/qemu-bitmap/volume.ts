@@ -1,7 +1,7 @@
 import { isUmbraError, messageOf, systemCode, UmbraError } from '../../../src/common/errors.js';
-import type { ByteRange, ImageFormat } from '../../../src/protocol/api.js';
-import { ALLOCATION_CONTEXT, ALLOCATION_ZERO, BITMAP_DIRTY, bitmapContext } from '../../images/nbd/constants.js';
-import { dataExtents, statusOf } from '../../images/nbd/data-extents.js';
+import type { ImageFormat } from '../../../src/protocol/api.js';
+import { ALLOCATION_CONTEXT, BITMAP_DIRTY, bitmapContext } from '../../images/nbd/constants.js';
+import { dataExtents, statusOf, withZeros } from '../../images/nbd/data-extents.js';
 import { openNbd, type NbdClient } from '../../images/nbd/nbd-client.js';
 import type { ChangedRange, CheckpointVolume } from '../tracker.js';
 
@@ -78,13 +78,6 @@ async function* changedRanges(
   for await (const range of statusOf(bitmap.client, bitmap.context, whole)) {
     if ((range.flags & BITMAP_DIRTY) === 0) continue;
     yield* withZeros(data, range);
-  }
-}
-
-async function* withZeros(data: NbdClient, range: ByteRange): AsyncGenerator<ChangedRange> {
-  for await (const { offset, length, flags } of statusOf(data, ALLOCATION_CONTEXT, range)) {
-    const isZero = (flags & ALLOCATION_ZERO) !== 0;
-    yield isZero ? { offset, length, isZero } : { offset, length };
   }
 }
 

@@ -1,0 +1,50 @@
+import { rm } from 'node:fs/promises';
+import { UmbraError } from '../../../src/common/errors.js';
+import { flushFile } from './overlay-files.js';
+import type { ChainDisk, Merge, OverlayMachine, WhileStill } from './overlay-machine.js';
+import type { OverlayNotes } from './overlay-state.js';
+
+export interface MergeTools {
+  readonly notes: OverlayNotes;
+  readonly whileStill: WhileStill;
+}
+
+/**
+ * Merge layers one after the other, as long as `next` names one, and take their files away.
+ * @param next - asked with the disks as they are then
+ * @throws {UmbraError} TRACKER_FAILED, HYPERVISOR_*: the layers are all there then, or merged
+ */
+export async function mergeLayers(
+  machine: OverlayMachine,
+  { notes, whileStill }: MergeTools,
+  next: (disk: ChainDisk) => Merge | undefined,
+): Promise<void> {
+  for (;;) {
+    const { disks } = await machine.disks();
+    const merge = disks.map(next).find((each) => each !== undefined);
+    if (merge === undefined) return;
+    await mergeOne(machine, { notes, whileStill }, merge);
+  }
+}
+
+async function mergeOne(machine: OverlayMachine, { notes, whileStill }: MergeTools, merge: Merge): Promise<void> {
+  const { disk, layer } = merge;
+  const { volume, layers } = disk;
+  const [above, path = '', onto = ''] = layer === 0 ? [undefined, ...layers] : layers.slice(layer - 1);
+  await notes.update(() => ({ merging: { volume, path, above, onto } }));
+  await machine.merge(merge, whileStill);
+  const now = await machine.disks();
+  if (now.disks.some((each) => each.layers.includes(path))) {
+    throw new UmbraError('TRACKER_FAILED', `the overlay ${path} of ${volume} could not be merged into ${onto}`, {
+      hint: 'It is tried again after the next backup; see that the disk of the images has room.',
+    });
+  }
+  // Only what is on the disk of the host can take the place of what is deleted.
+  for (const file of [onto, above]) if (file !== undefined) await flushFile(file);
+  await rm(path, { force: true });
+  await notes.update(({ overlays, making }) => ({
+    overlays: overlays.filter((each) => each !== path),
+    making: making.filter((each) => each !== path),
+    merging: undefined,
+  }));
+}

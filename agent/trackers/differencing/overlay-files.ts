@@ -1,0 +1,77 @@
+import { existsSync } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
+import { isUmbraError } from '../../../src/common/errors.js';
+import { runQemuImg } from '../../images/qemu-program.js';
+import { list, record } from '../../json-values.js';
+import { giveTo } from '../qemu-bitmap/nbd-server.js';
+import type { Overlay } from './overlay-machine.js';
+import type { OverlayNotes, OverlayState } from './overlay-state.js';
+
+/**
+ * Make the files of overlays, empty, for QEMU's user.
+ * @throws {UmbraError} PROGRAM_MISSING, IMAGE_FORMAT when there is no room
+ */
+export async function makeOverlayFiles(overlays: readonly Overlay[], owner: number): Promise<void> {
+  for (const { disk, path } of overlays) {
+    const [backing = ''] = disk.layers;
+    // -u: what lies behind it is in use, and known.
+    const behind = ['-u', '-b', backing, '-F', disk.format];
+    await runQemuImg(path, ['create', '-q', '-f', 'qcow2', ...behind, path, String(disk.sizeBytes)]);
+    await giveTo(path, owner);
+  }
+}
+
+/**
+ * Take away the files of overlays that are no part of any disk, and of which it is certain that nothing is lost with them: nobody
+ * ever wrote to them, or they have been merged.
+ * @param chains - of all disks of the machine
+ * @returns those that are no part of a disk and may hold something
+ */
+export async function removeLeftOverlays(
+  notes: OverlayNotes,
+  chains: readonly (readonly string[])[],
+): Promise<readonly string[]> {
+  const state = await notes.read();
+  const inUse = new Set(chains.flat());
+  const left = [...state.making, ...state.overlays].filter((path) => !inUse.has(path));
+  const kept: string[] = [];
+  for (const path of new Set(left)) {
+    const isNeeded = !isMerged(state, path, chains) && !(state.making.includes(path) && (await isEmpty(path)));
+    if (isNeeded) kept.push(path);
+    else await rm(path, { force: true });
+  }
+  const overlays = [...new Set([...state.making, ...state.overlays])].filter(
+    (path) => inUse.has(path) || kept.includes(path),
+  );
+  if (state.making.length + left.length > 0 || state.merging !== undefined) {
+    await notes.update(() => ({ making: [], overlays, merging: undefined }));
+  }
+  return kept;
+}
+
+/** What lay on it lies on what it was merged into: only QEMU does that, when all is there. */
+function isMerged({ merging }: OverlayState, path: string, chains: readonly (readonly string[])[]): boolean {
+  if (merging?.path !== path || merging.above === undefined) return false;
+  const { above, onto } = merging;
+  return chains.some((layers) => layers.includes(above) && layers[layers.indexOf(above) + 1] === onto);
+}
+
+/** Nothing was ever written to it. One that is not there is none. */
+async function isEmpty(path: string): Promise<boolean> {
+  const alone = { driver: 'qcow2', file: { driver: 'file', filename: path }, backing: null };
+  try {
+    const map: unknown = JSON.parse(
+      await runQemuImg(path, ['map', '-U', '--output=json', `json:${JSON.stringify(alone)}`]),
+    );
+    return list(map).every((part) => record(part)['present'] === false);
+  } catch (error) {
+    if (!isUmbraError(error, 'IMAGE_FORMAT') && !(error instanceof SyntaxError)) throw error;
+    return !existsSync(path);
+  }
+}
+
+/** What was written to a file is on its disk when this resolves. @throws system errors */
+export async function flushFile(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  await handle.datasync().finally(() => handle.close());
+}

@@ -1,0 +1,64 @@
+import type { ImageFormat } from '../../../src/protocol/api.js';
+import type { SkippedVolume } from '../../../src/protocol/agents-api.js';
+import type { GuestControl } from '../../checkpoints/guest-control.js';
+import type { Checkpoint } from '../tracker.js';
+
+/** A disk, and the files that it is made of. */
+export interface ChainDisk {
+  readonly volume: string;
+  /** Of the top. */
+  readonly format: ImageFormat;
+  readonly sizeBytes: number;
+  /** Absolute paths as whoever runs the machine knows them, the top first. */
+  readonly layers: readonly string[];
+}
+
+/** An overlay that lies ready. */
+export interface Overlay {
+  readonly disk: ChainDisk;
+  readonly path: string;
+}
+
+/** A merge of a layer into the one below it. */
+export interface Merge {
+  readonly disk: ChainDisk;
+  /** Its number in the disk's layers; 0 is what the guest writes to. */
+  readonly layer: number;
+}
+
+/** Does something while the machine stands still, quickly. */
+export type WhileStill = (action: () => Promise<void>) => Promise<void>;
+
+/**
+ * A machine whose disks can be given overlays: by QEMU's monitor, by libvirt. A connection to it, used for one checkpoint.
+ * @throws {UmbraError} from every method: TRACKER_*, HYPERVISOR_*, IMAGE_*
+ */
+export interface OverlayMachine {
+  readonly control: GuestControl;
+  /** Off: its images are read as they are, and nothing is put on them. */
+  readonly isOff: boolean;
+  /** The user QEMU runs as. */
+  owner(): Promise<number>;
+  disks(): Promise<{ readonly disks: readonly ChainDisk[]; readonly skipped: readonly SkippedVolume[] }>;
+  /** Why no overlays may be put on its disks now. @throws {UmbraError} TRACKER_UNAVAILABLE, TRACKER_BUSY */
+  refuse(disks: readonly ChainDisk[]): Promise<void>;
+  /** All that can be done for {@link cover} before the machine stands still. */
+  prepare(overlays: readonly Overlay[]): Promise<void>;
+  /** From one instant on the guest writes into the overlays. */
+  cover(overlays: readonly Overlay[]): Promise<void>;
+  /** The layer is gone from the chain when this resolves, its content is in the one below. Its file stays. */
+  merge(merge: Merge, whileStill: WhileStill): Promise<void>;
+  /**
+   * See the jobs to their end that an agent before has begun, and take away what it has left in a QEMU.
+   * @param merging - the volume that the agent was at, as it has noted
+   */
+  tidy(merging: string | undefined, whileStill: WhileStill): Promise<void>;
+  /**
+   * Of a machine that is off: merge all layers above `base` into it, have the machine start from that one from now on.
+   * @param base - the number of a layer
+   */
+  mergeOff(disk: ChainDisk, base: number): Promise<void>;
+  config(): Promise<Checkpoint['config']>;
+  /** Never rejects. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises';
+import { systemCode } from '../../../src/common/errors.js';
+import { writeDurably } from '../../../src/system/durable-file.js';
+import { count, list, record, text } from '../../json-values.js';
+
+/** A volume at a checkpoint. */
+export interface RecordedVolume {
+  readonly sizeBytes: number;
+  /**
+   * Chains, each the top first, by what was written to their files last. What lies above one of them holds all that has changed
+   * since the checkpoint. Those that hold less are asked first.
+   */
+  readonly chains: readonly (readonly string[])[];
+}
+
+/** A merge that was begun. */
+export interface RecordedMerge {
+  readonly volume: string;
+  readonly path: string;
+  /** What lies on it, and what it is merged into; `above` is undefined for what the guest writes to. */
+  readonly above: string | undefined;
+  readonly onto: string;
+}
+
+export interface OverlayState {
+  /** By id, then by volume. */
+  readonly checkpoints: Readonly<Record<string, Readonly<Record<string, RecordedVolume>>>>;
+  /** Overlays that were about to be put on disks. */
+  readonly making: readonly string[];
+  /** Overlays that hold what guests have written. */
+  readonly overlays: readonly string[];
+  readonly merging: RecordedMerge | undefined;
+}
+
+export const NO_STATE: OverlayState = { checkpoints: {}, making: [], overlays: [], merging: undefined };
+
+/** What a tracker must remember. One small durable file; without it nothing is lost but what is known of changes. */
+export class OverlayNotes {
+  readonly #path: string;
+
+  /** @param path - absolute, for one machine; its directory is there */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async read(): Promise<OverlayState> {
+    try {
+      return parse(record(JSON.parse(await readFile(this.#path, 'utf8'))));
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT' || error instanceof SyntaxError) return NO_STATE;
+      throw error;
+    }
+  }
+
+  async update(change: (state: OverlayState) => Partial<OverlayState>): Promise<void> {
+    const state = await this.read();
+    await writeDurably(this.#path, `${JSON.stringify({ ...state, ...change(state) })}\n`);
+  }
+}
+
+function parse(value: Readonly<Record<string, unknown>>): OverlayState {
+  const merging = record(value['merging']);
+  const [volume, path, onto] = [text(merging['volume']), text(merging['path']), text(merging['onto'])];
+  const isMerging = volume !== undefined && path !== undefined && onto !== undefined;
+  return {
+    checkpoints: mapValues(record(value['checkpoints']), (volumes) => mapValues(record(volumes), recordedVolume)),
+    making: texts(value['making']),
+    overlays: texts(value['overlays']),
+    merging: isMerging ? { volume, path, onto, above: text(merging['above']) } : undefined,
+  };
+}
+
+function recordedVolume(value: unknown): RecordedVolume {
+  const volume = record(value);
+  return { sizeBytes: count(volume['sizeBytes']) ?? -1, chains: list(volume['chains']).map(texts) };
+}
+
+function texts(value: unknown): string[] {
+  return list(value)
+    .map(text)
+    .filter((each) => each !== undefined);
+}
+
+function mapValues<T>(values: Readonly<Record<string, unknown>>, map: (value: unknown) => T): Record<string, T> {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, map(value)]));
+}

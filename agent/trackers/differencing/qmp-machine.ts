@@ -1,0 +1,222 @@
+import { createHash } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
+import { basename, isAbsolute } from 'node:path';
+import type { Clock } from '../../../src/common/clock.js';
+import { UmbraError } from '../../../src/common/errors.js';
+import { list, record, text } from '../../json-values.js';
+import { findDisks, type QemuDisk } from '../../qemu/disks.js';
+import { QemuGuestControl } from '../../qemu/guest-control.js';
+import { QmpClient } from '../../qemu/qmp.js';
+import { refuseMigrating } from '../qemu-bitmap/abilities.js';
+import { describeMachine } from '../qemu-bitmap/describe-machine.js';
+import { ownerOf } from '../qemu-bitmap/nbd-server.js';
+import type { Checkpoint } from '../tracker.js';
+import { overlayIn } from './names.js';
+import type { ChainDisk, Merge, Overlay, OverlayMachine, WhileStill } from './overlay-machine.js';
+
+export interface QmpMachineOptions {
+  /** Absolute; a QMP socket that nobody else holds. */
+  readonly qmpSocket: string;
+  /** Absolute; the host's side of `org.qemu.guest_agent.0`. */
+  readonly guestAgentSocket?: string;
+  readonly clock: Clock;
+}
+
+const POLL_MS = 20;
+const QUICK_POLL_MS = 1;
+/** What is ours in a QEMU begins so: a node for each overlay, and the job that merges. */
+const NODE = 'umbra-overlay-';
+const JOB = 'umbra-merge';
+
+/** A machine whose QEMU is spoken to directly. It must run. */
+export class QmpMachine implements OverlayMachine {
+  readonly isOff = false;
+  readonly control: QemuGuestControl;
+  readonly #qmp: QmpClient;
+  readonly #qmpSocket: string;
+
+  private constructor(qmp: QmpClient, options: QmpMachineOptions) {
+    this.#qmp = qmp;
+    this.#qmpSocket = options.qmpSocket;
+    this.control = new QemuGuestControl({ qmp, ...options });
+  }
+
+  /** @throws {UmbraError} TRACKER_UNAVAILABLE when it does not run, TRACKER_BUSY, TRACKER_FAILED */
+  static async open(options: QmpMachineOptions): Promise<QmpMachine> {
+    const { qmpSocket: socketPath, clock } = options;
+    return new QmpMachine(await QmpClient.open({ socketPath, clock }), options);
+  }
+
+  owner(): Promise<number> {
+    return ownerOf(this.#qmpSocket);
+  }
+
+  async disks(): ReturnType<OverlayMachine['disks']> {
+    const { disks, skipped } = await findDisks(this.#qmp);
+    return { disks: disks.map(chainOf), skipped };
+  }
+
+  async refuse(disks: readonly ChainDisk[]): Promise<void> {
+    await refuseMigrating(this.#qmp);
+    for (const { volume, layers } of disks) {
+      const odd = layers.find((path) => !isAbsolute(path) || path.startsWith('/dev/'));
+      if (odd === undefined) continue;
+      const why = isAbsolute(odd) ? 'is no file: nothing can lie beside it' : 'has no absolute path';
+      throw new UmbraError('TRACKER_UNAVAILABLE', `the image ${odd} of ${volume} ${why}`, {
+        hint: 'Use another tracker: umbra protect MACHINE --tracker auto.',
+      });
+    }
+  }
+
+  async prepare(overlays: readonly Overlay[]): Promise<void> {
+    const caches = await this.#caches();
+    for (const { disk, path } of overlays) {
+      await this.#qmp.execute('blockdev-add', {
+        driver: 'qcow2',
+        'node-name': nodeOf(path),
+        file: { driver: 'file', filename: path },
+        backing: null,
+        discard: 'unmap',
+        cache: caches.get(disk.layers[0] ?? '') ?? {},
+      });
+    }
+  }
+
+  async cover(overlays: readonly Overlay[]): Promise<void> {
+    const { disks } = await findDisks(this.#qmp);
+    const actions = overlays.map(({ disk, path }) => {
+      const node = disks.find(({ volume }) => volume === disk.volume)?.node;
+      return { type: 'blockdev-snapshot', data: { node, overlay: nodeOf(path) } };
+    });
+    await this.#qmp.execute('transaction', { actions });
+  }
+
+  async merge({ disk, layer }: Merge, whileStill: WhileStill): Promise<void> {
+    const { disks } = await findDisks(this.#qmp);
+    const root = disks.find(({ volume }) => volume === disk.volume)?.node ?? '';
+    const nodes = await this.#chainOf(root);
+    await this.#qmp.execute('block-commit', {
+      'job-id': JOB,
+      device: root,
+      'top-node': nodes[layer],
+      'base-node': nodes[layer + 1],
+      'auto-dismiss': false,
+    });
+    const failure = await this.#endJob('job-complete', whileStill);
+    await this.#removeNodes();
+    if (failure !== undefined) throw new UmbraError('TRACKER_FAILED', `QEMU could not merge an overlay: ${failure}`);
+  }
+
+  async tidy(_merging: string | undefined, whileStill: WhileStill): Promise<void> {
+    // What it did not do is done again.
+    await this.#endJob('job-cancel', whileStill);
+    await this.#removeNodes();
+  }
+
+  mergeOff(): Promise<void> {
+    return Promise.reject(new UmbraError('INTERNAL', 'the machine is not off'));
+  }
+
+  async config(): Promise<Checkpoint['config']> {
+    const { disks } = await findDisks(this.#qmp);
+    return await describeMachine(this.#qmp, disks);
+  }
+
+  close(): Promise<void> {
+    this.control.releaseAgent();
+    this.#qmp.close();
+    return Promise.resolve();
+  }
+
+  /**
+   * See the job of ours to its end, if there is one. A guest that writes while QEMU takes away what it writes to may be the
+   * end of QEMU (7.2.22: `bdrv_co_write_req_prepare: Assertion child->perm & BLK_PERM_WRITE failed`): so it stands still.
+   * @param atTop - what is done when all is merged that the guest has written so far
+   * @returns why it failed
+   */
+  async #endJob(atTop: 'job-complete' | 'job-cancel', whileStill: WhileStill): Promise<string | undefined> {
+    const status = await this.#statusOf(['ready', 'concluded', 'none'], false);
+    if (status === 'ready') {
+      await whileStill(async () => {
+        await this.#qmp.execute(atTop, { id: JOB });
+        await this.#statusOf(['concluded', 'none'], true);
+      });
+    }
+    const job = await this.#job();
+    if (job === undefined) return undefined;
+    await this.#qmp.execute('job-dismiss', { id: JOB });
+    return text(job['error']);
+  }
+
+  /** Wait until the job of ours is at one of these. */
+  async #statusOf(wanted: readonly string[], isQuick: boolean): Promise<string> {
+    for (;;) {
+      const status = text((await this.#job())?.['status']) ?? 'none';
+      if (wanted.includes(status)) return status;
+      await setTimeout(isQuick ? QUICK_POLL_MS : POLL_MS);
+    }
+  }
+
+  async #job(): Promise<Readonly<Record<string, unknown>> | undefined> {
+    const jobs = list(await this.#qmp.execute('query-jobs')).map(record);
+    return jobs.find(({ id }) => id === JOB);
+  }
+
+  /**
+   * Take away the nodes of overlays that are no part of a disk, also one that QEMU was started with: it would open its file
+   * again when what lay behind it is merged, and end when that is gone (7.2.22).
+   */
+  async #removeNodes(): Promise<void> {
+    const { disks } = await findDisks(this.#qmp);
+    const paths = disks.flatMap(({ path, backing }) => [path, ...backing]);
+    const used = new Set([...paths.map(nodeOf), ...paths.map((path) => basename(path))]);
+    const nodes = list(await this.#qmp.execute('query-named-block-nodes', { flat: true })).map(record);
+    // What QEMU named itself goes with what it is a part of; a file goes after what is in it.
+    for (const isFile of [false, true]) {
+      for (const node of nodes.filter(({ drv }) => (drv === 'file') === isFile)) {
+        const name = text(node['node-name']) ?? '#';
+        const file = overlayIn(text(record(node['image'])['filename']) ?? '');
+        const isOurs = name.startsWith(NODE) || (file !== undefined && !name.startsWith('#'));
+        const isUsed = used.has(name) || (file !== undefined && used.has(file));
+        if (isOurs && !isUsed) await this.#qmp.execute('blockdev-del', { 'node-name': name });
+      }
+    }
+  }
+
+  /** The nodes of a chain, the top first: only this debugging command says what lies behind which. */
+  async #chainOf(root: string): Promise<readonly string[]> {
+    const graph = record(await this.#qmp.execute('x-debug-query-block-graph'));
+    const nodes = list(graph['nodes']).map(record);
+    const edges = list(graph['edges']).map(record);
+    const chain: string[] = [];
+    let at = nodes.find(({ name }) => name === root);
+    while (at !== undefined && chain.length < nodes.length) {
+      chain.push(text(at['name']) ?? '');
+      const { id } = at;
+      const edge = edges.find(({ parent, name }) => parent === id && name === 'backing');
+      at = edge && nodes.find((node) => node['id'] === edge['child']);
+    }
+    return chain;
+  }
+
+  /** How each disk's image is cached, by its path: so shall its overlay be. */
+  async #caches(): Promise<ReadonlyMap<string, Readonly<Record<string, unknown>>>> {
+    const caches = new Map<string, Readonly<Record<string, unknown>>>();
+    for (const device of list(await this.#qmp.execute('query-block')).map(record)) {
+      const inserted = record(device['inserted']);
+      const { direct, 'no-flush': noFlush } = record(inserted['cache']);
+      const path = text(record(inserted['image'])['filename']);
+      if (path !== undefined) caches.set(path, { direct: direct === true, 'no-flush': noFlush === true });
+    }
+    return caches;
+  }
+}
+
+/** The name of an overlay's node, of which QEMU takes 31 bytes; while it lies on nothing, QEMU does not tell its path. */
+function nodeOf(path: string): string {
+  return `${NODE}${createHash('sha256').update(path).digest('hex').slice(0, 16)}`;
+}
+
+function chainOf({ volume, path, format, sizeBytes, backing }: QemuDisk): ChainDisk {
+  return { volume, format, sizeBytes, layers: [path, ...backing] };
+}

@@ -44,11 +44,16 @@ export async function openLayeredImage(path: string, options: OpenLayersOptions)
     if (format !== 'raw') return layered(await openQemuChain(file, format, clock, { depth: true, isFrozen }));
     if (!isFrozen || !file.locked) await refuseWriters([file]);
     const layers = [{ path, format, written: file.written }];
-    return { ...rawImage(file), layers, heldBy: () => rawImage(file).extents() };
+    const image = rawImage(file);
+    return { ...image, layers, heldBy: (count) => (count === 0 ? nothing() : image.extents()) };
   } catch (error) {
     await file.close();
     throw error;
   }
+}
+
+async function* nothing(): AsyncGenerator<never> {
+  // No layer holds anything.
 }
 
 function layered({ image, layers, client }: QemuChain): LayeredImage {

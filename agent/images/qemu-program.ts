@@ -16,8 +16,8 @@ const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
  * Run qemu-img on the image at `path` and return what it printed.
  * @throws {UmbraError} PROGRAM_MISSING, IMAGE_IN_USE, IMAGE_FORMAT
  */
-export async function runQemuImg(path: string, args: readonly string[]): Promise<string> {
-  const { stdout, failed } = await tryQemuImg(path, args, TIMEOUT_MS);
+export async function runQemuImg(path: string, args: readonly string[], timeoutMs = TIMEOUT_MS): Promise<string> {
+  const { stdout, failed } = await tryQemuImg(path, args, timeoutMs);
   if (failed !== undefined) throw failed;
   return stdout;
 }

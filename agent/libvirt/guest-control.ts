@@ -83,6 +83,13 @@ export class LibvirtGuestControl implements GuestControl {
   }
 }
 
+/** A domain whose processors run on, where one instant of all disks is had without stopping them. */
+export class NeverPaused extends LibvirtGuestControl {
+  override async pause(): Promise<void> {
+    // It goes on.
+  }
+}
+
 /** What libvirt refused, as the error of whoever follows the changes of a machine. */
 export function asTrackerError(error: unknown): unknown {
   if (!isUmbraError(error, 'HYPERVISOR_FAILED', 'HYPERVISOR_UNREACHABLE', 'HYPERVISOR_DENIED')) return error;

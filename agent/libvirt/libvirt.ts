@@ -8,13 +8,17 @@ import {
   CHECKPOINT_DELETE_METADATA_ONLY,
   CHECKPOINT_LIST_TOPOLOGICAL,
   CHECKPOINT_XML_NO_DOMAIN,
+  COMMIT_ACTIVE,
+  JOB_PIVOT,
   MAX_CHECKPOINTS,
   MAX_DOMAINS,
   MONITOR_COMMAND_HMP,
   PROGRAM,
   QEMU,
   REMOTE,
+  SNAPSHOT_OF_DISKS,
   XML_INACTIVE,
+  XML_SECURE,
 } from './protocol.js';
 import type { RpcConnection } from './rpc-connection.js';
 import { XdrWriter, type XdrReader } from './xdr.js';
@@ -93,6 +97,58 @@ export class Libvirt {
   async xml(domain: Domain, kind: 'current' | 'inactive'): Promise<string> {
     const args = of(domain).uint(kind === 'inactive' ? XML_INACTIVE : NO_FLAGS);
     return (await this.#ask(REMOTE.domainGetXmlDesc, args, `describe ${domain.name}`)).string();
+  }
+
+  /** As it will start the next time, passwords and all: only to be given back to {@link define}. */
+  async secretXml(domain: Domain): Promise<string> {
+    const args = of(domain).uint(XML_INACTIVE | XML_SECURE);
+    return (await this.#ask(REMOTE.domainGetXmlDesc, args, `describe ${domain.name}`)).string();
+  }
+
+  /** How a domain will start from now on. */
+  async define(domain: Domain, xml: string): Promise<void> {
+    await this.#ask(REMOTE.domainDefineXml, new XdrWriter().string(xml), `define ${domain.name}`);
+  }
+
+  /** False for one that libvirt forgets when it ends. */
+  async isPersistent(domain: Domain): Promise<boolean> {
+    const answer = await this.#ask(REMOTE.domainIsPersistent, of(domain), `say what ${domain.name} is`);
+    return answer.int() !== 0;
+  }
+
+  /** Put overlays that are there on disks, all at once; libvirt keeps no record of it. */
+  async coverDisks(domain: Domain, snapshotXml: string): Promise<void> {
+    const args = of(domain).string(snapshotXml).uint(SNAPSHOT_OF_DISKS);
+    await this.#ask(REMOTE.domainSnapshotCreateXml, args, `put overlays on the disks of ${domain.name}`);
+  }
+
+  /** Begin to merge the layer `top` into `base`, which is the one below. @param isActive - the guest writes to `top` */
+  async blockCommit(
+    domain: Domain,
+    disk: string,
+    { top, base, isActive }: { readonly top: string; readonly base: string; readonly isActive: boolean },
+  ): Promise<void> {
+    const args = of(domain).string(disk).optionalString(base).optionalString(top).hyper(0);
+    args.uint(isActive ? COMMIT_ACTIVE : NO_FLAGS);
+    await this.#ask(REMOTE.domainBlockCommit, args, `merge an overlay of ${disk} of ${domain.name}`);
+  }
+
+  /** The job of a disk; undefined if there is none. `isReady`: a merge of what the guest writes to has caught up. */
+  async blockJob(domain: Domain, disk: string): Promise<{ readonly isReady: boolean } | undefined> {
+    const args = of(domain).string(disk).uint(NO_FLAGS);
+    const answer = await this.#ask(REMOTE.domainGetBlockJobInfo, args, `say what becomes of ${disk} of ${domain.name}`);
+    if (answer.int() === 0) return undefined;
+    answer.int();
+    answer.hyper();
+    return { isReady: answer.hyper() === answer.hyper() };
+  }
+
+  /** End the job of a disk. @param how - `pivot`: the guest goes on with what was merged into */
+  async endBlockJob(domain: Domain, disk: string, how: 'cancel' | 'pivot'): Promise<void> {
+    const args = of(domain)
+      .string(disk)
+      .uint(how === 'pivot' ? JOB_PIVOT : NO_FLAGS);
+    await this.#ask(REMOTE.domainBlockJobAbort, args, `end the job of ${disk} of ${domain.name}`);
   }
 
   /** @param disk - its target (`vda`) or path */

@@ -20,6 +20,7 @@ export const KEEP_ALIVE = { ping: 1, pong: 2 } as const;
 /** Procedures of the remote program. */
 export const REMOTE = {
   connectOpen: 1,
+  domainDefineXml: 11,
   domainGetXmlDesc: 14,
   domainLookupByName: 23,
   domainLookupByUuid: 24,
@@ -27,10 +28,15 @@ export const REMOTE = {
   domainSuspend: 34,
   authList: 66,
   authPolkit: 70,
+  domainIsPersistent: 151,
   domainAbortJob: 164,
+  domainSnapshotCreateXml: 185,
   domainGetBlockInfo: 194,
   domainGetState: 212,
+  domainBlockJobAbort: 237,
+  domainGetBlockJobInfo: 238,
   connectListAllDomains: 273,
+  domainBlockCommit: 290,
   domainFsfreeze: 335,
   domainFsthaw: 336,
   domainAgentSetResponseTimeout: 420,
@@ -61,8 +67,15 @@ export const DOMAIN_STATE = {
 /** Reasons of the state `paused` (virDomainPausedReason): somebody asked for it, or a disk had an error. */
 export const PAUSED = { byUser: 1, byIoError: 5 } as const;
 
-/** Flags of virDomainGetXMLDesc. */
+/** Flags of virDomainGetXMLDesc: with passwords; as it will start the next time. */
+export const XML_SECURE = 1;
 export const XML_INACTIVE = 2;
+/** Flags of virDomainSnapshotCreateXML: libvirt keeps no record of it; only disks; the files are there already; all disks or none. */
+export const SNAPSHOT_OF_DISKS = 4 | 16 | 32 | 128;
+/** Flag of virDomainBlockCommit: what the guest writes to. */
+export const COMMIT_ACTIVE = 4;
+/** Flag of virDomainBlockJobAbort: the guest goes on with what was merged into. */
+export const JOB_PIVOT = 2;
 /** Flag of virDomainCheckpointGetXMLDesc: without the domain's own XML. */
 export const CHECKPOINT_XML_NO_DOMAIN = 2;
 /** Flag of virDomainListAllCheckpoints: parents before their children. */

@@ -26,6 +26,14 @@ export class XdrWriter {
     return this;
   }
 
+  /** A 64-bit number. */
+  hyper(value: number): this {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigInt64BE(BigInt(value));
+    this.#parts.push(bytes);
+    return this;
+  }
+
   /** Bytes of a length that both sides know. */
   opaque(bytes: Uint8Array): this {
     this.#parts.push(bytes, Buffer.alloc(padding(bytes.length)));

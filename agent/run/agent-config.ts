@@ -44,6 +44,8 @@ export interface QmpMachine {
   readonly name: string;
   readonly socket: string;
   readonly guestAgent?: string;
+  /** Whoever starts it starts it from the newest overlay: then the tracker `differencing` may leave overlays on its images. */
+  readonly overlays?: boolean;
 }
 
 export interface ScriptsConfig {
@@ -60,7 +62,7 @@ const DAY_SECONDS = 86_400;
 const FIELDS: FieldChecks<AgentConfig> = {
   state: path,
   libvirt: string,
-  qmp: list(object({ name: string, socket: path }, { guestAgent: path })),
+  qmp: list(object({ name: string, socket: path }, { guestAgent: path, overlays: boolean })),
   configFiles: list(path),
   directories: list(path),
   devices: (value, field) => (value === 'auto' ? value : list(path, 1)(value, field)),

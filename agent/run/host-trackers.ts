@@ -8,6 +8,11 @@ import type { CheckpointScripts } from '../checkpoints/scripts.js';
 import { StandstillNotes } from '../checkpoints/standstill-note.js';
 import { LiveDevice } from '../images/live-device.js';
 import { libvirtAddress, type LibvirtAddress } from '../libvirt/address.js';
+import { DifferencingTracker } from '../trackers/differencing/differencing-tracker.js';
+import { ImagesMachine } from '../trackers/differencing/images-machine.js';
+import { LibvirtOverlayMachine } from '../trackers/differencing/libvirt-machine.js';
+import type { OverlayMachine } from '../trackers/differencing/overlay-machine.js';
+import { QmpMachine as QmpOverlayMachine } from '../trackers/differencing/qmp-machine.js';
 import { filterState } from '../trackers/filter/filter-state.js';
 import { FilterTracker } from '../trackers/filter/filter-tracker.js';
 import { LibvirtBitmapTracker } from '../trackers/qemu-bitmap-libvirt/libvirt-bitmap-tracker.js';
@@ -44,7 +49,12 @@ export async function hostTrackers(
   const scratchDirectory = join(config.scratch, name);
   for (const directory of [stateDirectory, scratchDirectory]) await makeDirectories(directory);
   const places = { name, stateDirectory, scratchDirectory };
-  return [bitmap(options, machine, places), filter(options, machine, places), scan(options, machine, places)];
+  return [
+    bitmap(options, machine, places),
+    filter(options, machine, places),
+    differencing(options, machine, places),
+    scan(options, machine, places),
+  ];
 }
 
 interface Places {
@@ -130,6 +140,37 @@ function standstillSettings(config: AgentConfig): Pick<MachineStandstillOptions,
     freezeMs: config.freezeSeconds * 1000,
     ...(scripts === undefined ? {} : { scripts }),
   };
+}
+
+/**
+ * Overlays stay on the disks between backups. Who starts the machine from its own image then, starts it without what was written
+ * since: libvirt keeps its definition in step, other QEMUs are started by commands that nobody here knows.
+ */
+function differencing(options: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
+  const { config, clock, log } = options;
+  const kind = 'differencing';
+  const { name, stateDirectory } = places;
+  const common = { machine: name, stateDirectory, ...standstillSettings(config), clock, log };
+  if (machine.source === 'libvirt' && machine.uuid !== undefined) {
+    const { uuid } = machine;
+    const open = (): Promise<OverlayMachine> => LibvirtOverlayMachine.open({ address: addressOf(config), uuid, clock });
+    return { kind, tracker: new DifferencingTracker({ ...common, open }) };
+  }
+  if (machine.source !== 'qmp') {
+    const images = new ImagesMachine(machine.volumes, () => configOf(machine));
+    return { kind, tracker: new DifferencingTracker({ ...common, open: () => Promise.resolve(images) }) };
+  }
+  const monitor = monitorOf(config, machine);
+  if (monitor?.overlays !== true) {
+    return {
+      kind,
+      reason: 'the configuration does not say that it is started from the newest overlay (qmp: … overlays: true)',
+    };
+  }
+  const { socket: qmpSocket, guestAgent } = monitor;
+  const agent = guestAgent === undefined ? {} : { guestAgentSocket: guestAgent };
+  const open = (): Promise<OverlayMachine> => QmpOverlayMachine.open({ qmpSocket, clock, ...agent });
+  return { kind, tracker: new DifferencingTracker({ ...common, open }) };
 }
 
 /** An image that a guest writes to is of no one instant: of a machine that runs, QEMU's own view is read. */

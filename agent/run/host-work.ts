@@ -98,7 +98,9 @@ export class HostWork implements AgentWork {
   async #checkpoint(task: BackupTask, machine: DiscoveredMachine, request: CheckpointRequest): Promise<Chosen> {
     const { name, tracker: choice } = task.machine;
     const all = await this.#options.trackers(machine, name);
-    const candidates = choice === 'auto' ? all : all.filter(({ kind }) => kind === choice);
+    // Overlays change what the machine starts from: only who asks for them gets them.
+    const candidates = all.filter(({ kind }) => (choice === 'auto' ? kind !== 'differencing' : kind === choice));
+    for (const other of all) if (!candidates.includes(other)) await letGo(other);
     const reasons = candidates.length === 0 ? [`this version of the agent has no ${choice}`] : [];
     for (const candidate of candidates) {
       if ('reason' in candidate) {
@@ -127,4 +129,9 @@ function withReasons(error: unknown, reasons: readonly string[]): unknown {
   if (!isUmbraError(error) || reasons.length === 0) return error;
   const hint = error.hint === undefined ? {} : { hint: error.hint };
   return new UmbraError(error.code, `${error.message} (${reasons.join('; ')})`, { ...hint, cause: error });
+}
+
+/** Take away what a tracker of an earlier choice has left in the machine's way. */
+async function letGo(candidate: Candidate): Promise<void> {
+  if ('tracker' in candidate && (await candidate.tracker.isInUse?.()) === true) await candidate.tracker.forget();
 }

@@ -12,6 +12,8 @@ export interface Tracker {
   checkpoint(request: CheckpointRequest): Promise<Checkpoint>;
   /** Let go of the machine: take away everything that this tracker keeps for it, logs and bitmaps among it. */
   forget(): Promise<void>;
+  /** It has left something in the machine's way that is to go when another tracker is chosen. Absent: never. */
+  isInUse?(): Promise<boolean>;
 }
 
 export interface CheckpointRequest {

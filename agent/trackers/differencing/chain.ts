@@ -1,4 +1,6 @@
 import { stat } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
+import { UmbraError } from '../../../src/common/errors.js';
 import { writtenText } from '../../images/fingerprint.js';
 import { isOverlay } from './names.js';
 import type { ChainDisk, Merge } from './overlay-machine.js';
@@ -45,4 +47,19 @@ export function nextMerge(disk: ChainDisk, below = 0): Merge | undefined {
     if (isOverlay(layers[layer] ?? '') && isOverlay(layers[layer - 1] ?? '')) return { disk, layer };
   }
   return undefined;
+}
+
+/**
+ * Overlays lie beside images: not beside a device, and not where nobody knows.
+ * @throws {UmbraError} TRACKER_UNAVAILABLE
+ */
+export function refuseDevices(disks: readonly ChainDisk[]): void {
+  for (const { volume, layers } of disks) {
+    const [top = ''] = layers;
+    if (isAbsolute(top) && !top.startsWith('/dev/')) continue;
+    const why = isAbsolute(top) ? 'is a device: no overlay can lie beside it' : 'has no absolute path';
+    throw new UmbraError('TRACKER_UNAVAILABLE', `the image ${top} of ${volume} ${why}`, {
+      hint: 'Use another tracker: umbra protect MACHINE --tracker auto.',
+    });
+  }
 }

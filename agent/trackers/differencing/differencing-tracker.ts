@@ -109,7 +109,7 @@ export class DifferencingTracker implements Tracker {
       try {
         const { machine: name } = this.#options;
         const options = { machine: name, notes: this.#standstill, clock: this.#clock, log: this.#log };
-        await undoStandstill(machine.control, options);
+        await undoStandstill(machine.stillControl ?? machine.control, options);
         await machine.tidy((await this.#notes.read()).merging?.volume, this.#mergeTools(machine).whileStill);
         const result = await work(machine);
         if (closes) await machine.close();
@@ -140,7 +140,7 @@ export class DifferencingTracker implements Tracker {
   #mergeTools(machine: OverlayMachine): MergeTools {
     const whileStill: WhileStill = async (action) => {
       const options = this.#standstillOptions(new AbortController().signal, false);
-      await standstill(machine.control, options, action);
+      await standstill(machine.stillControl ?? machine.control, options, action);
     };
     return { notes: this.#notes, whileStill };
   }
@@ -222,7 +222,9 @@ export class DifferencingTracker implements Tracker {
       making: making.filter((path) => !paths.includes(path)),
       overlays: [...before, ...paths],
     }));
-    return done;
+    // A guest that was neither stopped nor frozen ran on all the time.
+    const ranOn = machine.stillControl !== undefined && done.consistency === 'crash';
+    return ranOn ? { ...done, pauseMs: 0 } : done;
   }
 
   /** What lies behind an overlay, and stays as it is. */

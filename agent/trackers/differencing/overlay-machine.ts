@@ -34,7 +34,10 @@ export type WhileStill = (action: () => Promise<void>) => Promise<void>;
  * @throws {UmbraError} from every method: TRACKER_*, HYPERVISOR_*, IMAGE_*
  */
 export interface OverlayMachine {
+  /** For checkpoints: its processors run on if {@link cover} is of one instant anyway. */
   readonly control: GuestControl;
+  /** For {@link WhileStill}, where that is another one. */
+  readonly stillControl?: GuestControl;
   /** Off: its images are read as they are, and nothing is put on them. */
   readonly isOff: boolean;
   /** The user QEMU runs as. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
-import { basename, isAbsolute } from 'node:path';
+import { basename } from 'node:path';
 import type { Clock } from '../../../src/common/clock.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import { list, record, text } from '../../json-values.js';
@@ -11,6 +11,7 @@ import { refuseMigrating } from '../qemu-bitmap/abilities.js';
 import { describeMachine } from '../qemu-bitmap/describe-machine.js';
 import { ownerOf } from '../qemu-bitmap/nbd-server.js';
 import type { Checkpoint } from '../tracker.js';
+import { refuseDevices } from './chain.js';
 import { overlayIn } from './names.js';
 import type { ChainDisk, Merge, Overlay, OverlayMachine, WhileStill } from './overlay-machine.js';
 
@@ -58,14 +59,7 @@ export class QmpMachine implements OverlayMachine {
 
   async refuse(disks: readonly ChainDisk[]): Promise<void> {
     await refuseMigrating(this.#qmp);
-    for (const { volume, layers } of disks) {
-      const odd = layers.find((path) => !isAbsolute(path) || path.startsWith('/dev/'));
-      if (odd === undefined) continue;
-      const why = isAbsolute(odd) ? 'is no file: nothing can lie beside it' : 'has no absolute path';
-      throw new UmbraError('TRACKER_UNAVAILABLE', `the image ${odd} of ${volume} ${why}`, {
-        hint: 'Use another tracker: umbra protect MACHINE --tracker auto.',
-      });
-    }
+    refuseDevices(disks);
   }
 
   async prepare(overlays: readonly Overlay[]): Promise<void> {

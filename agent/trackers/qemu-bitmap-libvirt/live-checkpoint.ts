@@ -2,10 +2,9 @@ import { UmbraError } from '../../../src/common/errors.js';
 import type { Clock } from '../../../src/common/clock.js';
 import type { Log } from '../../../src/common/log.js';
 import type { CheckpointScripts } from '../../checkpoints/scripts.js';
-import type { GuestControl } from '../../checkpoints/guest-control.js';
 import { standstill, type Standstill } from '../../checkpoints/standstill.js';
 import type { StandstillNotes } from '../../checkpoints/standstill-note.js';
-import { LibvirtGuestControl } from '../../libvirt/guest-control.js';
+import { NeverPaused } from '../../libvirt/guest-control.js';
 import type { Domain, Libvirt } from '../../libvirt/libvirt.js';
 import { backupXml, checkpointXml } from './backup-xml.js';
 import type { BackupPlan } from './plan.js';
@@ -50,11 +49,4 @@ export async function beginBackup(
   });
   // A guest that was not frozen ran on all the time.
   return done.consistency === 'crash' ? { ...done, pauseMs: 0 } : done;
-}
-
-/** A domain whose processors run on: one instant of all disks is had without stopping them. */
-class NeverPaused extends LibvirtGuestControl implements GuestControl {
-  override async pause(): Promise<void> {
-    // See above.
-  }
 }

@@ -93,7 +93,7 @@ function whyNot(now: RecordedDisk & DomainDisk, before: RecordedDisk | undefined
 }
 
 /** libvirt says as which user QEMU runs in the label of the driver `dac`, `+USER:+GROUP`; root where it says nothing. */
-function ownerIn(xml: string): number {
+export function ownerIn(xml: string): number {
   const labels = descendants(parseXml(xml, 'a domain'), 'seclabel').filter(
     ({ attributes }) => attributes.get('model') === 'dac',
   );

@@ -1,0 +1,160 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Clock } from '../../../src/common/clock.js';
+import { UmbraError } from '../../../src/common/errors.js';
+import { backingChain } from '../../discovery/backing-chain.js';
+import { describeDomain } from '../../discovery/domain-xml.js';
+import { imageFormat } from '../../discovery/formats.js';
+import { libvirtConfig } from '../../discovery/libvirt.js';
+import { qemuInfo } from '../../images/qemu-info.js';
+import { runQemuImg } from '../../images/qemu-program.js';
+import type { LibvirtAddress } from '../../libvirt/address.js';
+import { LibvirtGuestControl, NeverPaused } from '../../libvirt/guest-control.js';
+import { Libvirt, type Domain } from '../../libvirt/libvirt.js';
+import { machineState } from '../../libvirt/machine-state.js';
+import { escapeXml } from '../../xml.js';
+import { ownerIn } from '../qemu-bitmap-libvirt/plan.js';
+import type { Checkpoint } from '../tracker.js';
+import { refuseDevices } from './chain.js';
+import type { ChainDisk, Merge, Overlay, OverlayMachine, WhileStill } from './overlay-machine.js';
+import { withImage } from './start-image.js';
+
+export interface LibvirtOverlayOptions {
+  readonly address: LibvirtAddress;
+  /** The domain's UUID. */
+  readonly uuid: string;
+  readonly clock: Clock;
+}
+
+const POLL_MS = 20;
+const QUICK_POLL_MS = 2;
+/** All that a guest has written since its last backup. */
+const MERGE_MS = 24 * 3_600_000;
+
+/** A domain of libvirt's, which keeps its definition in step with the overlays. */
+export class LibvirtOverlayMachine implements OverlayMachine {
+  readonly isOff: boolean;
+  readonly control: LibvirtGuestControl;
+  readonly #libvirt: Libvirt;
+  readonly #domain: Domain;
+  /** With its processors stopped, other than for a checkpoint. */
+  readonly #still: LibvirtGuestControl;
+
+  private constructor(libvirt: Libvirt, domain: Domain, isOff: boolean) {
+    this.#libvirt = libvirt;
+    this.#domain = domain;
+    this.isOff = isOff;
+    this.control = new NeverPaused(libvirt, domain);
+    this.#still = new LibvirtGuestControl(libvirt, domain);
+  }
+
+  /** @throws {UmbraError} HYPERVISOR_*, NOT_FOUND */
+  static async open({ address, uuid, clock }: LibvirtOverlayOptions): Promise<LibvirtOverlayMachine> {
+    const libvirt = await Libvirt.open(address, clock);
+    try {
+      const domain = await libvirt.domainByUuid(uuid);
+      return new LibvirtOverlayMachine(libvirt, domain, machineState(await libvirt.state(domain)) === 'off');
+    } catch (error) {
+      await libvirt.close();
+      throw error;
+    }
+  }
+
+  get stillControl(): LibvirtGuestControl {
+    return this.#still;
+  }
+
+  async owner(): Promise<number> {
+    return ownerIn(await this.#libvirt.xml(this.#domain, 'current'));
+  }
+
+  async disks(): ReturnType<OverlayMachine['disks']> {
+    const { name } = this.#domain;
+    const described = describeDomain(await this.#libvirt.xml(this.#domain, 'current'), `the XML of ${name}`);
+    const disks: ChainDisk[] = [];
+    for (const { name: volume, path, format, backing } of described.disks) {
+      const { capacityBytes: sizeBytes } = await this.#libvirt.blockInfo(this.#domain, volume);
+      const behind = backing ?? (await backingChain(path, format));
+      disks.push({ volume, format, sizeBytes, layers: [path, ...behind] });
+    }
+    return { disks, skipped: described.skipped };
+  }
+
+  async refuse(disks: readonly ChainDisk[]): Promise<void> {
+    refuseDevices(disks);
+    if (!(await this.#libvirt.isPersistent(this.#domain))) {
+      throw new UmbraError('TRACKER_UNAVAILABLE', `libvirt forgets ${this.#domain.name} when it ends`, {
+        hint: 'Who starts it again would start it without its overlays: define it ("virsh define"), or use another tracker.',
+      });
+    }
+    for (const { volume } of disks) {
+      if ((await this.#libvirt.blockJob(this.#domain, volume)) === undefined) continue;
+      throw new UmbraError('TRACKER_BUSY', `another program's job of ${volume} of ${this.#domain.name} runs`, {
+        hint: 'Wait until it has ended, or end it ("virsh blockjob").',
+      });
+    }
+  }
+
+  prepare(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async cover(overlays: readonly Overlay[]): Promise<void> {
+    const { disks } = await this.disks();
+    const elements = disks.map(({ volume }) => {
+      const overlay = overlays.find(({ disk }) => disk.volume === volume);
+      const name = `disk name='${escapeXml(volume)}'`;
+      if (overlay === undefined) return `<${name} snapshot='no'/>`;
+      const source = `<source file='${escapeXml(overlay.path)}'/>`;
+      return `<${name} snapshot='external' type='file'><driver type='qcow2'/>${source}</disk>`;
+    });
+    const xml = `<domainsnapshot><disks>${elements.join('')}</disks></domainsnapshot>`;
+    await this.#libvirt.coverDisks(this.#domain, xml);
+  }
+
+  async merge({ disk, layer }: Merge, whileStill: WhileStill): Promise<void> {
+    const [top = '', base = ''] = disk.layers.slice(layer);
+    await this.#libvirt.blockCommit(this.#domain, disk.volume, { top, base, isActive: layer === 0 });
+    await this.#endJob(disk.volume, layer === 0 ? 'pivot' : undefined, whileStill);
+  }
+
+  async tidy(merging: string | undefined, whileStill: WhileStill): Promise<void> {
+    if (merging !== undefined && !this.isOff) await this.#endJob(merging, 'cancel', whileStill);
+  }
+
+  /** All of it is in `base` before the definition names that, and before the files go. */
+  async mergeOff(disk: ChainDisk, base: number): Promise<void> {
+    const [top = ''] = disk.layers;
+    const [above = '', path = ''] = disk.layers.slice(base - 1);
+    const format = imageFormat((await qemuInfo(above, 'qcow2')).backing?.format ?? '');
+    if (format === undefined) throw new UmbraError('IMAGE_FORMAT', `${above} does not say what ${path} is`);
+    await runQemuImg(top, ['commit', '-q', '-f', 'qcow2', '-b', path, top], MERGE_MS);
+    const xml = await this.#libvirt.secretXml(this.#domain);
+    await this.#libvirt.define(this.#domain, withImage(xml, top, { path, format }));
+  }
+
+  config(): Promise<Checkpoint['config']> {
+    return libvirtConfig(this.#libvirt, this.#domain);
+  }
+
+  close(): Promise<void> {
+    return this.#libvirt.close();
+  }
+
+  /**
+   * See the job of a disk to its end, if there is one.
+   * @param atTop - how it ends when all is merged that the guest has written so far; undefined if it ends by itself
+   */
+  async #endJob(volume: string, atTop: 'pivot' | 'cancel' | undefined, whileStill: WhileStill): Promise<void> {
+    for (;;) {
+      const job = await this.#libvirt.blockJob(this.#domain, volume);
+      if (job === undefined) return;
+      if (job.isReady && atTop !== undefined) break;
+      await setTimeout(POLL_MS);
+    }
+    // QEMU may end over a guest that writes meanwhile.
+    await whileStill(async () => {
+      await this.#libvirt.endBlockJob(this.#domain, volume, atTop);
+      while ((await this.#libvirt.blockJob(this.#domain, volume)) !== undefined) await setTimeout(QUICK_POLL_MS);
+    });
+  }
+}

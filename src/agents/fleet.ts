@@ -4,6 +4,7 @@ import { UmbraError } from '../common/errors.js';
 import { checkMachineName, isMachineName } from '../common/names.js';
 import type {
   AgentBackupAnswer,
+  AgentBackupResult,
   BaseInfo,
   DiscoveredMachine,
   MachineInfo,
@@ -13,12 +14,14 @@ import type {
 } from '../protocol/agents-api.js';
 import type { Machines } from '../store/machines.js';
 import type { Store } from '../store/store.js';
-import { AgentConnections } from './agent-connections.js';
+import { AgentConnections, type NewTask } from './agent-connections.js';
 
 export interface FleetOptions {
   readonly store: () => Store;
   readonly machines: Machines;
   readonly clock: Clock;
+  /** Called when nobody waits for a shadow copy of a machine any more: its upload may end. */
+  readonly giveUp: (machine: string) => Promise<void>;
 }
 
 interface Seen {
@@ -123,10 +126,20 @@ export class Fleet {
     const started = clock.monotonic();
     const base = await this.#base(name);
     const task = { kind: 'backup', machine, ...(base === undefined ? {} : { base }) } as const;
-    const result = await this.connections.run(machine.host, task, signal);
+    const result = await this.#run(name, machine.host, task, signal);
     if (result === undefined)
       throw new UmbraError('AGENT_FAILED', `the agent of ${machine.host} says nothing of its backup`);
     return { machine: name, host: machine.host, ...result, seconds: (clock.monotonic() - started) / 1000 };
+  }
+
+  /** An agent that was killed leaves its upload behind, which is kept for an agent that comes back: none does now. */
+  async #run(name: string, host: string, task: NewTask, signal: AbortSignal): Promise<AgentBackupResult | undefined> {
+    try {
+      return await this.connections.run(host, task, signal);
+    } catch (error) {
+      await this.#options.giveUp(name);
+      throw error;
+    }
   }
 
   async #base(name: string): Promise<BaseInfo | undefined> {

@@ -103,6 +103,14 @@ export class Uploads {
     return running === undefined ? undefined : progressOf(running.upload);
   }
 
+  /** Nobody waits for a shadow copy of this machine any more: what is under way for it ends, and what it holds is let go. */
+  async giveUp(machine: string): Promise<void> {
+    for (const [id, running] of this.#running) {
+      if (running.upload.machine !== machine || running.done !== undefined) continue;
+      await this.#end(id, running, new UmbraError('CANCELLED', 'the backup was given up'));
+    }
+  }
+
   /** Give up all of them. */
   async close(reason: UmbraError): Promise<void> {
     const all = [...this.#running.values()];
@@ -157,14 +165,18 @@ export class Uploads {
   /** A host that begins anew has forgotten what it was at, or its connection is dead and the server does not know it yet. */
   async #supersede(host: string, machine: string): Promise<void> {
     for (const [id, running] of this.#running) {
-      const { upload, settle, job, drop, keep } = running;
+      const { upload } = running;
       if (upload.host !== host || upload.machine !== machine) continue;
-      settle({ error: new UmbraError('CANCELLED', 'the agent began anew') });
-      await drop();
-      await job.catch(() => undefined);
-      keep();
-      this.#running.delete(id);
+      await this.#end(id, running, new UmbraError('CANCELLED', 'the agent began anew'));
     }
+  }
+
+  async #end(id: string, running: Running, error: UmbraError): Promise<void> {
+    running.settle({ error });
+    await running.drop();
+    await running.job.catch(() => undefined);
+    running.keep();
+    this.#running.delete(id);
   }
 
   #resume({ host, authorize }: IngestConnection, { upload: id }: ResumeFrame): Running {

@@ -94,7 +94,12 @@ class LocalEngine implements Engine {
     const reading: ReadContext['reading'] = new Map();
     this.#shares = new Shares(() => this.#store);
     const machines = new Machines(() => this.#store);
-    this.#fleet = new Fleet({ store: () => this.#store, machines, clock });
+    this.#fleet = new Fleet({
+      store: () => this.#store,
+      machines,
+      clock,
+      giveUp: (machine) => this.#uploads.giveUp(machine),
+    });
     this.#objects = new ObjectAccess({ store: () => this.#store, machines });
     this.#uploads = new Uploads({ store: () => this.#store, pool: () => this.#workers, clock });
     this.#source = new LocalSource(

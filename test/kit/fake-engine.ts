@@ -250,7 +250,12 @@ export class FakeEngine implements Engine {
   }
 
   fleet(): Fleet {
-    return new Fleet({ store: noStore, machines: new Machines(noStore), clock: systemClock });
+    return new Fleet({
+      store: noStore,
+      machines: new Machines(noStore),
+      clock: systemClock,
+      giveUp: () => Promise.resolve(),
+    });
   }
 
   uploads(): Uploads {

@@ -18,9 +18,16 @@ function seen(name: string, uuid?: string): DiscoveredMachine {
   return uuid === undefined ? machine : { ...machine, uuid };
 }
 
-async function fleetWith(machines: Readonly<Record<string, readonly DiscoveredMachine[]>>): Promise<Fleet> {
+async function fleetWith(
+  machines: Readonly<Record<string, readonly DiscoveredMachine[]>>,
+  givenUp: string[] = [],
+): Promise<Fleet> {
   const store = await openTestStore();
-  const fleet = new Fleet({ store: () => store, machines: new Machines(() => store), clock: systemClock });
+  const giveUp = (machine: string): Promise<void> => {
+    givenUp.push(machine);
+    return Promise.resolve();
+  };
+  const fleet = new Fleet({ store: () => store, machines: new Machines(() => store), clock: systemClock, giveUp });
   for (const [host, found] of Object.entries(machines)) {
     fleet.connections.report(host, { machines: found, notes: [`note of ${host}`] });
   }
@@ -103,4 +110,20 @@ t.test('protection is kept in the store', async (t) => {
     { name: 'db', host: 'hv1', hostName: 'db', tracker: 'scan' },
     machine,
   ]);
+});
+
+t.test('the upload of an agent that was killed is given up with its task', async (t) => {
+  const givenUp: string[] = [];
+  const fleet = await fleetWith({ hv1: [seen('web', 'u-1')] }, givenUp);
+  await fleet.protect({ machine: 'web' });
+  let told = (): void => undefined;
+  const isTold = new Promise<void>((resolve) => (told = resolve));
+  fleet.connections.connect('hv1', [], { send: told, close: () => undefined });
+  const backup = fleet.backUp('web', new AbortController().signal);
+  await isTold;
+  await t.rejects(fleet.backUp('web', new AbortController().signal), { code: 'MACHINE_BUSY' });
+  t.strictSame(givenUp, [], 'not by another backup, which is refused');
+  fleet.connections.connect('hv1', [], { send: () => undefined, close: () => undefined });
+  await t.rejects(backup, { code: 'AGENT_FAILED', message: /started anew/ });
+  t.strictSame(givenUp, ['web']);
 });

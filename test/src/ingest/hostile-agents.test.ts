@@ -166,6 +166,29 @@ t.test('a host that begins anew takes the place of its own dead connection', asy
   t.equal(store.catalog.shadowCopies('vm').length, 1);
 });
 
+t.test('an upload that is given up lets go of everything, with or without a connection', async (t) => {
+  const { store, server } = await lab(t);
+  const { hear, say } = rawConnection(server, 'host1');
+  say(...encodeFrame(BEGIN));
+  const { upload } = (await hear('begun')) as { readonly upload: string };
+  await server.uploads.giveUp('other');
+  t.not(server.uploads.progressOf('vm'), undefined, 'another is let be');
+  await server.uploads.giveUp('vm');
+  await hear('error');
+  await settled(server);
+  t.equal(server.uploads.progressOf('vm'), undefined);
+  const cut = server.open('host1');
+  cut.up.write(Buffer.concat(encodeFrame(BEGIN)));
+  while (server.uploads.progressOf('vm') === undefined) await new Promise((resolve) => setImmediate(resolve));
+  cut.up.end();
+  await settled(server);
+  await server.uploads.giveUp('vm');
+  t.equal(store.objectStore.sessions.size, 0, 'no session is left');
+  const late = rawConnection(server, 'host1');
+  late.say(...encodeFrame({ t: 'resume', upload }));
+  t.match(await late.hear('error'), { error: { code: 'NOT_FOUND' } });
+});
+
 t.test('a server that stops tells its agents', async (t) => {
   const { server } = await lab(t);
   const { hear, say } = rawConnection(server, 'host1');

@@ -56,9 +56,14 @@ export class Fleet {
     return { machines: [...machines, ...others.sort(byHost)], notes };
   }
 
-  /** @throws {UmbraError} FORBIDDEN when the machine is not one that this host protects */
-  assertOf(machine: string, host: string): void {
+  /**
+   * Whether a host may send a shadow copy of a machine just now.
+   * @throws {UmbraError} FORBIDDEN when the machine is not one that this host protects; CANCELLED when nobody waits for a backup of it: it
+   * was asked for by a server that was killed since
+   */
+  assertAwaited(machine: string, host: string): void {
     this.#options.machines.assertOf(machine, host);
+    if (!this.#busy.has(machine)) throw new UmbraError('CANCELLED', `nobody waits for a backup of ${machine} any more`);
   }
 
   /** Ask the agents that are connected to look again. */

@@ -74,7 +74,7 @@ async function ingest(exchange: Exchange, budget: ByteBudget, options: RunOperat
       frames,
       send: sender(response),
       authorize: (machine) => {
-        engine.fleet().assertOf(machine, host);
+        engine.fleet().assertAwaited(machine, host);
       },
       runJob: run,
     });

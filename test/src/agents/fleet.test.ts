@@ -71,16 +71,17 @@ t.test('only its own host may add to a machine, until it is said to have moved',
   const fleet = await fleetWith({ hv1: [seen('web', 'u-1')], hv2: [seen('web', 'u-2')] });
   await t.rejects(fleet.protect({ machine: 'web' }), { code: 'BAD_ARGUMENT', message: /several hosts/ });
   await fleet.protect({ machine: 'web', host: 'hv1' });
-  t.doesNotThrow(() => {
-    fleet.assertOf('web', 'hv1');
-  });
+  const awaited = { code: 'CANCELLED', message: /nobody waits for a backup of web/ };
+  t.throws(() => {
+    fleet.assertAwaited('web', 'hv1');
+  }, awaited);
   for (const [machine, host] of [
     ['web', 'hv2'],
     ['nothing', 'hv2'],
   ] as const) {
     t.throws(
       () => {
-        fleet.assertOf(machine, host);
+        fleet.assertAwaited(machine, host);
       },
       { code: 'FORBIDDEN', message: `"${machine}" is no machine that the host hv2 protects` },
     );
@@ -90,7 +91,9 @@ t.test('only its own host may add to a machine, until it is said to have moved',
   fleet.connections.report('hv2', { machines: [seen('web', 'u-1')], notes: [] });
   await t.rejects(fleet.protect({ machine: 'web' }), { code: 'BAD_ARGUMENT', hint: /--host hv2/ });
   await fleet.protect({ machine: 'web', host: 'hv2' });
-  fleet.assertOf('web', 'hv2');
+  t.throws(() => {
+    fleet.assertAwaited('web', 'hv2');
+  }, awaited);
 });
 
 t.test('names that can be none of a machine need another one', async (t) => {
@@ -123,6 +126,9 @@ t.test('the upload of an agent that was killed is given up with its task', async
   await isTold;
   await t.rejects(fleet.backUp('web', new AbortController().signal), { code: 'MACHINE_BUSY' });
   t.strictSame(givenUp, [], 'not by another backup, which is refused');
+  t.doesNotThrow(() => {
+    fleet.assertAwaited('web', 'hv1');
+  });
   fleet.connections.connect('hv1', [], { send: () => undefined, close: () => undefined });
   await t.rejects(backup, { code: 'AGENT_FAILED', message: /started anew/ });
   t.strictSame(givenUp, ['web']);

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../src/common/clock.js';
-import { messageOf, systemCode, UmbraError } from '../../src/common/errors.js';
+import { isUmbraError, messageOf, systemCode, UmbraError } from '../../src/common/errors.js';
 
 export interface LineSocketOptions {
   readonly socketPath: string;
@@ -20,6 +21,8 @@ export interface LineSocketOptions {
 /** The longest path that a socket can have (unix(7)); Node.js cuts what is longer without a word. */
 const MAX_PATH_BYTES = 107;
 const NEW_LINE = 10;
+/** How soon a socket where others wait is tried again. */
+const QUEUE_AGAIN_MS = 20;
 
 /** A connection to a Unix socket on which both sides write lines. */
 export class LineSocket {
@@ -30,8 +33,26 @@ export class LineSocket {
     this.#socket = socket;
   }
 
-  /** @throws {UmbraError} TRACKER_UNAVAILABLE if nobody listens there, TRACKER_FAILED */
+  /** @throws {UmbraError} TRACKER_UNAVAILABLE if nobody listens there, TRACKER_BUSY if others wait for it, TRACKER_FAILED */
   static async open(options: LineSocketOptions): Promise<LineSocket> {
+    const { clock, timeoutMs, ended } = options;
+    const deadline = clock.monotonic() + timeoutMs;
+    for (;;) {
+      try {
+        return await LineSocket.#connect(options);
+      } catch (error) {
+        if (!isUmbraError(error, 'TRACKER_BUSY')) throw error;
+        if (clock.monotonic() < deadline) {
+          await sleep(QUEUE_AGAIN_MS);
+          continue;
+        }
+        ended(error);
+        throw error;
+      }
+    }
+  }
+
+  static async #connect(options: LineSocketOptions): Promise<LineSocket> {
     const { socketPath, what, clock, timeoutMs } = options;
     if (Buffer.byteLength(socketPath) > MAX_PATH_BYTES) {
       throw new UmbraError('TRACKER_FAILED', `${socketPath} is too long for a socket: ${MAX_PATH_BYTES} bytes at most`);
@@ -51,7 +72,7 @@ export class LineSocket {
       socket.on('close', () => {
         stopWaiting();
         link.#failure ??= new UmbraError('TRACKER_FAILED', `${what} at ${socketPath} closed the connection`);
-        options.ended(link.#failure);
+        if (link.#failure.code !== 'TRACKER_BUSY') options.ended(link.#failure);
         reject(link.#failure);
       });
     });
@@ -108,6 +129,10 @@ function tooLong(what: string, maxLineBytes: number): UmbraError {
 }
 
 function connectionFailed(what: string, socketPath: string, error: Error): UmbraError {
+  // QEMU takes one client at a time, and lets only one or two wait.
+  if (systemCode(error) === 'EAGAIN') {
+    return new UmbraError('TRACKER_BUSY', `other programs wait for ${what} at ${socketPath}`, { cause: error });
+  }
   const isGone = systemCode(error) === 'ENOENT' || systemCode(error) === 'ECONNREFUSED';
   if (!isGone)
     return new UmbraError('TRACKER_FAILED', `the connection to ${what} failed: ${error.message}`, { cause: error });

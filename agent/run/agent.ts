@@ -18,6 +18,11 @@ export interface AgentWork {
   discover(): Promise<DiscoveryReport>;
   /** @throws {UmbraError} */
   backUp(task: BackupTask, machine: DiscoveredMachine, signal: AbortSignal): Promise<AgentBackupResult>;
+  /**
+   * Let machines go on whose backups were never ended, since an agent was killed, and take away what is left in them. One that can't be
+   * reached, and what later backups leave, is tried again until the signal is aborted.
+   */
+  recover(signal: AbortSignal): Promise<void>;
   /** Take away what is kept to follow a machine's changes. @throws {UmbraError} */
   forget(task: ForgetTask, machine: DiscoveredMachine): Promise<void>;
 }
@@ -64,15 +69,23 @@ export class Agent {
   async run(signal: AbortSignal): Promise<void> {
     const over = new AbortController();
     const either = AbortSignal.any([signal, over.signal]);
-    const discovering = this.#discoverOn(either);
+    await this.#recover(either);
+    const others = this.#discoverOn(either);
     try {
       await this.#listenOn(either);
     } finally {
       over.abort();
       for (const { controller } of this.#running.values()) controller.abort(cancelled());
-      await discovering;
+      await others;
       while (this.#running.size > 0) await sleep(20);
     }
+  }
+
+  /** First of all: guests may stand still. */
+  async #recover(signal: AbortSignal): Promise<void> {
+    await this.#options.work.recover(signal).catch((error: unknown) => {
+      this.#options.log.error('what backups left cannot be read', { error: messageOf(error) });
+    });
   }
 
   async #listenOn(signal: AbortSignal): Promise<void> {

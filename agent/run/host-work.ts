@@ -9,6 +9,8 @@ import { sendShadowCopy } from '../send/send-shadow-copy.js';
 import type { Connect } from '../send/connection.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../trackers/tracker.js';
 import type { AgentWork, BackupTask, ForgetTask } from './agent.js';
+import { Turns } from './turns.js';
+import { Unfinished } from './unfinished.js';
 
 export interface HostWorkOptions {
   readonly discover: () => Promise<DiscoveryReport>;
@@ -19,7 +21,12 @@ export interface HostWorkOptions {
   readonly stateDirectory: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** How long after the first try the next one comes to tidy up in a machine that can't be reached; 5 s when absent. */
+  readonly recoverAgainMs?: number;
 }
+
+const RECOVER_AGAIN_MS = 5000;
+const LONGEST_RECOVER_MS = 300_000;
 
 /** A tracker that may do for a machine, or why it does not. */
 export type Candidate =
@@ -36,9 +43,15 @@ interface Chosen {
 /** What an agent does on a host of machines. */
 export class HostWork implements AgentWork {
   readonly #options: HostWorkOptions;
+  readonly #unfinished: Unfinished;
+  /** A backup that was cancelled may still be on its way out of a machine when the next one comes. */
+  readonly #turns = new Turns();
+  readonly #running = new Set<string>();
+  #stopRecovering = (): void => undefined;
 
   constructor(options: HostWorkOptions) {
     this.#options = options;
+    this.#unfinished = new Unfinished(join(options.stateDirectory, 'machines'));
   }
 
   discover(): Promise<DiscoveryReport> {
@@ -46,6 +59,69 @@ export class HostWork implements AgentWork {
   }
 
   async backUp(task: BackupTask, machine: DiscoveredMachine, signal: AbortSignal): Promise<AgentBackupResult> {
+    const { name } = task.machine;
+    return await this.#turns.take(name, async () => {
+      signal.throwIfAborted();
+      await this.#unfinished.begin(name, machine);
+      this.#running.add(name);
+      try {
+        const result = await this.#backUp(task, machine, signal);
+        await this.#unfinished.end(name);
+        return result;
+      } catch (error) {
+        // What broke off may have left something: libvirt was killed in the midst of it, for one.
+        this.#recoverLater(0);
+        throw error;
+      } finally {
+        this.#running.delete(name);
+      }
+    });
+  }
+
+  async recover(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => {
+      this.#stopRecovering();
+    });
+    await this.#recoverAll(0);
+  }
+
+  /** What runs tidies up itself. */
+  async #recoverAll(tries: number): Promise<void> {
+    const left = [...(await this.#unfinished.list())].filter(([name]) => !this.#running.has(name));
+    const done = await Promise.allSettled(
+      left.map(([name, machine]) => this.#turns.take(name, () => this.#recover(name, machine))),
+    );
+    const failures = done.flatMap((result) => (result.status === 'rejected' ? [messageOf(result.reason)] : []));
+    if (failures.length === 0) return;
+    if (tries === 0)
+      this.#options.log.warn('what backups left in machines cannot be taken away yet', {
+        error: failures.join('; '),
+      });
+    this.#recoverLater(tries + 1);
+  }
+
+  /** @param tries - how often it was tried in vain: the more, the later the next one */
+  #recoverLater(tries: number): void {
+    const { clock, log, recoverAgainMs = RECOVER_AGAIN_MS } = this.#options;
+    this.#stopRecovering();
+    const waitMs = tries === 0 ? 0 : Math.min(recoverAgainMs * 2 ** (tries - 1), LONGEST_RECOVER_MS);
+    this.#stopRecovering = clock.after(waitMs, () => {
+      this.#recoverAll(tries).catch((error: unknown) => {
+        log.error('what backups left cannot be read', { error: messageOf(error) });
+      });
+    });
+  }
+
+  /** Nothing, if a backup did it meanwhile. */
+  async #recover(name: string, machine: DiscoveredMachine): Promise<void> {
+    if (!(await this.#unfinished.list()).has(name)) return;
+    for (const candidate of await this.#options.trackers(machine, name)) {
+      if ('tracker' in candidate) await candidate.tracker.recover?.();
+    }
+    await this.#unfinished.end(name);
+  }
+
+  async #backUp(task: BackupTask, machine: DiscoveredMachine, signal: AbortSignal): Promise<AgentBackupResult> {
     const { connect, clock, stateDirectory, log } = this.#options;
     const { name, volumes } = task.machine;
     const request: CheckpointRequest = {
@@ -87,11 +163,16 @@ export class HostWork implements AgentWork {
     }
   }
 
-  async forget({ machine: { name } }: ForgetTask, machine: DiscoveredMachine): Promise<void> {
+  async forget(task: ForgetTask, machine: DiscoveredMachine): Promise<void> {
+    await this.#turns.take(task.machine.name, () => this.#forget(task, machine));
+  }
+
+  async #forget({ machine: { name } }: ForgetTask, machine: DiscoveredMachine): Promise<void> {
     for (const candidate of await this.#options.trackers(machine, name)) {
       if ('tracker' in candidate) await candidate.tracker.forget();
     }
     await rm(join(this.#options.stateDirectory, 'fingerprints', name), { recursive: true, force: true });
+    await this.#unfinished.end(name);
   }
 
   /** A checkpoint by the tracker that is wanted; by the best that can make one, if none is. */

@@ -10,6 +10,12 @@ export interface Tracker {
    * @throws {UmbraError} TRACKER_* when this tracker can't make one, IMAGE_*, CANCELLED
    */
   checkpoint(request: CheckpointRequest): Promise<Checkpoint>;
+  /**
+   * Let the machine go on, and take away what a backup that nobody ended has left in it: all but what changes are followed with.
+   * Not while a checkpoint of it is there. Harmless where nothing is left; absent where nothing ever is.
+   * @throws {UmbraError} when the machine, or what runs it, can't be reached
+   */
+  recover?(): Promise<void>;
   /** Let go of the machine: take away everything that this tracker keeps for it, logs and bitmaps among it. */
   forget(): Promise<void>;
   /** It has left something in the machine's way that is to go when another tracker is chosen. Absent: never. */

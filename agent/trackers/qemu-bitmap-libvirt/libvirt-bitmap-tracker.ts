@@ -115,6 +115,17 @@ export class LibvirtBitmapTracker implements Tracker {
     });
   }
 
+  async recover(): Promise<void> {
+    await this.#withErrors(async () => {
+      const { libvirt, domain } = await this.#open();
+      try {
+        await resumeStopped(libvirt, domain);
+      } finally {
+        await libvirt.close();
+      }
+    });
+  }
+
   async forget(): Promise<void> {
     await this.#withErrors(async () => {
       const { libvirt, domain } = await this.#open();

@@ -110,6 +110,12 @@ export class QemuBitmapTracker implements Tracker {
     }
   }
 
+  async recover(): Promise<void> {
+    const { control, qmp } = await this.#open();
+    control.releaseAgent();
+    qmp.close();
+  }
+
   async forget(): Promise<void> {
     const session = await this.#open();
     try {

@@ -1,33 +1,134 @@
-import t from 'tap';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
 import { HostWork } from '../../../agent/run/host-work.js';
+import { Turns } from '../../../agent/run/turns.js';
+import type { Tracker } from '../../../agent/trackers/tracker.js';
 import { systemClock } from '../../../src/common/clock.js';
+import { UmbraError } from '../../../src/common/errors.js';
 import { silentLog } from '../../../src/common/log.js';
 import type { DiscoveredMachine } from '../../../src/protocol/agents-api.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
 
 const MACHINE: DiscoveredMachine = {
-  name: 'web1',
-  source: 'directory',
-  state: 'off',
+  name: 'vm',
+  source: 'qmp',
+  state: 'running',
   volumes: [],
   skipped: [],
   configPaths: [],
 };
+const TASK = {
+  kind: 'backup',
+  id: '1',
+  machine: { name: 'web', host: 'hv1', hostName: 'vm', tracker: 'qemu-bitmap' },
+} as const;
+const SIGNAL = new AbortController().signal;
 
-void t.test('a server that is newer may ask for a tracker that this agent does not have', async (t) => {
-  const work = new HostWork({
+interface LabOptions {
+  readonly stateDirectory: string;
+  readonly tracker: Partial<Tracker>;
+}
+
+function workOf(t: Test, { stateDirectory, tracker }: LabOptions): HostWork {
+  return new HostWork({
     discover: () => Promise.resolve({ machines: [MACHINE], notes: [] }),
-    trackers: () => Promise.resolve([{ kind: 'scan', reason: 'it is not asked for' }]),
-    connect: () => Promise.reject(new Error('nothing is sent')),
-    stateDirectory: temporaryDirectory(t),
+    trackers: (machine, name) => {
+      t.strictSame([machine, name], [MACHINE, 'web']);
+      const whole = { kind: 'qemu-bitmap', ...tracker } as Tracker;
+      return Promise.resolve([
+        { kind: 'filter', reason: 'there is none' },
+        { kind: 'qemu-bitmap', tracker: whole },
+      ]);
+    },
+    connect: () => Promise.reject(new UmbraError('SERVER_UNREACHABLE', 'nobody is there')),
+    stateDirectory,
     clock: systemClock,
     log: silentLog,
+    recoverAgainMs: 1,
   });
-  const machine = { name: 'web1', host: 'hv1', hostName: 'web1', tracker: 'differencing' } as const;
-  const { signal } = new AbortController();
-  await t.rejects(work.backUp({ kind: 'backup', id: '1', machine }, MACHINE, signal), {
+}
+
+t.test('what an agent that was killed has left in a machine is taken away by the next one', async (t) => {
+  const stateDirectory = temporaryDirectory(t);
+  const notes = (): string[] => readdirSync(join(stateDirectory, 'machines', 'web'));
+  let reached = (): void => undefined;
+  const isReached = new Promise<void>((resolve) => (reached = resolve));
+  const killed = workOf(t, {
+    stateDirectory,
+    tracker: {
+      checkpoint: () => {
+        t.strictSame(notes(), ['unfinished.json'], 'it is noted before the machine is touched');
+        reached();
+        return new Promise(() => undefined);
+      },
+    },
+  });
+  void killed.backUp(TASK, MACHINE, SIGNAL);
+  await isReached;
+
+  let tries = 0;
+  const recover = (): Promise<void> => {
+    tries++;
+    return tries < 3 ? Promise.reject(new UmbraError('TRACKER_UNAVAILABLE', 'not yet')) : Promise.resolve();
+  };
+  const checkpoint = (): Promise<never> => Promise.reject(new UmbraError('TRACKER_FAILED', 'no'));
+  const next = workOf(t, { stateDirectory, tracker: { recover, checkpoint } });
+  const gone = new AbortController();
+  await next.recover(gone.signal);
+  t.ok(tries > 0, 'first of all');
+  while (notes().length > 0) await new Promise(setImmediate);
+  t.equal(tries, 3, 'a machine that cannot be reached is tried again');
+  await next.recover(gone.signal);
+  t.equal(tries, 3, 'and nothing is done where nothing is left');
+  await t.rejects(next.backUp(TASK, MACHINE, SIGNAL), { code: 'TRACKER_FAILED' });
+  while (notes().length > 0) await new Promise(setImmediate);
+  t.equal(tries, 4, 'what breaks off is tidied up after, too');
+  gone.abort();
+});
+
+t.test('notes that are damaged are let be, and so is a directory that cannot be read', async (t) => {
+  const stateDirectory = temporaryDirectory(t);
+  const recover = (): Promise<void> => Promise.reject(new UmbraError('INTERNAL', 'there is nothing to be done'));
+  const work = workOf(t, { stateDirectory, tracker: { recover } });
+  await work.recover(SIGNAL);
+  mkdirSync(join(stateDirectory, 'machines', 'web'), { recursive: true });
+  writeFileSync(join(stateDirectory, 'machines', 'web', 'unfinished.json'), '{');
+  await work.recover(SIGNAL);
+  mkdirSync(join(stateDirectory, 'machines', 'db', 'unfinished.json'), { recursive: true });
+  await t.rejects(work.recover(SIGNAL), { code: 'EISDIR' });
+  const file = join(temporaryDirectory(t), 'file');
+  mkdirSync(file);
+  writeFileSync(join(file, 'machines'), '');
+  await t.rejects(workOf(t, { stateDirectory: file, tracker: {} }).recover(SIGNAL), { code: 'ENOTDIR' });
+});
+
+t.test('a backup waits for the one before, however that ends', async (t) => {
+  const turns = new Turns();
+  const order: string[] = [];
+  let fail = (_error: Error): void => undefined;
+  const first = turns.take('web', () => {
+    order.push('first');
+    return new Promise<void>((_, reject) => (fail = reject));
+  });
+  const second = turns.take('web', () => {
+    order.push('second');
+    return Promise.resolve(2);
+  });
+  t.equal(await turns.take('db', () => Promise.resolve(3)), 3, 'another machine waits for nobody');
+  t.strictSame(order, ['first']);
+  fail(new UmbraError('CANCELLED', 'cancelled'));
+  await t.rejects(first, { code: 'CANCELLED' });
+  t.equal(await second, 2);
+  t.equal(await turns.take('web', () => Promise.resolve(4)), 4);
+});
+
+t.test('a server that is newer may ask for a tracker that this agent does not have', async (t) => {
+  const work = workOf(t, { stateDirectory: temporaryDirectory(t), tracker: {} });
+  const task = { ...TASK, machine: { ...TASK.machine, tracker: 'differencing' } } as const;
+  await t.rejects(work.backUp(task, MACHINE, SIGNAL), {
     code: 'TRACKER_UNAVAILABLE',
-    message: 'no tracker can make a checkpoint of web1: this version of the agent has no differencing',
+    message: 'no tracker can make a checkpoint of web: this version of the agent has no differencing',
     hint: /--tracker/,
   });
 });

@@ -106,9 +106,16 @@ t.test('a running machine, by its bitmaps', async (t) => {
   t.ok(second.readBytes < full.readBytes + DISK_BYTES, `${second.readBytes} bytes were read`);
   checkLockstep(t, await restored(lab, 'vm1'));
 
-  // An agent that is started anew goes on with the bitmap of its predecessor.
+  // An agent that is started anew goes on with the bitmap of its predecessor; first of all it lets go on what that left standing still.
+  const { discovered } = ((await lab.umbra('machines')) as MachinesResult).machines[0] ?? {};
   await stop();
+  await machine.monitor.execute('stop');
+  const notes = { 'standstill.json': { frozen: false, paused: true }, 'unfinished.json': discovered };
+  for (const [name, note] of Object.entries(notes)) {
+    writeFileSync(join(state, 'machines', 'vm1', name), JSON.stringify(note));
+  }
   startAgent(t, state, `${config}\nstate: ${state}\nscratch: ${join(lab.directory, 'scratch')}`);
+  await waitForWrites(machine.monitor);
   while (((await lab.umbra('machines')) as MachinesResult).machines[0]?.isConnected !== true);
   await machine.monitor.execute('stop');
   const third = await backUp(lab, 'vm1');

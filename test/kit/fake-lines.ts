@@ -1,8 +1,8 @@
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import type { Test } from 'tap';
 import { temporaryDirectory } from './temporary.js';
+import type { Teardown } from './umbra-program.js';
 
 export interface FakeLines {
   /** Called for each connection. */
@@ -12,7 +12,7 @@ export interface FakeLines {
 }
 
 /** A Unix socket that talks in lines and says what a test wants. @returns its path */
-export async function fakeLines(t: Test, { connected, line }: FakeLines): Promise<string> {
+export async function fakeLines(t: Teardown, { connected, line }: FakeLines): Promise<string> {
   const path = join(temporaryDirectory(t), 'socket');
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -46,7 +46,7 @@ export interface FakeGuestAgent {
 }
 
 /** A guest agent that syncs well and runs no programs, and otherwise does what a test wants. */
-export async function fakeGuestAgent(t: Test, answer: FakeAgentAnswers): Promise<FakeGuestAgent> {
+export async function fakeGuestAgent(t: Teardown, answer: FakeAgentAnswers): Promise<FakeGuestAgent> {
   const commands: string[] = [];
   const clients = new Set<Socket>();
   const path = await fakeLines(t, {

@@ -17,9 +17,9 @@ import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import type { Test } from 'tap';
 import type { LibvirtAddress } from '../../agent/libvirt/address.js';
 import { temporaryDirectory } from './temporary.js';
+import type { Teardown } from './umbra-program.js';
 
 const run = promisify(execFile);
 const START_MS = 60_000;
@@ -135,7 +135,7 @@ export class PrivateLibvirt {
 }
 
 /** Started; it ends, with its domains, when the test does. */
-export async function privateLibvirt(t: Test): Promise<PrivateLibvirt> {
+export async function privateLibvirt(t: Teardown): Promise<PrivateLibvirt> {
   const libvirt = new PrivateLibvirt(temporaryDirectory(t));
   t.teardown(() => libvirt.end());
   await libvirt.start();

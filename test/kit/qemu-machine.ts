@@ -3,10 +3,10 @@ import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import type { Test } from 'tap';
 import { list, record, text } from '../../agent/json-values.js';
 import { QmpClient } from '../../agent/qemu/qmp.js';
 import { isUmbraError } from '../../src/common/errors.js';
+import type { Teardown } from './umbra-program.js';
 
 /** A disk of a machine: an image file, and the node and device that it gets. */
 export interface MachineDisk {
@@ -20,6 +20,8 @@ export interface MachineOptions {
   readonly disks: readonly MachineDisk[];
   /** True: the guest writes all the time; else it does nothing. */
   readonly writes?: boolean;
+  /** How often the guest writes, 1 to 50; 1 when absent. */
+  readonly everyMs?: number;
   readonly args?: readonly string[];
   /** The number of the user that QEMU runs as; `directory` must be that user's. */
   readonly user?: number;
@@ -63,18 +65,25 @@ const WRITER = Buffer.from(
 const HALT = 0xf4;
 const JUMP_TO_F000_0000 = Buffer.of(0xea, 0x00, 0x00, 0x00, 0xf0);
 
-function firmware(writes: boolean): Buffer {
+/** What the timer counts in a millisecond, and where in the writer it is told so: its low byte, and its high byte. */
+const TICKS_PER_MS = 1193;
+const TICKS_AT = [0x32, 0x36] as const;
+
+/** @param everyMs - how often the guest writes, 1 to 50 */
+export function firmware(writes: boolean, everyMs = 1): Buffer {
   const rom = Buffer.alloc(65_536, HALT);
   if (writes) WRITER.copy(rom);
+  const ticks = TICKS_PER_MS * everyMs;
+  if (writes) for (const [index, at] of TICKS_AT.entries()) rom[at] = (ticks >> (8 * index)) & 255;
   JUMP_TO_F000_0000.copy(rom, 0xfff0);
   return rom;
 }
 
 /** Start a machine whose sockets are in `directory`; it is killed when the test ends. */
-export async function startMachine(t: Test, directory: string, options: MachineOptions): Promise<Machine> {
-  const { disks, writes = false, args = [], user } = options;
+export async function startMachine(t: Teardown, directory: string, options: MachineOptions): Promise<Machine> {
+  const { disks, writes = false, everyMs = 1, args = [], user } = options;
   const bios = join(directory, 'firmware');
-  writeFileSync(bios, firmware(writes));
+  writeFileSync(bios, firmware(writes, everyMs));
   // With an APIC, which nobody sets up, the timer's interrupt would not arrive.
   const machine = ['-nodefaults', '-no-user-config', '-M', 'pc', '-accel', 'tcg', '-cpu', 'qemu64,-apic', '-m', '16'];
   return await startQemu(
@@ -86,7 +95,12 @@ export async function startMachine(t: Test, directory: string, options: MachineO
 }
 
 /** Start a QEMU with two monitors. */
-export async function startQemu(t: Test, directory: string, args: readonly string[], user?: number): Promise<Machine> {
+export async function startQemu(
+  t: Teardown,
+  directory: string,
+  args: readonly string[],
+  user?: number,
+): Promise<Machine> {
   const [qmpSocket, monitorSocket] = [join(directory, 'qmp'), join(directory, 'monitor')];
   for (const socket of [qmpSocket, monitorSocket]) rmSync(socket, { force: true });
   const monitors = [qmpSocket, monitorSocket].flatMap((path) => ['-qmp', `unix:${path},server=on,wait=off`]);
@@ -130,13 +144,13 @@ async function openMonitor(child: ChildProcess, socketPath: string): Promise<Qmp
 }
 
 /** How many writes the disks of a machine have had. */
-export async function writesOf(monitor: QmpClient): Promise<number> {
+export async function writesOf(monitor: Pick<QmpClient, 'execute'>): Promise<number> {
   const stats = list(await monitor.execute('query-blockstats')).map((disk) => record(record(disk)['stats']));
   return stats.reduce((sum, { wr_operations: writes }) => sum + Number(writes), 0);
 }
 
 /** Wait until the guest has written some more. */
-export async function waitForWrites(monitor: QmpClient, more = 40): Promise<void> {
+export async function waitForWrites(monitor: Pick<QmpClient, 'execute'>, more = 40): Promise<void> {
   const before = await writesOf(monitor);
   while ((await writesOf(monitor)) < before + more) await setTimeout(2);
 }

@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmdirSync, rmSync, statfsSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Test } from 'tap';
 import { systemCode } from '../../src/common/errors.js';
+import type { Teardown } from './umbra-program.js';
 
 /** A file system of its own, small enough to be filled. */
 export interface SmallDisk {
@@ -15,14 +15,14 @@ export interface SmallDisk {
 }
 
 /** Mount a tmpfs of `bytes`, until the test ends. Needs root. */
-export function smallDisk(t: Test, bytes: number): SmallDisk {
+export function smallDisk(t: Teardown, bytes: number): SmallDisk {
   const directory = mkdtempSync(join(tmpdir(), 'umbra-disk-'));
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', directory]);
   return mounted(t, directory, () => undefined);
 }
 
 /** Mount an ext4 of `bytes`, until the test ends; it takes only what is written to it. Needs root. */
-export function ext4Disk(t: Test, bytes: number): SmallDisk {
+export function ext4Disk(t: Teardown, bytes: number): SmallDisk {
   const directory = mkdtempSync(join(tmpdir(), 'umbra-disk-'));
   const image = `${directory}.ext4`;
   writeFileSync(image, '');
@@ -35,7 +35,7 @@ export function ext4Disk(t: Test, bytes: number): SmallDisk {
   });
 }
 
-function mounted(t: Test, directory: string, forget: () => void): SmallDisk {
+function mounted(t: Teardown, directory: string, forget: () => void): SmallDisk {
   t.teardown(() => {
     execFileSync('umount', ['--lazy', directory]);
     rmdirSync(directory);

@@ -16,7 +16,8 @@ import type {
   WireError,
 } from '../../src/protocol/api.js';
 
-const PROGRAM = fileURLToPath(new URL('../../bundle/umbra.js', import.meta.url));
+/** The program as users run it. */
+export const UMBRA_PROGRAM = fileURLToPath(new URL('../../bundle/umbra.js', import.meta.url));
 const GONE_LIMIT_MS = 30_000;
 
 /** How a command ended. */
@@ -48,7 +49,7 @@ export class Umbra {
   }
 
   start(...commandLine: readonly string[]): Running {
-    const child = spawn(process.execPath, [PROGRAM, ...commandLine, '--store', this.store, '--json'], {
+    const child = spawn(process.execPath, [UMBRA_PROGRAM, ...commandLine, '--store', this.store, '--json'], {
       env: plainEnvironment(),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -168,7 +169,7 @@ export function errorOf(ended: Ended): WireError {
 }
 
 /** Without what measures coverage: it makes each of these many processes take twice the time, and those killed count for nothing. */
-function plainEnvironment(): NodeJS.ProcessEnv {
+export function plainEnvironment(): NodeJS.ProcessEnv {
   const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...rest } = process.env;
   return { ...rest, UMBRA_IDLE_SECONDS: '60' };
 }

@@ -8,6 +8,8 @@ export interface CrashOptions {
   readonly minutes: number;
   readonly seed: number;
   readonly powerCuts: boolean;
+  /** Not a store alone: machines with an agent. */
+  readonly agents: boolean;
 }
 
 const DEFAULT_ROUNDS = 100;
@@ -18,6 +20,7 @@ const OPTIONS = {
   minutes: { type: 'string' },
   seed: { type: 'string' },
   'power-cuts': { type: 'boolean', default: false },
+  agents: { type: 'boolean', default: false },
 } as const;
 
 export const HELP = `Usage: scripts/crash [OPTION]...
@@ -29,12 +32,15 @@ checks that everything acknowledged is there and whole; again and again. A failu
   --minutes M     begin no round after so many minutes
   --seed N        repeat a run; without it a new one, which is printed
   --power-cuts    cut the power of the store's disk, which then forgets what was not synced, instead of killing
+  --agents        have an agent back up running machines (QEMU, libvirt, a filter), kill any of them, cut the network, fill
+                  the disks, and compare the next shadow copies with the machines' disks
   -h, --help      show this
 `;
 
 /** @throws RangeError, TypeError for what can't be understood */
 export function parseOptions(commandLine: readonly string[], newSeed: () => number): CrashOptions {
   const { values } = parseArgs({ args: [...commandLine], options: OPTIONS });
+  if (values.agents && values['power-cuts']) throw new RangeError('--agents and --power-cuts are one or the other');
   const minutes = values.minutes === undefined ? Infinity : number('minutes', values.minutes);
   const limit = values.minutes === undefined ? DEFAULT_ROUNDS : Infinity;
   return {
@@ -43,6 +49,7 @@ export function parseOptions(commandLine: readonly string[], newSeed: () => numb
     minutes,
     seed: values.seed === undefined ? newSeed() : number('seed', values.seed),
     powerCuts: values['power-cuts'],
+    agents: values.agents,
   };
 }
 

@@ -3,7 +3,7 @@ import { parseOptions } from '../../../scripts/crashes/options.js';
 
 t.test('what ends a run', (t) => {
   const newSeed = (): number => 7;
-  t.match(parseOptions([], newSeed), { rounds: 100, minutes: Infinity, seed: 7, powerCuts: false });
+  t.match(parseOptions([], newSeed), { rounds: 100, minutes: Infinity, seed: 7, powerCuts: false, agents: false });
   t.match(parseOptions(['--minutes', '1.5', '--power-cuts'], newSeed), {
     rounds: Infinity,
     minutes: 1.5,
@@ -15,6 +15,8 @@ t.test('what ends a run', (t) => {
     seed: 9,
   });
   t.throws(() => parseOptions(['--rounds', 'many'], newSeed), /--rounds needs a number/);
+  t.match(parseOptions(['--agents'], newSeed), { rounds: 100, powerCuts: false, agents: true });
+  t.throws(() => parseOptions(['--agents', '--power-cuts'], newSeed), /one or the other/);
   t.throws(() => parseOptions(['--loud'], newSeed));
   t.end();
 });

@@ -1,0 +1,85 @@
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { PrivateLibvirt } from '../../libvirt.js';
+import type { Random } from '../../random.js';
+import { ext4Disk, type SmallDisk } from '../../small-disk.js';
+import type { Teardown } from '../../umbra-program.js';
+import { FleetAgent } from './agent.js';
+import { FilteredFleetMachine } from './filtered-machine.js';
+import { LibvirtFleetMachine } from './libvirt-machine.js';
+import type { FleetMachine } from './machine.js';
+import { TestNetwork } from './network.js';
+import { runProgram, umbra } from './program.js';
+import { QmpFleetMachine } from './qmp-machine.js';
+import { FleetServer } from './server.js';
+
+const MIB = 1024 * 1024;
+/** So large that a store on it has a reserve. */
+const SERVER_DISK_BYTES = 1024 * MIB;
+const AGENT_DISK_BYTES = 192 * MIB;
+
+/** A server, an agent in a network of its own, and machines of every kind, all of them real. Needs root. */
+export interface Fleet {
+  readonly server: FleetServer;
+  readonly agent: FleetAgent;
+  readonly network: TestNetwork;
+  readonly libvirt: PrivateLibvirt;
+  readonly machines: readonly FleetMachine[];
+  /** Of the store. */
+  readonly serverDisk: SmallDisk;
+  /** Of the agent's state, and of what guests overwrite meanwhile. */
+  readonly agentDisk: SmallDisk;
+  /** What agents have left in their own directories, if no backup runs. */
+  readonly left: () => string[];
+}
+
+/** Everything runs, nothing is protected yet. @param directory - short, for logs and images */
+export async function startFleet(t: Teardown, directory: string, random: Random): Promise<Fleet> {
+  // Before libvirt, which sees no mount that comes later.
+  const [serverDisk, agentDisk] = [ext4Disk(t, SERVER_DISK_BYTES), ext4Disk(t, AGENT_DISK_BYTES)];
+  const places = {
+    state: join(agentDisk.directory, 'state'),
+    scratch: join(agentDisk.directory, 'scratch'),
+    runtime: join(directory, 'run'),
+  };
+  const libvirt = await startLibvirt(t, join(directory, 'libvirt'));
+  const network = await TestNetwork.start(t);
+  const machines = [
+    await QmpFleetMachine.make(t, directory),
+    await LibvirtFleetMachine.make(libvirt),
+    new FilteredFleetMachine(t, directory, places.state, random),
+  ];
+  const store = join(serverDisk.directory, 'store');
+  for (const command of ['init', 'stop']) await runProgram(umbra(command, '--store', store));
+  const server = new FleetServer(t, store, network.address, join(directory, 'server.log'));
+  await server.start();
+  const settings = { libvirt: libvirt.socketPath, ...joined(machines) };
+  const agent = new FleetAgent(t, directory, network, places, settings);
+  await agent.enrol(server);
+  for (const machine of machines) await machine.start();
+  agent.start();
+  const left = (): string[] => [
+    ...readdirSync(places.runtime).filter((name) => name.startsWith('umbra-')),
+    ...machines.flatMap(({ name }) => [
+      ...readdirSync(join(places.scratch, name)),
+      ...readdirSync(join(places.state, 'machines', name)).filter((file) => file !== 'filter'),
+    ]),
+  ];
+  return { server, agent, network, libvirt, machines, serverDisk, agentDisk, left };
+}
+
+async function startLibvirt(t: Teardown, directory: string): Promise<PrivateLibvirt> {
+  mkdirSync(directory);
+  const libvirt = new PrivateLibvirt(directory);
+  t.teardown(() => libvirt.end());
+  await libvirt.start();
+  return libvirt;
+}
+
+function joined(machines: readonly FleetMachine[]): Record<string, unknown[]> {
+  const settings: Record<string, unknown[]> = {};
+  for (const machine of machines) {
+    for (const [key, values] of Object.entries(machine.settings)) (settings[key] ??= []).push(...values);
+  }
+  return settings;
+}

@@ -1,0 +1,62 @@
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { plainEnvironment, UMBRA_PROGRAM, type Teardown } from '../../umbra-program.js';
+
+const execute = promisify(execFile);
+
+/** The command line of the real `umbra` program. */
+export function umbra(...commandLine: readonly string[]): string[] {
+  return [process.execPath, UMBRA_PROGRAM, ...commandLine];
+}
+
+/** Run a command that must succeed; what it prints. */
+export async function runProgram([program = '', ...args]: readonly string[]): Promise<string> {
+  return (await execute(program, args, { env: plainEnvironment() })).stdout;
+}
+
+/** A program that runs on until it is killed, and is started again. */
+export class LastingProgram {
+  readonly #commandLine: readonly string[];
+  readonly #log: string;
+  readonly #variables: Readonly<Record<string, string>>;
+  #child: ChildProcess | undefined;
+
+  /** @param log - the file that takes what it says */
+  constructor(
+    t: Teardown,
+    commandLine: readonly string[],
+    log: string,
+    variables: Readonly<Record<string, string>> = {},
+  ) {
+    this.#commandLine = commandLine;
+    this.#log = log;
+    this.#variables = variables;
+    t.teardown(() => this.kill());
+  }
+
+  start(): void {
+    const [program = '', ...args] = this.#commandLine;
+    const log = openSync(this.#log, 'a');
+    const env = { ...plainEnvironment(), ...this.#variables };
+    this.#child = spawn(program, args, { stdio: ['ignore', log, log], env });
+    closeSync(log);
+  }
+
+  /** SIGKILL; resolves when it is gone. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child?.exitCode !== null || child.signalCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  /** @throws Error with the last of what it said, if it has ended */
+  assertRunning(): void {
+    if (this.#child?.exitCode === null) return;
+    const said = readFileSync(this.#log, 'utf8').slice(-2000);
+    throw new Error(`${this.#commandLine.join(' ')} ended (${this.#child?.exitCode}): ${said}`);
+  }
+}

@@ -1,0 +1,20 @@
+import t from 'tap';
+import { FleetRun } from '../kit/trust/fleet-run.js';
+import { Random, testSeed } from '../kit/random.js';
+import { temporaryDirectory } from '../kit/temporary.js';
+
+t.test(
+  'whatever fails in the midst of a backup, the next one is exact and nothing is left',
+  { timeout: 900_000 },
+  async (t) => {
+    const run = new FleetRun(temporaryDirectory(t), new Random(testSeed(t)));
+    t.teardown(() => run.end());
+    await run.start();
+    for (const kind of run.kinds) {
+      await run.round(kind);
+      t.pass(kind);
+    }
+    await run.verify();
+    t.equal(run.counts.size, run.kinds.length);
+  },
+);

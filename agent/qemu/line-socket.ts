@@ -64,7 +64,9 @@ export class LineSocket {
         link.end(new UmbraError('TRACKER_FAILED', `${what} at ${socketPath} takes no connection`));
       });
       socket.on('error', (error) => (link.#failure ??= connectionFailed(what, socketPath, error)));
+      let isOpen = false;
       socket.once('connect', () => {
+        isOpen = true;
         stopWaiting();
         resolve(link);
       });
@@ -72,7 +74,8 @@ export class LineSocket {
       socket.on('close', () => {
         stopWaiting();
         link.#failure ??= new UmbraError('TRACKER_FAILED', `${what} at ${socketPath} closed the connection`);
-        if (link.#failure.code !== 'TRACKER_BUSY') options.ended(link.#failure);
+        // What is tried again is not over.
+        if (isOpen || link.#failure.code !== 'TRACKER_BUSY') options.ended(link.#failure);
         reject(link.#failure);
       });
     });

@@ -13,7 +13,7 @@ import type { AgentConfig } from './agent-config.js';
 import { hostTrackers } from './host-trackers.js';
 import { HostWork } from './host-work.js';
 import { httpServerApi } from './http-server-api.js';
-import { Turns } from './turns.js';
+import { oneAtATime } from './turns.js';
 
 export interface RunAgentOptions {
   readonly config: AgentConfig;
@@ -93,7 +93,6 @@ function lookAround(config: AgentConfig, clock: Clock): () => Promise<DiscoveryR
   };
   const parts = { discoverQmp, runtimeDirectory: process.env['XDG_RUNTIME_DIR'], clock };
   // QEMU talks to one at a time: two that look at once would be in each other's way.
-  const turns = new Turns();
   const where = { libvirt, qmp, configFiles, directories, ...guest };
-  return () => turns.take('discover', () => discover(where, parts));
+  return oneAtATime(() => discover(where, parts));
 }

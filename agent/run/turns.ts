@@ -15,3 +15,18 @@ export class Turns {
     }
   }
 }
+
+/** The same work, which begins when what runs of it has ended: all who ask meanwhile share it. */
+export function oneAtATime<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<unknown> = Promise.resolve();
+  let next: Promise<T> | undefined;
+  return () => {
+    next ??= running.then(() => {
+      next = undefined;
+      const begun = work();
+      running = begun.catch(() => undefined);
+      return begun;
+    });
+    return next;
+  };
+}

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import { LineSocket } from '../../../agent/qemu/line-socket.js';
 import { systemClock } from '../../../src/common/clock.js';
+import { UmbraError } from '../../../src/common/errors.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
 
 /** As QEMU's sockets do, it lets few wait. */
@@ -38,4 +40,7 @@ t.test('a socket where others wait is waited for, and is busy if that takes too 
   waiting.push(await patient);
   await isGreeted;
   t.equal(ends.length, 1);
+  waiting[0]?.end(new UmbraError('TRACKER_BUSY', 'it was given up'));
+  while (ends.length < 2) await setTimeout(1);
+  t.strictSame(ends, ['TRACKER_BUSY', 'TRACKER_BUSY'], 'the end of one that was open is said whatever the reason');
 });

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { HostWork } from '../../../agent/run/host-work.js';
-import { Turns } from '../../../agent/run/turns.js';
+import { oneAtATime, Turns } from '../../../agent/run/turns.js';
 import type { Tracker } from '../../../agent/trackers/tracker.js';
 import { systemClock } from '../../../src/common/clock.js';
 import { UmbraError } from '../../../src/common/errors.js';
@@ -131,4 +131,27 @@ t.test('a server that is newer may ask for a tracker that this agent does not ha
     message: 'no tracker can make a checkpoint of web: this version of the agent has no differencing',
     hint: /--tracker/,
   });
+});
+
+t.test('what is asked for while it runs is done once more, for all who ask', async (t) => {
+  const ends: ((failed: boolean) => void)[] = [];
+  const ask = oneAtATime(
+    () =>
+      new Promise<number>((resolve, reject) => {
+        const number = ends.length;
+        ends.push((failed) => {
+          if (failed) reject(new UmbraError('CANCELLED', 'cancelled'));
+          else resolve(number);
+        });
+      }),
+  );
+  const first = ask();
+  await new Promise(setImmediate);
+  const others = [ask(), ask()];
+  ends[0]?.(true);
+  await t.rejects(first, { code: 'CANCELLED' });
+  await new Promise(setImmediate);
+  ends[1]?.(false);
+  t.strictSame(await Promise.all(others), [1, 1]);
+  t.equal(ends.length, 2);
 });

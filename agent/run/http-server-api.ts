@@ -1,5 +1,4 @@
-import type { IncomingMessage } from 'node:http';
-import { once } from 'node:events';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { messageOf, UmbraError } from '../../src/common/errors.js';
 import { encodeFrame, readFrames } from '../../src/protocol/frames.js';
 import type { AgentTaskLine } from '../../src/protocol/agents-api.js';
@@ -75,9 +74,8 @@ async function connect(transport: AgentTransport, signal: AbortSignal): Promise<
       const [head, data] = encodeFrame(frame, body);
       request.write(head);
       if (request.write(data)) return;
-      await drained(request).catch((cause: unknown) => {
-        throw brokenOff(cause);
-      });
+      await drained(request);
+      if (request.destroyed) throw brokenOff(failure);
     },
     frames: readFrames(response as AsyncIterable<Buffer>),
     close: () => {
@@ -86,15 +84,15 @@ async function connect(transport: AgentTransport, signal: AbortSignal): Promise<
   };
 }
 
-/** Resolves when more can be written, or never again; leaves no listener behind. */
-async function drained(request: StreamedRequest['request']): Promise<void> {
-  const over = new AbortController();
-  const { signal } = over;
-  try {
-    await Promise.race([once(request, 'drain', { signal }), once(request, 'close', { signal })]);
-  } finally {
-    over.abort();
-  }
+/** Resolves when there is room again, or the request is over. Leaves no listener behind: it is called for each region. */
+function drained(request: ClientRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const go = (): void => {
+      request.off('drain', go).off('close', go);
+      resolve();
+    };
+    request.on('drain', go).on('close', go);
+  });
 }
 
 function brokenOff(cause: unknown): UmbraError {

@@ -1,42 +1,50 @@
-import { createServer, request as httpRequest, type ClientRequest } from 'node:http';
+import { once } from 'node:events';
+import { createServer, request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { httpServerApi } from '../../../agent/run/http-server-api.js';
-import type { StreamedRequest } from '../../../src/transport/https-transport.js';
+import { UmbraError } from '../../../src/common/errors.js';
 
-const BODY_BYTES = 256 * 1024;
+const BODY = Buffer.alloc(1024 * 1024);
 
-void t.test('waiting for room in an upload leaves no listeners behind', async (t) => {
+/** A bulk stream to a server that takes all that comes. */
+async function openStream(t: Test): Promise<{ request: ClientRequest; api: ReturnType<typeof httpServerApi> }> {
   const server = createServer((incoming, response) => {
     response.flushHeaders();
-    incoming.resume().on('end', () => response.end());
+    incoming.resume();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => server.close());
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
   const { port } = server.address() as AddressInfo;
-  const requests: ClientRequest[] = [];
-  const stream = (): Promise<StreamedRequest> =>
-    new Promise((resolve) => {
-      const request = httpRequest({ host: '127.0.0.1', port, method: 'POST', path: '/v1/ingest' });
-      request.on('response', (response) => {
-        requests.push(request);
-        resolve({ request, response });
-      });
-      request.flushHeaders();
-    });
-  const send = (): Promise<never> => Promise.reject(new Error('only streams are wanted'));
-  const { signal } = new AbortController();
-  const connection = await httpServerApi(() => ({ send, stream })).connect(signal);
-  const [request] = requests;
-  const listeners = (): number | undefined => request?.listenerCount('error');
+  const request = httpRequest({ host: '127.0.0.1', port, method: 'POST' });
+  request.flushHeaders();
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  const api = httpServerApi(() => ({
+    send: () => Promise.reject(new UmbraError('INTERNAL', 'not asked')),
+    stream: () => Promise.resolve({ request, response }),
+  }));
+  return { request, api };
+}
+
+t.test('waiting for room leaves nothing behind, however much is sent', async (t) => {
+  const { request, api } = await openStream(t);
+  const connection = await api.connect(new AbortController().signal);
+  const listeners = (): number[] => ['drain', 'close', 'error'].map((event) => request.listenerCount(event));
   const before = listeners();
-  let waits = 0;
-  request?.on('drain', () => waits++);
-  for (let sent = 0; sent < 12; sent++) {
-    // The header counts for a few bytes, the body is more than the stream takes before it wants to be waited for.
-    await connection.send({ t: 'alive', volume: 0, position: sent }, Buffer.alloc(BODY_BYTES));
-  }
-  t.equal(listeners(), before);
-  t.ok(waits > 2, 'there was something to wait for');
+  for (let region = 0; region < 12; region++) await connection.send({ t: 'chunks', volume: 0, region }, BODY);
+  t.same(listeners(), before);
   connection.close();
+});
+
+t.test('who waits for room is told when the stream ends', async (t) => {
+  const { request, api } = await openStream(t);
+  const connection = await api.connect(new AbortController().signal);
+  const sent = connection.send({ t: 'chunks', volume: 0, region: 0 }, BODY);
+  request.destroy();
+  await t.rejects(sent, { code: 'SERVER_UNREACHABLE' });
+  await t.rejects(connection.send({ t: 'chunks', volume: 0, region: 1 }, BODY), { code: 'SERVER_UNREACHABLE' });
 });

@@ -1,0 +1,128 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { domainXml, PrivateLibvirt } from '../../../test/kit/libvirt.js';
+import { log } from '../log.js';
+import { run } from '../process.js';
+import { SeededRandom } from '../random.js';
+import { changeDisk, drawPieces, PIECE_BYTES } from './change-disk.js';
+import { Figures } from './figures.js';
+import { AgentsLab, type TimedBackup } from './lab.js';
+import type { Suite, SuiteContext } from './suite.js';
+
+const GIB = 1024 ** 3;
+const SIZES = {
+  full: { diskGib: 20, differentMib: 512 },
+  small: { diskGib: 2, differentMib: 64 },
+};
+const MACHINE = 'changed';
+
+/** The time of an incremental backup by how much has changed, and that of reading and comparing the whole disk. */
+export const changed: Suite = {
+  name: 'changed',
+  async run(context) {
+    const { directory, scale } = context;
+    const { diskGib, differentMib } = SIZES[scale];
+    const disk = await provideFullDisk(context.cache, diskGib, differentMib);
+    mkdirSync(path.join(directory, 'libvirt'));
+    const libvirt = new PrivateLibvirt(path.join(directory, 'libvirt'));
+    const figures = new Figures('a disk that changes');
+    try {
+      await libvirt.start();
+      await libvirt.define(domainXml({ name: MACHINE, disks: [{ target: 'vda', path: disk, format: 'qcow2' }] }));
+      const lab = await AgentsLab.start(path.join(directory, 'umbra'));
+      try {
+        await lab.addAgent('host', [`libvirt: ${libvirt.socketPath}`]);
+        await measure(context, lab, libvirt, diskGib * GIB, figures);
+        await lab.unprotect(MACHINE);
+      } finally {
+        await lab.close();
+      }
+      figures.note(
+        `${diskGib} GiB of data, all of it allocated, that repeats after ${differentMib} MiB; QEMU's bitmaps have 64 KiB.`,
+      );
+      figures.note('What changes is new to the store, in pieces of 64 KiB all over the disk.');
+      return [figures];
+    } finally {
+      await libvirt.end();
+    }
+  },
+};
+
+async function measure(
+  { directory, rounds, seed, signal }: SuiteContext,
+  lab: AgentsLab,
+  libvirt: PrivateLibvirt,
+  diskBytes: number,
+  figures: Figures,
+): Promise<void> {
+  const pieces = Array.from({ length: diskBytes / PIECE_BYTES }, (_, piece) => piece * PIECE_BYTES);
+  const random = new SeededRandom(seed);
+  const domain = { name: MACHINE, libvirt, serial: '' };
+  const change = async (part: number): Promise<void> => {
+    await changeDisk(domain, directory, drawPieces(pieces, Math.round(pieces.length * part), random));
+  };
+  const add = (what: string, { seconds, processSeconds, answer }: TimedBackup): void => {
+    figures.add('s', what, seconds);
+    figures.add('of the processors, s', what, processSeconds);
+    figures.add('read, MB', what, answer.readBytes / 1e6);
+    figures.add('sent, MB', what, answer.sentBytes / 1e6);
+  };
+  await libvirt.virsh('start', MACHINE, '--paused');
+  await lab.protect('host', MACHINE, MACHINE);
+  log('changed: the first backup');
+  await lab.backup(MACHINE);
+  for (let round = 0; round < rounds * 2 && !signal.aborted; round++) {
+    for (const [part, what] of [
+      [0, 'nothing'],
+      [0.001, '0.1 %'],
+      [0.01, '1 %'],
+    ] as const) {
+      await change(part);
+      log(`changed: ${what}`);
+      add(what, await lab.backup(MACHINE));
+    }
+  }
+  await change(0.01);
+  await libvirt.virsh('destroy', '--graceful', MACHINE);
+  // Nobody knows what has changed any more: all is read, and compared with what the agent noted at the first backup of this kind.
+  await lab.protect('host', MACHINE, MACHINE, 'scan');
+  log('changed: 1 %, all of it read');
+  add('1 %, scanned', await lab.backup(MACHINE));
+  const [scanned, tracked] = [figures.median('s', '1 %, scanned'), figures.median('s', '1 %')];
+  if (scanned !== undefined && tracked !== undefined)
+    figures.add('times as fast as the scan', '1 %', scanned / tracked);
+}
+
+/** A qcow2 without a hole, made once; what it holds changes with each run. */
+async function provideFullDisk(cache: string, diskGib: number, differentMib: number): Promise<string> {
+  const disk = path.join(cache, `agents-full-${diskGib}.qcow2`);
+  if (existsSync(disk)) {
+    // What a run that was killed has left in it.
+    for (const bitmap of await bitmapsOf(disk)) await run('qemu-img', ['bitmap', '--remove', disk, bitmap]);
+    return disk;
+  }
+  mkdirSync(cache, { recursive: true });
+  const pattern = `${disk}.building-${process.pid}`;
+  try {
+    log(`changed: making ${disk}`);
+    writeFileSync(pattern, randomBytes(differentMib * 1024 * 1024));
+    await run('qemu-img', ['create', '-q', '-f', 'qcow2', `${disk}.new`, `${diskGib}G`]);
+    const writes = Array.from({ length: (diskGib * 1024) / differentMib }, (_, index) => {
+      return ['-c', `write -q -s ${pattern} ${index * differentMib}M ${differentMib}M`];
+    });
+    await run('qemu-io', ['-f', 'qcow2', ...writes.flat(), `${disk}.new`]);
+    renameSync(`${disk}.new`, disk);
+  } finally {
+    rmSync(pattern, { force: true });
+  }
+  return disk;
+}
+
+async function bitmapsOf(disk: string): Promise<string[]> {
+  const { stdout } = await run('qemu-img', ['info', '--output=json', disk]);
+  const info = JSON.parse(stdout) as {
+    'format-specific'?: { data?: { bitmaps?: { name: string }[] } };
+  };
+  return (info['format-specific']?.data?.bitmaps ?? []).map(({ name }) => name);
+}

@@ -5,7 +5,8 @@ import { ImageFile } from './image-file.js';
 import type { DiskImage } from './image.js';
 import { refuseWriters } from './in-use.js';
 import { DEPTH_CONTEXT } from './nbd/constants.js';
-import { statusOf, withZeros } from './nbd/data-extents.js';
+import { AllocationWindow } from './nbd/allocation-window.js';
+import { statusOf } from './nbd/data-extents.js';
 import { checkWhole } from './qemu-check.js';
 import { openQemuChain, type QemuChain } from './qemu-image.js';
 import { rawImage } from './raw-image.js';
@@ -65,8 +66,9 @@ function layered({ image, layers, client }: QemuChain): LayeredImage {
         hint: 'Install QEMU 5.2 or newer.',
       });
     }
+    const allocation = new AllocationWindow(client);
     for await (const range of statusOf(client, DEPTH_CONTEXT, { offset: 0, length: image.sizeBytes })) {
-      if (range.flags >= 1 && range.flags <= count) yield* withZeros(client, range);
+      if (range.flags >= 1 && range.flags <= count) yield* allocation.of(range);
     }
   }
   return { ...image, layers: files, heldBy };

@@ -52,18 +52,21 @@ export async function* changedRegions(volume: CheckpointVolume): AsyncGenerator<
   if (runs.length > 0) yield { region, runs };
 }
 
-/** Read the changed blocks of a region. @throws {UmbraError} IMAGE_FAILED, IMAGE_CHANGED */
+/** Read the changed blocks of a region, all runs at once. @throws {UmbraError} IMAGE_FAILED, IMAGE_CHANGED */
 export async function readChanged(volume: CheckpointVolume, { region, runs }: ChangedRegion): Promise<RegionBlocks> {
   const toRead = runs.filter(({ isZero }) => !isZero);
   const bytes = Buffer.alloc(toRead.reduce((sum, { blocks }) => sum + blocks, 0) * BLOCK_BYTES);
   const start = region * BLOCKS_PER_REGION * BLOCK_BYTES;
   let at = 0;
-  for (const { first, blocks } of toRead) {
+  const reads = toRead.map(({ first, blocks }) => {
     const offset = start + first * BLOCK_BYTES;
     const length = Math.min(blocks * BLOCK_BYTES, volume.sizeBytes - offset);
-    await volume.read(bytes.subarray(at, at + length), offset);
+    const target = bytes.subarray(at, at + length);
     at += blocks * BLOCK_BYTES;
-  }
+    return volume.read(target, offset);
+  });
+  // Whoever closes the volume after a failure must find no read under way.
+  for (const read of await Promise.allSettled(reads)) if (read.status === 'rejected') throw read.reason;
   return { region, ...withoutZeros(runs, bytes), readBytes: bytes.length };
 }
 

@@ -30,8 +30,9 @@ export interface VolumeSenderOptions {
   readonly writer?: FingerprintWriter;
 }
 
-/** Regions that are read ahead of what is sent. */
+/** Regions that are read ahead of what is sent: those that are cut, and those of which only what changed is read. */
 const READ_AHEAD = 3;
+const CHANGED_AHEAD = INGEST_WINDOW;
 
 /** Sends one volume, over one connection after another. */
 export class VolumeSender {
@@ -69,7 +70,7 @@ export class VolumeSender {
 
   async #sendChanges(stream: UploadStream, from: number): Promise<void> {
     const { volume, index } = this.#options;
-    const regions = mapInOrder(fromRegion(changedRegions(volume), from), READ_AHEAD, (changed) =>
+    const regions = mapInOrder(fromRegion(changedRegions(volume), from), CHANGED_AHEAD, (changed) =>
       readChanged(volume, changed),
     );
     for await (const { region, data, zeros, body, readBytes } of regions) {

@@ -1,5 +1,4 @@
 import type { ByteRange } from '../../../src/protocol/api.js';
-import { ALLOCATION_CONTEXT, ALLOCATION_ZERO } from './constants.js';
 import type { NbdClient } from './nbd-client.js';
 
 /** A range of which a server says one thing. */
@@ -23,20 +22,6 @@ export async function* statusOf(
       yield { offset: at, length: extent.length, flags: extent.flags };
       at += extent.length;
     }
-  }
-}
-
-/**
- * A range in parts, with what of it the server knows to read as zeros.
- * @throws {UmbraError} IMAGE_FAILED
- */
-export async function* withZeros(
-  client: NbdClient,
-  range: ByteRange,
-): AsyncGenerator<ByteRange & { readonly isZero?: boolean }> {
-  for await (const { offset, length, flags } of statusOf(client, ALLOCATION_CONTEXT, range)) {
-    const isZero = (flags & ALLOCATION_ZERO) !== 0;
-    yield isZero ? { offset, length, isZero } : { offset, length };
   }
 }
 

@@ -1,7 +1,8 @@
 import { isUmbraError, messageOf, systemCode, UmbraError } from '../../../src/common/errors.js';
 import type { ImageFormat } from '../../../src/protocol/api.js';
+import { AllocationWindow } from '../../images/nbd/allocation-window.js';
 import { ALLOCATION_CONTEXT, BITMAP_DIRTY, bitmapContext } from '../../images/nbd/constants.js';
-import { dataExtents, statusOf, withZeros } from '../../images/nbd/data-extents.js';
+import { dataExtents, statusOf } from '../../images/nbd/data-extents.js';
 import { openNbd, type NbdClient } from '../../images/nbd/nbd-client.js';
 import type { ChangedRange, CheckpointVolume } from '../tracker.js';
 
@@ -75,9 +76,9 @@ async function* changedRanges(
 ): AsyncGenerator<ChangedRange> {
   if (bitmap === undefined) throw new UmbraError('INTERNAL', 'changes of a volume of which none are known');
   const whole = { offset: 0, length: bitmap.client.info.sizeBytes };
+  const allocation = new AllocationWindow(data);
   for await (const range of statusOf(bitmap.client, bitmap.context, whole)) {
-    if ((range.flags & BITMAP_DIRTY) === 0) continue;
-    yield* withZeros(data, range);
+    if ((range.flags & BITMAP_DIRTY) !== 0) yield* allocation.of(range);
   }
 }
 

@@ -36,6 +36,72 @@ t.test('a server that does not have what was asked for', async (t) => {
   await t.rejects(other, { code: 'IMAGE_CHANGED', message: /was resized/ });
 });
 
+const KIB = 1024;
+
+/** A server of a larger disk: what it answers to a question for the bitmap or the allocation, and the questions. */
+async function statusServer(
+  t: Test,
+  sizeBytes: number,
+  answers: Readonly<
+    Record<'bitmap' | 'allocation', (offset: number, length: number) => readonly (readonly [number, number])[]>
+  >,
+): Promise<{ readonly path: string; readonly asked: () => readonly number[] }> {
+  const left = ['base:allocation', bitmapContext(READING_BITMAP)];
+  const asked: number[] = [];
+  // The bitmap is asked first, on a connection of its own.
+  const kinds = new Map<unknown, 'bitmap' | 'allocation'>();
+  const path = await fakeNbdServer(t, {
+    sizeBytes: BigInt(sizeBytes),
+    option: (number) =>
+      number === 10
+        ? Buffer.concat([optionReply(10, 4, Buffer.from(`\0\0\0\x09${left.shift() ?? ''}`)), optionReply(10, 1)])
+        : undefined,
+    request(request: FakeRequest, socket) {
+      if (request.type !== 7) return;
+      const kind = kinds.get(socket) ?? (kinds.size === 0 ? 'bitmap' : 'allocation');
+      kinds.set(socket, kind);
+      const offset = Number(request.offset);
+      if (kind === 'allocation') asked.push(offset);
+      const extents = answers[kind](offset, request.length).flatMap(
+        ([length, flags]) =>
+          [
+            [4, length],
+            [4, flags],
+          ] as const,
+      );
+      socket.write(replyChunk(request, 1, 5, packed([4, 9], ...extents)));
+    },
+  });
+  return { path, asked: () => asked };
+}
+
+t.test('changes that lie near each other need no question each', async (t) => {
+  const sizeBytes = 200 * KIB * KIB;
+  const step = 128 * KIB;
+  const { path, asked } = await statusServer(t, sizeBytes, {
+    // 64 KiB changed, 64 KiB not.
+    bitmap: () => Array.from({ length: (2 * sizeBytes) / step }, (_, index) => [step / 2, index % 2 === 0 ? 1 : 0]),
+    // 96 KiB of data, 96 KiB of zeros, from the beginning of each 192 KiB on.
+    allocation: (offset, length) => {
+      const extents: [number, number][] = [];
+      for (let at = offset; at < offset + length;) {
+        const end = Math.min((Math.floor(at / (96 * KIB)) + 1) * 96 * KIB, offset + length);
+        extents.push([end - at, Math.floor(at / (96 * KIB)) % 2 === 0 ? 0 : 3]);
+        at = end;
+      }
+      return extents;
+    },
+  });
+  const volume = await openFleecedVolume({ ...DISK, sizeBytes }, path, 'x');
+  const seen: string[] = [];
+  for await (const { offset, length, isZero } of volume.changes()) {
+    if (offset < 384 * KIB) seen.push(`${offset / KIB}+${length / KIB}${isZero === true ? ' zeros' : ''}`);
+  }
+  t.same(seen, ['0+64', '128+64 zeros', '256+32', '288+32 zeros']);
+  t.same(asked(), [0, 64 * KIB * KIB, 128 * KIB * KIB, 192 * KIB * KIB]);
+  await volume.close();
+});
+
 t.test('an error of the disk is none of the view', async (t) => {
   const contexts = ['base:allocation', bitmapContext(READING_BITMAP)];
   const bad = await openFleecedVolume(DISK, await server(t, contexts, 5), 'x');

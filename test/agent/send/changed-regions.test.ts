@@ -1,0 +1,42 @@
+import t from 'tap';
+import { changedRegions, readChanged, type ChangedRegion } from '../../../agent/send/changed-regions.js';
+import type { CheckpointVolume } from '../../../agent/trackers/tracker.js';
+import { BLOCK_BYTES } from '../../../src/codec/formats.js';
+import { UmbraError } from '../../../src/common/errors.js';
+import { memoryVolume } from '../../kit/ingest.js';
+
+const CHANGES = [1, 3, 5].map((block) => ({ offset: block * BLOCK_BYTES, length: BLOCK_BYTES }));
+const CONTENT = Buffer.alloc(8 * BLOCK_BYTES, 1);
+
+async function onlyRegion(volume: CheckpointVolume): Promise<ChangedRegion> {
+  for await (const region of changedRegions(volume)) return region;
+  throw new UmbraError('INTERNAL', 'nothing changed');
+}
+
+t.test('what changed in a region is read at once', async (t) => {
+  const plain = memoryVolume('vda', CONTENT, CHANGES);
+  const asked: (() => void)[] = [];
+  const read = async (target: Uint8Array, offset: number): Promise<void> => {
+    // None is answered before all are asked.
+    await new Promise<void>((resolve) => {
+      if (asked.push(resolve) === CHANGES.length) for (const answer of asked) answer();
+    });
+    await plain.read(target, offset);
+  };
+  const { data, zeros, body } = await readChanged({ ...plain, read }, await onlyRegion(plain));
+  t.same([data, zeros], [[1, 1, 3, 1, 5, 1], []]);
+  t.ok(body.equals(CONTENT.subarray(0, 3 * BLOCK_BYTES)));
+});
+
+t.test('a read that fails is told when no other is under way', async (t) => {
+  const plain = memoryVolume('vda', CONTENT, CHANGES);
+  let underWay = 0;
+  const read = async (_: Uint8Array, offset: number): Promise<void> => {
+    if (offset === BLOCK_BYTES) throw new UmbraError('IMAGE_FAILED', 'broken');
+    underWay++;
+    await new Promise((resolve) => setImmediate(resolve));
+    underWay--;
+  };
+  await t.rejects(readChanged({ ...plain, read }, await onlyRegion(plain)), { code: 'IMAGE_FAILED' });
+  t.equal(underWay, 0);
+});

@@ -73,18 +73,21 @@ function parse(args: readonly string[]): ReturnType<typeof parseArgs<{ options: 
   }
 }
 
-function whole(option: string, text: string, least: number): number {
+/** @throws {BenchError} naming the option */
+export function whole(option: string, text: string, least: number): number {
   const value = Number(text);
   if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
   throw new BenchError(`${option} takes a whole number of at least ${least}, not "${text}"`);
 }
 
-function oneOf<Name extends string>(option: string, names: readonly Name[], text: string): Name {
+/** @throws {BenchError} naming the option */
+export function oneOf<Name extends string>(option: string, names: readonly Name[], text: string): Name {
   const found = names.find((name) => name === text);
   if (found !== undefined) return found;
   throw new BenchError(`${option} knows ${names.join(', ')}, not "${text}"`);
 }
 
-function listOf<Name extends string>(option: string, names: readonly Name[], text: string): Name[] {
+/** Names, with commas between them. @throws {BenchError} naming the option */
+export function listOf<Name extends string>(option: string, names: readonly Name[], text: string): Name[] {
   return text.split(',').map((part) => oneOf(option, names, part.trim()));
 }

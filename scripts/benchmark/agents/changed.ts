@@ -19,7 +19,6 @@ const MACHINE = 'changed';
 
 /** The time of an incremental backup by how much has changed, and that of reading and comparing the whole disk. */
 export const changed: Suite = {
-  name: 'changed',
   async run(context) {
     const { directory, scale } = context;
     const { diskGib, differentMib } = SIZES[scale];

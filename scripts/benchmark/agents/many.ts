@@ -16,7 +16,6 @@ const STARTED_AT_ONCE = 5;
 
 /** Many agents at once, each a process and a host of its own, with one machine each. */
 export const many: Suite = {
-  name: 'many',
   async run({ directory, scale }) {
     const { agents, mib } = SIZES[scale];
     const figures = new Figures(`${agents} agents at once`);

@@ -13,7 +13,6 @@ export interface SuiteContext {
 
 /** A part of the benchmark. */
 export interface Suite {
-  readonly name: string;
   /** Leaves nothing running. @throws {BenchError} */
   readonly run: (context: SuiteContext) => Promise<readonly Figures[]>;
 }

@@ -23,7 +23,6 @@ const PEER = 'virtnbdbackup';
 
 /** Full and incremental backups of one running machine, by Umbra and by virtnbdbackup in turn. */
 export const vm: Suite = {
-  name: 'vm',
   async run({ cache, directory, scale, rounds, seed, signal }) {
     const { incrementals, ...size } = SIZES[scale];
     const { disk, dataOffsets } = await provideDisk(cache, size);

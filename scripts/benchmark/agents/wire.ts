@@ -11,7 +11,6 @@ const BYTES = { full: 1024 ** 3, small: 128 * 1024 ** 2 };
 
 /** How much goes through from an agent to the server, of an image that does not compress. */
 export const wire: Suite = {
-  name: 'wire',
   async run({ directory, scale, rounds, signal }) {
     const bytes = BYTES[scale];
     const figures = new Figures('MB/s');

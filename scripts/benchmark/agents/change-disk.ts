@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { run } from '../process.js';
 import type { SeededRandom } from '../random.js';
 import { virshAll, type Domain } from './domain.js';
 
@@ -12,17 +13,37 @@ export const PIECE_BYTES = 64 * 1024;
  * @param offsets of the pieces
  */
 export async function changeDisk(domain: Domain, directory: string, offsets: readonly number[]): Promise<void> {
+  const device = '/machine/peripheral/virtio-disk0/virtio-backend';
+  await withWrites(directory, offsets, async (writes) => {
+    const commands = writes.map(
+      (write) => `qemu-monitor-command ${domain.name} --hmp 'qemu-io -d ${device} \\"${write}\\"'`,
+    );
+    await virshAll(domain.libvirt, commands);
+  });
+}
+
+/** The same to a qcow2 that nobody has open. */
+export async function changeImage(image: string, directory: string, offsets: readonly number[]): Promise<void> {
+  await withWrites(directory, offsets, async (writes) => {
+    await run('qemu-io', ['-f', 'qcow2', ...writes.flatMap((write) => ['-c', write]), image]);
+  });
+}
+
+/** Commands of qemu-io. */
+async function withWrites(
+  directory: string,
+  offsets: readonly number[],
+  work: (writes: readonly string[]) => Promise<void>,
+): Promise<void> {
   const patterns = path.join(directory, 'patterns');
   mkdirSync(patterns);
   try {
-    const device = '/machine/peripheral/virtio-disk0/virtio-backend';
-    const commands = offsets.map((offset, index) => {
+    const writes = offsets.map((offset, index) => {
       const pattern = path.join(patterns, String(index));
       writeFileSync(pattern, randomBytes(PIECE_BYTES));
-      const write = `write -q -s ${pattern} ${offset} ${PIECE_BYTES}`;
-      return `qemu-monitor-command ${domain.name} --hmp 'qemu-io -d ${device} \\"${write}\\"'`;
+      return `write -q -s ${pattern} ${offset} ${PIECE_BYTES}`;
     });
-    await virshAll(domain.libvirt, commands);
+    await work(writes);
   } finally {
     rmSync(patterns, { recursive: true, force: true });
   }

@@ -5,7 +5,7 @@ import { domainXml, PrivateLibvirt } from '../../../test/kit/libvirt.js';
 import { log } from '../log.js';
 import { run } from '../process.js';
 import { SeededRandom } from '../random.js';
-import { changeDisk, drawPieces, PIECE_BYTES } from './change-disk.js';
+import { changeDisk, changeImage, drawPieces, PIECE_BYTES } from './change-disk.js';
 import { Figures } from './figures.js';
 import { AgentsLab, type TimedBackup } from './lab.js';
 import type { Suite, SuiteContext } from './suite.js';
@@ -16,6 +16,19 @@ const SIZES = {
   small: { diskGib: 2, differentMib: 64 },
 };
 const MACHINE = 'changed';
+const PARTS = [
+  [0, 'nothing'],
+  [0.001, '0.1 %'],
+  [0.01, '1 %'],
+] as const;
+
+interface ChangingMachine {
+  readonly lab: AgentsLab;
+  readonly libvirt: PrivateLibvirt;
+  readonly disk: string;
+  /** Where its disk can be changed. */
+  readonly pieces: readonly number[];
+}
 
 /** The time of an incremental backup by how much has changed, and that of reading and comparing the whole disk. */
 export const changed: Suite = {
@@ -32,7 +45,8 @@ export const changed: Suite = {
       const lab = await AgentsLab.start(path.join(directory, 'umbra'));
       try {
         await lab.addAgent('host', [`libvirt: ${libvirt.socketPath}`]);
-        await measure(context, lab, libvirt, diskGib * GIB, figures);
+        const pieces = Array.from({ length: (diskGib * GIB) / PIECE_BYTES }, (_, piece) => piece * PIECE_BYTES);
+        await measure(context, { lab, libvirt, disk, pieces }, figures);
         await lab.unprotect(MACHINE);
       } finally {
         await lab.close();
@@ -48,49 +62,37 @@ export const changed: Suite = {
   },
 };
 
-async function measure(
-  { directory, rounds, seed, signal }: SuiteContext,
-  lab: AgentsLab,
-  libvirt: PrivateLibvirt,
-  diskBytes: number,
-  figures: Figures,
-): Promise<void> {
-  const pieces = Array.from({ length: diskBytes / PIECE_BYTES }, (_, piece) => piece * PIECE_BYTES);
+async function measure(context: SuiteContext, machine: ChangingMachine, figures: Figures): Promise<void> {
+  const { rounds, seed, signal } = context;
+  const { lab, libvirt, disk, pieces } = machine;
   const random = new SeededRandom(seed);
-  const domain = { name: MACHINE, libvirt, serial: '' };
-  const change = async (part: number): Promise<void> => {
-    await changeDisk(domain, directory, drawPieces(pieces, Math.round(pieces.length * part), random));
-  };
+  const draw = (part: number): number[] => drawPieces(pieces, Math.round(pieces.length * part), random);
   const add = (what: string, { seconds, processSeconds, answer }: TimedBackup): void => {
     figures.add('s', what, seconds);
     figures.add('of the processors, s', what, processSeconds);
     figures.add('read, MB', what, answer.readBytes / 1e6);
     figures.add('sent, MB', what, answer.sentBytes / 1e6);
   };
-  await libvirt.virsh('start', MACHINE, '--paused');
-  await lab.protect('host', MACHINE, MACHINE);
+  await lab.protect('host', MACHINE, MACHINE, 'scan');
   log('changed: the first backup');
   await lab.backup(MACHINE);
-  for (let round = 0; round < rounds * 2 && !signal.aborted; round++) {
-    for (const [part, what] of [
-      [0, 'nothing'],
-      [0.001, '0.1 %'],
-      [0.01, '1 %'],
-    ] as const) {
-      await change(part);
+  // Nobody knows what has changed: all is read, and compared with what the agent has noted of the first.
+  await changeImage(disk, context.directory, draw(0.01));
+  log('changed: 1 %, all of it read');
+  add('1 %, scanned', await lab.backup(MACHINE));
+  await libvirt.virsh('start', MACHINE, '--paused');
+  await lab.protect('host', MACHINE, MACHINE);
+  log('changed: the first backup by the tracker');
+  await lab.backup(MACHINE);
+  for (let round = 0; round < rounds && !signal.aborted; round++) {
+    for (const [part, what] of PARTS) {
+      await changeDisk({ name: MACHINE, libvirt, serial: '' }, context.directory, draw(part));
       log(`changed: ${what}`);
       add(what, await lab.backup(MACHINE));
     }
   }
-  await change(0.01);
-  await libvirt.virsh('destroy', '--graceful', MACHINE);
-  // Nobody knows what has changed any more: all is read, and compared with what the agent noted at the first backup of this kind.
-  await lab.protect('host', MACHINE, MACHINE, 'scan');
-  log('changed: 1 %, all of it read');
-  add('1 %, scanned', await lab.backup(MACHINE));
   const [scanned, tracked] = [figures.median('s', '1 %, scanned'), figures.median('s', '1 %')];
-  if (scanned !== undefined && tracked !== undefined)
-    figures.add('times as fast as the scan', '1 %', scanned / tracked);
+  if (scanned !== undefined && tracked !== undefined) figures.add('times as fast as the scan', '1 %', scanned / tracked);
 }
 
 /** A qcow2 without a hole, made once; what it holds changes with each run. */

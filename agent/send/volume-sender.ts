@@ -1,9 +1,9 @@
 import { BLOCK_BYTES, REGION_BYTES } from '../../src/codec/formats.js';
 import { mapInOrder } from '../../src/common/map-in-order.js';
 import { INGEST_WINDOW } from '../../src/protocol/ingest.js';
-import { decodeLeaf } from '../../src/tree/node.js';
+import { decodeLeaf, type ChunkRef } from '../../src/tree/node.js';
 import type { WorkerPool } from '../../src/workers/pool.js';
-import { RegionSlots } from '../../src/workers/region-slots.js';
+import { RegionSlots, type RegionSlot } from '../../src/workers/region-slots.js';
 import type { CheckpointVolume } from '../trackers/tracker.js';
 import { changedRegions, readChanged } from './changed-regions.js';
 import { cutRegionOf, isUnchanged, regionsToCompare, type CutRegion } from './compared-regions.js';
@@ -99,24 +99,44 @@ export class VolumeSender {
 
   async #sendLeaf(stream: UploadStream, { region, leaf, slot }: CutRegion, slots: RegionSlots): Promise<void> {
     await stream.send({ t: 'leaf', volume: this.#options.index, region }, leaf, {
-      chunks: (wanted) => this.#chunks(leaf, Buffer.from(slot.region), wanted),
+      chunks: (wanted) => this.#chunks(leaf, slot, wanted),
       over: () => {
         slots.giveBack(slot);
       },
     });
   }
 
-  #chunks(leaf: Buffer, region: Buffer, wanted: readonly number[]): Buffer {
+  #chunks(leaf: Buffer, slot: RegionSlot, wanted: readonly number[]): Buffer {
     const chunks = decodeLeaf(leaf);
-    const pieces = wanted
-      .flatMap((index) => chunks[index] ?? [])
-      .map(({ firstBlock, blocks }) => {
-        return region.subarray(firstBlock * BLOCK_BYTES, (firstBlock + blocks) * BLOCK_BYTES);
-      });
-    const body = Buffer.concat(pieces);
+    const body = bytesOf(
+      slot,
+      wanted.flatMap((index) => chunks[index] ?? []),
+    );
     this.#sentBytes += body.length;
     return body;
   }
+}
+
+/**
+ * Chunks of a region, one behind the other. They are sent from the slot's own memory, which stays as it is until the region is
+ * settled: new memory for each region took the processor more time than copying into it.
+ */
+function bytesOf({ region, frames }: RegionSlot, chunks: readonly ChunkRef[]): Buffer {
+  const from = Buffer.from(region);
+  const first = (chunks[0]?.firstBlock ?? 0) * BLOCK_BYTES;
+  let end = first;
+  const areNeighbours = chunks.every(({ firstBlock, blocks }) => {
+    const isNext = firstBlock * BLOCK_BYTES === end;
+    end += blocks * BLOCK_BYTES;
+    return isNext;
+  });
+  if (areNeighbours) return from.subarray(first, end);
+  const body = Buffer.from(frames);
+  let length = 0;
+  for (const { firstBlock, blocks } of chunks) {
+    length += from.copy(body, length, firstBlock * BLOCK_BYTES, (firstBlock + blocks) * BLOCK_BYTES);
+  }
+  return body.subarray(0, length);
 }
 
 /** Blocks are sent at once: nothing is asked for, and nothing kept. */

@@ -74,8 +74,7 @@ async function connect(transport: AgentTransport, signal: AbortSignal): Promise<
       const [head, data] = encodeFrame(frame, body);
       request.write(head);
       if (request.write(data)) return;
-      await drained(request);
-      if (request.destroyed) throw brokenOff(failure);
+      if (!(await drained(request))) throw brokenOff(failure);
     },
     frames: readFrames(response as AsyncIterable<Buffer>),
     close: () => {
@@ -84,12 +83,15 @@ async function connect(transport: AgentTransport, signal: AbortSignal): Promise<
   };
 }
 
-/** Resolves when there is room again, or the request is over. Leaves no listener behind: it is called for each region. */
-function drained(request: ClientRequest): Promise<void> {
+/**
+ * Wait for room. Leaves no listener behind: it is called for each region.
+ * @returns false if the request is over
+ */
+function drained(request: ClientRequest): Promise<boolean> {
   return new Promise((resolve) => {
     const go = (): void => {
       request.off('drain', go).off('close', go);
-      resolve();
+      resolve(!request.destroyed);
     };
     request.on('drain', go).on('close', go);
   });

@@ -7,27 +7,13 @@ const MIB = 1024 * 1024;
 const PIECE_BYTES = 4 * MIB;
 const BLOCK_BYTES = 4096;
 
-/** Write `bytes` that do not compress and that nothing else has, from `offset` on. */
-export function writeRandom(file: string, bytes: number, offset = 0): void {
-  writePieces(file, bytes, offset, (piece) => randomFillSync(piece));
-}
-
-/** Write `bytes` of which only the first `differentBytes` are different ones; they repeat then. They do not compress. */
-export function writeRepeating(file: string, bytes: number, differentBytes: number): void {
-  const pieces: Buffer[] = [];
-  for (let at = 0; at < differentBytes; at += PIECE_BYTES) pieces.push(randomFillSync(Buffer.alloc(PIECE_BYTES)));
-  let next = 0;
-  writePieces(file, bytes, 0, (piece) => piece.set(pieces[next++ % pieces.length] ?? piece));
-}
-
-function writePieces(file: string, bytes: number, offset: number, fill: (piece: Buffer) => void): void {
-  const fd = openSync(file, existsSync(file) ? 'r+' : 'w');
+/** A new file of `bytes` that do not compress and that nothing else has. */
+export function writeRandom(file: string, bytes: number): void {
+  const fd = openSync(file, 'wx');
   try {
     const piece = Buffer.alloc(PIECE_BYTES);
-    for (let at = 0; at < bytes; at += PIECE_BYTES) {
-      fill(piece);
-      writeSync(fd, piece, 0, Math.min(PIECE_BYTES, bytes - at), offset + at);
-    }
+    for (let at = 0; at < bytes; at += PIECE_BYTES)
+      writeSync(fd, randomFillSync(piece), 0, Math.min(PIECE_BYTES, bytes - at), at);
     fsyncSync(fd);
   } finally {
     closeSync(fd);

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs';
 import path from 'node:path';
-import { PrivateLibvirt } from '../../../test/kit/libvirt.js';
+import type { PrivateLibvirt } from '../../../test/kit/libvirt.js';
 import type { Guest } from '../../../test/kit/guest.js';
 import { BenchError } from '../bench-error.js';
 import { waitFor } from '../system.js';

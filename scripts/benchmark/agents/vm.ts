@@ -39,12 +39,13 @@ export const vm: Suite = {
       const pieces = wholePieces(dataOffsets, BLOCK_BYTES);
       const count = Math.round((size.diskGib * 1024 ** 3) / 100 / PIECE_BYTES);
       const random = new SeededRandom(seed);
-      for (let round = 0; round < rounds && !signal.aborted; round++) {
+      const isOn = (): boolean => !signal.aborted;
+      for (let round = 0; round < rounds && isOn(); round++) {
         log(`vm: round ${round + 1} of ${rounds}`);
         try {
           await run.begin();
           await run.both('full', round % 2 === 1);
-          for (let number = 0; number < incrementals && !signal.aborted; number++) {
+          for (let number = 0; number < incrementals && isOn(); number++) {
             const changed = drawPieces(pieces, count, random);
             for (const domain of [ours, theirs]) await changeDisk(domain, directory, changed);
             await run.both('incremental', (round + number) % 2 === 1);

@@ -112,9 +112,13 @@ export class PrivateLibvirt {
 
   /** End all domains and the daemon. */
   async end(): Promise<void> {
-    const gone = once(this.#namespace, 'exit');
-    this.#namespace.stdin.end();
-    await gone;
+    const { exitCode, signalCode, stdin } = this.#namespace;
+    // Whoever interrupts a program in a terminal has ended it already.
+    if (exitCode === null && signalCode === null) {
+      const gone = once(this.#namespace, 'exit');
+      stdin.end();
+      await gone;
+    }
     this.#keepCache();
   }
 

@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
+import { syncFile } from '../../src/system/sync-file.js';
 
 /**
  * Stopping a machine makes its hypervisor flush its disks, while the guest waits. What the host's cache holds of them is
@@ -7,14 +7,5 @@ import { isAbsolute } from 'node:path';
  */
 export async function flushHostCache(images: readonly string[]): Promise<void> {
   const paths = images.filter((path) => isAbsolute(path));
-  await Promise.allSettled(
-    paths.map(async (path) => {
-      const handle = await open(path, 'r');
-      try {
-        await handle.datasync();
-      } finally {
-        await handle.close();
-      }
-    }),
-  );
+  await Promise.allSettled(paths.map((path) => syncFile(path)));
 }

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { UmbraError } from '../../../src/common/errors.js';
-import { flushFile } from './overlay-files.js';
+import { syncFile } from '../../../src/system/sync-file.js';
 import type { ChainDisk, Merge, OverlayMachine, WhileStill } from './overlay-machine.js';
 import type { OverlayNotes } from './overlay-state.js';
 
@@ -40,7 +40,7 @@ async function mergeOne(machine: OverlayMachine, { notes, whileStill }: MergeToo
     });
   }
   // Only what is on the disk of the host can take the place of what is deleted.
-  for (const file of [onto, above]) if (file !== undefined) await flushFile(file);
+  for (const file of [onto, above]) if (file !== undefined) await syncFile(file);
   await rm(path, { force: true });
   await notes.update(({ overlays, making }) => ({
     overlays: overlays.filter((each) => each !== path),

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { isUmbraError } from '../../../src/common/errors.js';
 import { runQemuImg } from '../../images/qemu-program.js';
 import { list, record } from '../../json-values.js';
@@ -68,10 +68,4 @@ async function isEmpty(path: string): Promise<boolean> {
     if (!isUmbraError(error, 'IMAGE_FORMAT') && !(error instanceof SyntaxError)) throw error;
     return !existsSync(path);
   }
-}
-
-/** What was written to a file is on its disk when this resolves. @throws system errors */
-export async function flushFile(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  await handle.datasync().finally(() => handle.close());
 }

@@ -92,7 +92,8 @@ async function measure(context: SuiteContext, machine: ChangingMachine, figures:
     }
   }
   const [scanned, tracked] = [figures.median('s', '1 %, scanned'), figures.median('s', '1 %')];
-  if (scanned !== undefined && tracked !== undefined) figures.add('times as fast as the scan', '1 %', scanned / tracked);
+  if (scanned !== undefined && tracked !== undefined)
+    figures.add('times as fast as the scan', '1 %', scanned / tracked);
 }
 
 /** A qcow2 without a hole, made once; what it holds changes with each run. */

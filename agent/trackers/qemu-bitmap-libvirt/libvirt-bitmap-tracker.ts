@@ -20,6 +20,7 @@ import { Aliases } from './aliases.js';
 import { endBackup, resumeStopped } from './backup-job.js';
 import { deleteCheckpoint, deleteOthers } from './checkpoints.js';
 import { forgetOffline, offlineCheckpoint } from './offline.js';
+import { refuseDomainThreads } from './iothreads.js';
 import { beginBackup, type BegunBackup } from './live-checkpoint.js';
 import { watchRoom } from './scratch-room.js';
 import { checkpointName, READING_BITMAP } from './names.js';
@@ -103,7 +104,11 @@ export class LibvirtBitmapTracker implements Tracker {
         const now = await domainNow(session.libvirt, session.domain, request.volumes);
         const recorded = since === undefined ? undefined : await this.#aliases.resolve(since);
         const isOff = machineState(await session.libvirt.state(session.domain)) === 'off';
-        if (!isOff) return await this.#live(session, now, request, recorded);
+        if (!isOff) {
+          const wanted = now.disks.map(({ name }) => name);
+          await refuseDomainThreads(session.libvirt, session.domain, wanted);
+          return await this.#live(session, now, request, recorded);
+        }
         if (recorded !== undefined) await this.#aliases.add(id, recorded);
         const config = await libvirtConfig(session.libvirt, session.domain);
         const end = (): Promise<void> => session.libvirt.close();

@@ -32,10 +32,16 @@ export async function refuseMigrating(qmp: QmpClient): Promise<void> {
  * @throws {UmbraError} TRACKER_UNAVAILABLE
  */
 export async function refuseIothreads(qmp: QmpClient, disks: readonly QemuDisk[]): Promise<void> {
-  if (isAtLeast(qmp.version, 9, 1)) return;
-  const volumes = await disksWithIothread(qmp, disks);
-  if (volumes.length === 0) return;
-  const what = `QEMU ${qmp.version.join('.')} may crash when disks with an iothread are read: ${volumes.join(', ')}`;
+  if (!isAtLeast(qmp.version, 9, 1)) refuseThreads(qmp.version, await disksWithIothread(qmp, disks));
+}
+
+/**
+ * @param volumes - the disks with an iothread
+ * @throws {UmbraError} TRACKER_UNAVAILABLE
+ */
+export function refuseThreads(version: QmpClient['version'], volumes: readonly string[]): void {
+  if (volumes.length === 0 || isAtLeast(version, 9, 1)) return;
+  const what = `QEMU ${version.join('.')} may crash when disks with an iothread are read: ${volumes.join(', ')}`;
   throw new UmbraError('TRACKER_UNAVAILABLE', what, {
     hint: 'Take the iothread from these disks, use QEMU 9.1 or newer, or use another tracker.',
   });

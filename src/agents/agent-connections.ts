@@ -45,6 +45,11 @@ export class AgentConnections {
     return this.#connected.has(host);
   }
 
+  /** How many agents are connected. */
+  get count(): number {
+    return this.#connected.size;
+  }
+
   /** What each agent said last, also those that are gone. */
   reports(): ReadonlyMap<string, DiscoveryReport> {
     return this.#reports;

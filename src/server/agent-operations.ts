@@ -54,7 +54,7 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
     summary: 'Have the agent of a machine make a shadow copy',
     params: params.agentBackupParams,
     result: answers.agentBackup,
-    claim: () => ({ kind: 'request' }),
+    claim: ({ machine }) => ({ kind: 'request', machine }),
     what: ({ machine }) => `a backup of ${machine}`,
     run: (services, { machine }, { signal, progress }) =>
       withProgress(services, machine, progress, () => services.engine.fleet().backUp(machine, signal)),

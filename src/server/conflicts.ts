@@ -25,7 +25,7 @@ export type OperationKind =
 /** An operation that runs or wants to. */
 export interface Claim {
   readonly kind: OperationKind;
-  /** The machine that a backup is of. */
+  /** The machine that a backup is of, or a request for one. */
   readonly machine?: string;
 }
 

@@ -22,6 +22,7 @@ import type {
 import type { Uploads } from '../ingest/uploads.js';
 import type { Fleet } from '../agents/fleet.js';
 import type { ObjectAccess } from './object-access.js';
+import type { StoreFigures } from '../store/figures.js';
 import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
 
 /** What a long operation is given besides its request. */
@@ -69,6 +70,8 @@ export interface Engine {
   rebuild(context: JobContext): Promise<RebuildResult>;
   /** @throws {UmbraError} STORE_* */
   stats(): Promise<StatsResult>;
+  /** What is known without reading the store. @throws {UmbraError} STORE_IN_USE while it is rebuilt; the system's error */
+  figures(): Promise<StoreFigures>;
   /** What can be done with the files in shadow copies; loaded when it is first asked for. */
   files(): Promise<FileOperations>;
   /** The shares, sorted by name. @throws {UmbraError} STORE_DAMAGED when it is not known any more what is shared */

@@ -35,6 +35,7 @@ import type { Listing } from '../store/catalog.js';
 import { Machines } from '../store/machines.js';
 import { shadowCopyInfo } from '../store/records.js';
 import { Shares } from '../store/shares.js';
+import { storeFigures, type StoreFigures } from '../store/figures.js';
 import { storeStats } from '../store/stats.js';
 import { StoreDirectory } from '../store/store-directory.js';
 import type { Store } from '../store/store.js';
@@ -214,6 +215,10 @@ class LocalEngine implements Engine {
   async stats(): Promise<StatsResult> {
     const stats = await storeStats(this.#store);
     return { store: this.#directory.directory, ...stats, writeAmplification: await this.#writeAmplification() };
+  }
+
+  async figures(): Promise<StoreFigures> {
+    return storeFigures(this.#store, await this.#directory.reserve.disk());
   }
 
   async files(): Promise<FileOperations> {

@@ -1,6 +1,9 @@
 import type { Clock } from '../common/clock.js';
 import type { StatusResult } from '../protocol/api.js';
+import type { StoreFigures } from '../store/figures.js';
 import type { Claim, OperationKind } from './conflicts.js';
+import { counter, familiesText, gauge, label, type Family } from './metric-family.js';
+import { storeFamilies } from './store-metrics.js';
 
 /** How a job ended. */
 export type JobOutcome = 'done' | 'failed' | 'cancelled';
@@ -13,33 +16,45 @@ export interface Gauges {
   readonly connections?: { readonly open: number; readonly refused: number };
   /** Tokens that were wrong. */
   readonly refusedTokens: number;
-}
-
-interface Family {
-  readonly name: string;
-  readonly type: 'counter' | 'gauge';
-  readonly help: string;
-  readonly samples: readonly (readonly [labels: string, value: number])[];
+  /** Agents that listen for what they are to do. */
+  readonly agents: number;
+  /** Absent while the store is not open. */
+  readonly store?: StoreFigures;
 }
 
 /** The content type of the text format (Prometheus, exposition formats, 0.0.4). */
 export const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
+
+/** So many machines' last backups are remembered. */
+const MOST_MACHINES = 4096;
 
 /** What a server has done since it started, as Prometheus reads it. */
 export class Metrics {
   readonly #startedMs: number;
   readonly #ended = new Map<string, number>();
   readonly #seconds = new Map<OperationKind, number>();
+  /** How the last backup of each machine ended, and when; those that ended last are last. */
+  readonly #backups = new Map<string, { readonly isDone: boolean; readonly endedMs: number }>();
+  readonly #clock: Clock;
   #ingestedBytes = 0;
 
   constructor(clock: Clock) {
+    this.#clock = clock;
     this.#startedMs = clock.now();
   }
 
-  jobEnded({ kind }: Claim, outcome: JobOutcome, seconds: number): void {
+  jobEnded({ kind, machine }: Claim, outcome: JobOutcome, seconds: number): void {
     const key = `kind="${kind}",outcome="${outcome}"`;
     this.#ended.set(key, (this.#ended.get(key) ?? 0) + 1);
     this.#seconds.set(kind, (this.#seconds.get(kind) ?? 0) + seconds);
+    if (machine !== undefined) this.#backupEnded(machine, outcome === 'done');
+  }
+
+  #backupEnded(machine: string, isDone: boolean): void {
+    this.#backups.delete(machine);
+    this.#backups.set(machine, { isDone, endedMs: this.#clock.now() });
+    const [oldest] = this.#backups.keys();
+    if (this.#backups.size > MOST_MACHINES && oldest !== undefined) this.#backups.delete(oldest);
   }
 
   /** Bytes of volumes that the store did not have came in. */
@@ -48,14 +63,27 @@ export class Metrics {
   }
 
   /** The text of all figures. */
-  text({ jobs, mounts, connections, refusedTokens }: Gauges): string {
+  text({ jobs, mounts, connections, refusedTokens, agents, store }: Gauges): string {
     const running = new Map<string, number>();
     for (const { kind } of jobs) running.set(kind, (running.get(kind) ?? 0) + 1);
+    const backups = [...this.#backups];
     const families: readonly Family[] = [
       gauge('umbra_jobs_running', 'Jobs that run now.', labelled(running)),
       counter('umbra_jobs_total', 'Jobs that ended, by how.', [...this.#ended]),
       counter('umbra_job_seconds_total', 'Time that ended jobs took.', labelled(this.#seconds)),
       counter('umbra_ingested_bytes_total', 'Bytes of new chunks that backups stored.', [['', this.#ingestedBytes]]),
+      gauge(
+        'umbra_backup_last_success',
+        'Whether the last backup of a machine succeeded, since the server started.',
+        backups.map(([machine, { isDone }]) => [label('machine', machine), isDone ? 1 : 0]),
+      ),
+      gauge(
+        'umbra_backup_last_end_timestamp_seconds',
+        'When the last backup of a machine ended, however it did, in seconds since 1970.',
+        backups.map(([machine, { endedMs }]) => [label('machine', machine), endedMs / 1000]),
+      ),
+      ...(store === undefined ? [] : storeFamilies(store, this.#clock.now())),
+      gauge('umbra_agents_connected', 'Agents that are connected.', [['', agents]]),
       gauge('umbra_mounts', 'Mounts of this server.', [['', mounts]]),
       gauge('umbra_connections', 'Connections to the HTTPS port.', connections ? [['', connections.open]] : []),
       counter(
@@ -69,26 +97,10 @@ export class Metrics {
       ]),
       gauge('process_resident_memory_bytes', 'Resident memory.', [['', process.memoryUsage.rss()]]),
     ];
-    return families
-      .filter(({ samples }) => samples.length > 0)
-      .map(familyText)
-      .join('');
+    return familiesText(families);
   }
 }
 
-function gauge(name: string, help: string, samples: Family['samples']): Family {
-  return { name, type: 'gauge', help, samples };
-}
-
-function counter(name: string, help: string, samples: Family['samples']): Family {
-  return { name, type: 'counter', help, samples };
-}
-
 function labelled(byKind: ReadonlyMap<string, number>): Family['samples'] {
-  return [...byKind].map(([kind, value]) => [`kind="${kind}"`, value] as const);
-}
-
-function familyText({ name, type, help, samples }: Family): string {
-  const lines = samples.map(([labels, value]) => `${name}${labels === '' ? '' : `{${labels}}`} ${value}\n`);
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`;
+  return [...byKind].map(([kind, value]) => [label('kind', kind), value] as const);
 }

@@ -199,11 +199,16 @@ export class StoreServer {
 
   async #gauges(): Promise<Gauges> {
     const connections = this.#https?.connections;
+    const engine = this.#services?.engine;
+    // While it is rebuilt there are none.
+    const store = await engine?.figures().catch(() => undefined);
     return {
       jobs: this.#jobs.list(),
       mounts: this.#mounts().length,
       ...(connections === undefined ? {} : { connections: { open: connections.count, refused: connections.refused } }),
       refusedTokens: (await this.#remote)?.failedTries.total ?? 0,
+      agents: engine?.fleet().connections.count ?? 0,
+      ...(store && { store }),
     };
   }
 

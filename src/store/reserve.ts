@@ -1,4 +1,4 @@
-import { open, rm, statfs } from 'node:fs/promises';
+import { open, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { Clock } from '../common/clock.js';
@@ -14,6 +14,15 @@ const PART = 32;
 const PLENTY_BYTES = 8 * 1024 * 1024 * 1024;
 /** How often a store that is open looks at its disk. */
 const WATCH_MS = 2_000;
+
+/** The file system that a store is on, in bytes. */
+export interface DiskFigures {
+  readonly sizeBytes: number;
+  /** For who is not root. */
+  readonly freeBytes: number;
+  /** What the reserve takes; 0 where there is none. */
+  readonly reserveBytes: number;
+}
 
 /**
  * A file that only takes room, so that there is some for deleting and compacting when the disk is full:
@@ -35,6 +44,13 @@ export class Reserve {
     const { bytes, freeBytes } = await this.#sizes();
     if (freeBytes >= PLENTY_BYTES) await rm(this.#file, { force: true });
     else if (freeBytes >= 4 * bytes) await this.#allocate(bytes);
+  }
+
+  /** How full the disk is. @throws the system's error */
+  async disk(): Promise<DiskFigures> {
+    const { bsize, blocks, bavail } = await statfs(this.#directory);
+    const reserve = await stat(this.#file).catch(() => undefined);
+    return { sizeBytes: blocks * bsize, freeBytes: bavail * bsize, reserveBytes: reserve?.size ?? 0 };
   }
 
   /** Look at the disk every few seconds, so that the reserve is there before the disk is full. @returns ends it */

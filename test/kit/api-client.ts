@@ -40,6 +40,9 @@ export async function ask(
   response.setEncoding('utf8');
   for await (const part of response) answer += String(part);
   const isStream = response.headers['content-type'] === 'application/x-ndjson';
+  if (response.headers['content-type']?.startsWith('text/plain') === true) {
+    return { status: response.statusCode ?? 0, headers: response.headers, body: answer };
+  }
   const parsed: unknown = isStream
     ? answer
         .trimEnd()

@@ -28,6 +28,7 @@ import type {
   VerifyResult,
 } from '../../src/protocol/api.js';
 import type { AddShareRequest, ShareInfo } from '../../src/protocol/shares-api.js';
+import type { StoreFigures } from '../../src/store/figures.js';
 import type { FileOperations } from '../../src/files/file-operations.js';
 import type { Engine, JobContext, OpenEngine } from '../../src/server/engine.js';
 import { ObjectAccess } from '../../src/server/object-access.js';
@@ -242,6 +243,15 @@ export class FakeEngine implements Engine {
       nodes: 67,
       damagedObjects: 0,
       writeAmplification: null,
+    });
+  }
+
+  figures(): Promise<StoreFigures> {
+    if (existsSync(join(this.#store, 'no-figures'))) return Promise.reject(new UmbraError('STORE_IN_USE', 'rebuilt'));
+    return Promise.resolve({
+      machines: [{ machine: 'web1', shadowCopies: 3, newestMs: Date.parse('2026-11-22T10:15:00Z') }],
+      damagedObjects: 2,
+      disk: { sizeBytes: 12 * GIB, freeBytes: GIB, reserveBytes: 4096 },
     });
   }
 

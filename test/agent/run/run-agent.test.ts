@@ -5,6 +5,7 @@ import t, { type Test } from 'tap';
 import type { AgentBackupAnswer, MachinesResult } from '../../../src/protocol/agents-api.js';
 import type { ShadowCopyInfo } from '../../../src/protocol/api.js';
 import { startAgent, startAgentLab, type AgentLab } from '../../kit/agent-lab.js';
+import { ask } from '../../kit/api-client.js';
 import { atRest, checkLockstep, DISK_BYTES, makeDisks } from '../../kit/machine-lab.js';
 import { namesIn, startMachine, waitForWrites } from '../../kit/qemu-machine.js';
 import { qemuImg } from '../../kit/qemu.js';
@@ -43,6 +44,8 @@ t.test('images of a directory, by comparing', async (t) => {
 
   const full = await backUp(lab, 'web');
   t.match(full, { host: 'hv1', tracker: 'scan', consistency: 'offline', readBytes: 2 * MIB, sentBytes: 2 * MIB });
+  const figures = String((await ask(lab.store, 'GET', '/metrics')).body);
+  t.match(figures, /umbra_store_shadow_copies\{machine="web"\} 1\n[^]*umbra_agents_connected 1\n/);
   t.match(full.trackerReason, /qemu-bitmap: .*filter: /, 'it says why no better one');
   t.ok((await restored(lab, 'web'))[0]?.equals(content));
 

@@ -17,8 +17,12 @@ t.test('takes its part of the disk, gives it up when the disk is full, takes it 
   const disk = smallDisk(t, 256 * MIB);
   const reserve = new Reserve(disk.directory);
   const file = path.join(disk.directory, 'reserve');
+  t.match(await reserve.disk(), { reserveBytes: 0 });
   await reserve.fill();
   t.equal(statSync(file).size, 48 * MIB);
+  const { sizeBytes, freeBytes, reserveBytes } = await reserve.disk();
+  t.equal(reserveBytes, 48 * MIB);
+  t.ok(sizeBytes <= 256 * MIB && freeBytes <= sizeBytes - reserveBytes && freeBytes > 100 * MIB);
   let calls = 0;
   const result = await reserve.spend(() => {
     if (++calls === 1) return Promise.reject(new UmbraError('STORE_FULL', 'full'));

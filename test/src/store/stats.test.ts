@@ -1,6 +1,7 @@
 import t from 'tap';
 
 import { REGION_BYTES } from '../../../src/codec/formats.js';
+import { storeFigures } from '../../../src/store/figures.js';
 import { storeStats } from '../../../src/store/stats.js';
 import { Random } from '../../kit/random.js';
 import { backUp, openTestStore } from '../../kit/test-store.js';
@@ -28,4 +29,14 @@ t.test('counts what is there', async (t) => {
   t.ok(stats.storedBytes > 5000 && stats.diskBytes >= stats.storedBytes);
   await store.reader.reportDamage(1, new Uint8Array(32), 'test');
   t.equal((await storeStats(store)).damagedObjects, 1);
+  const disk = { sizeBytes: 3, freeBytes: 2, reserveBytes: 1 };
+  const newest = (machine: string): number | undefined => store.catalog.latest(machine)?.timeMs;
+  t.same(storeFigures(store, disk), {
+    machines: [
+      { machine: 'a', shadowCopies: 2, newestMs: newest('a') },
+      { machine: 'b', shadowCopies: 1, newestMs: newest('b') },
+    ],
+    damagedObjects: 1,
+    disk,
+  });
 });

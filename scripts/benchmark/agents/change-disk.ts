@@ -16,7 +16,7 @@ export async function changeDisk(domain: Domain, directory: string, offsets: rea
   const device = '/machine/peripheral/virtio-disk0/virtio-backend';
   await withWrites(directory, offsets, async (writes) => {
     const commands = writes.map(
-      (write) => `qemu-monitor-command ${domain.name} --hmp 'qemu-io -d ${device} \\"${write}\\"'`,
+      (write) => `qemu-monitor-command ${domain.name} --hmp 'qemu-io -d ${device} "${write}"'`,
     );
     await virshAll(domain.libvirt, commands);
   });

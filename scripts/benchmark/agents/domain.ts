@@ -55,16 +55,19 @@ export async function startDomain({ name, libvirt, disk, guest }: DomainOptions)
   return { name, libvirt, serial };
 }
 
-/** Do many commands of virsh in one process. @throws {BenchError} when one of them fails */
+/** Do many commands of virsh, which have nothing to say, in one process. @throws {BenchError} when one of them says something */
 export async function virshAll(libvirt: PrivateLibvirt, commands: readonly string[]): Promise<void> {
   const uri = `qemu+unix:///system?socket=${libvirt.socketPath}`;
-  const child = spawn('virsh', ['-q', '-c', uri], { stdio: ['pipe', 'ignore', 'pipe'] });
+  const child = spawn('virsh', ['-q', '-c', uri], { stdio: ['pipe', 'pipe', 'pipe'] });
   let said = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+  // QEMU's errors are the command's answer.
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (said += text));
   const ended = once(child, 'close');
   child.stdin.end(`${commands.join('\n')}\n`);
   await ended;
-  if (said.includes('error:')) throw new BenchError(`virsh: ${said.trim()}`);
+  const answers = said.replaceAll('virsh # ', '').trim();
+  if (answers !== '') throw new BenchError(`virsh: ${answers}`);
 }
 
 /** How a guest got on that writes all the time: one synced write after the other. */

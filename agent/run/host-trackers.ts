@@ -6,6 +6,7 @@ import type { DiscoveredMachine, DiscoveredVolume } from '../../src/protocol/age
 import { makeDirectories } from '../../src/system/make-directory.js';
 import type { CheckpointScripts } from '../checkpoints/scripts.js';
 import { StandstillNotes } from '../checkpoints/standstill-note.js';
+import { libvirtConfig } from '../discovery/libvirt.js';
 import { LiveDevice } from '../images/live-device.js';
 import { libvirtAddress, type LibvirtAddress } from '../libvirt/address.js';
 import { DifferencingTracker } from '../trackers/differencing/differencing-tracker.js';
@@ -13,6 +14,7 @@ import { ImagesMachine } from '../trackers/differencing/images-machine.js';
 import { LibvirtOverlayMachine } from '../trackers/differencing/libvirt-machine.js';
 import type { OverlayMachine } from '../trackers/differencing/overlay-machine.js';
 import { QmpMachine as QmpOverlayMachine } from '../trackers/differencing/qmp-machine.js';
+import { Libvirt } from '../libvirt/libvirt.js';
 import { filterState } from '../trackers/filter/filter-state.js';
 import { FilterTracker } from '../trackers/filter/filter-tracker.js';
 import { LibvirtBitmapTracker } from '../trackers/qemu-bitmap-libvirt/libvirt-bitmap-tracker.js';
@@ -85,7 +87,8 @@ function bitmap(
   return { kind, tracker: new QemuBitmapTracker({ ...common, qmpSocket, ...guestAgentSocket }) };
 }
 
-function filter({ config, clock, log }: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
+function filter(options: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
+  const { config, clock, log } = options;
   const kind = 'filter';
   const directory = config.filters.find((candidate) =>
     machine.volumes.every(({ path }) => path.startsWith(`${candidate}/`)),
@@ -107,7 +110,7 @@ function filter({ config, clock, log }: HostTrackersOptions, machine: Discovered
     volumes: machine.volumes,
     filterState: filterState(config.state, directory),
     state: join(stateDirectory, 'filter'),
-    config: () => configOf(machine),
+    config: () => configOf(options, machine),
     standstill,
   });
   return { kind, tracker };
@@ -157,7 +160,7 @@ function differencing(options: HostTrackersOptions, machine: DiscoveredMachine, 
     return { kind, tracker: new DifferencingTracker({ ...common, open }) };
   }
   if (machine.source !== 'qmp') {
-    const images = new ImagesMachine(machine.volumes, () => configOf(machine));
+    const images = new ImagesMachine(machine.volumes, () => configOf(options, machine));
     return { kind, tracker: new DifferencingTracker({ ...common, open: () => Promise.resolve(images) }) };
   }
   const monitor = monitorOf(config, machine);
@@ -179,18 +182,31 @@ function scan(options: HostTrackersOptions, machine: DiscoveredMachine, places: 
   const view = machine.state === 'off' ? undefined : bitmap(options, machine, places, false);
   if (view !== undefined && 'tracker' in view) return { kind: 'scan', tracker: new LiveScanTracker(view.tracker) };
   const stateFile = join(places.stateDirectory, 'scan.json');
-  const readConfig = (): Promise<Checkpoint['config']> => configOf(machine);
+  const readConfig = (): Promise<Checkpoint['config']> => configOf(options, machine);
   const { volumes, source } = machine;
   // The agent runs in it: nobody can lock its devices against it.
   const live = source === 'guest' ? { open: ({ path }: DiscoveredVolume) => LiveDevice.open(path) } : {};
   return { kind: 'scan', tracker: new ScanTracker({ volumes, stateFile, readConfig, clock, ...live }) };
 }
 
-/** The configuration files of a machine, as they are now; one that is gone is left out. */
-async function configOf({ configPaths }: DiscoveredMachine): Promise<Checkpoint['config']> {
+/** The configuration of a machine as it is now: its files, of which one that is gone is left out, or what libvirt says. */
+async function configOf(
+  { config, clock }: HostTrackersOptions,
+  { source, uuid, configPaths }: DiscoveredMachine,
+): Promise<Checkpoint['config']> {
+  if (source === 'libvirt' && uuid !== undefined) return await libvirtConfigOf(addressOf(config), uuid, clock);
   const files = configPaths.map(async (path) => ({ name: basename(path), data: await readFile(path) }));
   const read = await Promise.allSettled(files);
   return read.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+}
+
+async function libvirtConfigOf(address: LibvirtAddress, uuid: string, clock: Clock): Promise<Checkpoint['config']> {
+  const libvirt = await Libvirt.open(address, clock);
+  try {
+    return await libvirtConfig(libvirt, await libvirt.domainByUuid(uuid));
+  } finally {
+    await libvirt.close();
+  }
 }
 
 function scriptsOf({ scripts }: AgentConfig): CheckpointScripts | undefined {

@@ -9,6 +9,7 @@ import { sendShadowCopy } from '../send/send-shadow-copy.js';
 import type { Connect } from '../send/connection.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../trackers/tracker.js';
 import type { AgentWork, BackupTask, ForgetTask } from './agent.js';
+import { noteTracker } from './last-tracker.js';
 import { Turns } from './turns.js';
 import { Unfinished } from './unfinished.js';
 
@@ -66,6 +67,7 @@ export class HostWork implements AgentWork {
       this.#running.add(name);
       try {
         const result = await this.#backUp(task, machine, signal);
+        await this.#noteTracker(name, machine, result.tracker);
         await this.#unfinished.end(name);
         return result;
       } catch (error) {
@@ -76,6 +78,12 @@ export class HostWork implements AgentWork {
         this.#running.delete(name);
       }
     });
+  }
+
+  async #noteTracker(name: string, machine: DiscoveredMachine, tracker: Tracker['kind']): Promise<void> {
+    const { stateDirectory, trackers, log } = this.#options;
+    const tracked = { name, directory: join(stateDirectory, 'machines', name) };
+    await noteTracker(tracked, tracker, () => trackers(machine, name), log);
   }
 
   async recover(signal: AbortSignal): Promise<void> {

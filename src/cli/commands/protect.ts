@@ -8,8 +8,8 @@ export const command: Command = {
   usage: '<MACHINE>',
   synopsis: 'MACHINE [--host HOST] [--as NAME] [--volume VOLUME]... [--tracker TRACKER]',
   description: `Protect a machine that an agent sees: from then on its agent follows its changes and makes its shadow copies.
-The tracker says how: "qemu-bitmap" by QEMU itself, "filter" by a file system that the images lie in, "differencing" by overlays of
-qcow2 images, "scan" by reading everything and comparing; "auto" takes the best that works.
+The tracker says how: "qemu-bitmap" by QEMU itself, "filter" by a file system that the images lie in, "differencing" by overlays
+that it puts on the images, "scan" by reading everything and comparing; "auto" takes the best that works without overlays.
 Given again, it changes how the machine is protected.`,
   examples: [
     ['umbra protect web1', 'all of its volumes'],

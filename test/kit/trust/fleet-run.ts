@@ -49,15 +49,15 @@ export class FleetRun {
   }
 
   /** The kinds of strikes. */
-  get kinds(): readonly string[] {
-    return this.#strikes.map(({ name }) => name);
+  get strikes(): readonly Strike[] {
+    return this.#strikes;
   }
 
-  /** @param kind - one of {@link kinds}; any when absent. @throws AssertionError if anything that was promised does not hold */
-  async round(kind?: string): Promise<string> {
+  /** @param wanted - of {@link strikes}; any when absent. @throws AssertionError if anything that was promised does not hold */
+  async round(wanted?: Strike): Promise<string> {
     if (this.#fleet === undefined) await this.start();
     const fleet = this.#running();
-    const strike = this.#strikes.find(({ name }) => name === kind) ?? this.#anyStrike();
+    const strike = wanted ?? this.#anyStrike();
     await this.#strike(fleet, strike);
     await inTime(fleet.server.untilQuiet(), 'the agent is there again');
     for (const machine of fleet.machines) await inTime(untilRunning(machine), `${machine.name} runs again`);

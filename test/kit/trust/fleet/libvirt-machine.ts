@@ -42,13 +42,14 @@ export class LibvirtFleetMachine implements FleetMachine {
   }
 
   async start(): Promise<void> {
+    // libvirtd may have been killed, too.
+    while (!(await this.#isOff())) await sleep(20);
     await this.#libvirt.virsh('start', this.name);
     await this.writes();
   }
 
   async kill(): Promise<void> {
     await this.#libvirt.killQemu(this.name);
-    while ((await this.#libvirt.virsh('domstate', this.name)).trim() !== 'shut off') await sleep(20);
   }
 
   async writes(): Promise<void> {
@@ -84,6 +85,13 @@ export class LibvirtFleetMachine implements FleetMachine {
       return { node: text(block?.['node-name']) ?? '', raw: raw(volume) };
     });
     return await compareExports(this.#monitor, this.#directory, disks);
+  }
+
+  async #isOff(): Promise<boolean> {
+    return await this.#libvirt.virsh('domstate', this.name).then(
+      (state) => state.trim() === 'shut off',
+      () => false,
+    );
   }
 
   #path(volume: string): string {

@@ -68,19 +68,28 @@ function fill(what: string, disk: Fleet['serverDisk']): Strike {
   };
 }
 
-/** Another two each time; made good in any order. */
+/** Another two each time. */
 function twoOf(singles: readonly Strike[], random: Random): Strike {
   return {
     name: 'two at once',
     strike: async () => {
       const rest = [...singles];
-      const two = [1, 2].flatMap(() => rest.splice(random.below(rest.length), 1));
+      return await together([1, 2].flatMap(() => rest.splice(random.below(rest.length), 1))).strike();
+    },
+  };
+}
+
+/** Several, one right after the other, and made good at the same time. */
+export function together(strikes: readonly Strike[]): Strike {
+  return {
+    name: strikes.map(({ name }) => name).join(', '),
+    strike: async () => {
       const mends: Mend[] = [];
-      for (const { strike } of two) mends.push(await strike());
-      if (random.chance(0.5)) mends.reverse();
+      for (const { strike } of strikes) mends.push(await strike());
       return async () => {
-        for (const mend of mends) await mend();
+        await Promise.all(mends.map((mend) => mend()));
       };
     },
+    lasts: strikes.some(({ lasts }) => lasts),
   };
 }

@@ -87,7 +87,7 @@ export function together(strikes: readonly Strike[]): Strike {
       const mends: Mend[] = [];
       for (const { strike } of strikes) mends.push(await strike());
       return async () => {
-        await Promise.all(mends.map((mend) => mend()));
+        await Promise.all(mends.map(async (mend) => mend()));
       };
     },
     lasts: strikes.some(({ lasts }) => lasts),

@@ -42,9 +42,8 @@ export class LibvirtFleetMachine implements FleetMachine {
   }
 
   async start(): Promise<void> {
-    // libvirtd may have been killed, too.
-    while (!(await this.#isOff())) await sleep(20);
-    await this.#libvirt.virsh('start', this.name);
+    // libvirtd may have been killed, too; and an agent that reads the images of a domain that is off holds their locks.
+    while (!(await this.#isOff()) || !(await this.#hasStarted())) await sleep(50);
     await this.writes();
   }
 
@@ -92,6 +91,16 @@ export class LibvirtFleetMachine implements FleetMachine {
       (state) => state.trim() === 'shut off',
       () => false,
     );
+  }
+
+  async #hasStarted(): Promise<boolean> {
+    try {
+      await this.#libvirt.virsh('start', this.name);
+      return true;
+    } catch (error) {
+      if (String(error).includes('Failed to get "write" lock')) return false;
+      throw error;
+    }
   }
 
   #path(volume: string): string {

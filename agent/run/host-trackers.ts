@@ -23,7 +23,7 @@ import { LiveScanTracker } from '../trackers/scan/live-scan-tracker.js';
 import { ScanTracker } from '../trackers/scan/scan-tracker.js';
 import type { Checkpoint } from '../trackers/tracker.js';
 import type { AgentConfig, QmpMachine } from './agent-config.js';
-import type { Candidate } from './host-work.js';
+import type { Candidate } from './candidate.js';
 import {
   machineStandstill,
   openLibvirtControl,

@@ -9,6 +9,7 @@ import { sendShadowCopy } from '../send/send-shadow-copy.js';
 import type { Connect } from '../send/connection.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../trackers/tracker.js';
 import type { AgentWork, BackupTask, ForgetTask } from './agent.js';
+import type { Candidate } from './candidate.js';
 import { noteTracker } from './last-tracker.js';
 import { Turns } from './turns.js';
 import { Unfinished } from './unfinished.js';
@@ -28,11 +29,6 @@ export interface HostWorkOptions {
 
 const RECOVER_AGAIN_MS = 5000;
 const LONGEST_RECOVER_MS = 300_000;
-
-/** A tracker that may do for a machine, or why it does not. */
-export type Candidate =
-  | { readonly kind: Tracker['kind']; readonly tracker: Tracker }
-  | { readonly kind: Tracker['kind']; readonly reason: string };
 
 interface Chosen {
   readonly tracker: Tracker;

@@ -5,7 +5,7 @@ import type { Log } from '../../src/common/log.js';
 import { makeDirectories } from '../../src/system/make-directory.js';
 import { writeDurably } from '../../src/system/durable-file.js';
 import type { Tracker } from '../trackers/tracker.js';
-import type { Candidate } from './host-work.js';
+import type { Candidate } from './candidate.js';
 
 const FILE = 'tracker';
 

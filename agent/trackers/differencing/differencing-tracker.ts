@@ -89,6 +89,10 @@ export class DifferencingTracker implements Tracker {
     }, false);
   }
 
+  async recover(): Promise<void> {
+    await this.#withMachine(() => Promise.resolve(), true);
+  }
+
   async forget(): Promise<void> {
     await this.#withMachine((machine) => release(machine, this.#mergeTools(machine), this.#log), true);
   }

@@ -61,6 +61,9 @@ t.test('the agent is killed at random points of a backup', async (t) => {
     since = id;
   }
   await killedAgent([directory, qmpSocket, 'k9', since], 'merges', random.below(100));
+  await tracker.recover();
+  t.match(await monitor.execute('query-status'), { status: 'running' });
+  t.same(await monitor.execute('query-jobs'), [], 'nothing of it runs on');
   await tracker.forget();
   t.same(await chainsOf(monitor), [['vda.raw'], ['vdb.qcow2']]);
   t.same(overlaysIn(directory), []);

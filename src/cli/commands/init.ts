@@ -1,4 +1,3 @@
-import { requests } from '../../client/requests.js';
 import type { CreateStore } from '../../client/start-server.js';
 import { UmbraError } from '../../common/errors.js';
 import type { Args } from '../args.js';
@@ -20,7 +19,7 @@ compresses and cuts, which can't be changed later.`,
       'cut like the store with this seed, to be synchronised with it',
     ],
   ],
-  next: 'Next: "umbra backup MACHINE IMAGE" makes the first shadow copy, "umbra serve" runs a server for agents.',
+  next: 'Next: "umbra backup MACHINE IMAGE" makes the first shadow copy.',
   positionals: {},
   options: {
     codec: { ...textOption('How chunks are compressed; zstd without it'), choices: CODECS },
@@ -30,10 +29,7 @@ compresses and cuts, which can't be changed later.`,
   run: async (args, session) => {
     const create = createOptions(args);
     const { store } = session;
-    const client = session.client();
-    await client.startNew(session.startOptions(create));
-    // A server that nobody has asked for would be in the way of "umbra serve".
-    await client.call(requests.stop());
+    await session.client().startNew(session.startOptions(create));
     session.answer({ store }, () => `made the store ${store}\n`);
     return 'OK';
   },

@@ -9,8 +9,8 @@ void t.test('makes a store once', async (t) => {
     code: 0,
     stdout: `made the store ${store}\n`,
   });
-  t.match(await runUmbra(['stop'], store), { stdout: /^no server of the store/ }, 'no server of its own stays');
   t.match(await runUmbra(['init', '--json'], store), { code: 12, stdout: /"STORE_EXISTS"/ });
+  await runUmbra(['stop'], store);
 });
 
 void t.test('options have limits', async (t) => {

@@ -57,7 +57,7 @@ t.test('a machine that moves to another host while it runs', async (t) => {
   const left = await runUmbra(['backup', 'vm1'], lab.store);
   t.match(
     left,
-    { code: 4, stderr: /being written by .*qemu-bitmap: the machine is being migrated/ },
+    { code: 13, stderr: /qemu-bitmap: the machine is being migrated;.*scan: the machine is being migrated/ },
     'its old host can make no more of it',
   );
   await source.stop();

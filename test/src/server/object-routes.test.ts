@@ -168,7 +168,7 @@ void t.test('strangers and hostile requests are refused', async (t) => {
   const digest = 'ab'.repeat(32);
   const bad: readonly (readonly [object, RegExp])[] = [
     [{ session, kind: 'chunk', digests: [] }, /list of 1/],
-    [{ session, kind: 'chunk', digests: Array.from({ length: 257 }, () => digest) }, /at most 256/],
+    [{ session, kind: 'chunk', digests: Array.from({ length: 257 }, () => digest) }, /a list of 1 to 256 items/],
     [{ session, kind: 'record', digests: [digest] }, /one of inner/],
     [{ session, kind: 'chunk', digests: [digest.slice(2)] }, /64 hex digits/],
     [{ session, kind: 'chunk', digests: [digest.toUpperCase()] }, /64 hex digits/],

@@ -77,9 +77,10 @@ function programOf({ name, files }: TestGroup): string {
   ].join('\n');
 }
 
-/** `test-groups`: writes a test for each group into dist/test-groups/, and prints what is to be run, a path on each line. */
+/** `test-groups`: writes a test for each group into dist/tests-together/, and prints what is to be run, a path on each line. */
 function main(dist: string): void {
-  const groups = path.join(dist, 'test-groups');
+  // tap takes them in the order of their paths: these come after what is alone.
+  const groups = path.join(dist, 'tests-together');
   rmSync(groups, { recursive: true, force: true });
   const files = readdirSync(path.join(dist, 'test'), { recursive: true, encoding: 'utf8' });
   for (const group of groupTests(files.filter((file) => file.endsWith('.test.js')))) {

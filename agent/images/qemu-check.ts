@@ -1,6 +1,7 @@
 import { UmbraError } from '../../src/common/errors.js';
 import type { ImageFormat } from '../../src/protocol/api.js';
 import type { ImageFile } from './image-file.js';
+import { imageNode } from './image-node.js';
 import { tryQemuImg } from './qemu-program.js';
 
 /** What `qemu-img check` ends with where nothing is wrong but space that nothing uses, or it has no check of the format. */
@@ -17,18 +18,16 @@ const VDI_SIGNATURE = 0xbeda107f;
 /**
  * See that one file of an image is all there. QEMU reads zeros behind the end of a file, so what was half copied would
  * otherwise pass for an empty disk.
+ * @param alone - open no file but this one, whatever it names
  * @throws {UmbraError} IMAGE_FORMAT, PROGRAM_MISSING, IMAGE_CHANGED, IMAGE_FAILED
  */
-export async function checkWhole(file: ImageFile, format: ImageFormat): Promise<void> {
+export async function checkWhole(file: ImageFile, format: ImageFormat, alone = false): Promise<void> {
   if (format === 'raw') return;
   const { path, sizeBytes } = file;
+  const image = alone ? [imageNode([{ path, format }])] : ['-f', format, path];
   const neededBytes = await leastBytes(file, format);
   if (sizeBytes < neededBytes) throw notWhole(path, `has ${sizeBytes} of at least ${neededBytes} bytes`);
-  const { code, stdout, failed } = await tryQemuImg(
-    path,
-    ['check', '--output=json', '-U', '-f', format, path],
-    TIMEOUT_MS,
-  );
+  const { code, stdout, failed } = await tryQemuImg(path, ['check', '--output=json', '-U', ...image], TIMEOUT_MS);
   if (code === DAMAGED) throw notWhole(path, `has ${errorsIn(stdout)}`);
   if (failed !== undefined && !SOUND.includes(code)) throw failed;
 }

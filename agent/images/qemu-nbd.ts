@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Clock } from '../../src/common/clock.js';
 import { isUmbraError, systemCode, UmbraError } from '../../src/common/errors.js';
 import type { ImageFormat } from '../../src/protocol/api.js';
+import { imageNode, type NodeFile } from './image-node.js';
 import { ALLOCATION_CONTEXT, DEPTH_CONTEXT } from './nbd/constants.js';
 import { openNbd, type NbdClient } from './nbd/nbd-client.js';
 import { QEMU_ENVIRONMENT, qemuError, qemuMissing } from './qemu-program.js';
@@ -14,6 +15,8 @@ export interface QemuNbdOptions {
   /** Absolute. */
   readonly path: string;
   readonly format: ImageFormat;
+  /** The files to serve as one image, the top first and at `path`; what it names itself when absent. */
+  readonly files?: readonly NodeFile[];
   readonly writable: boolean;
   /** Say also in which layer of its chain something lies. */
   readonly depth?: boolean;
@@ -68,10 +71,11 @@ class Program {
   #spawnError: Error | undefined;
   #isGone = false;
 
-  constructor({ path, format, writable, depth = false }: QemuNbdOptions, socketPath: string) {
+  constructor({ path, format, files, writable, depth = false }: QemuNbdOptions, socketPath: string) {
     this.#path = path;
     const access = [...(writable ? [] : ['--read-only']), ...(depth ? ['--allocation-depth'] : [])];
-    const nbd = ['qemu-nbd', ...access, '-f', format, '-x', '', '-k', socketPath, path];
+    const image = files === undefined ? ['-f', format, path] : [imageNode(files)];
+    const nbd = ['qemu-nbd', ...access, '-x', '', '-k', socketPath, ...image];
     // Until we are connected only the parent's death signal would end it.
     this.#child = spawn('setpriv', ['--pdeathsig', 'KILL', ...nbd], {
       // QEMU looks for a data file with a relative name here.

@@ -67,6 +67,8 @@ export interface RestoreRequest {
   readonly volume?: string;
   /** Absolute. */
   readonly to: string;
+  /** Of files that were stored as they lay, write the disks that they make up; `volume` is then a disk's name. */
+  readonly merge?: boolean;
 }
 
 export interface RestoreVolumeResult {

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Clock } from '../common/clock.js';
 import { systemCode, UmbraError } from '../common/errors.js';
 import type { Progress, RestoreRequest, RestoreResult, RestoreVolumeResult } from '../protocol/api.js';
+import type { StoredChain } from '../protocol/stored-chains.js';
 import type { ReadableStore } from '../store/readable-store.js';
 import type { ShadowCopyRecord, VolumeRecord } from '../store/records.js';
 import { makeDirectories } from '../system/make-directory.js';
@@ -12,7 +13,9 @@ import type { WorkerPool } from '../workers/pool.js';
 import { writeConfigFiles } from './config-files.js';
 import { damagedError } from './damaged-ranges.js';
 import { findVolume } from './find-volume.js';
+import { mergeChains } from './merge-chains.js';
 import { VolumeRestore } from './restore-volume.js';
+import { chainsOf, chainsToMerge, filePlaces } from './stored-files.js';
 import { targetError } from './target-error.js';
 import { assertNotInStore, resolveTarget } from './target-path.js';
 import { syncDirectory } from '../system/sync-directory.js';
@@ -36,7 +39,7 @@ interface Job {
 
 /**
  * Restore one volume to a file or block device, or all volumes (`NAME.raw`) and the configuration (`config/`) into a
- * directory. All targets are opened and checked before the first byte is written. A new file appears under its own name
+ * directory. Files that were stored as they lay go under their own names, or are merged into the disks that they make up. All targets are opened and checked before the first byte is written. A new file appears under its own name
  * at once, and an existing target is compared and changed only where it differs: so a restore that broke off is resumed
  * by running it again.
  *
@@ -52,9 +55,12 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   const giveBack = await store.leases.take(listing, `a restore to ${request.to}`);
   try {
     const record = await store.record(listing);
-    const directory = request.volume === undefined ? await makeDirectory(options) : undefined;
-    const jobs = await openTargets(options, record, directory);
-    const { volumes, damaged } = await restoreVolumes(options, jobs);
+    const toMerge = request.merge === true ? chainsToMerge(record, request.volume) : undefined;
+    const directory = request.volume === undefined ? await makeDirectory(options, request.to) : undefined;
+    const { volumes, damaged } =
+      toMerge === undefined
+        ? await restoreVolumes(options, await openTargets(options, record, directory))
+        : { volumes: await merge(options, record, toMerge, directory), damaged: [] };
     const config = directory === undefined ? [] : await writeConfigFiles(path.join(directory, 'config'), record.config);
     if (damaged.length > 0) throw damagedError(`the restore of ${record.machine}@${record.name}`, damaged);
     const seconds = (clock.monotonic() - start) / 1000;
@@ -64,10 +70,21 @@ export async function restore(options: RestoreOptions): Promise<RestoreResult> {
   }
 }
 
-/** The directory to restore to; made, with its parents, when it is not there. */
-async function makeDirectory({ request, storeDirectory }: RestoreOptions): Promise<string> {
+/** The disks that the files of a machine make up. */
+async function merge(
+  { store, request, ...options }: RestoreOptions,
+  record: ShadowCopyRecord,
+  chains: readonly StoredChain[],
+  directory: string | undefined,
+): Promise<RestoreVolumeResult[]> {
+  const fileOf = (disk: string): string => (directory === undefined ? request.to : path.join(directory, `${disk}.raw`));
+  return await mergeChains({ ...options, reader: store.reader }, record, chains, fileOf);
+}
+
+/** A directory to restore to; made, with its parents, when it is not there. */
+async function makeDirectory({ storeDirectory }: RestoreOptions, to: string): Promise<string> {
   const mounts = await readMounts();
-  const directory = await resolveTarget(request.to, mounts);
+  const directory = await resolveTarget(to, mounts);
   await assertNotInStore(directory, storeDirectory, mounts);
   try {
     const stats = await stat(directory).catch(ignoreMissing);
@@ -86,16 +103,22 @@ function notDirectory(file: string): UmbraError {
 }
 
 async function openTargets(
-  { request, storeDirectory }: RestoreOptions,
+  options: RestoreOptions,
   record: ShadowCopyRecord,
   directory: string | undefined,
 ): Promise<Job[]> {
+  const { request, storeDirectory } = options;
   const volumes = request.volume === undefined ? record.volumes : [findVolume(record, request.volume)];
+  const places = filePlaces(chainsOf(record) ?? []);
   const jobs: Job[] = [];
   try {
     for (const volume of volumes) {
-      const file = directory === undefined ? request.to : path.join(directory, `${volume.name}.raw`);
-      jobs.push({ volume, target: await openTarget({ file, sizeBytes: volume.sizeBytes, storeDirectory }) });
+      const place = places.get(volume.name);
+      const file = directory === undefined ? request.to : path.join(directory, place ?? `${volume.name}.raw`);
+      if (directory !== undefined && place !== undefined) await makeDirectory(options, path.dirname(file));
+      const { sizeBytes } = volume;
+      const isImageFile = place !== undefined;
+      jobs.push({ volume, target: await openTarget({ file, sizeBytes, storeDirectory, isImageFile }) });
     }
     return jobs;
   } catch (error) {

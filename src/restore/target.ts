@@ -19,6 +19,8 @@ export interface TargetOptions {
   readonly sizeBytes: number;
   /** Of the store, if it is on this machine. */
   readonly storeDirectory: string | undefined;
+  /** The file of an image is written, and no disk: then it may be named as one. */
+  readonly isImageFile?: boolean;
 }
 
 /** An open file or block device that a volume is restored to: checked, locked, and nothing of it changed yet. */
@@ -41,7 +43,7 @@ export async function openTarget(options: TargetOptions): Promise<Target> {
   const mounts = await readMounts();
   const file = await resolveTarget(options.file, mounts);
   await assertNotInStore(file, options.storeDirectory, mounts);
-  assertNotContainer(file);
+  if (options.isImageFile !== true) assertNotContainer(file);
   try {
     const stats = await statIfThere(file);
     if (stats === undefined) return await createFile(file);

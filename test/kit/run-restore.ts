@@ -11,7 +11,7 @@ interface RunOptions {
 
 /** Restore from a store in memory: the latest shadow copy of `m1`, where the request does not say otherwise. */
 export function runRestore(
-  { store, pool }: MemoryStore,
+  { store, pool }: Pick<MemoryStore, 'store' | 'pool'>,
   request: Partial<RestoreRequest> & { readonly to: string },
   options: RunOptions = {},
 ): Promise<RestoreResult> {

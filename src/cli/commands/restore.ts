@@ -1,24 +1,28 @@
 import { requests } from '../../client/requests.js';
 import { checkVolumeName, parseMachineVersion } from '../../common/names.js';
 import type { RestoreResult, RestoreVolumeResult } from '../../protocol/api.js';
-import { textOption, word, type Command } from '../command.js';
+import { flagOption, textOption, word, type Command } from '../command.js';
 import { formatBytes, formatSeconds, plural } from '../format.js';
 
 export const command: Command = {
   usage: '<MACHINE>',
-  synopsis: 'MACHINE[@VERSION] [--volume NAME] --to FILE|DEVICE|DIR',
+  synopsis: 'MACHINE[@VERSION] [--volume NAME] [--merge] --to FILE|DEVICE|DIR',
   description: `Write a volume of a shadow copy to a file or a device, or without --volume all volumes and the configuration
 into a directory. Files are sparse. An existing file or device is compared and only the blocks that differ are written;
-an interrupted restore goes on in the same way when it is started again. What is written is on the disk when the command ends.`,
+an interrupted restore goes on in the same way when it is started again. What is written is on the disk when the command ends.
+The files of a machine that is protected with --as-is go under their own names, to each other as they lay; with --merge the disks
+that they make up are written, through QEMU, with the files beside them meanwhile.`,
   examples: [
     ['umbra restore web1 --volume vda --to /srv/web1.raw', 'the latest state of a disk'],
     ['umbra restore web1@2026-11-22T10-15-00Z --volume vda --to /dev/vg0/web1', 'an older one, onto a device'],
     ['umbra restore web1 --to /srv/web1', 'all disks and the configuration'],
+    ['umbra restore lab --merge --to /srv/lab', 'the disks of files that were stored as they are'],
   ],
   next: 'Next: for single files "umbra mount DIR" and cp do it; "umbra export" writes a qcow2 image.',
   positionals: { MACHINE: word('The machine, and the name of a shadow copy or "latest", which is the default') },
   options: {
     volume: textOption('Only this volume'),
+    merge: flagOption('Merge the files of each disk; --volume is then the name of a disk'),
     to: { ...textOption('A file or device for one volume, a directory for all'), demandOption: true },
   },
   run: async (args, session) => {
@@ -28,6 +32,7 @@ an interrupted restore goes on in the same way when it is started again. What is
         ...parseMachineVersion(args.text('MACHINE')),
         to: args.path('to'),
         ...(volume === undefined ? {} : { volume: checkVolumeName(volume) }),
+        ...(args.flag('merge') ? { merge: true } : {}),
       }),
     );
     session.answer(result, () => describe(result));

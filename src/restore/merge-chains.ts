@@ -1,0 +1,143 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+import type { NodeFile } from '../../agent/images/image-node.js';
+import { openStoredChain } from '../../agent/images/stored-chain.js';
+import type { Clock } from '../common/clock.js';
+import { UmbraError } from '../common/errors.js';
+import type { Progress, RestoreVolumeResult } from '../protocol/api.js';
+import type { StoredChain } from '../protocol/stored-chains.js';
+import type { ObjectReader } from '../store/object-reader.js';
+import type { ShadowCopyRecord } from '../store/records.js';
+import type { WorkerPool } from '../workers/pool.js';
+import { findVolume } from './find-volume.js';
+import { VolumeRestore } from './restore-volume.js';
+import { targetError } from './target-error.js';
+import { giveUpTarget, openTarget, type Target } from './target.js';
+import { writeImage } from './write-image.js';
+
+export interface MergeOptions {
+  readonly reader: ObjectReader;
+  readonly pool: WorkerPool;
+  readonly clock: Clock;
+  readonly storeDirectory: string | undefined;
+  readonly signal: AbortSignal;
+  readonly progress: (progress: Progress) => void;
+}
+
+interface Merge {
+  readonly chain: StoredChain;
+  readonly target: Target;
+}
+
+/**
+ * Write the disks that stored files make up. Meanwhile the files lie in a directory beside the target, or in that for temporary
+ * files if the target is a device, which must have room for them.
+ * @param fileOf where a disk goes
+ * @throws {UmbraError} TARGET_*, IMAGE_FORMAT, IMAGE_FAILED, PROGRAM_MISSING, STORE_DAMAGED, STORE_FAILED, CANCELLED
+ */
+export async function mergeChains(
+  options: MergeOptions,
+  record: ShadowCopyRecord,
+  chains: readonly StoredChain[],
+  fileOf: (disk: string) => string,
+): Promise<RestoreVolumeResult[]> {
+  const { storeDirectory } = options;
+  const merges: Merge[] = [];
+  const left = new Set<Target>();
+  try {
+    for (const chain of chains) {
+      // How large the disk is only its files say.
+      const target = await openTarget({ file: fileOf(chain.disk), sizeBytes: 0, storeDirectory });
+      merges.push({ chain, target });
+      left.add(target);
+    }
+    const results: RestoreVolumeResult[] = [];
+    for (const merge of merges) {
+      results.push(await mergeOne(options, record, merge, () => left.delete(merge.target)));
+      await merge.target.handle.close();
+    }
+    return results;
+  } finally {
+    for (const { target } of merges) await (left.has(target) ? giveUpTarget(target) : target.handle.close());
+  }
+}
+
+/** @param onWrite called before the target is changed */
+async function mergeOne(
+  options: MergeOptions,
+  record: ShadowCopyRecord,
+  { chain, target }: Merge,
+  onWrite: () => void,
+): Promise<RestoreVolumeResult> {
+  const { clock, signal, progress } = options;
+  const parent = target.kind === 'device' ? tmpdir() : path.dirname(target.path);
+  const directory = await mkdtemp(path.join(parent, '.umbra-merge-')).catch((error: unknown) => {
+    throw targetError(target.path, error);
+  });
+  try {
+    const files = await writeFiles(options, record, chain, directory);
+    const disk = await openStoredChain(files, clock).catch((error: unknown) => {
+      throw named(error, files, chain);
+    });
+    try {
+      onWrite();
+      const totalBytes = disk.client.info.sizeBytes;
+      const onPassed = (doneBytes: number): void => {
+        progress({ what: `merging ${chain.disk}`, doneBytes, totalBytes });
+      };
+      return await writeImage({ name: chain.disk, client: disk.client, target, signal, onPassed });
+    } finally {
+      await disk.close();
+    }
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** @returns the files, the bottom first */
+async function writeFiles(
+  { reader, pool, storeDirectory, signal, progress }: MergeOptions,
+  record: ShadowCopyRecord,
+  { files }: StoredChain,
+  directory: string,
+): Promise<NodeFile[]> {
+  const written: NodeFile[] = [];
+  for (const { volume: name, format } of files) {
+    const volume = findVolume(record, name);
+    const file = path.join(directory, name);
+    const target = await openTarget({ file, sizeBytes: volume.sizeBytes, storeDirectory, isImageFile: true });
+    try {
+      const onPassed = (doneBytes: number): void => {
+        progress({ what: `reading ${name}`, doneBytes, totalBytes: volume.sizeBytes });
+      };
+      const { damaged } = await new VolumeRestore({ reader, pool, volume, target, signal, onPassed }).run();
+      if (!damaged.isEmpty) throw damagedFile(name, damaged.describe());
+    } finally {
+      await target.handle.close();
+    }
+    written.push({ path: target.path, format });
+  }
+  return written;
+}
+
+/** Nobody makes a disk of a file that has holes where its tables were. */
+function damagedFile(volume: string, what: string): UmbraError {
+  return new UmbraError('STORE_DAMAGED', `the disk cannot be merged: of ${volume}, ${what} are damaged in the store`, {
+    hint: 'Run "umbra verify" to see what heals it. Without --merge, what is left of the files is restored.',
+  });
+}
+
+/** An error that says where a file lay, instead of where it is for the moment. */
+function named(error: unknown, files: readonly NodeFile[], chain: StoredChain): unknown {
+  if (!(error instanceof UmbraError)) return error;
+  const message = files.reduce(
+    (text, { path: now }, index) => text.replaceAll(now, chain.files[index]?.path ?? now),
+    error.message,
+  );
+  return new UmbraError(error.code, message, {
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    cause: error,
+  });
+}

@@ -9,6 +9,7 @@ import { StandstillNotes } from '../checkpoints/standstill-note.js';
 import { libvirtConfig } from '../discovery/libvirt.js';
 import { LiveDevice } from '../images/live-device.js';
 import { libvirtAddress, type LibvirtAddress } from '../libvirt/address.js';
+import { AsIsTracker } from '../trackers/differencing/as-is-tracker.js';
 import { DifferencingTracker } from '../trackers/differencing/differencing-tracker.js';
 import { ImagesMachine } from '../trackers/differencing/images-machine.js';
 import { LibvirtOverlayMachine } from '../trackers/differencing/libvirt-machine.js';
@@ -56,6 +57,7 @@ export async function hostTrackers(
     filter(options, machine, places),
     differencing(options, machine, places),
     scan(options, machine, places),
+    asIs(options, machine, places),
   ];
 }
 
@@ -187,6 +189,17 @@ function scan(options: HostTrackersOptions, machine: DiscoveredMachine, places: 
   // The agent runs in it: nobody can lock its devices against it.
   const live = source === 'guest' ? { open: ({ path }: DiscoveredVolume) => LiveDevice.open(path) } : {};
   return { kind: 'scan', tracker: new ScanTracker({ volumes, stateFile, readConfig, clock, ...live }) };
+}
+
+function asIs(options: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
+  const of = { kind: 'differencing', asIs: true } as const;
+  const { state, volumes } = machine;
+  if (state === 'running' || state === 'paused') {
+    return { ...of, reason: 'the machine runs, and files are taken as they lie only while it is off' };
+  }
+  const stateFile = join(places.stateDirectory, 'files.json');
+  const readConfig = (): Promise<Checkpoint['config']> => configOf(options, machine);
+  return { ...of, tracker: new AsIsTracker({ volumes, stateFile, readConfig, clock: options.clock }) };
 }
 
 /** The configuration of a machine as it is now: its files, of which one that is gone is left out, or what libvirt says. */

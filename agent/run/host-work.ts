@@ -181,10 +181,13 @@ export class HostWork implements AgentWork {
 
   /** A checkpoint by the tracker that is wanted; by the best that can make one, if none is. */
   async #checkpoint(task: BackupTask, machine: DiscoveredMachine, request: CheckpointRequest): Promise<Chosen> {
-    const { name, tracker: choice } = task.machine;
+    const { name, tracker: choice, asIs = false } = task.machine;
     const all = await this.#options.trackers(machine, name);
-    // Overlays change what the machine starts from: only who asks for them gets them.
-    const candidates = all.filter(({ kind }) => (choice === 'auto' ? kind !== 'differencing' : kind === choice));
+    const candidates = all.filter(({ kind, asIs: isAsIs = false }) => {
+      if (asIs || isAsIs) return asIs === isAsIs;
+      // Overlays change what the machine starts from: only who asks for them gets them.
+      return choice === 'auto' ? kind !== 'differencing' : kind === choice;
+    });
     for (const other of all) if (!candidates.includes(other)) await letGo(other);
     const reasons = candidates.length === 0 ? [`this version of the agent has no ${choice}`] : [];
     for (const candidate of candidates) {

@@ -75,7 +75,12 @@ export class Fleet {
   /** @throws {UmbraError} NOT_FOUND, BAD_ARGUMENT, BAD_NAME, STORE_* */
   async protect(request: ProtectRequest): Promise<MachineInfo> {
     const { host, machine } = this.#find(request);
-    const { volumes, tracker = 'auto' } = request;
+    const { volumes, tracker = 'auto', asIs = false } = request;
+    if (asIs && tracker !== 'auto' && tracker !== 'differencing') {
+      throw new UmbraError('BAD_ARGUMENT', `the tracker ${tracker} reads disks, and no files as they are`, {
+        hint: 'With --as-is only --tracker differencing goes, or none.',
+      });
+    }
     for (const name of volumes ?? []) {
       if (machine.volumes.some((volume) => volume.name === name)) continue;
       const known = machine.volumes.map((volume) => volume.name).join(', ');
@@ -89,6 +94,7 @@ export class Fleet {
       tracker,
       ...(machine.uuid === undefined ? {} : { uuid: machine.uuid }),
       ...(volumes === undefined ? {} : { volumes }),
+      ...(asIs ? { asIs } : {}),
     };
     await this.#options.machines.protect(wanted);
     return this.#info(host, machine.name, machine, wanted);
@@ -225,6 +231,7 @@ export class Fleet {
       isConnected: this.connections.isConnected(host),
       ...(discovered === undefined ? {} : { discovered }),
       ...(of?.volumes === undefined ? {} : { volumes: of.volumes }),
+      ...(of?.asIs === undefined ? {} : { asIs: of.asIs }),
       ...(latest === undefined ? {} : { latest }),
     };
   }

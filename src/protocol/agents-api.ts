@@ -60,6 +60,8 @@ export interface ProtectedMachine {
   /** Only these of its volumes; all of them without it. */
   readonly volumes?: readonly string[];
   readonly tracker: TrackerChoice;
+  /** The files of its disks are stored as they lie, each as a volume of its own. */
+  readonly asIs?: boolean;
 }
 
 /** What an agent says it sees, all of it, whenever something is different. */
@@ -121,6 +123,8 @@ export interface ProtectRequest {
   readonly as?: string;
   readonly volumes?: readonly string[];
   readonly tracker?: TrackerChoice;
+  /** Store the files of its disks as they lie; only with the tracker `differencing`, which `auto` then means. */
+  readonly asIs?: boolean;
 }
 
 export interface UnprotectRequest {
@@ -141,6 +145,7 @@ export interface MachineInfo {
   /** Absent if no agent sees it. */
   readonly discovered?: DiscoveredMachine;
   readonly tracker?: TrackerChoice;
+  readonly asIs?: boolean;
   readonly volumes?: readonly string[];
   /** Its newest shadow copy. */
   readonly latest?: string;

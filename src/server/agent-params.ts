@@ -58,6 +58,7 @@ export const protectParams = object(
     as: machine,
     volumes: list(volume, 1),
     tracker: oneOf('auto', 'qemu-bitmap', 'filter', 'differencing', 'scan'),
+    asIs: boolean,
   },
 );
 export const unprotectParams = object({ machine });

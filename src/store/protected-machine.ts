@@ -6,7 +6,7 @@ const MAX_HOST_NAME = 255;
 
 /** A protected machine of a store's settings; none if it is not right, which a newer version may have written. */
 export function parseProtectedMachine(value: unknown): ProtectedMachine[] {
-  const { name, host, hostName, uuid, volumes, tracker } = Object(value) as Readonly<Record<string, unknown>>;
+  const { name, host, hostName, uuid, volumes, tracker, asIs } = Object(value) as Readonly<Record<string, unknown>>;
   const choice = TRACKER_CHOICES.find((candidate) => candidate === tracker);
   if (typeof name !== 'string' || !isMachineName(name) || choice === undefined) return [];
   if (typeof host !== 'string' || !isHostName(host)) return [];
@@ -14,7 +14,14 @@ export function parseProtectedMachine(value: unknown): ProtectedMachine[] {
   const names = parseVolumes(volumes);
   if (names === undefined || (uuid !== undefined && typeof uuid !== 'string')) return [];
   const machine = { name, host, hostName, tracker: choice };
-  return [{ ...machine, ...(uuid === undefined ? {} : { uuid }), ...(names.length === 0 ? {} : { volumes: names }) }];
+  return [
+    {
+      ...machine,
+      ...(uuid === undefined ? {} : { uuid }),
+      ...(names.length === 0 ? {} : { volumes: names }),
+      ...(asIs === true ? { asIs } : {}),
+    },
+  ];
 }
 
 /** @returns undefined if it is not right */

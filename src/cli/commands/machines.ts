@@ -42,7 +42,7 @@ function describe({ machines, notes }: MachinesResult): string {
 }
 
 function row(info: MachineInfo): string[] {
-  const { machine, host, hostName, isConnected, discovered, tracker, latest } = info;
+  const { machine, host, hostName, isConnected, discovered, tracker, asIs, latest } = info;
   const volumes = discovered?.volumes ?? [];
   const sizes = volumes.map(({ sizeBytes }) => sizeBytes);
   const known = sizes.filter((size) => size !== undefined);
@@ -54,7 +54,7 @@ function row(info: MachineInfo): string[] {
     discovered?.source ?? '',
     size === '' ? '' : formatBytes(size),
     (info.volumes ?? volumes.map(({ name }) => name)).join(' '),
-    machine === undefined ? 'no' : `as ${machine}, ${tracker ?? 'auto'}`,
+    machine === undefined ? 'no' : `as ${machine}, ${tracker ?? 'auto'}${asIs === true ? ', files as they are' : ''}`,
     latest ?? '',
   ];
 }

@@ -40,6 +40,7 @@ export const machineInfo = shape<api.MachineInfo>(
     uuid: text,
     discovered: discoveredMachine,
     tracker: choice,
+    asIs: flag,
     volumes: listOf(text),
     latest: text,
   },
@@ -53,7 +54,7 @@ export const machines = shape<api.MachinesResult>('MachinesResult', {
 export const protectedMachine = shape<api.ProtectedMachine>(
   'ProtectedMachine',
   { name: text, host: text, hostName: text, tracker: choice },
-  { uuid: text, volumes: listOf(text) },
+  { uuid: text, volumes: listOf(text), asIs: flag },
 );
 
 export const agentBackup = shape<api.AgentBackupAnswer>(

@@ -108,9 +108,12 @@ t.test('protection is kept in the store', async (t) => {
   const machine = { name: 'web', host: 'hv1', hostName: 'Web', uuid: 'u', volumes: ['vda'], tracker: 'auto' } as const;
   await new Machines(() => first).protect(machine);
   await new Machines(() => first).protect({ name: 'db', host: 'hv1', hostName: 'db', tracker: 'scan' });
+  const asIs = { name: 'lab', host: 'hv1', hostName: 'lab', tracker: 'auto', asIs: true } as const;
+  await new Machines(() => first).protect(asIs);
   const again = await openTestStore(databases);
   t.strictSame(new Machines(() => again).list(), [
     { name: 'db', host: 'hv1', hostName: 'db', tracker: 'scan' },
+    asIs,
     machine,
   ]);
 });

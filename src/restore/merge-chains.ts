@@ -132,12 +132,9 @@ function damagedFile(volume: string, what: string): UmbraError {
 /** An error that says where a file lay, instead of where it is for the moment. */
 function named(error: unknown, files: readonly NodeFile[], chain: StoredChain): unknown {
   if (!(error instanceof UmbraError)) return error;
-  const message = files.reduce(
-    (text, { path: now }, index) => text.replaceAll(now, chain.files[index]?.path ?? now),
-    error.message,
-  );
-  return new UmbraError(error.code, message, {
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
-    cause: error,
-  });
+  // The last one first: the path of the tenth begins like that of the first.
+  const said = (text: string): string =>
+    files.reduceRight((all, { path: now }, index) => all.replaceAll(now, chain.files[index]?.path ?? now), text);
+  const hint = error.hint === undefined ? {} : { hint: said(error.hint) };
+  return new UmbraError(error.code, said(error.message), { ...hint, cause: error });
 }

@@ -58,7 +58,7 @@ void t.test('mistakes are named', async (t) => {
 void t.test('help explains, whatever else is there', async (t) => {
   for (const line of [['--help'], ['web1', '-h'], ['--nonsense', '--help']]) {
     const help = String((await argsOf('restore', restore, ...line))['help']);
-    t.match(help, 'Usage: umbra restore MACHINE[@VERSION] [--volume NAME] --to FILE|DEVICE|DIR');
+    t.match(help, 'Usage: umbra restore MACHINE[@VERSION] [--volume NAME] [--merge] --to FILE|DEVICE|DIR');
     t.match(help, 'an interrupted restore goes on');
     t.match(help, 'Next:');
     t.notMatch(help, 'Unknown');

@@ -64,6 +64,19 @@ t.test('nothing but what is stored is opened, whatever an image names', async (t
   const refused = (files: readonly string[], message: RegExp): Promise<unknown> =>
     t.rejects(merge(files, { volume: 'vda', to }), { code: 'IMAGE_FORMAT', message });
   await refused([top], /^\S+top\.qcow2 lies on a file that is not stored$/);
+  const many = Array.from({ length: 11 }, (_, index) => join(here, `${index}.qcow2`));
+  for (const [index, file] of many.entries()) {
+    qemuImg(
+      'create',
+      '-q',
+      '-f',
+      'qcow2',
+      ...(index === 0 || index === 10 ? [] : ['-u', '-b', base, '-F', 'raw']),
+      file,
+      '1M',
+    );
+  }
+  await refused(many, /^\S+\/10\.qcow2 lies on no other file/);
   const alone = join(here, 'alone.qcow2');
   qemuImg('create', '-q', '-f', 'qcow2', alone, '1M');
   await refused([base, alone], /lies on no other file/);
@@ -86,7 +99,8 @@ t.test('nothing but what is stored is opened, whatever an image names', async (t
   }
   writeFileSync(fake, readFileSync(alone));
   truncateSync(fake, 1024);
-  await refused([fake], /cut off/);
+  const cutOff = merge([fake], { volume: 'vda', to });
+  await t.rejects(cutOff, { code: 'IMAGE_FORMAT', message: /cut off/, hint: /"qemu-img check \S+\/fake\.qcow2"/ });
   t.notOk(
     readdirSync(here).some((name) => name === 'disk' || name.startsWith('.umbra')),
     'nothing is left',

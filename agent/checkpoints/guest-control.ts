@@ -29,4 +29,6 @@ export interface GuestControl {
    * @throws {UmbraError} TRACKER_FAILED if that is not certain
    */
   resume(timeoutMs: number): Promise<void>;
+  /** Wait for what was left for when the machine goes on again. Never rejects. */
+  settled?(): Promise<void>;
 }

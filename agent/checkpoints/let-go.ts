@@ -60,6 +60,7 @@ export async function undoStandstill(
   if (note === undefined) return;
   log.warn('a machine is let go on that an agent left frozen or paused', { machine, ...note });
   await letGo(control, { ...options, ...note }, 1);
+  await control.settled?.();
 }
 
 async function succeeds(

@@ -103,6 +103,7 @@ async function stopAndGo<T>(
   let isPaused = false;
   let mayBeFrozen = canFreeze;
   let done: { readonly result: T; readonly timeMs: number; readonly isFrozen: boolean };
+  let pauseMs: number;
   try {
     const isFrozen = canFreeze && (await freeze(control, options, remarks));
     if (canFreeze && !isFrozen) mayBeFrozen = !(await isThawed(control, options));
@@ -112,10 +113,12 @@ async function stopAndGo<T>(
     done = { result: await limited(options, action), timeMs: clock.now(), isFrozen };
   } finally {
     const isGone = await letGo(control, { ...options, frozen: mayBeFrozen, paused: isPaused });
+    pauseMs = clock.monotonic() - began;
+    await control.settled?.();
     if (!isGone) remarks.push('the machine may still be frozen or paused; it is asked to go on again and again');
   }
   const { result, timeMs, isFrozen } = done;
-  return { result, timeMs, consistency: isFrozen ? 'filesystem' : 'crash', pauseMs: clock.monotonic() - began };
+  return { result, timeMs, consistency: isFrozen ? 'filesystem' : 'crash', pauseMs };
 }
 
 async function isPrepared(control: GuestControl, remarks: string[]): Promise<boolean> {

@@ -22,6 +22,8 @@ const NOTHING_TO_THAW: readonly (number | undefined)[] = [
 export class LibvirtGuestControl implements GuestControl {
   readonly #libvirt: Libvirt;
   readonly #domain: Domain;
+  /** Settles when libvirt waits for the guest agent as long as ever. Never rejects. */
+  #unlimited: Promise<void> | undefined;
 
   constructor(libvirt: Libvirt, domain: Domain) {
     this.#libvirt = libvirt;
@@ -49,26 +51,29 @@ export class LibvirtGuestControl implements GuestControl {
   }
 
   /**
-   * libvirt waits for a guest agent for ever, and lets nobody thaw meanwhile: it is told to give up in time. Our own limit is a
-   * little later.
+   * libvirt waits for a guest agent for ever, and lets nobody thaw meanwhile: it is told to give up in time, until it is thawed.
+   * Our own limit is a little later.
    */
   async freeze(timeoutMs: number): Promise<void> {
     const limitS = Math.max(1, Math.ceil(timeoutMs / 1000));
     await trackerFailed(this.#libvirt.setAgentTimeout(this.#domain, limitS));
-    try {
-      await trackerFailed(this.#libvirt.freeze(this.#domain, limitS * 1000 + GRACE_MS));
-    } finally {
-      // Without it nothing of ours goes wrong.
-      await this.#libvirt.setAgentTimeout(this.#domain, undefined).catch(() => undefined);
-    }
+    await trackerFailed(this.#libvirt.freeze(this.#domain, limitS * 1000 + GRACE_MS));
   }
 
   async thaw(timeoutMs: number): Promise<void> {
-    try {
-      await this.#libvirt.thaw(this.#domain, timeoutMs);
-    } catch (error) {
-      if (!NOTHING_TO_THAW.includes(libvirtNumber(error))) throw asTrackerError(error);
-    }
+    await this.#alive(async (libvirt) => {
+      try {
+        await libvirt.thaw(this.#domain, timeoutMs);
+      } catch (error) {
+        if (!NOTHING_TO_THAW.includes(libvirtNumber(error))) throw error;
+      }
+      // Without it nothing of ours goes wrong; and nobody waits for it who is to write again.
+      this.#unlimited = libvirt.setAgentTimeout(this.#domain, undefined).catch(() => undefined);
+    });
+  }
+
+  async settled(): Promise<void> {
+    await this.#unlimited;
   }
 
   async pause(timeoutMs: number): Promise<void> {
@@ -77,9 +82,25 @@ export class LibvirtGuestControl implements GuestControl {
 
   /** Only what somebody paused is resumed: a machine that stopped for an error of its disk is left as it is. */
   async resume(timeoutMs: number): Promise<void> {
-    const { state, reason } = await trackerFailed(this.#libvirt.stateAndReason(this.#domain));
-    if (state !== DOMAIN_STATE.paused || reason !== PAUSED.byUser) return;
-    await trackerFailed(this.#libvirt.resume(this.#domain, timeoutMs));
+    await this.#alive(async (libvirt) => {
+      const { state, reason } = await libvirt.stateAndReason(this.#domain);
+      if (state === DOMAIN_STATE.paused && reason === PAUSED.byUser) await libvirt.resume(this.#domain, timeoutMs);
+    });
+  }
+
+  /** A machine is let go on also when the connection is gone: by one of its own. */
+  async #alive(work: (libvirt: Libvirt) => Promise<void>): Promise<void> {
+    if (!this.#libvirt.isLost) {
+      await trackerFailed(work(this.#libvirt));
+      return;
+    }
+    const libvirt = await trackerFailed(this.#libvirt.reopen());
+    try {
+      await trackerFailed(work(libvirt));
+      await this.#unlimited;
+    } finally {
+      await libvirt.close();
+    }
   }
 }
 

@@ -54,13 +54,22 @@ const NO_MOUNT_POINTS = 0;
  */
 export class Libvirt {
   readonly #connection: RpcConnection;
+  /** Connect anew to the same libvirt. */
+  readonly reopen: () => Promise<Libvirt>;
 
-  private constructor(connection: RpcConnection) {
+  private constructor(connection: RpcConnection, reopen: () => Promise<Libvirt>) {
     this.#connection = connection;
+    this.reopen = reopen;
   }
 
   static async open(address: LibvirtAddress, clock: Clock = systemClock): Promise<Libvirt> {
-    return new Libvirt(await openConnection(address, clock, TIMEOUT_MS));
+    const open = async (): Promise<Libvirt> => new Libvirt(await openConnection(address, clock, TIMEOUT_MS), open);
+    return await open();
+  }
+
+  /** True when it was closed, by whomever: no call can succeed any more. */
+  get isLost(): boolean {
+    return this.#connection.isLost;
   }
 
   /** All domains, whether they run or not. */

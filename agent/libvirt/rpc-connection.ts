@@ -92,6 +92,11 @@ export class RpcConnection {
     });
   }
 
+  /** True when no call can succeed any more. */
+  get isLost(): boolean {
+    return this.#failure !== undefined;
+  }
+
   /** Idempotent. Calls under way fail. */
   async close(): Promise<void> {
     if (this.#socket.closed) return;

@@ -90,7 +90,9 @@ while :; do
 done
 `;
 
-const KERNEL_ARGUMENTS = 'console=ttyS0 quiet panic=-1 mitigations=off no_timer_check tsc=reliable cryptomgr.notests';
+/** The kernel's command line. */
+export const KERNEL_ARGUMENTS =
+  'console=ttyS0 quiet panic=-1 mitigations=off no_timer_check tsc=reliable cryptomgr.notests';
 const BOOT_LIMIT_MS = 120_000;
 
 /** Debian's kernel for virtual machines with busybox, fetched by apt-get once and kept in the user's cache. */

@@ -7,6 +7,7 @@ import {
   LibvirtBitmapTracker,
   type LibvirtBitmapOptions,
 } from '../../agent/trackers/qemu-bitmap-libvirt/libvirt-bitmap-tracker.js';
+import type { Guest } from './guest.js';
 import { domainXml, type PrivateLibvirt } from './libvirt.js';
 import { qemuImg } from './qemu.js';
 
@@ -38,8 +39,9 @@ export class LibvirtMachine {
     this.#disks.push({ target, path, format });
   }
 
-  async define(devices = ''): Promise<void> {
-    await this.daemon.define(domainXml({ name: this.name, uuid: this.uuid, disks: this.#disks, devices }));
+  async define(devices = '', guest?: Guest): Promise<void> {
+    const domain = { name: this.name, uuid: this.uuid, disks: this.#disks, devices };
+    await this.daemon.define(domainXml({ ...domain, ...(guest !== undefined && { guest }) }));
   }
 
   /** Paused: then it takes no time of a processor. */

@@ -18,6 +18,7 @@ import type { Writable } from 'node:stream';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { LibvirtAddress } from '../../agent/libvirt/address.js';
+import { KERNEL_ARGUMENTS, type Guest } from './guest.js';
 import { temporaryDirectory } from './temporary.js';
 import type { Teardown } from './umbra-program.js';
 
@@ -152,10 +153,16 @@ export interface TestDomain {
   readonly uuid?: string;
   /** More XML inside `devices`. */
   readonly devices?: string;
+  /** What it boots; when absent it sits in the BIOS, and needs no kernel. */
+  readonly guest?: Guest;
 }
 
-/** A domain without anything to boot from: it sits in the BIOS, and needs no kernel. */
-export function domainXml({ name, disks, uuid, devices = '' }: TestDomain): string {
+/** The XML of a domain. */
+export function domainXml({ name, disks, uuid, devices = '', guest }: TestDomain): string {
+  const boot =
+    guest === undefined
+      ? ''
+      : `<kernel>${guest.kernel}</kernel><initrd>${guest.initrd}</initrd><cmdline>${KERNEL_ARGUMENTS}</cmdline>`;
   const diskXml = disks.map(
     ({ target, path, format }) =>
       `<disk type='file' device='disk'><driver name='qemu' type='${format}'/><source file='${path}'/>` +
@@ -164,9 +171,10 @@ export function domainXml({ name, disks, uuid, devices = '' }: TestDomain): stri
   return `<domain type='qemu'>
   <name>${name}</name>
   ${uuid === undefined ? '' : `<uuid>${uuid}</uuid>`}
-  <memory unit='MiB'>64</memory>
+  <memory unit='MiB'>${guest === undefined ? 64 : 256}</memory>
   <vcpu>1</vcpu>
-  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <os><type arch='x86_64' machine='pc'>hvm</type>${boot}</os>
+  ${guest === undefined ? '' : `<cpu mode='custom'><model>qemu64</model></cpu>`}
   <devices>
     <emulator>/usr/bin/qemu-system-x86_64</emulator>
     ${diskXml.join('\n    ')}

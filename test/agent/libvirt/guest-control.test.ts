@@ -63,12 +63,22 @@ void t.test('file systems come to rest, with a limit that libvirt keeps', async 
   t.equal(await control.prepareFreeze(), undefined);
   await control.freeze(1500);
   await control.thaw(5000);
-  t.strictSame(asked, ['agentCommand', 'agentCommand', 'limit 2', 'domainFsfreeze', 'limit -2', 'domainFsthaw']);
+  await control.settled();
+  const order = ['agentCommand', 'agentCommand', 'limit 2', 'domainFsfreeze', 'domainFsthaw', 'limit -2'];
+  t.strictSame(asked, order, 'nothing but the thaw comes between the freeze and the thaw');
 
   refused.set(REMOTE.domainFsfreeze, LIBVIRT_ERROR.agentUnresponsive);
   asked.length = 0;
   await t.rejects(control.freeze(10), { code: 'TRACKER_FAILED' });
-  t.strictSame(asked, ['limit 1', 'domainFsfreeze', 'limit -2'], 'the limit is taken back');
+  await control.thaw(5000);
+  await control.settled();
+  t.strictSame(asked, ['limit 1', 'domainFsfreeze', 'domainFsthaw', 'limit -2'], 'the limit is taken back');
+
+  asked.length = 0;
+  refused.set(REMOTE.domainAgentSetResponseTimeout, LIBVIRT_ERROR.agentUnresponsive);
+  await control.thaw(5000);
+  await control.settled();
+  t.strictSame(asked, ['domainFsthaw', 'limit -2'], 'a limit that stays is no harm');
 });
 
 void t.test('a guest agent that is not there', async (t) => {
@@ -103,6 +113,21 @@ void t.test('processors', async (t) => {
   await t.rejects(control.state(), { code: 'NOT_FOUND' });
   const other = new Error('another');
   t.equal(asTrackerError(other), other);
+});
+
+void t.test('a machine is let go on though the connection is closed', async (t) => {
+  const machine = await fake(t);
+  const { control, libvirt, asked, refused } = machine;
+  await libvirt.close();
+  await t.rejects(control.freeze(1000), { code: 'TRACKER_FAILED' });
+  machine.state = [DOMAIN_STATE.paused, 1];
+  await control.thaw(1000);
+  await control.resume(1000);
+  t.strictSame(asked, ['domainFsthaw', 'limit -2', 'domainGetState', 'domainResume']);
+  refused.set(REMOTE.domainFsthaw, LIBVIRT_ERROR.agentUnresponsive);
+  await t.rejects(control.thaw(1000), { code: 'TRACKER_FAILED' });
+  refused.clear();
+  await control.thaw(1000);
 });
 
 void t.test('states', (t) => {

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import { applyChanges, bitmapTracker, contentOf, request, volumeOf } from '../../../kit/checkpoints.js';
+import { countIn, CountingGuest, needsRecovery } from '../../../kit/counting-guest.js';
 import { getCountingGuest, guestArguments } from '../../../kit/guest.js';
 import { leftIn } from '../../../kit/machine-lab.js';
 import { namesIn, startQemu } from '../../../kit/qemu-machine.js';
@@ -11,11 +11,6 @@ import { qemuImg } from '../../../kit/qemu.js';
 import { temporaryDirectory } from '../../../kit/temporary.js';
 
 const SIZE = 32 * 1024 * 1024;
-
-/** True if the journal would have to be replayed: a bit that the kernel takes away when it freezes the file system. */
-function needsRecovery(volume: Buffer): boolean {
-  return (volume.readUInt32LE(1024 + 0x60) & 4) !== 0;
-}
 
 t.test('a Linux guest that counts: frozen by its agent, thawed, and exact', async (t) => {
   const guest = await getCountingGuest();
@@ -37,21 +32,8 @@ t.test('a Linux guest that counts: frozen by its agent, thawed, and exact', asyn
     ...['-chardev', `socket,path=${guestAgentSocket},server=on,wait=off,id=agent`],
     ...['-device', 'virtserialport,chardev=agent,name=org.qemu.guest_agent.0'],
   ]);
-  const counted = (): number => {
-    const said = existsSync(serial) ? readFileSync(serial, 'utf8') : '';
-    return Number(/.*guest: count (\d+)\r?\n/s.exec(said)?.[1] ?? 0);
-  };
-  const countOn = async (more: number): Promise<void> => {
-    const until = counted() + more;
-    while (counted() < until) await setTimeout(20);
-  };
-  const countIn = (content: Buffer): number => {
-    writeFileSync(raw, content);
-    return Number(
-      execFileSync('debugfs', ['-R', 'cat count', raw], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
-    );
-  };
-  await countOn(2);
+  const counting = new CountingGuest(serial);
+  await counting.countOn(2);
   const tracker = bitmapTracker(directory, qmpSocket, { guestAgentSocket });
   const crash = await bitmapTracker(directory, qmpSocket).checkpoint(request('c1'));
   t.equal(crash.consistency, 'crash');
@@ -63,17 +45,17 @@ t.test('a Linux guest that counts: frozen by its agent, thawed, and exact', asyn
     ['c1', 'c2'],
     ['c2', 'c3'],
   ] as const) {
-    await countOn(2);
-    const before = counted();
+    await counting.countOn(2);
+    const before = counting.counted();
     const checkpoint = await tracker.checkpoint(request(id, since));
-    const after = counted();
+    const after = counting.counted();
     t.match(checkpoint, { consistency: 'filesystem', notes: [] });
     t.comment(`the guest stood still for ${Math.round(checkpoint.pauseMs)} ms`);
-    await countOn(2);
+    await counting.countOn(2);
     const volume = volumeOf(checkpoint, 'vda');
     const whole = await contentOf(volume);
     t.notOk(needsRecovery(whole), 'frozen');
-    const count = countIn(whole);
+    const count = countIn(whole, raw);
     t.ok(before <= count && count <= after + 2, `${count} is of that instant, ${before} to ${after}`);
     const changed = await applyChanges(volume, content);
     t.ok(changed.content.equals(whole), 'exact');
@@ -85,5 +67,5 @@ t.test('a Linux guest that counts: frozen by its agent, thawed, and exact', asyn
     t.same(await namesIn(monitor), [`bitmap umbra-${id}-${SIZE}-vda`, 'node disk']);
     t.same(leftIn(directory), []);
   }
-  await countOn(2);
+  await counting.countOn(2);
 });

@@ -1,0 +1,107 @@
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { MessageReader } from '../../../../agent/libvirt/message.js';
+import { PROGRAM, REMOTE } from '../../../../agent/libvirt/protocol.js';
+import { applyChanges, contentOf, request, volumeOf } from '../../../kit/checkpoints.js';
+import { countIn, CountingGuest, needsRecovery } from '../../../kit/counting-guest.js';
+import { getCountingGuest } from '../../../kit/guest.js';
+import { privateLibvirt } from '../../../kit/libvirt.js';
+import { DISK_BYTES, LibvirtMachine } from '../../../kit/libvirt-machine.js';
+import { qemuImg } from '../../../kit/qemu.js';
+
+/** A socket that leads to libvirt until a backup is to begin; what is done then is the test's. @returns its path */
+async function untilBackup(t: Test, machine: LibvirtMachine, then: () => Promise<void>): Promise<string> {
+  const path = join(machine.directory, 'proxy');
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const behind = connect(machine.daemon.socketPath);
+    const end = (): void => {
+      client.destroy();
+      behind.destroy();
+    };
+    for (const socket of [client, behind]) {
+      sockets.add(socket);
+      socket.on('error', end).on('close', end);
+    }
+    behind.pipe(client);
+    const reader = new MessageReader();
+    client.on('data', (chunk: Buffer) => {
+      const begins = [...reader.push(chunk)].some(
+        ({ program, procedure }) => program === PROGRAM.remote && procedure === REMOTE.domainBackupBegin,
+      );
+      if (begins) void then().then(end);
+      else behind.write(chunk);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return path;
+}
+
+t.test('a Linux guest, frozen and thawed through libvirt, also by one that libvirt left', async (t) => {
+  const guest = await getCountingGuest();
+  t.teardown(() => {
+    rmSync(guest.initrd);
+  });
+  const daemon = await privateLibvirt(t);
+  const machine = new LibvirtMachine(daemon, 'agent', ['qcow2']);
+  const [raw, serial] = [join(machine.directory, 'raw'), join(machine.directory, 'serial')];
+  qemuImg('create', '-q', '-f', 'raw', raw, String(DISK_BYTES));
+  execFileSync('mke2fs', ['-q', '-t', 'ext4', raw]);
+  qemuImg('convert', '-O', 'qcow2', raw, join(machine.directory, 'vda.qcow2'));
+  const channel = `<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>`;
+  await machine.define(`${channel}<serial type='file'><source path='${serial}'/></serial>`, guest);
+  await machine.start('running');
+  const counting = new CountingGuest(serial);
+  const frozenState = async (): Promise<string> =>
+    await daemon.virsh('qemu-agent-command', machine.name, '{"execute": "guest-fsfreeze-status"}');
+  await counting.countOn(2);
+  // Its agent may come a moment later.
+  while ((await frozenState().catch(() => '')) === '');
+  const tracker = machine.tracker();
+  let content: Buffer | undefined;
+  for (const [since, id] of [
+    [undefined, 'c1'],
+    ['c1', 'c2'],
+  ] as const) {
+    const before = counting.counted();
+    const checkpoint = await tracker.checkpoint(request(id, since));
+    const after = counting.counted();
+    t.match(checkpoint, { consistency: 'filesystem', notes: [] });
+    t.ok(checkpoint.pauseMs > 0, `the guest stood still for ${Math.round(checkpoint.pauseMs)} ms`);
+    t.match(await frozenState(), /thawed/);
+    await counting.countOn(2);
+    const volume = volumeOf(checkpoint, 'vda');
+    const whole = await contentOf(volume);
+    t.notOk(needsRecovery(whole), 'frozen');
+    const count = countIn(whole, raw);
+    t.ok(before <= count && count <= after + 2, `${count} is of that instant, ${before} to ${after}`);
+    execFileSync('e2fsck', ['-fn', raw]);
+    if (content !== undefined) {
+      const changed = await applyChanges(volume, content);
+      t.ok(changed.content.equals(whole), 'exact');
+      t.ok(changed.bytes < DISK_BYTES / 2);
+    }
+    content = whole;
+    await checkpoint.acknowledge();
+    await checkpoint.close();
+  }
+
+  let whileAway = '';
+  const proxy = await untilBackup(t, machine, async () => {
+    whileAway = await frozenState();
+    await daemon.kill();
+  });
+  const cut = machine.tracker({ address: { ...daemon.address, sockets: [proxy] } });
+  await t.rejects(cut.checkpoint(request('c3', 'c2')), { code: 'TRACKER_FAILED' });
+  t.match(whileAway, /frozen/, 'libvirt went while it was frozen');
+  await daemon.start();
+  await counting.countOn(2);
+  t.match(await frozenState(), /thawed/, 'it goes on as soon as libvirt is there, without another checkpoint');
+});

@@ -8,7 +8,7 @@ import { dataExtents } from './nbd/data-extents.js';
 import type { NbdClient } from './nbd/nbd-client.js';
 import { openChain, type Layer } from './qemu-chain.js';
 import { checkWhole } from './qemu-check.js';
-import { startQemuNbd, type QemuNbd } from './qemu-nbd.js';
+import { startQemuNbd, type QemuNbd, type QemuNbdOptions } from './qemu-nbd.js';
 
 /**
  * A disk image that qemu-nbd reads for us. Owns `top` when it succeeds.
@@ -31,6 +31,8 @@ export interface QemuChainOptions {
   readonly depth?: boolean;
   /** A QEMU has it open and does not write to it: that it could is no reason to refuse it. */
   readonly isFrozen?: boolean;
+  /** Have this dirty bitmap of the top exported, too. */
+  readonly bitmap?: string;
 }
 
 /** As {@link openQemuImage}, with the layers. */
@@ -38,13 +40,20 @@ export async function openQemuChain(
   top: ImageFile,
   format: ImageFormat,
   clock: Clock,
-  { depth = false, isFrozen = false }: QemuChainOptions,
+  { depth = false, isFrozen = false, bitmap }: QemuChainOptions,
 ): Promise<QemuChain> {
   const { others, layers } = await openChain(top, format, clock);
   const files = [top, ...others];
   try {
     if (!isFrozen || !files.every(({ locked }) => locked)) await refuseWriters(files);
-    const qemu = await serve(top.path, format, clock, depth);
+    const qemu = await serve({
+      path: top.path,
+      format,
+      writable: false,
+      depth,
+      clock,
+      ...(bitmap !== undefined && { bitmap }),
+    });
     try {
       // QEMU opened the files by name: they must still be those that were looked at and locked.
       await assertAllUnchanged(files);
@@ -74,11 +83,11 @@ export async function openQemuChain(
   }
 }
 
-async function serve(path: string, format: ImageFormat, clock: Clock, depth: boolean): Promise<QemuNbd> {
+async function serve(options: QemuNbdOptions): Promise<QemuNbd> {
   try {
-    return await startQemuNbd({ path, format, writable: false, depth, clock });
+    return await startQemuNbd(options);
   } catch (error) {
-    throw isUmbraError(error, 'IMAGE_FAILED') ? naming(path, error) : error;
+    throw isUmbraError(error, 'IMAGE_FAILED') ? naming(options.path, error) : error;
   }
 }
 

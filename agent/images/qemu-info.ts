@@ -1,6 +1,6 @@
 import { UmbraError } from '../../src/common/errors.js';
 import type { ImageFormat } from '../../src/protocol/api.js';
-import { list, record, text } from '../json-values.js';
+import { count, list, record, text } from '../json-values.js';
 import { runQemuImg } from './qemu-program.js';
 
 /** Another file with data of an image. */
@@ -18,6 +18,19 @@ export interface QemuInfo {
   readonly backing: { readonly path: string; readonly format: string | undefined } | undefined;
   /** Other files with data of this layer: a qcow2's data file, a VMDK's extents. */
   readonly parts: readonly ImagePart[];
+  readonly sizeBytes: number | undefined;
+  /** Dirty bitmaps that a qcow2 keeps. */
+  readonly bitmaps: readonly ImageBitmap[];
+}
+
+/** A dirty bitmap in an image that nothing writes to. */
+export interface ImageBitmap {
+  readonly name: string;
+  readonly granularityBytes: number;
+  /** It goes on when the image is opened for writing. */
+  readonly isRecording: boolean;
+  /** Whoever recorded in it died. */
+  readonly isInconsistent: boolean;
 }
 
 /**
@@ -44,6 +57,19 @@ export function parseQemuInfo(path: string, output: string): QemuInfo {
     corrupt: specific['corrupt'] === true,
     backing,
     parts: parts.filter((found) => found !== undefined),
+    sizeBytes: count(info['virtual-size']),
+    bitmaps: list(specific['bitmaps']).map(bitmapOf),
+  };
+}
+
+function bitmapOf(value: unknown): ImageBitmap {
+  const bitmap = record(value);
+  const flags = list(bitmap['flags']);
+  return {
+    name: text(bitmap['name']) ?? '',
+    granularityBytes: count(bitmap['granularity']) ?? 0,
+    isRecording: flags.includes('auto'),
+    isInconsistent: flags.includes('in-use'),
   };
 }
 

@@ -7,7 +7,7 @@ import type { Clock } from '../../src/common/clock.js';
 import { isUmbraError, systemCode, UmbraError } from '../../src/common/errors.js';
 import type { ImageFormat } from '../../src/protocol/api.js';
 import { imageNode, type NodeFile } from './image-node.js';
-import { ALLOCATION_CONTEXT, DEPTH_CONTEXT } from './nbd/constants.js';
+import { ALLOCATION_CONTEXT, bitmapContext, DEPTH_CONTEXT } from './nbd/constants.js';
 import { openNbd, type NbdClient } from './nbd/nbd-client.js';
 import { QEMU_ENVIRONMENT, qemuError, qemuMissing } from './qemu-program.js';
 
@@ -20,6 +20,8 @@ export interface QemuNbdOptions {
   readonly writable: boolean;
   /** Say also in which layer of its chain something lies. */
   readonly depth?: boolean;
+  /** Export this dirty bitmap of the image, too. */
+  readonly bitmap?: string;
   readonly clock: Clock;
 }
 
@@ -71,9 +73,10 @@ class Program {
   #spawnError: Error | undefined;
   #isGone = false;
 
-  constructor({ path, format, files, writable, depth = false }: QemuNbdOptions, socketPath: string) {
+  constructor({ path, format, files, writable, depth = false, bitmap }: QemuNbdOptions, socketPath: string) {
     this.#path = path;
-    const access = [...(writable ? [] : ['--read-only']), ...(depth ? ['--allocation-depth'] : [])];
+    const contexts = [...(depth ? ['--allocation-depth'] : []), ...(bitmap === undefined ? [] : ['-B', bitmap])];
+    const access = [...(writable ? [] : ['--read-only']), ...contexts];
     const image = files === undefined ? ['-f', format, path] : [imageNode(files)];
     const nbd = ['qemu-nbd', ...access, '-x', '', '-k', socketPath, ...image];
     // Until we are connected only the parent's death signal would end it.
@@ -121,9 +124,10 @@ class Program {
 async function connectTo(
   program: Program,
   socketPath: string,
-  { clock, depth = false }: QemuNbdOptions,
+  { clock, depth = false, bitmap }: QemuNbdOptions,
 ): Promise<NbdClient> {
-  const contexts = [ALLOCATION_CONTEXT, ...(depth ? [DEPTH_CONTEXT] : [])];
+  const more = [...(depth ? [DEPTH_CONTEXT] : []), ...(bitmap === undefined ? [] : [bitmapContext(bitmap)])];
+  const contexts = [ALLOCATION_CONTEXT, ...more];
   const deadline = clock.monotonic() + START_MS;
   for (;;) {
     const early = program.failure();

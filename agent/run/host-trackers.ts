@@ -19,7 +19,7 @@ import { Libvirt } from '../libvirt/libvirt.js';
 import { filterState } from '../trackers/filter/filter-state.js';
 import { FilterTracker } from '../trackers/filter/filter-tracker.js';
 import { LibvirtBitmapTracker } from '../trackers/qemu-bitmap-libvirt/libvirt-bitmap-tracker.js';
-import { QemuBitmapTracker } from '../trackers/qemu-bitmap/qemu-bitmap-tracker.js';
+import { OnOrOffTracker } from '../trackers/qemu-bitmap/on-or-off-tracker.js';
 import { LiveScanTracker } from '../trackers/scan/live-scan-tracker.js';
 import { ScanTracker } from '../trackers/scan/scan-tracker.js';
 import type { Checkpoint } from '../trackers/tracker.js';
@@ -86,7 +86,7 @@ function bitmap(
   }
   const { socket: qmpSocket, guestAgent } = monitor;
   const guestAgentSocket = guestAgent === undefined ? {} : { guestAgentSocket: guestAgent };
-  return { kind, tracker: new QemuBitmapTracker({ ...common, qmpSocket, ...guestAgentSocket }) };
+  return { kind, tracker: new OnOrOffTracker({ ...common, volumes: machine.volumes, qmpSocket, ...guestAgentSocket }) };
 }
 
 function filter(options: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {

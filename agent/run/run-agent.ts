@@ -13,6 +13,7 @@ import type { AgentConfig } from './agent-config.js';
 import { hostTrackers } from './host-trackers.js';
 import { HostWork } from './host-work.js';
 import { httpServerApi } from './http-server-api.js';
+import { SeenMachines } from './seen-machines.js';
 import { oneAtATime } from './turns.js';
 
 export interface RunAgentOptions {
@@ -73,22 +74,24 @@ function isRevoked(server: string): UmbraError {
   });
 }
 
-/** Looks for machines. One whose monitor a backup holds just now is as it was seen last. */
+/** Looks for machines. One whose monitor a backup holds just now is as it was seen last; one whose QEMU is gone is off. */
 function lookAround(config: AgentConfig, clock: Clock): () => Promise<DiscoveryReport> {
   const { libvirt, configFiles, directories, devices, state } = config;
   const guest = devices === undefined ? {} : { guest: { devices, namesFile: join(state, 'devices.json') } };
   const qmp = config.qmp.map(({ name, socket }) => ({ name, socket }));
-  const last = new Map<string, DiscoveredMachine>();
-  const discoverQmp = async ({ name, socket }: QmpSocket): Promise<DiscoveredMachine> => {
+  const seen = new SeenMachines(join(state, 'qmp-machines.json'));
+  const discoverQmp = async (where: QmpSocket): Promise<DiscoveredMachine> => {
+    const { name, socket } = where;
     try {
       // It goes by the name that it has in the configuration: by that its monitor is found.
       const machine = { ...(await discoverByQmp({ qmpSocket: socket, fallbackName: name, clock })), name };
-      last.set(socket, machine);
+      await seen.see(where, machine, qmp);
       return machine;
     } catch (error) {
-      const before = last.get(socket);
-      if (isUmbraError(error, 'TRACKER_BUSY') && before !== undefined) return before;
-      throw error;
+      if (!isUmbraError(error, 'TRACKER_BUSY', 'TRACKER_UNAVAILABLE')) throw error;
+      const before = await seen.last(where);
+      if (before === undefined) throw error;
+      return error.code === 'TRACKER_BUSY' ? before : { ...before, state: 'off' };
     }
   };
   const parts = { discoverQmp, runtimeDirectory: process.env['XDG_RUNTIME_DIR'], clock };

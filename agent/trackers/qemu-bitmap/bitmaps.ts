@@ -26,8 +26,9 @@ export function planBitmaps(disk: QemuDisk, since: string | undefined): BitmapPl
   return { disk, since: usable, remark, stale };
 }
 
-function whyUnusable(
-  disk: QemuDisk,
+/** @returns why a disk's bitmap of the last checkpoint can't be relied on; undefined if it can */
+export function whyUnusable(
+  disk: Pick<QemuDisk, 'volume' | 'bitmaps' | 'keepsBitmaps'>,
   since: string,
   found: QemuDisk['bitmaps'][number] | undefined,
 ): string | undefined {

@@ -70,7 +70,7 @@ export async function openFleecedVolume(
 }
 
 /** What the bitmap has, with what of it reads as zeros. */
-async function* changedRanges(
+export async function* changedRanges(
   data: NbdClient,
   bitmap: { readonly client: NbdClient; readonly context: string } | undefined,
 ): AsyncGenerator<ChangedRange> {

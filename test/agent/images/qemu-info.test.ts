@@ -1,13 +1,30 @@
 import t from 'tap';
 import { parseQemuInfo } from '../../../agent/images/qemu-info.js';
 
+/** Of an image of which nothing is known. */
+const NOTHING = {
+  encrypted: false,
+  corrupt: false,
+  backing: undefined,
+  parts: [],
+  sizeBytes: undefined,
+  bitmaps: [],
+};
+
 t.test('a plain image', async (t) => {
   const output = JSON.stringify({
     'virtual-size': 1,
     format: 'qcow2',
-    'format-specific': { data: { corrupt: false } },
+    'format-specific': { data: { corrupt: false, bitmaps: [{ name: 'a', flags: ['auto'], granularity: 65_536 }, 7] } },
   });
-  t.same(parseQemuInfo('/a', output), { encrypted: false, corrupt: false, backing: undefined, parts: [] });
+  t.same(parseQemuInfo('/a', output), {
+    ...NOTHING,
+    sizeBytes: 1,
+    bitmaps: [
+      { name: 'a', granularityBytes: 65_536, isRecording: true, isInconsistent: false },
+      { name: '', granularityBytes: 0, isRecording: false, isInconsistent: false },
+    ],
+  });
 });
 
 t.test('backing file, data file and extents', async (t) => {
@@ -25,6 +42,7 @@ t.test('backing file, data file and extents', async (t) => {
     },
   });
   t.same(parseQemuInfo('/a', output), {
+    ...NOTHING,
     encrypted: true,
     corrupt: true,
     backing: { path: '/c/b', format: 'raw' },
@@ -41,6 +59,6 @@ t.test('anything may come', async (t) => {
     t.throws(() => parseQemuInfo('/a', output), { code: 'IMAGE_FORMAT', message: /\/a/ });
   }
   for (const output of ['null', '[]', '7', '{"format-specific":{"data":{"extents":{}}},"backing-filename":3}']) {
-    t.same(parseQemuInfo('/a', output), { encrypted: false, corrupt: false, backing: undefined, parts: [] });
+    t.same(parseQemuInfo('/a', output), NOTHING);
   }
 });

@@ -7,7 +7,7 @@ import type { ShadowCopyInfo } from '../../../src/protocol/api.js';
 import { startAgent, startAgentLab, type AgentLab } from '../../kit/agent-lab.js';
 import { ask } from '../../kit/api-client.js';
 import { atRest, checkLockstep, DISK_BYTES, makeDisks } from '../../kit/machine-lab.js';
-import { namesIn, startMachine, waitForWrites } from '../../kit/qemu-machine.js';
+import { namesIn, startMachine, waitForWrites, writeDisk } from '../../kit/qemu-machine.js';
 import { qemuImg } from '../../kit/qemu.js';
 import { Random, testSeed } from '../../kit/random.js';
 import { runUmbra } from '../../kit/run-umbra.js';
@@ -131,6 +131,37 @@ t.test('a running machine, by its bitmaps', async (t) => {
     writeFileSync(raw, contents[index] ?? '');
     t.match(qemuImg('compare', '-f', 'qcow2', '-F', 'raw', file, raw), /identical/);
   }
+});
+
+t.test('a machine over QMP that is off, and on again', async (t) => {
+  const lab = await startAgentLab(t);
+  const machineDirectory = join(lab.directory, 'vm');
+  mkdirSync(machineDirectory);
+  const disks = makeDisks(machineDirectory, ['qcow2']);
+  const first = await startMachine(t, machineDirectory, { disks });
+  await writeDisk(first.monitor, 'vda', 'write -P 1 0 3M');
+  const config = `libvirt: "off"\nqmp: [{name: vm1, socket: ${first.qmpSocket}}]\ndiscoverSeconds: 3600`;
+  const { state, stop } = await lab.agent('hv2', config);
+  await lab.umbra('protect', 'vm1');
+  t.match(await backUp(lab, 'vm1'), { tracker: 'qemu-bitmap', consistency: 'crash', readBytes: 3 * MIB });
+  await writeDisk(first.monitor, 'vda', 'write -P 2 4M 64k');
+  await first.stop();
+  t.match(await backUp(lab, 'vm1'), { tracker: 'qemu-bitmap', consistency: 'offline', readBytes: 65_536 });
+
+  // What its disks are is known to the next agent, too.
+  await stop();
+  startAgent(t, state, `${config}\nstate: ${state}\nscratch: ${join(lab.directory, 'scratch')}`);
+  const seen = async (): Promise<MachinesResult> => (await lab.umbra('machines')) as MachinesResult;
+  while ((await seen()).machines[0]?.discovered?.state !== 'off');
+  t.match(await seen(), { machines: [{ discovered: { state: 'off', volumes: [{ name: 'vda' }] } }], notes: [] });
+  t.match(await backUp(lab, 'vm1'), { tracker: 'qemu-bitmap', consistency: 'offline', readBytes: 65_536 });
+  await lab.umbra('protect', 'vm1', '--tracker', 'scan');
+  t.match(await backUp(lab, 'vm1'), { tracker: 'scan', consistency: 'offline', sentBytes: 0 });
+  const second = await startMachine(t, machineDirectory, { disks });
+  await second.stop();
+  const raw = join(lab.directory, 'content.raw');
+  writeFileSync(raw, (await restored(lab, 'vm1'))[0] ?? '');
+  t.match(qemuImg('compare', '-f', 'qcow2', '-F', 'raw', disks[0]?.file ?? '', raw), /identical/);
 });
 
 /** Unprotect the machine; what is in its QEMU once its agent has taken away all that is ours. */

@@ -18,6 +18,9 @@ const MIB = 1024 * 1024;
 const SERVER_DISK_BYTES = 1024 * MIB;
 const AGENT_DISK_BYTES = 192 * MIB;
 
+/** What an agent keeps of a machine: its log of changes, what images were at a scan, and which tracker was the last. */
+const KEPT = ['filter', 'scan.json', 'tracker'];
+
 /** A server, an agent in a network of its own, and machines of every kind, all of them real. Needs root. */
 export interface Fleet {
   readonly server: FleetServer;
@@ -62,7 +65,7 @@ export async function startFleet(t: Teardown, directory: string, random: Random)
     ...readdirSync(places.runtime).filter((name) => name.startsWith('umbra-')),
     ...machines.flatMap(({ name }) => [
       ...readdirSync(join(places.scratch, name)),
-      ...readdirSync(join(places.state, 'machines', name)).filter((file) => file !== 'filter'),
+      ...readdirSync(join(places.state, 'machines', name)).filter((file) => !KEPT.includes(file)),
     ]),
   ];
   return { server, agent, network, libvirt, machines, serverDisk, agentDisk, left };

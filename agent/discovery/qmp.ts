@@ -12,6 +12,8 @@ export interface QmpDiscoveryOptions {
   readonly fallbackName: string;
   /** Names of volumes, by device id or path. */
   readonly names?: ReadonlyMap<string, string>;
+  /** Called if it runs on another host by now, and this QEMU only waits for its end. */
+  readonly migratedAway?: () => void;
   readonly clock: Clock;
 }
 
@@ -25,7 +27,8 @@ export async function discoverByQmp(options: QmpDiscoveryOptions): Promise<Disco
   const { qmpSocket: socketPath, fallbackName, names, clock } = options;
   const qmp = await QmpClient.open({ socketPath, clock });
   try {
-    const { state } = await machineStatus(qmp);
+    const { name: status, state } = await machineStatus(qmp);
+    if (status === 'postmigrate') options.migratedAway?.();
     const name = text(record(await qmp.execute('query-name'))['name'])?.slice(0, MAX_NAME);
     const uuid = text(record(await qmp.execute('query-uuid'))['UUID']);
     const { disks, skipped } = await findDisks(qmp, names);

@@ -84,8 +84,13 @@ function lookAround(config: AgentConfig, clock: Clock): () => Promise<DiscoveryR
     const { name, socket } = where;
     try {
       // It goes by the name that it has in the configuration: by that its monitor is found.
-      const machine = { ...(await discoverByQmp({ qmpSocket: socket, fallbackName: name, clock })), name };
-      await seen.see(where, machine, qmp);
+      let isAway = false;
+      const migratedAway = (): void => {
+        isAway = true;
+      };
+      const found = await discoverByQmp({ qmpSocket: socket, fallbackName: name, clock, migratedAway });
+      const machine = { ...found, name };
+      await (isAway ? seen.forget(where) : seen.see(where, machine, qmp));
       return machine;
     } catch (error) {
       if (!isUmbraError(error, 'TRACKER_BUSY', 'TRACKER_UNAVAILABLE')) throw error;

@@ -29,6 +29,13 @@ export class SeenMachines {
     if (!isKnown) await writeDurably(this.#path, `${JSON.stringify(this.#seen)}\n`);
   }
 
+  /** It is somewhere else: when its QEMU is gone it is not off. @throws system errors */
+  async forget(socket: QmpSocket): Promise<void> {
+    const seen = await this.#read();
+    this.#seen = Object.fromEntries(Object.entries(seen).filter(([key]) => key !== keyOf(socket)));
+    await writeDurably(this.#path, `${JSON.stringify(this.#seen)}\n`);
+  }
+
   /** As it was seen last; undefined if it never was. */
   async last(socket: QmpSocket): Promise<DiscoveredMachine | undefined> {
     return (await this.#read())[keyOf(socket)];

@@ -37,6 +37,9 @@ t.test('what was seen last is there after a restart, as long as the configuratio
   await later.see(one, moved, [one]);
   t.same(JSON.parse(readFileSync(path, 'utf8')), { 'a /one': moved });
 
+  await later.forget(one);
+  t.equal(await new SeenMachines(path).last(one), undefined, 'it went to another host');
+
   writeFileSync(path, 'torn');
   t.equal(await new SeenMachines(path).last(one), undefined);
   rmSync(path);

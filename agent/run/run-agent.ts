@@ -84,13 +84,13 @@ function lookAround(config: AgentConfig, clock: Clock): () => Promise<DiscoveryR
     const { name, socket } = where;
     try {
       // It goes by the name that it has in the configuration: by that its monitor is found.
-      let isAway = false;
+      const place = { isAway: false };
       const migratedAway = (): void => {
-        isAway = true;
+        place.isAway = true;
       };
       const found = await discoverByQmp({ qmpSocket: socket, fallbackName: name, clock, migratedAway });
       const machine = { ...found, name };
-      await (isAway ? seen.forget(where) : seen.see(where, machine, qmp));
+      await (place.isAway ? seen.forget(where) : seen.see(where, machine, qmp));
       return machine;
     } catch (error) {
       if (!isUmbraError(error, 'TRACKER_BUSY', 'TRACKER_UNAVAILABLE')) throw error;

@@ -16,6 +16,9 @@ const BLOCK_BYTES = 4096;
 
 const random = new Random(testSeed(t));
 
+/** Flipped bits always, and what leaves a file too short or away, one of them. */
+const DAMAGES: readonly Damage[] = ['bit flip', random.chance(0.5) ? 'truncation' : 'deletion'];
+
 interface Protected {
   readonly umbra: Umbra;
   readonly directory: string;
@@ -105,7 +108,7 @@ t.test('a bit of a chunk', { timeout: 240_000 }, async (t) => {
   t.equal(contentDigest(readFileSync(target)), contentDigest(content), 'and restored over the broken attempt');
 });
 
-for (const damage of ['bit flip', 'truncation', 'deletion'] satisfies Damage[]) {
+for (const damage of DAMAGES) {
   t.test(`objects: ${damage} anywhere`, { timeout: 240_000 }, async (t) => {
     for (const inTables of damage === 'bit flip' ? [false, true] : [random.chance(0.5)]) {
       const store = await protectedImage(t, { inTables });
@@ -150,7 +153,7 @@ async function assertHeals(t: Test, store: Protected): Promise<void> {
   t.equal(contentDigest(await readFile(target)), contentDigest(content));
 }
 
-for (const damage of ['bit flip', 'truncation', 'deletion'] satisfies Damage[]) {
+for (const damage of DAMAGES) {
   t.test(`meta: ${damage}, and rebuild`, { timeout: 240_000 }, async (t) => {
     const store = await protectedImage(t);
     const { umbra, version } = store;

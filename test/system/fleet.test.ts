@@ -18,11 +18,11 @@ t.test(
     const run = new FleetRun(temporaryDirectory(t), random);
     t.teardown(() => run.end());
     await run.start();
-    // Several at once take a round together, but for a full disk, and that is one of both: all are struck by scripts/crash --agents.
+    // Several at once take a round together, half of them in each run; and one of both disks is full. scripts/crash --agents has all.
     const sudden = run.strikes.filter(({ lasts }) => lasts !== true).slice(0, -1);
     const full = run.strikes.filter(({ lasts }) => lasts === true);
     const lasting = full.slice(random.below(full.length)).slice(0, 1);
-    const rounds = [sudden.slice(0, 3), sudden.slice(3)].map(together);
+    const rounds = [sudden.slice(0, 4), sudden.slice(4)].slice(random.below(2)).slice(0, 1).map(together);
     for (const strike of [...rounds, ...lasting]) {
       await run.round(strike);
       t.pass(strike.name);

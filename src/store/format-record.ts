@@ -97,15 +97,14 @@ export function parseFormatRecord(text: string, where: string): FormatRecord {
  * the file is lost or can't be read
  */
 export async function readFormatFile(directory: string): Promise<FormatRecord | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path.join(directory, FILE), 'utf8');
-  } catch (cause) {
-    if (systemCode(cause) !== 'ENOENT') {
-      throw new UmbraError('STORE_FAILED', `the store ${directory} cannot be read: ${messageOf(cause)}`, { cause });
-    }
+  let text = await readText(directory);
+  if (text === undefined) {
     const names = await namesIn(directory);
     if (names.every((name) => LEFTOVERS.has(name))) return undefined;
+    // Somebody who makes a store just now writes the file before anything else.
+    text = await readText(directory);
+  }
+  if (text === undefined) {
     if (await hasObjects(directory)) throw lostFormat(directory, 'has lost its format file');
     throw foreign(directory, 'it is not empty and has no format file');
   }
@@ -115,6 +114,16 @@ export async function readFormatFile(directory: string): Promise<FormatRecord | 
     if (!isUmbraError(error, 'STORE_FOREIGN') || namesAnotherProduct(text)) throw error;
     if (await hasObjects(directory)) throw lostFormat(directory, 'has a damaged format file', error);
     throw error;
+  }
+}
+
+/** @returns undefined if there is no format file */
+async function readText(directory: string): Promise<string | undefined> {
+  try {
+    return await readFile(path.join(directory, FILE), 'utf8');
+  } catch (cause) {
+    if (systemCode(cause) === 'ENOENT') return undefined;
+    throw new UmbraError('STORE_FAILED', `the store ${directory} cannot be read: ${messageOf(cause)}`, { cause });
   }
 }
 

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import path from 'node:path';
 import { BenchError, reasonOf } from './bench-error.js';
 import { Bench } from './bench.js';
+import { untilInterrupted } from './interrupted.js';
 import { log } from './log.js';
 import { HELP, parseOptions, type BenchOptions } from './options.js';
 import { formatReport } from './report.js';
@@ -17,17 +18,11 @@ async function main(): Promise<number> {
     return 0;
   }
   if (process.getuid?.() !== 0) throw new BenchError('scripts/bench must be run as root');
-  const abort = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      log('interrupted: cleaning up');
-      abort.abort();
-    });
-  }
+  const signal = untilInterrupted();
   try {
-    return await measure(options, abort.signal);
+    return await measure(options, signal);
   } catch (error) {
-    if (!abort.signal.aborted) throw error;
+    if (!signal.aborted) throw error;
     return INTERRUPTED;
   }
 }

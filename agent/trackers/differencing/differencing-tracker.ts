@@ -3,7 +3,6 @@ import { systemClock, type Clock } from '../../../src/common/clock.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import { silentLog, type Log } from '../../../src/common/log.js';
 import { undoStandstill } from '../../checkpoints/let-go.js';
-import type { CheckpointScripts } from '../../checkpoints/scripts.js';
 import { standstill, type Standstill, type StandstillOptions } from '../../checkpoints/standstill.js';
 import { StandstillNotes } from '../../checkpoints/standstill-note.js';
 import { imageFormat } from '../../discovery/formats.js';
@@ -11,6 +10,7 @@ import { openLayeredImage, type LayeredImage } from '../../images/layered-image.
 import { qemuInfo } from '../../images/qemu-info.js';
 import { asTrackerError } from '../../libvirt/guest-control.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../tracker.js';
+import { checkCheckpointId, type MachineTrackerOptions } from '../tracker-options.js';
 import { layersSince, nextMerge, writtenOf } from './chain.js';
 import { mergeLayers, type MergeTools } from './merging.js';
 import { overlayPath } from './names.js';
@@ -20,21 +20,9 @@ import { OverlayNotes, type RecordedVolume } from './overlay-state.js';
 import { mergeToRelease, release } from './release.js';
 import { layeredVolume } from './volume.js';
 
-export interface DifferencingOptions {
-  readonly machine: string;
+export interface DifferencingOptions extends MachineTrackerOptions {
   /** Connect to the machine. */
   readonly open: () => Promise<OverlayMachine>;
-  /** Absolute, durable, for this machine alone; is there. */
-  readonly stateDirectory: string;
-  /** False: leave the guest agent alone. */
-  readonly quiesce?: boolean;
-  /** How long the guest may take to bring its file systems to rest; 10 s when absent. */
-  readonly freezeMs?: number;
-  /** How long the overlays may take; 10 s when absent. */
-  readonly actionMs?: number;
-  readonly scripts?: CheckpointScripts;
-  readonly clock?: Clock;
-  readonly log?: Log;
 }
 
 interface ChosenDisks {
@@ -53,8 +41,6 @@ interface OpenDisk {
   /** Layers with all that has changed. */
   readonly count: number | undefined;
 }
-
-const ID = /^[a-z0-9]{1,32}$/;
 
 /**
  * Changes from overlays: each checkpoint puts one on every disk, and what the one before holds is what has changed. Once the
@@ -77,8 +63,8 @@ export class DifferencingTracker implements Tracker {
   }
 
   async checkpoint(request: CheckpointRequest): Promise<Checkpoint> {
-    const { id, since } = request;
-    if (!ID.test(id) || id === since) throw new UmbraError('INTERNAL', `"${id}" cannot name a checkpoint`);
+    checkCheckpointId(request);
+    const { since } = request;
     return await this.#withMachine(async (machine) => {
       const disks = await this.#disksOf(machine, request);
       const { checkpoints } = await this.#notes.read();

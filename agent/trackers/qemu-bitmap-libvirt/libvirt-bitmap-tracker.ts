@@ -1,10 +1,9 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock, type Clock } from '../../../src/common/clock.js';
-import { messageOf, UmbraError } from '../../../src/common/errors.js';
+import { messageOf } from '../../../src/common/errors.js';
 import { silentLog, type Log } from '../../../src/common/log.js';
 import { undoStandstill } from '../../checkpoints/let-go.js';
-import type { CheckpointScripts } from '../../checkpoints/scripts.js';
 import type { Standstill } from '../../checkpoints/standstill.js';
 import { StandstillNotes } from '../../checkpoints/standstill-note.js';
 import { libvirtConfig } from '../../discovery/libvirt.js';
@@ -16,6 +15,7 @@ import { machineState } from '../../libvirt/machine-state.js';
 import { LIBVIRT_ERROR } from '../../libvirt/protocol.js';
 import { openFleecedVolume, type FleecedVolume } from '../qemu-bitmap/volume.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../tracker.js';
+import { checkCheckpointId, type ViewTrackerOptions } from '../tracker-options.js';
 import { Aliases } from './aliases.js';
 import { endBackup, resumeStopped } from './backup-job.js';
 import { deleteCheckpoint, deleteOthers } from './checkpoints.js';
@@ -33,28 +33,10 @@ import {
   type WorkPlaces,
 } from './work-directory.js';
 
-export interface LibvirtBitmapOptions {
-  readonly machine: string;
+export interface LibvirtBitmapOptions extends ViewTrackerOptions {
   readonly address: LibvirtAddress;
   /** The domain's UUID. */
   readonly uuid: string;
-  /** Absolute, durable, for this machine alone; is there. */
-  readonly stateDirectory: string;
-  /** Absolute, for this machine alone, with room for what the guest overwrites during a backup; is there. QEMU's user can enter it. */
-  readonly scratchDirectory: string;
-  /** Where the NBD socket is made, a short path that QEMU may use; the directory for temporary files when absent. */
-  readonly runtimeDirectory?: string;
-  /** False: only the view is wanted, nothing is recorded for the next checkpoint. */
-  readonly records?: boolean;
-  /** False: leave the guest agent alone. */
-  readonly quiesce?: boolean;
-  /** How long the guest may take to bring its file systems to rest; 10 s when absent. */
-  readonly freezeMs?: number;
-  /** How long libvirt may take to begin the backup; 10 s when absent. */
-  readonly actionMs?: number;
-  readonly scripts?: CheckpointScripts;
-  readonly clock?: Clock;
-  readonly log?: Log;
 }
 
 interface Session {
@@ -71,7 +53,6 @@ interface Made extends BegunBackup {
   stopWatching: () => void;
 }
 
-const ID = /^[a-z0-9]{1,32}$/;
 /** libvirt has lost the bitmaps of a checkpoint, or the checkpoint: a backup since then can't be had. */
 const LOST: readonly (number | undefined)[] = [LIBVIRT_ERROR.checkpointInconsistent, LIBVIRT_ERROR.noDomainCheckpoint];
 
@@ -97,7 +78,7 @@ export class LibvirtBitmapTracker implements Tracker {
 
   async checkpoint(request: CheckpointRequest): Promise<Checkpoint> {
     const { id, since } = request;
-    if (!ID.test(id) || id === since) throw new UmbraError('INTERNAL', `"${id}" cannot name a checkpoint`);
+    checkCheckpointId(request);
     return await this.#withErrors(async () => {
       const session = await this.#open();
       try {

@@ -4,7 +4,6 @@ import { systemClock, type Clock } from '../../../src/common/clock.js';
 import { messageOf, UmbraError } from '../../../src/common/errors.js';
 import { silentLog, type Log } from '../../../src/common/log.js';
 import { flushHostCache } from '../../checkpoints/flush-host-cache.js';
-import type { CheckpointScripts } from '../../checkpoints/scripts.js';
 import { standstill, type Standstill } from '../../checkpoints/standstill.js';
 import { undoStandstill } from '../../checkpoints/let-go.js';
 import { StandstillNotes } from '../../checkpoints/standstill-note.js';
@@ -12,6 +11,7 @@ import { findDisks, type QemuDisk } from '../../qemu/disks.js';
 import { QemuGuestControl } from '../../qemu/guest-control.js';
 import { QmpClient } from '../../qemu/qmp.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../tracker.js';
+import { checkCheckpointId, type ViewTrackerOptions } from '../tracker-options.js';
 import { refuseIothreads, refuseMigrating, refuseOldQemu } from './abilities.js';
 import { planBitmaps, removeBitmaps, type BitmapPlan } from './bitmaps.js';
 import { cleanUp } from './clean-up.js';
@@ -21,31 +21,13 @@ import { bitmapName, isOurs, READING_BITMAP, viewNames } from './names.js';
 import { ownerOf, QemuNbdServer } from './nbd-server.js';
 import { openFleecedVolume, type FleecedDisk, type FleecedVolume } from './volume.js';
 
-export interface QemuBitmapOptions {
-  readonly machine: string;
+export interface QemuBitmapOptions extends ViewTrackerOptions {
   /** Absolute; a QMP socket that nobody else holds. */
   readonly qmpSocket: string;
   /** Absolute; the host's side of `org.qemu.guest_agent.0`. */
   readonly guestAgentSocket?: string;
-  /** Absolute, durable, for this machine alone; is there. */
-  readonly stateDirectory: string;
-  /** Absolute, for this machine alone, with room for what the guest overwrites during a backup; is there. QEMU's user can enter it. */
-  readonly scratchDirectory: string;
-  /** Where the NBD socket is made; the directory for temporary files when absent. */
-  readonly runtimeDirectory?: string;
   /** Names of volumes, by device id or path. */
   readonly names?: ReadonlyMap<string, string>;
-  /** False: only the view is wanted, nothing is recorded for the next checkpoint. */
-  readonly records?: boolean;
-  /** False: leave the guest agent alone. */
-  readonly quiesce?: boolean;
-  /** How long the guest may take to bring its file systems to rest; 10 s when absent. */
-  readonly freezeMs?: number;
-  /** How long the machine may stand still; 10 s when absent. */
-  readonly actionMs?: number;
-  readonly scripts?: CheckpointScripts;
-  readonly clock?: Clock;
-  readonly log?: Log;
 }
 
 /** What a checkpoint works with, for as long as it is there. */
@@ -62,8 +44,6 @@ interface ChosenDisks {
   /** Why volumes are not among them, for people. */
   readonly remarks: readonly string[];
 }
-
-const ID = /^[a-z0-9]{1,32}$/;
 
 /** Changes from QEMU's dirty bitmaps, over QMP alone. The machine's QEMU must run, 7.1 or newer. */
 export class QemuBitmapTracker implements Tracker {
@@ -82,7 +62,7 @@ export class QemuBitmapTracker implements Tracker {
 
   async checkpoint(request: CheckpointRequest): Promise<Checkpoint> {
     const { id, since } = request;
-    if (!ID.test(id) || id === since) throw new UmbraError('INTERNAL', `"${id}" cannot name a checkpoint`);
+    checkCheckpointId(request);
     const session = await this.#open();
     const volumes: FleecedVolume[] = [];
     let plans: readonly BitmapPlan[] = [];

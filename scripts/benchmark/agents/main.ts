@@ -2,6 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import path from 'node:path';
 import { BenchError, reasonOf } from '../bench-error.js';
+import { untilInterrupted } from '../interrupted.js';
 import { log } from '../log.js';
 import { changed } from './changed.js';
 import type { Figures } from './figures.js';
@@ -20,23 +21,17 @@ async function main(): Promise<number> {
     return 0;
   }
   if (process.getuid?.() !== 0) throw new BenchError('scripts/bench must be run as root');
-  const abort = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      log('interrupted: cleaning up');
-      abort.abort();
-    });
-  }
+  const signal = untilInterrupted();
   // QEMU and its sockets: a short path that every user can enter.
   const work = path.join(tmpdir(), `umbra-bench.${process.pid}`);
   const failures: string[] = [];
   const all: Figures[] = [];
   for (const name of options.only) {
-    if (abort.signal.aborted) break;
+    if (signal.aborted) break;
     const directory = path.join(work, name);
     mkdirSync(directory, { recursive: true });
     try {
-      all.push(...(await SUITES[name].run({ ...options, directory, signal: abort.signal })));
+      all.push(...(await SUITES[name].run({ ...options, directory, signal })));
     } catch (error) {
       failures.push(`${name}: ${reasonOf(error)}`);
       log(failures.at(-1) ?? '');
@@ -45,7 +40,7 @@ async function main(): Promise<number> {
     }
   }
   report(all, options, failures);
-  return failures.length > 0 || abort.signal.aborted ? 1 : 0;
+  return failures.length > 0 || signal.aborted ? 1 : 0;
 }
 
 function report(all: readonly Figures[], options: AgentsOptions, failures: readonly string[]): void {

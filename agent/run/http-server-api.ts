@@ -76,7 +76,7 @@ async function connect(transport: AgentTransport, signal: AbortSignal): Promise<
       if (request.write(data)) return;
       if (!(await drained(request))) throw brokenOff(failure);
     },
-    frames: readFrames(response as AsyncIterable<Buffer>),
+    frames: readFrames(response),
     close: () => {
       request.destroy();
     },

@@ -1,3 +1,4 @@
+import { finished, type Readable } from 'node:stream';
 import { Packr } from 'msgpackr';
 import { UmbraError } from '../common/errors.js';
 
@@ -20,6 +21,8 @@ const MAX_HEADER_BYTES = 64 * 1024;
 /** A whole region, or all configuration files together. */
 export const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const PREFIX_BYTES = 8;
+/** A stream is held back when so much has come that nobody has asked for. */
+const MOST_WAITING_BYTES = 64 * 1024;
 
 const packr = new Packr({ useRecords: false, int64AsType: 'number', moreTypes: false });
 
@@ -36,28 +39,39 @@ export function encodeFrame(header: object, body: Uint8Array = new Uint8Array())
   return [head, body];
 }
 
+/** Resolves to memory of exactly that size for a body, once it may be read. */
+export type Admit = (bodyBytes: number) => Promise<Buffer>;
+
 /**
- * The frames of a stream. Nothing is read ahead of what is asked for but what the stream itself holds.
- * @param admit called with the size of each body before it is read; reading goes on when it resolves
+ * The frames of a stream. Little is read ahead of what is asked for.
+ * @param admit called with the size of each body before it is read
  * @throws {UmbraError} BAD_ARGUMENT for what is no frame, SERVER_UNREACHABLE for one that is cut off; and what the stream throws
  */
-export async function* readFrames(
-  stream: AsyncIterable<Uint8Array>,
-  admit: (bodyBytes: number) => Promise<void> = () => Promise.resolve(),
-): AsyncGenerator<WireFrame, void> {
+export async function* readFrames(stream: Readable, admit: Admit = newMemory): AsyncGenerator<WireFrame, void> {
   const bytes = new ByteQueue(stream);
-  for (;;) {
-    const prefix = await bytes.take(PREFIX_BYTES);
-    if (prefix === undefined) return;
-    const headerBytes = prefix.readUInt32LE(0);
-    const bodyBytes = prefix.readUInt32LE(4);
-    if (headerBytes > MAX_HEADER_BYTES || bodyBytes > MAX_BODY_BYTES) {
-      throw new UmbraError('BAD_ARGUMENT', `a frame says that it has ${headerBytes} and ${bodyBytes} bytes`);
+  try {
+    for (;;) {
+      const prefix = Buffer.allocUnsafe(PREFIX_BYTES);
+      if (!(await bytes.fillOrEnd(prefix))) return;
+      const headerBytes = prefix.readUInt32LE(0);
+      const bodyBytes = prefix.readUInt32LE(4);
+      if (headerBytes > MAX_HEADER_BYTES || bodyBytes > MAX_BODY_BYTES) {
+        throw new UmbraError('BAD_ARGUMENT', `a frame says that it has ${headerBytes} and ${bodyBytes} bytes`);
+      }
+      const packed = Buffer.allocUnsafe(headerBytes);
+      await bytes.fill(packed);
+      const header = decodeHeader(packed);
+      const body = await admit(bodyBytes);
+      await bytes.fill(body);
+      yield { header, body };
     }
-    const header = decodeHeader(await bytes.need(headerBytes));
-    await admit(bodyBytes);
-    yield { header, body: await bytes.need(bodyBytes) };
+  } finally {
+    bytes.close();
   }
+}
+
+function newMemory(bytes: number): Promise<Buffer> {
+  return Promise.resolve(Buffer.allocUnsafe(bytes));
 }
 
 function decodeHeader(bytes: Buffer): Readonly<Record<string, unknown>> {
@@ -73,46 +87,86 @@ function decodeHeader(bytes: Buffer): Readonly<Record<string, unknown>> {
   return value as Readonly<Record<string, unknown>>;
 }
 
-/** Bytes of a stream, some at a time. */
+/**
+ * Bytes of a stream, some at a time, each copied once. Reading a stream by its iterator makes a promise for each piece, and
+ * a new buffer of all pieces that wait: a fifth of what the server's main thread did for an agent's backup.
+ */
 class ByteQueue {
-  readonly #stream: AsyncIterator<Uint8Array>;
-  #pieces: Buffer[] = [];
-  #length = 0;
+  readonly #stream: Readable;
+  readonly #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  #target: Buffer | undefined;
+  #filled = 0;
+  #end: { readonly error: Error | undefined } | undefined;
+  #wake: () => void = nothing;
 
-  constructor(stream: AsyncIterable<Uint8Array>) {
-    this.#stream = stream[Symbol.asyncIterator]();
+  constructor(stream: Readable) {
+    this.#stream = stream;
+    stream.on('data', this.#take);
+    // Its listeners stay: a stream that fails later must not end the process.
+    finished(stream, { writable: false }, (error) => {
+      this.#end ??= { error: error ?? undefined };
+      this.#wake();
+    });
   }
 
-  /** @returns undefined at the stream's end @throws {UmbraError} SERVER_UNREACHABLE when it ends within them */
-  async take(count: number): Promise<Buffer | undefined> {
-    while (this.#length < count) {
-      const next = await this.#stream.next();
-      if (next.done === true) {
-        if (this.#length === 0) return undefined;
+  /** @throws {UmbraError} SERVER_UNREACHABLE when the stream ends first; and what the stream throws */
+  async fill(target: Buffer): Promise<void> {
+    if (target.length > 0 && !(await this.fillOrEnd(target))) throw cutOff();
+  }
+
+  /** @returns false if the stream has ended before the first byte @throws as {@link fill} */
+  async fillOrEnd(target: Buffer): Promise<boolean> {
+    this.#target = target;
+    this.#filled = 0;
+    for (let piece = this.#waiting.shift(); piece !== undefined; piece = this.#waiting.shift()) {
+      this.#waitingBytes -= piece.length;
+      const rest = this.#copy(piece);
+      if (rest.length === 0) continue;
+      this.#waiting.unshift(rest);
+      this.#waitingBytes += rest.length;
+      break;
+    }
+    while (this.#filled < target.length) {
+      if (this.#end !== undefined) {
+        if (this.#end.error !== undefined) throw this.#end.error;
+        if (this.#filled === 0) return false;
         throw cutOff();
       }
-      const { buffer, byteOffset, byteLength } = next.value;
-      this.#pieces.push(Buffer.from(buffer, byteOffset, byteLength));
-      this.#length += byteLength;
+      this.#stream.resume();
+      await new Promise<void>((resolve) => (this.#wake = resolve));
     }
-    return this.#shift(count);
+    return true;
   }
 
-  async need(count: number): Promise<Buffer> {
-    const bytes = count === 0 ? Buffer.alloc(0) : await this.take(count);
-    if (bytes === undefined) throw cutOff();
-    return bytes;
+  /** Nothing more is read. Idempotent. */
+  close(): void {
+    this.#stream.off('data', this.#take);
+    this.#stream.pause();
   }
 
-  #shift(count: number): Buffer {
-    const [first] = this.#pieces;
-    const all = first !== undefined && first.length >= count ? first : Buffer.concat(this.#pieces);
-    const rest = all.subarray(count);
-    const kept = all === first ? this.#pieces.slice(1) : [];
-    this.#pieces = rest.length > 0 ? [rest, ...kept] : kept;
-    this.#length -= count;
-    return all.subarray(0, count);
+  readonly #take = (piece: Buffer): void => {
+    const rest = this.#copy(piece);
+    if (rest.length > 0) {
+      this.#waiting.push(rest);
+      this.#waitingBytes += rest.length;
+      if (this.#waitingBytes >= MOST_WAITING_BYTES) this.#stream.pause();
+    }
+    if (this.#target === undefined) this.#wake();
+  };
+
+  /** Copy what there is room for. @returns the rest */
+  #copy(piece: Buffer): Buffer {
+    if (this.#target === undefined) return piece;
+    const copied = piece.copy(this.#target, this.#filled);
+    this.#filled += copied;
+    if (this.#filled === this.#target.length) this.#target = undefined;
+    return piece.subarray(copied);
   }
+}
+
+function nothing(): void {
+  // Nobody waits.
 }
 
 function cutOff(): UmbraError {

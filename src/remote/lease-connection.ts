@@ -40,7 +40,7 @@ export class LeaseConnection {
     if (stream.response.statusCode !== 200) throw await errorOf(stream.response);
     // What ends it shows in its frames.
     stream.request.on('error', () => undefined);
-    const frames = readFrames(stream.response as AsyncIterable<Buffer>);
+    const frames = readFrames(stream.response);
     const first = await frames.next().catch(() => undefined);
     const session = first?.done === false ? first.value.header['session'] : undefined;
     if (typeof session !== 'string') {

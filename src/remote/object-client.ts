@@ -76,7 +76,7 @@ export class ObjectClient {
     let left = request.digests.length;
     const watch = this.#watch(response);
     try {
-      for await (const frame of readFrames(response as AsyncIterable<Buffer>)) {
+      for await (const frame of readFrames(response)) {
         watch.again();
         if (isEnd(frame)) break;
         if (left-- === 0) throw new UmbraError('SERVER_UNREACHABLE', 'the server sends more than was asked for');
@@ -87,7 +87,8 @@ export class ObjectClient {
     } finally {
       watch.stop();
       // What was read to its end keeps its connection.
-      if (!response.complete) response.destroy();
+      if (response.complete) response.resume();
+      else response.destroy();
     }
     if (left > 0) throw brokenOff();
   }

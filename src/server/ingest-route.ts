@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { UmbraError } from '../common/errors.js';
 import type { Clock } from '../common/clock.js';
+import { BodyMemory } from '../ingest/body-memory.js';
 import { ByteBudget } from '../ingest/byte-budget.js';
 import type { RunUpload } from '../ingest/uploads.js';
 import { encodeFrame, FRAMES_TYPE, MAX_BODY_BYTES, readFrames, type WireFrame } from '../protocol/frames.js';
@@ -19,9 +20,15 @@ const BUDGET_BYTES = 16 * MAX_BODY_BYTES;
 /** An agent that reads nothing of what it is told is not listened to either. */
 const MAX_UNREAD_BYTES = 1024 * 1024;
 
+/** What the bodies of all agents' frames share. */
+interface Room {
+  readonly budget: ByteBudget;
+  readonly memory: BodyMemory;
+}
+
 /** The route of the bulk stream by which agents send shadow copies. */
 export function ingestRoute(options: RunOperationOptions): Route {
-  const budget = new ByteBudget(BUDGET_BYTES);
+  const room = { budget: new ByteBudget(BUDGET_BYTES), memory: new BodyMemory() };
   return {
     method: 'POST',
     route: '/v1/ingest',
@@ -36,11 +43,11 @@ export function ingestRoute(options: RunOperationOptions): Route {
       body: { type: FRAMES_TYPE, what: FRAMES_WHAT, parts: AGENT_FRAME },
       answer: { as: 'media', type: FRAMES_TYPE, what: `Frames of the server. ${FRAMES_WHAT}` },
     },
-    answer: (exchange) => ingest(exchange, budget, options),
+    answer: (exchange) => ingest(exchange, room, options),
   };
 }
 
-async function ingest(exchange: Exchange, budget: ByteBudget, options: RunOperationOptions): Promise<void> {
+async function ingest(exchange: Exchange, room: Room, options: RunOperationOptions): Promise<void> {
   const { caller, request, response } = exchange;
   if (caller?.role !== 'agent') throw new UmbraError('INTERNAL', 'only agents send shadow copies');
   const { host } = caller;
@@ -67,7 +74,7 @@ async function ingest(exchange: Exchange, budget: ByteBudget, options: RunOperat
     if (record === undefined) throw new UmbraError('INTERNAL', 'an upload ended without a shadow copy');
     return record;
   };
-  const frames = budgetedFrames(request, budget, options.clock);
+  const frames = budgetedFrames(request, room, options.clock);
   try {
     await engine.uploads().serve({
       host,
@@ -100,17 +107,18 @@ function sender(response: ServerResponse): (frame: ServerFrame) => void {
  */
 async function* budgetedFrames(
   request: IncomingMessage,
-  budget: ByteBudget,
+  { budget, memory }: Room,
   clock: Clock,
 ): AsyncGenerator<WireFrame, void> {
   let release = (): void => undefined;
-  const admit = async (bytes: number): Promise<void> => {
+  const admit = async (bytes: number): Promise<Buffer> => {
     await budget.take(bytes);
-    let held = bytes;
-    release = () => {
-      budget.giveBack(held);
-      held = 0;
-    };
+    const body = memory.take(bytes);
+    release = once(() => {
+      memory.giveBack(body);
+      budget.giveBack(bytes);
+    });
+    return body;
   };
   const watch = (): (() => void) =>
     clock.after(SILENCE_LIMIT_MS, () => {
@@ -118,7 +126,7 @@ async function* budgetedFrames(
     });
   let stop = watch();
   try {
-    for await (const frame of readFrames(request as AsyncIterable<Buffer>, admit)) {
+    for await (const frame of readFrames(request, admit)) {
       stop();
       const given = { ...frame, release };
       release = () => undefined;
@@ -129,4 +137,12 @@ async function* budgetedFrames(
     stop();
     release();
   }
+}
+
+function once(work: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (!isDone) work();
+    isDone = true;
+  };
 }

@@ -85,7 +85,7 @@ async function lease(
   };
   const session = sessions.open(caller);
   send({ t: 'session', session: session.id });
-  const frames = readFrames(request as AsyncIterable<Buffer>);
+  const frames = readFrames(request);
   const silence = new Silence(options, () => request.destroy());
   const what = `shadow copies read by ${describeCaller(caller)}`;
   const run = (_: unknown, { signal }: { readonly signal: AbortSignal }): Promise<void> =>

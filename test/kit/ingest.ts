@@ -39,7 +39,7 @@ export function ingestServer(store: Store): IngestServer {
     for (const stream of [up, down]) stream.on('error', () => undefined);
     const serving = uploads.serve({
       host,
-      frames: readFrames(up as AsyncIterable<Buffer>),
+      frames: readFrames(up),
       send: (frame) => down.write(Buffer.concat(encodeFrame(frame))),
       authorize: (machine) => {
         if (machine === 'forbidden') throw new UmbraError('FORBIDDEN', 'not yours');
@@ -73,7 +73,7 @@ function connection({ up, down }: ReturnType<IngestServer['open']>, left = Infin
       if (up.destroyed) throw broken;
       if (!up.write(bytes)) await new Promise((resolve) => up.once('drain', resolve).once('close', resolve));
     },
-    frames: readFrames(down as AsyncIterable<Buffer>),
+    frames: readFrames(down),
     close: () => {
       up.end();
     },
@@ -83,7 +83,7 @@ function connection({ up, down }: ReturnType<IngestServer['open']>, left = Infin
 /** A connection over which anything can be said. */
 export function rawConnection(server: IngestServer, host: string): RawConnection {
   const { up, down } = server.open(host);
-  const frames = readFrames(down as AsyncIterable<Buffer>);
+  const frames = readFrames(down);
   return {
     say: (...bytes) => {
       for (const piece of bytes) up.write(piece);

@@ -46,7 +46,7 @@ class Reader {
     const { request, response } = await this.#link.stream({ method: 'POST', path: '/v1/objects/lease' });
     request.on('error', () => undefined);
     if (response.statusCode !== 200) await readJson(response);
-    const frames = readFrames(response as AsyncIterable<Buffer>);
+    const frames = readFrames(response);
     const next = async (): Promise<Readonly<Record<string, unknown>>> => {
       const frame = await frames.next();
       return frame.done === true ? { t: 'over' } : frame.value.header;
@@ -66,7 +66,7 @@ class Reader {
     const response = await this.#link.send({ method: 'POST', path: '/v1/objects/read', body });
     if (response.statusCode !== 200) await readJson(response);
     const results: (Buffer | string)[] = [];
-    for await (const { header, body: object } of readFrames(response as AsyncIterable<Buffer>)) {
+    for await (const { header, body: object } of readFrames(response)) {
       if (header['end'] === true) return results;
       results.push(typeof header['fault'] === 'string' ? header['fault'] : object);
     }

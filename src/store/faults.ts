@@ -8,6 +8,7 @@ export interface KvCalls {
   readonly entries: { readonly range: KvRange };
   readonly keys: { readonly range: KvRange };
   readonly write: { readonly operations: readonly KvOperation[]; readonly sync: boolean };
+  readonly flush: null;
   readonly compact: { readonly start: Uint8Array; readonly end: Uint8Array };
   readonly diskBytes: null;
   readonly close: null;

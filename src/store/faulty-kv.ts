@@ -58,6 +58,11 @@ class FaultyKv implements KvStore {
     throw fault.error;
   }
 
+  async flush(): Promise<void> {
+    await this.#meet('flush', null);
+    await this.#inner.flush();
+  }
+
   async compact(start: Uint8Array, end: Uint8Array): Promise<void> {
     await this.#meet('compact', { start, end });
     await this.#inner.compact(start, end);

@@ -42,11 +42,17 @@ export interface KvReader {
 export interface KvWriter extends KvReader {
   /**
    * Apply all operations, atomically; don't change their buffers meanwhile. With `sync`, the batch is durable when the promise resolves;
-   * it says nothing about batches before it (LevelDB closes a full log without syncing it).
+   * it says nothing about batches before it (LevelDB closes a full log without syncing it): those without it are durable
+   * after the next {@link flush}.
    * A batch whose write failed may turn out to be there after all when the store is opened again.
    * @throws {UmbraError} STORE_FULL, STORE_FAILED, STORE_DAMAGED
    */
   write(operations: readonly KvOperation[], options: { readonly sync: boolean }): Promise<void>;
+  /**
+   * All that was written before is durable when this resolves.
+   * @throws {UmbraError} STORE_FULL, STORE_FAILED, STORE_DAMAGED; what was written without `sync` since the last flush may be lost then
+   */
+  flush(): Promise<void>;
 }
 
 /** Files of one directory. */

@@ -34,6 +34,7 @@ export class LevelHandle {
   readonly #gate = new Gate();
   #database: LevelDatabase | undefined;
   #failure: UmbraError | undefined;
+  #openings = 1;
   #closed = false;
 
   private constructor(directory: string, options: LevelKvOptions, database: LevelDatabase) {
@@ -59,6 +60,11 @@ export class LevelHandle {
   /** True if {@link recover} must be called before the next write. */
   get broken(): boolean {
     return this.#failure !== undefined;
+  }
+
+  /** How often LevelDB was opened. */
+  get openings(): number {
+    return this.#openings;
   }
 
   /** Remember that LevelDB can't be written any more. */
@@ -99,6 +105,7 @@ export class LevelHandle {
         await this.#database?.close();
         this.#database = undefined;
         this.#database = await openDatabase(this.directory, this.#options);
+        this.#openings++;
         this.#failure = undefined;
       } catch (error) {
         this.#failure = levelError(error, 'open', this.directory);

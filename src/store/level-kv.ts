@@ -21,9 +21,14 @@ export async function openLevelKv(directory: string, options: LevelKvOptions): P
   return new LevelKv(await LevelHandle.open(directory, options));
 }
 
+/** Behind all keys: a compaction from here to here touches no table. */
+const BEHIND_ALL = Buffer.alloc(64, 0xff);
+
 class LevelKv implements KvStore {
   readonly #handle: LevelHandle;
   readonly #writes = new WriteQueue((operations, sync) => this.#apply(operations, sync));
+  /** Which opening of LevelDB the first batch went to that is not known to be durable. */
+  #unsyncedIn: number | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(handle: LevelHandle) {
@@ -52,6 +57,11 @@ class LevelKv implements KvStore {
   async write(operations: readonly KvOperation[], options: { readonly sync: boolean }): Promise<void> {
     this.#checkOpen();
     if (operations.length > 0) await this.#writes.write(operations, options.sync);
+  }
+
+  async flush(): Promise<void> {
+    this.#checkOpen();
+    await this.#writes.alone(() => this.#flush());
   }
 
   async compact(start: Uint8Array, end: Uint8Array): Promise<void> {
@@ -87,6 +97,22 @@ class LevelKv implements KvStore {
     if (this.#closing !== undefined) throw closedError(this.#handle.directory);
   }
 
+  /**
+   * LevelDB begins any compaction by writing the table in memory to a file and syncing that. The batches' logs are then deleted;
+   * most of what was written to them without sync never reaches the disk.
+   */
+  async #flush(): Promise<void> {
+    const opening = this.#unsyncedIn;
+    if (opening === undefined) return;
+    this.#unsyncedIn = undefined;
+    await this.#recoverIfBroken(0);
+    await this.#handle.use('write', (database) => database.compactRange(BEHIND_ALL, BEHIND_ALL));
+    await this.#probe();
+    if (opening === this.#handle.openings) return;
+    // Opening it again read the logs, and nobody knows whether the kernel still had all of them.
+    throw new UmbraError('STORE_FAILED', `the database ${this.#handle.directory} had to be opened again`);
+  }
+
   async #recoverIfBroken(bytes: number): Promise<void> {
     if (this.#handle.broken) await this.#handle.recover(bytes);
   }
@@ -102,6 +128,7 @@ class LevelKv implements KvStore {
       await this.#handle.recover(bytes);
       await this.#batch(operations, sync);
     }
+    if (!sync) this.#unsyncedIn ??= this.#handle.openings;
   }
 
   async #batch(operations: readonly KvOperation[], sync: boolean): Promise<void> {

@@ -48,6 +48,10 @@ class MemoryKv implements KvStore {
     });
   }
 
+  flush(): Promise<void> {
+    return this.#answer(() => undefined);
+  }
+
   compact(_start: Uint8Array, _end: Uint8Array): Promise<void> {
     return this.#answer(() => undefined);
   }

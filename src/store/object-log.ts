@@ -8,6 +8,11 @@ import { findSequences } from './object-index.js';
 
 /** A batch of objects is written when so many bytes have come together… */
 const BATCH_BYTES = 4 * 1024 * 1024;
+/**
+ * Batches are synced each by itself until so much has come since the last barrier. What follows becomes durable all at once: LevelDB
+ * writes it to tables anyway, and then most of its log never reaches the disk. A first backup takes 0.6 of the time so.
+ */
+const SYNCED_BYTES = 16 * 1024 * 1024;
 /** …and their index entries when so many objects are durable, or at a barrier. */
 const INDEX_BATCH_OBJECTS = 2048;
 /** Sequence numbers are taken from a durable reserve of so many. */
@@ -37,11 +42,17 @@ export class ObjectLog {
   readonly #meta: KvWriter;
   readonly #quarantined: Set<string>;
   readonly #onReplaced: (oldSequence: number, newSequence: number) => void;
+  readonly #syncedBytes: number;
   readonly #inFlight = new Map<string, IndexEntry>();
   readonly #spare: Buffer[] = [];
   #filling: Batch | undefined;
   readonly #wantRoom: (() => void)[] = [];
   #batches = 0;
+  /** Bytes since the last barrier. */
+  #sinceBarrier = 0;
+  /** Objects that are written and not durable yet… */
+  #undurable: IndexEntry[] = [];
+  /** …and that are durable, and not in the index yet. */
   #unindexed: IndexEntry[] = [];
   #nextSequence: number;
   #highWater: number;
@@ -61,6 +72,8 @@ export class ObjectLog {
     readonly quarantined: Set<string>;
     /** Called when the index entry of an object was replaced: two sessions stored the same content, one after the other. */
     readonly onReplaced: (oldSequence: number, newSequence: number) => void;
+    /** Tests have little to write. */
+    readonly syncedBytes?: number | undefined;
   }) {
     this.#objects = options.objects;
     this.#meta = options.meta;
@@ -68,6 +81,7 @@ export class ObjectLog {
     this.#highWater = options.highWater;
     this.#quarantined = options.quarantined;
     this.#onReplaced = options.onReplaced;
+    this.#syncedBytes = options.syncedBytes ?? SYNCED_BYTES;
   }
 
   /** The sequence number that the next object gets. */
@@ -80,7 +94,7 @@ export class ObjectLog {
     return this.#failures;
   }
 
-  /** Bytes of frames made durable since the store was opened. */
+  /** Bytes of frames written since the store was opened. */
   get writtenBytes(): number {
     return this.#writtenBytes;
   }
@@ -126,7 +140,10 @@ export class ObjectLog {
    */
   async barrier(since: number): Promise<void> {
     this.#flush();
-    this.#enqueue(() => this.#writeIndex());
+    this.#enqueue(async () => {
+      await this.#writeIndex();
+      this.#sinceBarrier = 0;
+    });
     await this.#tail;
     this.assertNoFailure(since);
   }
@@ -167,8 +184,7 @@ export class ObjectLog {
     this.#enqueue(async () => {
       try {
         await this.#writeObjects(batch);
-        this.#unindexed.push(...batch.entries);
-        if (this.#unindexed.length >= INDEX_BATCH_OBJECTS) await this.#writeIndex();
+        if (this.#unindexed.length + this.#undurable.length >= INDEX_BATCH_OBJECTS) await this.#writeIndex();
       } finally {
         this.#batches--;
         for (const resolve of this.#wantRoom.splice(0)) resolve();
@@ -187,17 +203,38 @@ export class ObjectLog {
   async #writeObjects(batch: Batch): Promise<void> {
     const { entries, usedBytes } = batch;
     const last = entries[entries.length - 1]?.sequence ?? 0;
+    this.#sinceBarrier += usedBytes;
+    const sync = this.#doubtful.length > 0 || this.#sinceBarrier <= this.#syncedBytes;
     try {
       if (last >= this.#highWater) await this.#raiseHighWater(last);
       const doubtful = this.#doubtful.map((sequence): KvOperation => ({ type: 'del', key: objectKey(sequence) }));
-      await this.#objects.write([...doubtful, ...putsOf(batch)], { sync: true });
+      await this.#objects.write([...doubtful, ...putsOf(batch)], { sync });
       this.#doubtful = [];
     } catch (error) {
-      this.#doubtful.push(...entries.map(({ sequence }) => sequence));
-      this.#forget(entries);
+      this.#doubt(entries);
       throw error;
     }
+    (sync ? this.#unindexed : this.#undurable).push(...entries);
     this.#writtenBytes += usedBytes;
+  }
+
+  /** Make durable what was written without sync. */
+  async #makeDurable(): Promise<void> {
+    if (this.#undurable.length === 0) return;
+    try {
+      await this.#objects.flush();
+    } catch (error) {
+      this.#doubt([]);
+      throw error;
+    }
+    this.#unindexed.push(...this.#undurable.splice(0));
+  }
+
+  /** A write failed: nobody knows of these objects whether they are there, nor of those that were not durable yet. */
+  #doubt(entries: readonly IndexEntry[]): void {
+    const all = [...this.#undurable.splice(0), ...entries];
+    this.#doubtful.push(...all.map(({ sequence }) => sequence));
+    this.#forget(all);
   }
 
   async #raiseHighWater(sequence: number): Promise<void> {
@@ -209,6 +246,7 @@ export class ObjectLog {
   }
 
   async #writeIndex(): Promise<void> {
+    await this.#makeDurable();
     const batch = this.#unindexed;
     if (batch.length === 0) return;
     this.#unindexed = [];

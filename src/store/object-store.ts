@@ -35,6 +35,8 @@ export interface ObjectStoreOptions {
   readonly highWater: number;
   /** The names of the objects in quarantine. */
   readonly quarantined: Set<string>;
+  /** As {@link ObjectLog} takes it. */
+  readonly syncedBytes: number | undefined;
 }
 
 /** The objects of a store: reading, sessions that write, and what collection needs. */

@@ -23,6 +23,8 @@ export interface StoreParts {
   readonly objects: KvStore;
   readonly meta: KvStore;
   readonly clock: Clock;
+  /** As {@link ObjectLog} takes it. */
+  readonly syncedBytes?: number;
 }
 
 /** A store: objects, the catalog of shadow copies, and who is using them. */
@@ -71,6 +73,7 @@ export class Store {
       nextSequence,
       highWater,
       quarantined,
+      syncedBytes: parts.syncedBytes,
     });
     const store = new Store(parts, objectStore, catalog);
     await store.#claim();

@@ -48,6 +48,12 @@ class JitteryKv implements KvStore {
     await this.#pause();
   }
 
+  async flush(): Promise<void> {
+    await this.#pause();
+    await this.#inner.flush();
+    await this.#pause();
+  }
+
   async compact(start: Uint8Array, end: Uint8Array): Promise<void> {
     await this.#pause();
     await this.#inner.compact(start, end);

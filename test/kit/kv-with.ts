@@ -8,6 +8,7 @@ export function kvWith(kv: KvStore, others: Partial<KvStore>): KvStore {
     entries: (range) => kv.entries(range),
     keys: (range) => kv.keys(range),
     write: (operations, options) => kv.write(operations, options),
+    flush: () => kv.flush(),
     compact: (start, end) => kv.compact(start, end),
     diskBytes: () => kv.diskBytes(),
     close: () => kv.close(),

@@ -22,8 +22,8 @@ import type { Random } from './random.js';
  * With `reordering`, batches behind the last sync survive in any selection, not only as a prefix:
  * the disk may write later pages first, and LevelDB's log reader skips torn blocks.
  *
- * `compact` first writes the table in memory to a file: all that was written before is durable
- * when it resolves. Every store has its own logs, so two stores lose different amounts.
+ * `compact` and `flush` write the table in memory to a file: all that was written before is durable
+ * when they resolve. Every store has its own logs, so two stores lose different amounts.
  */
 export interface PowerCutKv extends KvStore {
   /** What a power cut leaves; this store fails from then on, pending writes too. */
@@ -111,6 +111,12 @@ class ModelKv implements PowerCutKv {
       this.#checkPower();
       if (options.sync) log.synced = Math.max(log.synced, count);
     });
+  }
+
+  async flush(): Promise<void> {
+    await this.#powered(() => this.#memory.flush());
+    this.#rotate();
+    this.#flush();
   }
 
   async compact(start: Uint8Array, end: Uint8Array): Promise<void> {

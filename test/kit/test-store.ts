@@ -30,8 +30,10 @@ export function memoryDatabases(): Databases {
   return { objects: openMemoryKv(), meta: openMemoryKv() };
 }
 
-export function openTestStore(databases: Databases = memoryDatabases()): Promise<Store> {
-  return Store.open({ ...databases, format: TEST_FORMAT, clock: systemClock });
+/** @param syncedBytes of which not to make use, tests have little to write */
+export function openTestStore(databases: Databases = memoryDatabases(), syncedBytes?: number): Promise<Store> {
+  const syncing = syncedBytes === undefined ? {} : { syncedBytes };
+  return Store.open({ ...databases, format: TEST_FORMAT, clock: systemClock, ...syncing });
 }
 
 /** Back up a machine of one volume from memory, in this thread: what a backup does, without workers and images. */

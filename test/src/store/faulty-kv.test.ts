@@ -29,6 +29,7 @@ t.test('every method can fail, once', async (t) => {
     entries: () => kv.entries()[Symbol.asyncIterator]().next(),
     keys: () => kv.keys()[Symbol.asyncIterator]().next(),
     write: () => kv.write(put, { sync: true }),
+    flush: () => kv.flush(),
     compact: () => kv.compact(bytes('a'), bytes('b')),
     diskBytes: () => kv.diskBytes(),
     close: () => kv.close(),

@@ -92,6 +92,27 @@ t.test('a full disk', async (t) => {
   await kv.close();
 });
 
+t.test('flushing on a full disk, and after LevelDB was opened again', async (t) => {
+  const disk = smallDisk(t, 128 * MIB);
+  const kv = await openLevelKv(join(disk.directory, 'objects'), NEW);
+  const writer = new Writer(new Random(testSeed(t)));
+  await writer.write(kv, 300, false);
+  disk.fill(100_000);
+  await t.rejects(kv.flush(), { code: 'STORE_FULL' }, 'what is in memory has no room');
+  disk.release();
+  await writer.write(kv, 10, false);
+  await kv.flush();
+  await writer.write(kv, 10, false);
+  disk.fill(MIB);
+  await writer.writeUntilFull(kv);
+  disk.release();
+  await writer.write(kv, 1);
+  await t.rejects(kv.flush(), { code: 'STORE_FAILED', message: /opened again/ }, 'nobody knows what the log still had');
+  await kv.flush();
+  t.same(await writer.missing(kv), []);
+  await kv.close();
+});
+
 t.test('compaction on a full disk', async (t) => {
   const disk = smallDisk(t, 96 * MIB);
   const kv = await openLevelKv(join(disk.directory, 'objects'), NEW);

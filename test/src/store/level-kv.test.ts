@@ -82,6 +82,25 @@ async function writeAndKill(directory: string, batches: number): Promise<number>
   return last;
 }
 
+t.test('what was flushed is in tables, which need no log', async (t) => {
+  const directory = join(root, 'flushed');
+  const kv = await openLevelKv(directory, NEW);
+  const value = new Random(testSeed(t)).bytes(100_000);
+  // More than one table in memory, so that some of it is in a log that LevelDB closed without syncing it.
+  for (let index = 0; index < 250; index++)
+    await kv.write([{ type: 'put', key: numberKey(index), value }], { sync: false });
+  await kv.flush();
+  const copy = join(root, 'flushed-copy');
+  cpSync(directory, copy, { recursive: true });
+  for (const name of readdirSync(copy)) if (name.endsWith('.log')) truncateSync(join(copy, name), 0);
+  await kv.flush();
+  await kv.close();
+  const opened = await openLevelKv(copy, EXISTING);
+  t.equal(await countEntries(opened), 250);
+  t.ok(value.equals((await opened.get(numberKey(249))) ?? Buffer.alloc(0)));
+  await opened.close();
+});
+
 t.test('damage has a code', async (t) => {
   const random = new Random(testSeed(t));
   const whole = join(root, 'whole');

@@ -11,6 +11,7 @@ import { digestKey, objectName, quarantineKey, sequenceOfObjectKey } from '../..
 import type { KvOperation, KvStore } from '../../../src/store/kv.js';
 import { findSequences } from '../../../src/store/object-index.js';
 import { ObjectLog } from '../../../src/store/object-log.js';
+import { kvWith } from '../../kit/kv-with.js';
 import { openPowerCutKv } from '../../kit/power-cut-kv.js';
 import { Random, testSeed } from '../../kit/random.js';
 import { assertContents, keyOf, listingOf, QUIET } from '../../kit/store-model.js';
@@ -26,25 +27,45 @@ import {
 
 const compressor = makeCompressor(TEST_FORMAT.compression);
 
+type DatabaseName = 'objects' | 'meta';
+
 interface Write {
-  readonly database: 'objects' | 'meta';
+  readonly database: DatabaseName;
   readonly operations: readonly KvOperation[];
   readonly sync: boolean;
 }
 
+interface Recording {
+  readonly databases: Databases;
+  readonly writes: Write[];
+  /** What becomes durable all at once: how many writes were done before. */
+  readonly flushes: number[];
+}
+
 /** Databases that note every write once it is done. */
-function recording(inner: Databases): { readonly databases: Databases; readonly writes: Write[] } {
+function recording(inner: Databases): Recording {
   const writes: Write[] = [];
-  const record = (database: 'objects' | 'meta', kv: KvStore): KvStore =>
-    withWrite(kv, async (operations, options) => {
-      // The log uses its buffers again.
-      const copies = operations.map((each): KvOperation =>
-        each.type === 'put' ? { ...each, value: Buffer.from(each.value) } : each,
-      );
-      await kv.write(operations, options);
-      writes.push({ database, operations: copies, sync: options.sync });
+  const flushes: number[] = [];
+  const record = (database: DatabaseName, kv: KvStore): KvStore =>
+    kvWith(kv, {
+      flush: async () => {
+        await kv.flush();
+        flushes.push(writes.length);
+      },
+      write: async (operations, options) => {
+        // The log uses its buffers again.
+        const copies = operations.map((each): KvOperation =>
+          each.type === 'put' ? { ...each, value: Buffer.from(each.value) } : each,
+        );
+        await kv.write(operations, options);
+        writes.push({ database, operations: copies, sync: options.sync });
+      },
     });
-  return { databases: { objects: record('objects', inner.objects), meta: record('meta', inner.meta) }, writes };
+  return {
+    databases: { objects: record('objects', inner.objects), meta: record('meta', inner.meta) },
+    writes,
+    flushes,
+  };
 }
 
 function packed(content: string): {
@@ -99,6 +120,43 @@ t.test(
     }
   },
 );
+
+t.test('what comes after so many bytes is durable before it is in the index, all at once', async (t) => {
+  const { databases, writes, flushes } = recording(memoryDatabases());
+  const content = new Random(1).bytes(20 * 1024 * 1024);
+  const store = await openTestStore(databases, 9 * 1024 * 1024);
+  writes.splice(0);
+  await backUp(store, 'a', content);
+  const chunks = writes.filter((write) => kindsIn(write).has('object 1'));
+  t.strictSame(
+    chunks.map(({ sync }) => sync),
+    [true, true, false, false, false, false],
+  );
+  const [flushed = 0] = flushes;
+  t.equal(flushes.length, 1, 'once before the barrier; what follows it is synced again');
+  t.equal(writes[flushed - 1], chunks.at(-1));
+  t.ok(writes.slice(flushed).every(({ sync }) => sync));
+  t.ok(writes.slice(0, flushed).every(({ database, sync }) => database === 'objects' || sync));
+  const first = writes.findIndex((write) => kindsIn(write).has('d+s') || kindsIn(write).has('d'));
+  t.ok(first >= flushed, 'no index entry before');
+  await assertContents(t, store, new Map([[keyOf(listingOf(store, 'a')), content]]));
+});
+
+t.test('what cannot be made durable is in no index: all give up, and the next backup works', async (t) => {
+  const content = randomVolume(new Random(testSeed(t)), 3000);
+  for (let after = 0; after < 3; after++) {
+    const inner = memoryDatabases();
+    const faults = new FaultQueue();
+    const store = await openTestStore({ ...inner, objects: openFaultyKv(inner.objects, faults) }, 0);
+    const bystander = store.openSession();
+    faults.push({ on: 'flush', after, error: new UmbraError('STORE_FULL', 'full') });
+    await t.rejects(backUp(store, 'a', content), { code: 'STORE_FULL' }, `flush ${after}`);
+    t.equal(faults.pending().length, 0);
+    await t.rejects(bystander.barrier(), { code: 'STORE_FULL' });
+    bystander.end();
+    await checkLater(t, store, inner, content);
+  }
+});
 
 t.test('forgetting: the tombstone is durable before the listing goes', async (t) => {
   const { databases, writes } = recording(memoryDatabases());
@@ -245,16 +303,18 @@ t.test('sequence numbers are never used twice, whenever power goes', async (t) =
   let twice = 0;
   for (let life = 0; life < 30; life++) {
     const { objects, meta } = databases;
-    const watched = withWrite(objects, async (operations, options) => {
-      for (const operation of operations) {
-        if (operation.type !== 'put') continue;
-        const sequence = sequenceOfObjectKey(operation.key) ?? -1;
-        if (used.has(sequence)) twice++;
-        used.add(sequence);
-      }
-      await objects.write(operations, options);
+    const watched = kvWith(objects, {
+      write: async (operations, options) => {
+        for (const operation of operations) {
+          if (operation.type !== 'put') continue;
+          const sequence = sequenceOfObjectKey(operation.key) ?? -1;
+          if (used.has(sequence)) twice++;
+          used.add(sequence);
+        }
+        await objects.write(operations, options);
+      },
     });
-    const store = await openTestStore({ objects: watched, meta });
+    const store = await openTestStore({ objects: watched, meta }, random.chance(0.5) ? 0 : undefined);
     let powered = true;
     const working = (async () => {
       for (let turn = 0; turn < 20; turn++) {
@@ -277,17 +337,3 @@ t.test('sequence numbers are never used twice, whenever power goes', async (t) =
   const store = await openTestStore(databases);
   for (const listing of store.catalog.all()) await readBack(store, listing);
 });
-
-/** `kv` with another `write`. */
-function withWrite(kv: KvStore, write: KvStore['write']): KvStore {
-  return {
-    get: (key) => kv.get(key),
-    getMany: (keys) => kv.getMany(keys),
-    entries: (range) => kv.entries(range),
-    keys: (range) => kv.keys(range),
-    write,
-    compact: (start, end) => kv.compact(start, end),
-    diskBytes: () => kv.diskBytes(),
-    close: () => kv.close(),
-  };
-}

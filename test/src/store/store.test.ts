@@ -111,7 +111,7 @@ t.test('power cuts at any moment leave every acknowledged shadow copy whole', as
     const models = new Map<string, Buffer>();
     const forgotten = new Set<string>();
     for (let life = 0; life < 3; life++) {
-      const store = await openTestStore(databases);
+      const store = await openTestStore(databases, random.chance(0.5) ? random.below(40_000) : undefined);
       const checked = await checkAll(t, store, models, forgotten);
       if (!checked) return;
       let powered = true;

@@ -1,5 +1,6 @@
 import { sameBytes } from '../../src/codec/digest.js';
 import { BLOCK_BYTES, REGION_BYTES } from '../../src/codec/formats.js';
+import { fillZeros } from '../../src/codec/zeros.js';
 import type { WorkerPool } from '../../src/workers/pool.js';
 import type { RegionSlot, RegionSlots } from '../../src/workers/region-slots.js';
 import { regionInputs, type RegionExtents } from '../images/region-inputs.js';
@@ -84,9 +85,9 @@ async function fill(
   for (let index = 0; index < extents.length; index += 2) {
     const start = extents[index] ?? 0;
     const end = start + (extents[index + 1] ?? 0);
-    target.fill(0, filled, start);
+    fillZeros(target, filled, start);
     await volume.read(target.subarray(start, end), offset + start);
     filled = end;
   }
-  target.fill(0, filled, Math.ceil(length / BLOCK_BYTES) * BLOCK_BYTES);
+  fillZeros(target, filled, Math.ceil(length / BLOCK_BYTES) * BLOCK_BYTES);
 }

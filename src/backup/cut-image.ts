@@ -1,5 +1,6 @@
 import type { DiskImage } from '../../agent/images/image.js';
 import { REGION_BYTES } from '../codec/formats.js';
+import { fillZeros } from '../codec/zeros.js';
 import { UmbraError } from '../common/errors.js';
 import type { CutReply } from '../workers/messages.js';
 import { WorkerError, type WorkerPool } from '../workers/pool.js';
@@ -32,11 +33,11 @@ async function fillRegion(region: Buffer, image: DiskImage, offset: number, inpu
   for (let index = 0; index < input.extents.length; index += 2) {
     const start = input.extents[index] ?? 0;
     const end = start + (input.extents[index + 1] ?? 0);
-    region.fill(0, filled, start);
+    fillZeros(region, filled, start);
     await image.read(region.subarray(start, end), offset + start);
     filled = end;
   }
-  region.fill(0, filled, input.length);
+  fillZeros(region, filled, input.length);
 }
 
 function imageError(image: DiskImage, error: unknown): unknown {

@@ -74,8 +74,8 @@ function exactComparison({
   const right = new SharedArrayBuffer(REGION_BYTES);
   return async (chunks, changed) => {
     const reads = [
-      unpackRegion(reader, pool, chunksIn(chunks.from, changed), left),
-      unpackRegion(reader, pool, chunksIn(chunks.to, changed), right),
+      unpackRegion(reader, pool, chunksIn(chunks.from, changed), { region: left }),
+      unpackRegion(reader, pool, chunksIn(chunks.to, changed), { region: right }),
     ];
     // Both have ended when one fails: the memory is used again.
     await Promise.allSettled(reads);

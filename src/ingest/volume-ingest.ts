@@ -1,5 +1,6 @@
 import { BLOCK_BYTES, BLOCKS_PER_REGION, DIGEST_BYTES, ObjectType, REGION_BYTES } from '../codec/formats.js';
 import { digestOf, sameBytes } from '../codec/digest.js';
+import { fillZeros } from '../codec/zeros.js';
 import { UmbraError } from '../common/errors.js';
 import { changedBytes, chunksOf, leafIn, VolumeWriter } from '../backup/volume-writer.js';
 import { INGEST_WINDOW, type BlocksFrame, type IngestVolume, type Rest } from '../protocol/ingest.js';
@@ -185,8 +186,10 @@ export class VolumeIngest {
     const under = this.rest === 'base' ? old : [];
     return await this.#withSlot(async (slot) => {
       const spans = spansToCut(under, change.changed, this.#maxBlocks);
-      await this.#fill(slot, under, spans, change, data);
       const places = spans.flatMap(({ first, end }) => [first, end]);
+      const kept = chunksToRead(under, spans, change.changed);
+      await unpackRegion(this.#options.store.reader, this.#options.pool, kept, { ...slot, spans: places });
+      applyChange(Buffer.from(slot.region), change, data);
       const length = REGION_BYTES;
       const { pool } = this.#options;
       const cut = await pool.run({ op: 'cut', region: slot.region, length, from: undefined, spans: places });
@@ -199,26 +202,6 @@ export class VolumeIngest {
       await this.writer.store(slot, leaf, fresh, claims);
       return digestOf(leaf);
     });
-  }
-
-  /** Make the spans of a region what they are now: the chunks below, and the blocks that came over them. */
-  async #fill(
-    slot: RegionSlot,
-    chunks: readonly ChunkRef[],
-    spans: readonly Span[],
-    { written, zeros, changed }: Change,
-    data: Buffer,
-  ): Promise<void> {
-    const { store, pool } = this.#options;
-    await unpackRegion(store.reader, pool, chunksToRead(chunks, spans, changed), slot.region, slot.frames);
-    const region = Buffer.from(slot.region);
-    let at = 0;
-    for (const { first, end } of written) {
-      const bytes = (end - first) * BLOCK_BYTES;
-      region.set(data.subarray(at, at + bytes), first * BLOCK_BYTES);
-      at += bytes;
-    }
-    for (const { first, end } of zeros) region.fill(0, first * BLOCK_BYTES, end * BLOCK_BYTES);
   }
 
   async #withSlot<T>(work: (slot: RegionSlot) => Promise<T>): Promise<T> {
@@ -271,6 +254,17 @@ interface Change {
   readonly zeros: readonly Span[];
   /** Both, in order. */
   readonly changed: readonly Span[];
+}
+
+/** Put what came over what was there. */
+function applyChange(region: Buffer, { written, zeros }: Change, data: Buffer): void {
+  let at = 0;
+  for (const { first, end } of written) {
+    const bytes = (end - first) * BLOCK_BYTES;
+    region.set(data.subarray(at, at + bytes), first * BLOCK_BYTES);
+    at += bytes;
+  }
+  for (const { first, end } of zeros) fillZeros(region, first * BLOCK_BYTES, end * BLOCK_BYTES);
 }
 
 /** A base that is larger, or of which something may be damaged, is not built on: then all is sent, which heals. */

@@ -147,7 +147,7 @@ async function writeData(
     const slot = await pool.slots.take();
     try {
       signal.throwIfAborted();
-      await unpackRegion(store.reader, pool, chunks, slot.region, slot.frames);
+      await unpackRegion(store.reader, pool, chunks, slot);
       await writeRuns(client, Buffer.from(slot.region), region * REGION_BYTES, virtualBytes, chunks);
     } finally {
       pool.slots.giveBack(slot);

@@ -45,21 +45,28 @@ export async function readChunkBatch(
   return { chunks, frames, digests: Buffer.concat(digests), blocks, missing };
 }
 
+/** Where a region is decoded to. */
+export interface UnpackInto {
+  readonly region: SharedArrayBuffer;
+  /** Room as for {@link readChunkBatch}. */
+  readonly frames?: SharedArrayBuffer;
+  /** Only these parts are wanted, the rest may hold anything: pairs of first block and block behind the last. */
+  readonly spans?: readonly number[];
+}
+
 /**
  * Decode the chunks of a region into place, by a worker; what no chunk covers becomes zeros.
- * @param room as for {@link readChunkBatch}
  * @throws {UmbraError} STORE_DAMAGED for the first that can't be read; the store is told
  */
 export async function unpackRegion(
   reader: ObjectReader,
   pool: WorkerPool,
   chunks: readonly ChunkRef[],
-  region: SharedArrayBuffer,
-  room?: SharedArrayBuffer,
+  { region, frames: room, spans }: UnpackInto,
 ): Promise<void> {
   const batch = await readChunkBatch(reader, chunks, room);
   const { frames, digests, blocks } = batch;
-  const [fault] = (await pool.run({ op: 'unpack', region, frames, digests, blocks })).faults;
+  const [fault] = (await pool.run({ op: 'unpack', region, spans, frames, digests, blocks })).faults;
   if (fault !== undefined) throw await reportFault(reader, batch, fault);
 }
 

@@ -89,7 +89,7 @@ export class RegionCache {
 
   async #decode(chunks: readonly ChunkRef[], memory: SharedArrayBuffer): Promise<Buffer | undefined> {
     try {
-      await unpackRegion(this.#reader(), this.#pool(), chunks, memory);
+      await unpackRegion(this.#reader(), this.#pool(), chunks, { region: memory });
       return Buffer.from(memory);
     } catch {
       // Who wants the damaged chunk reads it by itself, and gets the error; the others need not. So it is with a worker

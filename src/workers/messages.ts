@@ -79,6 +79,8 @@ export interface NameReply {
 export interface UnpackRequest extends FrameBatch {
   readonly op: 'unpack';
   readonly region: SharedArrayBuffer;
+  /** Only these parts are wanted, the rest may hold anything: pairs of first block and block behind the last. */
+  readonly spans?: readonly number[] | undefined;
   /** Pairs of first block and number of blocks, for each frame. */
   readonly blocks: readonly number[];
 }

@@ -5,6 +5,7 @@ import { cutRegion, type CuttingSettings } from '../codec/cutting.js';
 import { digestOf } from '../codec/digest.js';
 import { encodeFrameInto } from '../codec/frame.js';
 import type { Compressor } from '../codec/compression.js';
+import { fillZeros } from '../codec/zeros.js';
 import { encodeLeaf, type ChunkRef } from '../tree/node.js';
 import type { CutReply, CutRequest, NameReply, NameRequest, PackReply, PackRequest, ReadFrom } from './messages.js';
 
@@ -18,7 +19,7 @@ export function cut(request: CutRequest, settings: CuttingSettings): CutReply {
   const region = Buffer.from(request.region);
   if (request.from !== undefined) readExtents(region, request.length, request.from);
   const end = Math.ceil(request.length / BLOCK_BYTES) * BLOCK_BYTES;
-  region.fill(0, request.length, end);
+  fillZeros(region, request.length, end);
   const chunks: ChunkRef[] = [];
   let dataBlocks = 0;
   const spans = request.spans ?? [0, end / BLOCK_BYTES];
@@ -69,7 +70,7 @@ function readExtents(target: Buffer, length: number, from: ReadFrom): void {
   for (let index = 0; index < from.extents.length; index += 2) {
     const start = from.extents[index] ?? 0;
     const end = start + (from.extents[index + 1] ?? 0);
-    target.fill(0, filled, start);
+    fillZeros(target, filled, start);
     for (let at = start; at < end;) {
       const got = readSync(from.fd, target, at, end - at, from.offset + at);
       if (got === 0) throw new ShortReadError(`the file ends at byte ${from.offset + at}`);
@@ -77,5 +78,5 @@ function readExtents(target: Buffer, length: number, from: ReadFrom): void {
     }
     filled = end;
   }
-  target.fill(0, filled, length);
+  fillZeros(target, filled, length);
 }

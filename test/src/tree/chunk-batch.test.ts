@@ -21,9 +21,9 @@ t.test('a region is decoded into place', async (t) => {
   const chunks = await backUpRegion(memory, content);
   const region = new SharedArrayBuffer(REGION_BYTES);
   Buffer.from(region).fill(0xff);
-  await unpackRegion(memory.store.reader, memory.pool, chunks, region);
+  await unpackRegion(memory.store.reader, memory.pool, chunks, { region });
   t.ok(Buffer.from(region).equals(content));
-  await unpackRegion(memory.store.reader, memory.pool, [], region);
+  await unpackRegion(memory.store.reader, memory.pool, [], { region });
   t.ok(Buffer.from(region).equals(Buffer.alloc(REGION_BYTES)), 'what no chunk covers becomes zeros');
 });
 
@@ -38,7 +38,7 @@ t.test('missing chunks have a place in the batch, and fail', async (t) => {
   t.equal(batch.frames[1]?.length, 0);
   t.same(batch.digests, Buffer.concat([chunk?.digest ?? Buffer.alloc(0), lost.digest]));
   const region = new SharedArrayBuffer(REGION_BYTES);
-  const unpacked = unpackRegion(memory.store.reader, memory.pool, [lost], region);
+  const unpacked = unpackRegion(memory.store.reader, memory.pool, [lost], { region });
   await t.rejects(unpacked, {
     code: 'STORE_DAMAGED',
     message: /chunk (09){32} cannot be read: it is not in the index/,
@@ -50,6 +50,6 @@ t.test('a chunk of another length than its leaf says', async (t) => {
   const [chunk] = await backUpRegion(memory, Buffer.from('content'));
   if (chunk === undefined) throw new RangeError('no chunk');
   const region = new SharedArrayBuffer(REGION_BYTES);
-  const unpacked = unpackRegion(memory.store.reader, memory.pool, [{ ...chunk, blocks: 2 }], region);
+  const unpacked = unpackRegion(memory.store.reader, memory.pool, [{ ...chunk, blocks: 2 }], { region });
   await t.rejects(unpacked, { code: 'STORE_DAMAGED', message: /4096 bytes, not 2 blocks/ });
 });

@@ -60,6 +60,23 @@ t.test('unpack puts chunks in their places, and zeros between and behind them', 
   t.end();
 });
 
+t.test('unpack makes only the parts right that are wanted', (t) => {
+  const content = Buffer.alloc(REGION_BYTES);
+  content.set(new Random(testSeed(t)).bytes(10 * BLOCK_BYTES), 3 * BLOCK_BYTES);
+  const region = new SharedArrayBuffer(REGION_BYTES);
+  const bytes = Buffer.from(region).fill(0xee);
+  t.same(unpack({ op: 'unpack', region, ...packedRegion(content), spans: [2, 20, 30, 31] }), { faults: [] });
+  for (const [first, end] of [
+    [2, 20],
+    [30, 31],
+  ] as const) {
+    const part = [first * BLOCK_BYTES, end * BLOCK_BYTES] as const;
+    t.ok(bytes.subarray(...part).equals(content.subarray(...part)), `blocks from ${first}`);
+  }
+  t.equal(bytes[21 * BLOCK_BYTES], 0xee, 'nothing is done elsewhere');
+  t.end();
+});
+
 t.test('a chunk of another length than its place is a fault', (t) => {
   const packed = packedRegion(new Random(1).bytes(64 * BLOCK_BYTES));
   const [first = 0, blocks = 0, ...rest] = packed.blocks;

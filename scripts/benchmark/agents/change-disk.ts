@@ -56,6 +56,14 @@ export function drawPieces(candidates: readonly number[], count: number, random:
   return [...drawn].sort((a, b) => a - b);
 }
 
+/** Runs of neighbouring pieces, all over a disk that has `total` of them. @param length pieces in each run */
+export function drawRuns(total: number, count: number, length: number, random: SeededRandom): number[] {
+  const starts = Array.from({ length: Math.floor(total / length) }, (_, run) => run * length * PIECE_BYTES);
+  return drawPieces(starts, Math.max(1, Math.round(count / length)), random).flatMap((start) =>
+    Array.from({ length }, (_, piece) => start + piece * PIECE_BYTES),
+  );
+}
+
 /** The aligned pieces of which all blocks are among `blockOffsets`. */
 export function wholePieces(blockOffsets: readonly number[], blockBytes: number): number[] {
   const blocks = new Map<number, number>();

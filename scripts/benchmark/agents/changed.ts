@@ -5,7 +5,7 @@ import { domainXml, PrivateLibvirt } from '../../../test/kit/libvirt.js';
 import { log } from '../log.js';
 import { run } from '../process.js';
 import { SeededRandom } from '../random.js';
-import { changeDisk, changeImage, drawPieces, PIECE_BYTES } from './change-disk.js';
+import { changeDisk, changeImage, drawRuns, PIECE_BYTES } from './change-disk.js';
 import { Figures } from './figures.js';
 import { AgentsLab, type TimedBackup } from './lab.js';
 import type { Suite, SuiteContext } from './suite.js';
@@ -16,18 +16,20 @@ const SIZES = {
   small: { diskGib: 2, differentMib: 64 },
 };
 const MACHINE = 'changed';
+/** How much changes, and how many pieces side by side. */
 const PARTS = [
-  [0, 'nothing'],
-  [0.001, '0.1 %'],
-  [0.01, '1 %'],
+  [0, 1, 'nothing'],
+  [0.001, 1, '0.1 %'],
+  [0.01, 1, '1 %'],
+  [0.01, 64, '1 % in runs'],
 ] as const;
 
 interface ChangingMachine {
   readonly lab: AgentsLab;
   readonly libvirt: PrivateLibvirt;
   readonly disk: string;
-  /** Where its disk can be changed. */
-  readonly pieces: readonly number[];
+  /** Of its disk. */
+  readonly pieces: number;
 }
 
 /** The time of an incremental backup by how much has changed, and that of reading and comparing the whole disk. */
@@ -45,8 +47,7 @@ export const changed: Suite = {
       const lab = await AgentsLab.start(path.join(directory, 'umbra'));
       try {
         await lab.addAgent('host', [`libvirt: ${libvirt.socketPath}`]);
-        const pieces = Array.from({ length: (diskGib * GIB) / PIECE_BYTES }, (_, piece) => piece * PIECE_BYTES);
-        await measure(context, { lab, libvirt, disk, pieces }, figures);
+        await measure(context, { lab, libvirt, disk, pieces: (diskGib * GIB) / PIECE_BYTES }, figures);
         await lab.unprotect(MACHINE);
       } finally {
         await lab.close();
@@ -54,7 +55,7 @@ export const changed: Suite = {
       figures.note(
         `${diskGib} GiB of data, all of it allocated, that repeats after ${differentMib} MiB; QEMU's bitmaps have 64 KiB.`,
       );
-      figures.note('What changes is new to the store, in pieces of 64 KiB all over the disk.');
+      figures.note('What changes is new to the store, in pieces of 64 KiB all over the disk, or in runs of 4 MiB.');
       return [figures];
     } finally {
       await libvirt.end();
@@ -66,7 +67,8 @@ async function measure(context: SuiteContext, machine: ChangingMachine, figures:
   const { rounds, seed, signal } = context;
   const { lab, libvirt, disk, pieces } = machine;
   const random = new SeededRandom(seed);
-  const draw = (part: number): number[] => drawPieces(pieces, Math.round(pieces.length * part), random);
+  const draw = (part: number, run: number): number[] =>
+    part === 0 ? [] : drawRuns(pieces, Math.round(pieces * part), run, random);
   const add = (what: string, { seconds, processSeconds, answer }: TimedBackup): void => {
     figures.add('s', what, seconds);
     figures.add('of the processors, s', what, processSeconds);
@@ -77,7 +79,7 @@ async function measure(context: SuiteContext, machine: ChangingMachine, figures:
   log('changed: the first backup');
   await lab.backup(MACHINE);
   // Nobody knows what has changed: all is read, and compared with what the agent has noted of the first.
-  await changeImage(disk, context.directory, draw(0.01));
+  await changeImage(disk, context.directory, draw(0.01, 1));
   log('changed: 1 %, all of it read');
   add('1 %, scanned', await lab.backup(MACHINE));
   await libvirt.virsh('start', MACHINE, '--paused');
@@ -85,15 +87,18 @@ async function measure(context: SuiteContext, machine: ChangingMachine, figures:
   log('changed: the first backup by the tracker');
   await lab.backup(MACHINE);
   for (let round = 0; round < rounds && !signal.aborted; round++) {
-    for (const [part, what] of PARTS) {
-      await changeDisk({ name: MACHINE, libvirt, serial: '' }, context.directory, draw(part));
+    for (const [part, run, what] of PARTS) {
+      await changeDisk({ name: MACHINE, libvirt, serial: '' }, context.directory, draw(part, run));
       log(`changed: ${what}`);
       add(what, await lab.backup(MACHINE));
     }
   }
-  const [scanned, tracked] = [figures.median('s', '1 %, scanned'), figures.median('s', '1 %')];
-  if (scanned !== undefined && tracked !== undefined)
-    figures.add('times as fast as the scan', '1 %', scanned / tracked);
+  const scanned = figures.median('s', '1 %, scanned');
+  for (const [, , what] of PARTS) {
+    const tracked = figures.median('s', what);
+    if (scanned !== undefined && tracked !== undefined)
+      figures.add('times as fast as the scan', what, scanned / tracked);
+  }
 }
 
 /** A qcow2 without a hole, made once; what it holds changes with each run. */

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { drawPieces, PIECE_BYTES, wholePieces } from '../../../../scripts/benchmark/agents/change-disk.js';
+import { drawPieces, drawRuns, PIECE_BYTES, wholePieces } from '../../../../scripts/benchmark/agents/change-disk.js';
 import { SeededRandom } from '../../../../scripts/benchmark/random.js';
 
 const BLOCK_BYTES = 4096;
@@ -23,4 +23,12 @@ t.test('pieces are drawn once each, in order, the same for a seed', async (t) =>
   );
   t.same(drawn, drawPieces(candidates, 20, new SeededRandom(1)));
   t.same(drawPieces(candidates.slice(0, 3), 20, new SeededRandom(1)), candidates.slice(0, 3), 'all that there are');
+});
+
+t.test('runs lie within the disk, and are as long as they are to be', async (t) => {
+  const drawn = drawRuns(1030, 40, 20, new SeededRandom(2));
+  t.equal(new Set(drawn).size, 40);
+  t.ok(drawn.every((offset) => offset < 1030 * PIECE_BYTES));
+  t.equal(drawn.filter((offset) => !drawn.includes(offset - PIECE_BYTES)).length, 2, 'two runs');
+  t.equal(drawRuns(1030, 1, 20, new SeededRandom(2)).length, 20, 'at least one');
 });

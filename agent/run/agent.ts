@@ -10,6 +10,7 @@ import type {
   TaskOutcome,
 } from '../../src/protocol/agents-api.js';
 import { toWireError } from '../../src/protocol/wire-error.js';
+import { findMachine } from './find-machine.js';
 import type { ServerApi } from './server-api.js';
 
 /** The work of an agent, whatever it works on. */
@@ -156,7 +157,7 @@ export class Agent {
       await this.#report();
       return undefined;
     }
-    const machine = find(await work.discover(), task);
+    const machine = findMachine(await work.discover(), task.machine);
     if (task.kind === 'forget') {
       await work.forget(task, machine);
       return undefined;
@@ -220,18 +221,6 @@ class Slots {
       else next();
     }
   }
-}
-
-/** The machine that a task is about, as it is now. */
-function find({ machines, notes }: DiscoveryReport, { machine }: BackupTask | ForgetTask): DiscoveredMachine {
-  const found =
-    machines.find(({ uuid }) => uuid !== undefined && uuid === machine.uuid) ??
-    machines.find(({ name }) => name === machine.hostName);
-  if (found !== undefined) return found;
-  const why = notes.length === 0 ? '' : ` (${notes.join('; ')})`;
-  throw new UmbraError('NOT_FOUND', `this host has no machine "${machine.hostName}" any more${why}`, {
-    hint: 'If it has moved, protect it on its new host: umbra protect MACHINE --host HOST.',
-  });
 }
 
 function cancelled(): UmbraError {

@@ -4,12 +4,18 @@ import { join } from 'node:path';
 import type { Clock } from '../../src/common/clock.js';
 import { isUmbraError, messageOf, UmbraError } from '../../src/common/errors.js';
 import type { Log } from '../../src/common/log.js';
-import type { AgentBackupResult, DiscoveredMachine, DiscoveryReport } from '../../src/protocol/agents-api.js';
+import type {
+  AgentBackupResult,
+  DiscoveredMachine,
+  DiscoveryReport,
+  ProtectedMachine,
+} from '../../src/protocol/agents-api.js';
 import { sendShadowCopy } from '../send/send-shadow-copy.js';
 import type { Connect } from '../send/connection.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../trackers/tracker.js';
 import type { AgentWork, BackupTask, ForgetTask } from './agent.js';
 import type { Candidate } from './candidate.js';
+import { findMachine } from './find-machine.js';
 import { noteTracker } from './last-tracker.js';
 import { Turns } from './turns.js';
 import { Unfinished } from './unfinished.js';
@@ -179,16 +185,25 @@ export class HostWork implements AgentWork {
     await this.#unfinished.end(name);
   }
 
+  /** The trackers that may make a checkpoint. What others have left in the machine's way is gone then. */
+  async #candidates({ machine: wanted }: BackupTask, machine: DiscoveredMachine): Promise<readonly Candidate[]> {
+    const { discover, trackers } = this.#options;
+    const all = await trackers(machine, wanted.name);
+    const others = all.filter((candidate) => !isWanted(candidate, wanted));
+    const left = await Promise.all(others.map(isInTheWay));
+    if (!left.includes(true)) return all.filter((candidate) => isWanted(candidate, wanted));
+    for (const [index, other] of others.entries()) {
+      if (left[index] === true && 'tracker' in other) await other.tracker.forget();
+    }
+    // Its disks may be other files now.
+    const now = findMachine(await discover(), wanted);
+    return (await trackers(now, wanted.name)).filter((candidate) => isWanted(candidate, wanted));
+  }
+
   /** A checkpoint by the tracker that is wanted; by the best that can make one, if none is. */
   async #checkpoint(task: BackupTask, machine: DiscoveredMachine, request: CheckpointRequest): Promise<Chosen> {
-    const { name, tracker: choice, asIs = false } = task.machine;
-    const all = await this.#options.trackers(machine, name);
-    const candidates = all.filter(({ kind, asIs: isAsIs = false }) => {
-      if (asIs || isAsIs) return asIs === isAsIs;
-      // Overlays change what the machine starts from: only who asks for them gets them.
-      return choice === 'auto' ? kind !== 'differencing' : kind === choice;
-    });
-    for (const other of all) if (!candidates.includes(other)) await letGo(other);
+    const { name, tracker: choice } = task.machine;
+    const candidates = await this.#candidates(task, machine);
     const reasons = candidates.length === 0 ? [`this version of the agent has no ${choice}`] : [];
     for (const candidate of candidates) {
       if ('reason' in candidate) {
@@ -219,7 +234,13 @@ function withReasons(error: unknown, reasons: readonly string[]): unknown {
   return new UmbraError(error.code, `${error.message} (${reasons.join('; ')})`, { ...hint, cause: error });
 }
 
-/** Take away what a tracker of an earlier choice has left in the machine's way. */
-async function letGo(candidate: Candidate): Promise<void> {
-  if ('tracker' in candidate && (await candidate.tracker.isInUse?.()) === true) await candidate.tracker.forget();
+function isWanted({ kind, asIs: isAsIs = false }: Candidate, { tracker, asIs = false }: ProtectedMachine): boolean {
+  if (asIs || isAsIs) return asIs === isAsIs;
+  // Overlays change what the machine starts from: only who asks for them gets them.
+  return tracker === 'auto' ? kind !== 'differencing' : kind === tracker;
+}
+
+/** True if a tracker of an earlier choice has left something in the machine's way. */
+async function isInTheWay(candidate: Candidate): Promise<boolean> {
+  return 'tracker' in candidate && (await candidate.tracker.isInUse?.()) === true;
 }

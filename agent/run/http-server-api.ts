@@ -1,20 +1,15 @@
-import type { ClientRequest, IncomingMessage } from 'node:http';
-import { messageOf, UmbraError } from '../../src/common/errors.js';
-import { encodeFrame, readFrames } from '../../src/protocol/frames.js';
+import type { IncomingMessage } from 'node:http';
 import type { AgentTaskLine } from '../../src/protocol/agents-api.js';
 import { lines } from '../../src/transport/lines.js';
 import { readJson } from '../../src/transport/answer.js';
-import type { StreamedRequest } from '../../src/transport/https-transport.js';
 import type { Message } from '../../src/transport/message.js';
-import type { Connection } from '../send/connection.js';
+import { brokenOff, openIngest, type IngestTransport } from '../send/ingest-connection.js';
 import type { ServerApi } from './server-api.js';
 
 /** How requests get to the server. */
-export interface AgentTransport {
+export interface AgentTransport extends IngestTransport {
   /** @throws {UmbraError} SERVER_UNREACHABLE, SERVER_UNKNOWN */
   send(message: Message): Promise<IncomingMessage>;
-  /** A request whose body is written while its answer is read, on a connection of its own. */
-  stream(message: Message): Promise<StreamedRequest>;
 }
 
 /** Longer silence on the task stream means that the connection is dead: the server says something every 15 s. */
@@ -29,7 +24,7 @@ export function httpServerApi(transport: () => AgentTransport): ServerApi {
     tasks: (running, signal) => listen(transport(), running, signal),
     report: (report) => post('/v1/agent/machines', report),
     finish: (outcome) => post('/v1/agent/outcomes', outcome),
-    connect: (signal) => connect(transport(), signal),
+    connect: (signal) => openIngest(transport(), signal),
   };
 }
 
@@ -55,49 +50,4 @@ async function* listen(
     signal.removeEventListener('abort', abort);
     response.destroy();
   }
-}
-
-async function connect(transport: AgentTransport, signal: AbortSignal): Promise<Connection> {
-  const { request, response } = await transport.stream({ method: 'POST', path: '/v1/ingest' });
-  if (response.statusCode !== 200) await readJson(response);
-  if (signal.aborted) request.destroy();
-  let failure: unknown;
-  request.on('error', (error) => {
-    failure ??= error;
-  });
-  response.on('error', (error) => {
-    failure ??= error;
-  });
-  return {
-    send: async (frame, body) => {
-      if (failure !== undefined || request.destroyed) throw brokenOff(failure);
-      const [head, data] = encodeFrame(frame, body);
-      request.write(head);
-      if (request.write(data)) return;
-      if (!(await drained(request))) throw brokenOff(failure);
-    },
-    frames: readFrames(response),
-    close: () => {
-      request.destroy();
-    },
-  };
-}
-
-/**
- * Wait for room. Leaves no listener behind: it is called for each region.
- * @returns false if the request is over
- */
-function drained(request: ClientRequest): Promise<boolean> {
-  return new Promise((resolve) => {
-    const go = (): void => {
-      request.off('drain', go).off('close', go);
-      resolve(!request.destroyed);
-    };
-    request.on('drain', go).on('close', go);
-  });
-}
-
-function brokenOff(cause: unknown): UmbraError {
-  const why = cause === undefined ? '' : `: ${messageOf(cause)}`;
-  return new UmbraError('SERVER_UNREACHABLE', `the connection to the server was lost${why}`, { cause });
 }

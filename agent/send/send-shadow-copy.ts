@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isUmbraError, UmbraError } from '../../src/common/errors.js';
 import type { Clock } from '../../src/common/clock.js';
+import type { BackupVolumeResult } from '../../src/protocol/api.js';
 import type { BeginFrame, BegunFrame, DoneFrame, EndFrame, Rest } from '../../src/protocol/ingest.js';
 import type { TrackerKind } from '../../src/protocol/agents-api.js';
 import type { Checkpoint, CheckpointVolume } from '../trackers/tracker.js';
@@ -22,16 +23,20 @@ export interface SendOptions {
   readonly checkpoint: Checkpoint;
   readonly base: BaseShadowCopy | undefined;
   readonly connect: Connect;
-  /** Where the fingerprints of a volume are kept. */
-  readonly fingerprintFile: (volume: string) => string;
+  /** Where the fingerprints of a volume are kept; absent for who keeps none, and has the server compare. */
+  readonly fingerprintFile?: (volume: string) => string;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** How long the network may be gone. */
   readonly outageLimitMs?: number;
+  /** Called with how far a volume was read, the index of the volume first. */
+  readonly onReached?: (volume: number, position: number) => void;
 }
 
 export interface Sent extends SendCounts {
   readonly shadowCopy: string;
+  /** What was new to the store, if the server tells. */
+  readonly volumes?: readonly BackupVolumeResult[];
 }
 
 const OUTAGE_LIMIT_MS = 9 * 60 * 1000;
@@ -105,8 +110,8 @@ class Sending {
 
   /** One connection, from its beginning to the end of the upload or its own. */
   async #attempt(onBegun: () => void): Promise<Sent> {
-    const { connect, clock, signal } = this.#options;
-    const stream = new UploadStream(await connect(signal), clock, signal);
+    const { connect, clock, signal, onReached } = this.#options;
+    const stream = new UploadStream(await connect(signal), clock, signal, onReached);
     try {
       const plan = this.#upload === undefined ? await this.#plan() : undefined;
       const begun = await stream.begin(
@@ -140,7 +145,7 @@ class Sending {
       const before = base?.volumes.find(({ name }) => name === volume.name);
       const mayBuildOn = before !== undefined && before.sizeBytes <= volume.sizeBytes;
       const fingerprints =
-        before?.sizeBytes === volume.sizeBytes && !volume.changesKnown
+        fingerprintFile !== undefined && before?.sizeBytes === volume.sizeBytes && !volume.changesKnown
           ? await Fingerprints.read(fingerprintFile(volume.name), before)
           : undefined;
       const rest: Rest = mayBuildOn && (volume.changesKnown || fingerprints !== undefined) ? 'base' : 'holes';
@@ -156,12 +161,13 @@ class Sending {
       machine,
       checkpoint: checkpoint.id,
       ...(base === undefined ? {} : { base: base.shadowCopy }),
-      volumes: plan.map(({ volume: { name, path, format, sizeBytes }, rest }) => ({
+      volumes: plan.map(({ volume: { name, path, format, sizeBytes, fingerprint }, rest }) => ({
         name,
         path,
         format,
         sizeBytes,
         rest,
+        ...(fingerprint === undefined ? {} : { fingerprint }),
       })),
     };
   }
@@ -174,19 +180,24 @@ class Sending {
     for (const [index, { volume, rest, fingerprints }] of plan.entries()) {
       const isBase = begun.rest[index] === 'base';
       const known = isBase && rest === 'base';
+      const byChanges = known && volume.changesKnown;
+      const writer = byChanges ? undefined : await this.#writerFor(volume);
       this.#volumes.push(
         new VolumeSender({
           index,
           volume,
           pool,
-          byChanges: known && volume.changesKnown,
+          byChanges,
           ...(known && fingerprints !== undefined ? { fingerprints } : {}),
-          ...(known && volume.changesKnown
-            ? {}
-            : { writer: await FingerprintWriter.open(this.#options.fingerprintFile(volume.name), volume.sizeBytes) }),
+          ...(writer === undefined ? {} : { writer }),
         }),
       );
     }
+  }
+
+  async #writerFor({ name, sizeBytes }: CheckpointVolume): Promise<FingerprintWriter | undefined> {
+    const { fingerprintFile } = this.#options;
+    return fingerprintFile === undefined ? undefined : await FingerprintWriter.open(fingerprintFile(name), sizeBytes);
   }
 
   #endFrame(): EndFrame {
@@ -211,7 +222,8 @@ class Sending {
       readBytes += volume.counts.readBytes;
       sentBytes += volume.counts.sentBytes;
     }
-    return { shadowCopy: done.shadowCopy, readBytes, sentBytes };
+    const { shadowCopy, volumes } = done;
+    return { shadowCopy, readBytes, sentBytes, ...(volumes === undefined ? {} : { volumes }) };
   }
 }
 

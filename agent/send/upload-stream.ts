@@ -30,13 +30,21 @@ export class UploadStream {
   readonly #outstanding = new Map<string, SentRegion>();
   readonly #frames: AsyncIterator<ServerFrame, void>;
   readonly #signal: AbortSignal;
+  readonly #onReached: (volume: number, position: number) => void;
   #place = { volume: 0, position: 0 };
   #wake: () => void = nothing;
   #failure: { readonly error: unknown } | undefined;
   #done: DoneFrame | undefined;
   #stopAlive: () => void = nothing;
 
-  constructor(connection: Connection, clock: Clock, signal: AbortSignal) {
+  /** @param onReached - called with how far a volume was read */
+  constructor(
+    connection: Connection,
+    clock: Clock,
+    signal: AbortSignal,
+    onReached: (volume: number, position: number) => void = nothing,
+  ) {
+    this.#onReached = onReached;
     this.#connection = connection;
     this.#clock = clock;
     this.#signal = signal;
@@ -65,6 +73,7 @@ export class UploadStream {
   /** How far a volume was read. */
   reached(volume: number, position: number): void {
     this.#place = { volume, position };
+    this.#onReached(volume, position);
   }
 
   /** Send a region as soon as there is room for it in the window. @throws {UmbraError} when the upload has failed, or the connection */

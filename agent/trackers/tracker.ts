@@ -71,6 +71,11 @@ export interface CheckpointVolume {
   readonly path: string;
   readonly format: ImageFormat;
   readonly sizeBytes: number;
+  /**
+   * Names the content of its image. Given where it is the server, and not the tracker, that remembers what the image was in the
+   * newest shadow copy: {@link changesKnown} says then only that nothing has changed if that is the same.
+   */
+  readonly fingerprint?: string;
   /** False when nobody can vouch for what changed since `since`: then everything is compared. */
   readonly changesKnown: boolean;
   /**

@@ -81,15 +81,21 @@ export class Session {
 
   /** Run a long operation, with a progress bar. */
   async run<T>(request: Request<T>, create?: CreateStore): Promise<T> {
-    const { stderr, clock } = this.environment;
-    const bar = new ProgressBar(stderr, clock);
-    const progress = (now: Progress): void => {
-      if (!this.json) bar.show(now);
-    };
-    try {
+    return await this.withProgress(async (progress) => {
       if (this.#remote !== undefined && isDoneHere(request))
         return await this.#runHere(request, this.#remote, progress);
       return await this.client(this.startOptions(create)).run(request, progress);
+    });
+  }
+
+  /** Do what takes long, with a progress bar. */
+  async withProgress<T>(work: (progress: (progress: Progress) => void) => Promise<T>): Promise<T> {
+    const { stderr, clock } = this.environment;
+    const bar = new ProgressBar(stderr, clock);
+    try {
+      return await work((now) => {
+        if (!this.json) bar.show(now);
+      });
     } finally {
       bar.clear();
     }

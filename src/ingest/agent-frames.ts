@@ -15,7 +15,10 @@ const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
 
 const rest = oneOf('base', 'holes');
 const format = oneOf('raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 'vpc');
-const ingestVolume = object({ name: volume, path: string, format, sizeBytes: whole(0, MAX_VOLUME_BYTES), rest });
+const ingestVolume = object(
+  { name: volume, path: string, format, sizeBytes: whole(0, MAX_VOLUME_BYTES), rest },
+  { fingerprint: string },
+);
 const place = { volume: whole(0, MAX_VOLUMES), region: whole(0, MAX_REGION) };
 
 const checkpoint = validator({ type: 'string', pattern: '^[a-z0-9]{1,32}$' }, (value, field): string => {

@@ -16,6 +16,7 @@ import {
   type RegionPlace,
   type ServerFrame,
 } from '../protocol/ingest.js';
+import type { BackupVolumeResult } from '../protocol/api.js';
 import type { ShadowCopyRecord } from '../store/records.js';
 import type { IngestSession } from '../store/session.js';
 import type { Store } from '../store/store.js';
@@ -23,6 +24,7 @@ import type { WorkerPool } from '../workers/pool.js';
 import { parseAgentFrame } from './agent-frames.js';
 import { configFiles } from './config-files.js';
 import type { HostChunks } from './host-chunks.js';
+import type { Sender } from './sender.js';
 import { openBase, type UploadBase } from './upload-base.js';
 import { VolumeIngest, type Data } from './volume-ingest.js';
 
@@ -55,7 +57,7 @@ interface Outstanding extends RegionPlace {
 export class Upload {
   readonly id = randomBytes(16).toString('hex');
   readonly machine: string;
-  readonly host: string;
+  readonly sender: Sender;
   readonly #parts: UploadParts;
   readonly #begin: BeginFrame;
   readonly #session: IngestSession;
@@ -71,14 +73,14 @@ export class Upload {
   /** Bytes up to which the agent has read, over all volumes. */
   position = 0;
 
-  private constructor(parts: UploadParts, host: string, begin: BeginFrame, base: UploadBase | undefined) {
+  private constructor(parts: UploadParts, sender: Sender, begin: BeginFrame, base: UploadBase | undefined) {
     this.#parts = parts;
-    this.host = host;
+    this.sender = sender;
     this.machine = begin.machine;
     this.#begin = begin;
     this.#giveBack = base?.giveBack ?? nothing;
     this.#session = parts.store.openSession();
-    const sent = parts.hostChunks.of(host);
+    const sent = parts.hostChunks.of(sender.name);
     this.#volumes = begin.volumes.map(
       (volume) =>
         new VolumeIngest({
@@ -93,10 +95,10 @@ export class Upload {
   }
 
   /** @throws {UmbraError} BAD_ARGUMENT */
-  static async begin(parts: UploadParts, host: string, begin: BeginFrame): Promise<Upload> {
+  static async begin(parts: UploadParts, sender: Sender, begin: BeginFrame): Promise<Upload> {
     const names = new Set(begin.volumes.map(({ name }) => name));
     if (names.size !== begin.volumes.length) throw wrong('two volumes have the same name');
-    return new Upload(parts, host, begin, await openBase(parts.store, begin));
+    return new Upload(parts, sender, begin, await openBase(parts.store, begin));
   }
 
   get totalBytes(): number {
@@ -106,6 +108,11 @@ export class Upload {
   /** Plain bytes of the chunks that the store did not have; nothing for the agent to know. */
   get newBytes(): number {
     return this.#volumes.reduce((sum, { writer }) => sum + writer.counts.newBytes, 0);
+  }
+
+  /** What was stored of each volume, once all of it is. */
+  get results(): readonly BackupVolumeResult[] {
+    return this.#volumes.map((volume) => volume.result);
   }
 
   get isAttached(): boolean {
@@ -277,9 +284,7 @@ export class Upload {
       pauseMs,
       volumes,
       config,
-      host: this.host,
-      checkpoint,
-      notes,
+      ...(this.sender.host === undefined ? {} : { host: this.sender.host, checkpoint, notes }),
     });
   }
 

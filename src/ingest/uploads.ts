@@ -1,6 +1,6 @@
 import { toHex } from '../codec/digest.js';
 import type { Clock } from '../common/clock.js';
-import { isUmbraError, UmbraError } from '../common/errors.js';
+import { UmbraError } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
 import type { WireFrame } from '../protocol/frames.js';
 import type { BeginFrame, DoneFrame, ResumeFrame, ServerFrame } from '../protocol/ingest.js';
@@ -10,10 +10,14 @@ import type { Store } from '../store/store.js';
 import type { WorkerPool } from '../workers/pool.js';
 import { parseAgentFrame } from './agent-frames.js';
 import { HostChunks } from './host-chunks.js';
+import type { Sender } from './sender.js';
+import { ConnectionLost, failable, type NextFrame } from './failable-frames.js';
 import { Upload } from './upload.js';
 
 /** How long an upload whose connection was lost is kept, and the answer of one that is done. */
 const RESUME_LIMIT_MS = 10 * 60 * 1000;
+/** The same for an administrator's: a command that was killed must not keep others from the machine for long. */
+const COMMAND_RESUME_LIMIT_MS = 60 * 1000;
 
 export interface UploadsOptions {
   readonly store: () => Store;
@@ -27,13 +31,13 @@ export type RunUpload = (
   run: (signal: AbortSignal, progress: (progress: Progress) => void) => Promise<ShadowCopyRecord>,
 ) => Promise<ShadowCopyRecord>;
 
-/** One connection of an agent. */
+/** One connection of who sends. */
 export interface IngestConnection {
-  readonly host: string;
+  readonly sender: Sender;
   /** Its frames; throws when the connection is lost. */
   readonly frames: AsyncIterator<WireFrame, void>;
   readonly send: (frame: ServerFrame) => void;
-  /** @throws {UmbraError} when this host may not add shadow copies to the machine */
+  /** @throws {UmbraError} when this sender may not add shadow copies to the machine */
   readonly authorize: (machine: string) => void;
   readonly runJob: RunUpload;
 }
@@ -53,8 +57,6 @@ interface Running {
 }
 
 type Outcome = { readonly record: ShadowCopyRecord } | { readonly error: unknown };
-
-type NextFrame = () => Promise<WireFrame | undefined>;
 
 /** The uploads under way in this process. */
 export class Uploads {
@@ -103,10 +105,11 @@ export class Uploads {
     return running === undefined ? undefined : progressOf(running.upload);
   }
 
-  /** Nobody waits for a shadow copy of this machine any more: what is under way for it ends, and what it holds is let go. */
+  /** Nobody waits for an agent's shadow copy of this machine any more: what is under way for it ends, and what it holds is let go. */
   async giveUp(machine: string): Promise<void> {
     for (const [id, running] of this.#running) {
-      if (running.upload.machine !== machine || running.done !== undefined) continue;
+      const { upload, done } = running;
+      if (upload.machine !== machine || upload.sender.host === undefined || done !== undefined) continue;
       await this.#end(id, running, new UmbraError('CANCELLED', 'the backup was given up'));
     }
   }
@@ -127,7 +130,7 @@ export class Uploads {
       if (frame === undefined) throw new ConnectionLost('the agent went away');
       const record = await running.upload.take(frame);
       if (record === undefined) continue;
-      running.done = { t: 'done', shadowCopy: record.name, roots: record.volumes.map(({ root }) => toHex(root)) };
+      running.done = doneFrame(running.upload, record);
       running.settle({ record });
       await running.job;
       return running.done;
@@ -141,12 +144,12 @@ export class Uploads {
     throw new UmbraError('BAD_ARGUMENT', `a stream begins with "begin" or "resume", not with "${message.t}"`);
   }
 
-  async #begin({ host, authorize, runJob }: IngestConnection, message: BeginFrame): Promise<Running> {
+  async #begin({ sender, authorize, runJob }: IngestConnection, message: BeginFrame): Promise<Running> {
     authorize(message.machine);
-    await this.#supersede(host, message.machine);
+    await this.#supersede(sender, message.machine);
     const { clock } = this.#options;
     const parts = { store: this.#options.store(), pool: this.#options.pool(), clock, hostChunks: this.#hostChunks };
-    const upload = await Upload.begin(parts, host, message);
+    const upload = await Upload.begin(parts, sender, message);
     const { outcome, settle } = outcomeToCome();
     let start = (): void => undefined;
     const started = new Promise<void>((resolve) => (start = resolve));
@@ -162,11 +165,15 @@ export class Uploads {
     return running;
   }
 
-  /** A host that begins anew has forgotten what it was at, or its connection is dead and the server does not know it yet. */
-  async #supersede(host: string, machine: string): Promise<void> {
+  /**
+   * A host that begins anew has forgotten what it was at, or its connection is dead and the server does not know it yet. An
+   * administrator may run two commands: the one that is connected goes on.
+   */
+  async #supersede(sender: Sender, machine: string): Promise<void> {
     for (const [id, running] of this.#running) {
       const { upload } = running;
-      if (upload.host !== host || upload.machine !== machine) continue;
+      if (upload.sender.name !== sender.name || upload.machine !== machine) continue;
+      if (sender.host === undefined && upload.isAttached) continue;
       await this.#end(id, running, new UmbraError('CANCELLED', 'the agent began anew'));
     }
   }
@@ -179,9 +186,10 @@ export class Uploads {
     this.#running.delete(id);
   }
 
-  #resume({ host, authorize }: IngestConnection, { upload: id }: ResumeFrame): Running {
+  #resume({ sender, authorize }: IngestConnection, { upload: id }: ResumeFrame): Running {
     const running = this.#running.get(id);
-    const isKnown = running?.upload.host === host && (running.done !== undefined || !running.upload.isOver);
+    const isKnown =
+      running?.upload.sender.name === sender.name && (running.done !== undefined || !running.upload.isOver);
     if (running !== undefined && isKnown) {
       // The machine may be another host's by now.
       authorize(running.upload.machine);
@@ -195,7 +203,8 @@ export class Uploads {
     await running.upload.detach();
     // Only now may another connection take over.
     running.drop = () => Promise.resolve();
-    running.keep = this.#options.clock.after(RESUME_LIMIT_MS, () => {
+    const limitMs = running.upload.sender.host === undefined ? COMMAND_RESUME_LIMIT_MS : RESUME_LIMIT_MS;
+    running.keep = this.#options.clock.after(limitMs, () => {
       running.settle({ error: new UmbraError('CANCELLED', 'the agent did not come back') });
       this.#running.delete(running.upload.id);
     });
@@ -224,21 +233,6 @@ async function endAfter<T>(job: Promise<T>, upload: Upload): Promise<T> {
   } finally {
     await upload.end();
   }
-}
-
-/** Frames that end with an error when someone says so. */
-function failable(frames: AsyncIterator<WireFrame, void>): {
-  readonly next: NextFrame;
-  readonly fail: (error: unknown) => void;
-} {
-  let fail: (error: unknown) => void = nothing;
-  const failure = new Promise<never>((_, reject) => (fail = reject));
-  failure.catch(nothing);
-  const next: NextFrame = async () => {
-    const result = await Promise.race([failure, frames.next().catch(lost)]);
-    return result.done === true ? undefined : result.value;
-  };
-  return { next, fail };
 }
 
 function nothing(): void {
@@ -273,19 +267,12 @@ async function follow(
   }
 }
 
-function progressOf({ host, position, totalBytes }: Upload): Progress {
-  return { what: `receiving from ${host}`, doneBytes: position, totalBytes };
+/** An agent is not told how much of what it sent was new to the store. */
+function doneFrame({ sender, results }: Upload, record: ShadowCopyRecord): DoneFrame {
+  const roots = record.volumes.map(({ root }) => toHex(root));
+  return { t: 'done', shadowCopy: record.name, roots, ...(sender.host === undefined ? { volumes: results } : {}) };
 }
 
-/** The connection is gone, not the upload. */
-class ConnectionLost extends UmbraError {
-  constructor(message: string, cause?: unknown) {
-    super('CANCELLED', message, { cause });
-  }
-}
-
-function lost(cause: unknown): never {
-  // What is no frame is a fault of the agent; all else is the network's.
-  if (isUmbraError(cause, 'BAD_ARGUMENT')) throw cause;
-  throw new ConnectionLost('the connection to the agent was lost', cause);
+function progressOf({ sender, position, totalBytes }: Upload): Progress {
+  return { what: `receiving from ${sender.name}`, doneBytes: position, totalBytes };
 }

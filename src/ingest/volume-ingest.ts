@@ -3,6 +3,7 @@ import { digestOf, sameBytes } from '../codec/digest.js';
 import { fillZeros } from '../codec/zeros.js';
 import { UmbraError } from '../common/errors.js';
 import { changedBytes, chunksOf, leafIn, VolumeWriter } from '../backup/volume-writer.js';
+import type { BackupVolumeResult } from '../protocol/api.js';
 import { INGEST_WINDOW, type BlocksFrame, type IngestVolume, type Rest } from '../protocol/ingest.js';
 import type { VolumeRecord } from '../store/records.js';
 import type { IngestSession } from '../store/session.js';
@@ -14,6 +15,7 @@ import type { WorkerPool } from '../workers/pool.js';
 import type { RegionSlot } from '../workers/region-slots.js';
 import { includesDigest, type Generations } from './host-chunks.js';
 import { chunksToRead, mergeChunks, spansOf, spansToCut, type Span } from './recut.js';
+import { restOf } from './rest.js';
 
 export interface VolumeIngestOptions {
   readonly volume: IngestVolume;
@@ -52,7 +54,7 @@ export class VolumeIngest {
     this.#options = options;
     this.#base = base === undefined ? undefined : new TreeReader(store.reader, base);
     this.#maxBlocks = store.format.cutting.maxBlocks;
-    this.rest = restOf(options);
+    this.rest = restOf(volume, base, store.objectStore.hasDamage);
     const regions = regionCount(volume.sizeBytes);
     const rest = this.rest === 'base' && this.#base !== undefined ? { base: this.#base } : {};
     this.writer = new VolumeWriter({ session, pool, regions, window: INGEST_WINDOW + 1, ...rest });
@@ -105,13 +107,17 @@ export class VolumeIngest {
 
   /** @returns what the shadow copy's record says of the volume */
   async finish(): Promise<VolumeRecord> {
-    const { name, sizeBytes, path, format } = this.#options.volume;
+    const { name, sizeBytes, path, format, fingerprint } = this.#options.volume;
     const root = await this.writer.finish();
-    return { name, sizeBytes, dataBytes: this.#dataBlocks * BLOCK_BYTES, root, source: { path, format } };
+    const source = { path, format, ...(fingerprint === undefined ? {} : { fingerprint }) };
+    return { name, sizeBytes, dataBytes: this.#dataBlocks * BLOCK_BYTES, root, source };
   }
 
-  get changedBytes(): number {
-    return this.#changedBytes;
+  /** What came of it. */
+  get result(): BackupVolumeResult {
+    const { name, sizeBytes } = this.#options.volume;
+    const dataBytes = this.#dataBlocks * BLOCK_BYTES;
+    return { name, sizeBytes, dataBytes, changedBytes: this.#changedBytes, ...this.writer.counts };
   }
 
   async #takeLeaf(
@@ -265,12 +271,6 @@ function applyChange(region: Buffer, { written, zeros }: Change, data: Buffer): 
     at += bytes;
   }
   for (const { first, end } of zeros) fillZeros(region, first * BLOCK_BYTES, end * BLOCK_BYTES);
-}
-
-/** A base that is larger, or of which something may be damaged, is not built on: then all is sent, which heals. */
-function restOf({ volume, base, store }: VolumeIngestOptions): Rest {
-  if (volume.rest === 'holes' || base === undefined || base.sizeBytes > volume.sizeBytes) return 'holes';
-  return store.objectStore.hasDamage ? 'holes' : 'base';
 }
 
 function blocksOf(chunks: readonly ChunkRef[]): number {

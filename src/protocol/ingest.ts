@@ -1,10 +1,11 @@
-import type { Consistency, ImageFormat } from './api.js';
+import type { BackupVolumeResult, Consistency, ImageFormat } from './api.js';
 import type { TrackerKind } from './agents-api.js';
 import type { WireError } from './api.js';
 
 /**
- * The stream by which an agent sends a shadow copy: frames (frames.ts) both ways on one connection. The agent begins or resumes,
- * sends the regions of each volume in order, and ends; the server says what it wants, what is settled, and what came of it.
+ * The stream by which an agent sends a shadow copy, or an administrator one of images that he has: frames (frames.ts) both ways on
+ * one connection. Whoever sends begins or resumes, sends the regions of each volume in order, and ends; the server says what it
+ * wants, what is settled, and what came of it.
  */
 
 /** How many regions may be under way: sent in whole or in part, and not settled. */
@@ -23,6 +24,11 @@ export interface IngestVolume {
   readonly format: ImageFormat;
   readonly sizeBytes: number;
   readonly rest: Rest;
+  /**
+   * Names the content of the image that the volume is. With it, `rest: base` is only granted if the base was made of an image
+   * of this path, size and name: then nothing has changed.
+   */
+  readonly fingerprint?: string;
 }
 
 export interface BeginFrame {
@@ -109,6 +115,8 @@ export interface DoneFrame {
   readonly shadowCopy: string;
   /** The root digest of each volume's tree, in hex. */
   readonly roots: readonly string[];
+  /** What was new to the store; an agent is not told. */
+  readonly volumes?: readonly BackupVolumeResult[];
 }
 
 export type ServerFrame =

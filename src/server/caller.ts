@@ -41,6 +41,12 @@ export const READERS: Permission = { roles: ['owner', 'administrator', 'agent'] 
 /** What only agents do. */
 export const AGENTS: Permission = { roles: ['agent'] };
 
+/** Those who send shadow copies: agents, and administrators who have the images where they are. */
+export const SENDERS: Permission = {
+  roles: ['administrator', 'agent'],
+  hint: 'It is for images of other machines: "umbra backup MACHINE IMAGE" reads those of this one.',
+};
+
 export const EVERYBODY: Permission = { roles: ['owner', 'administrator', 'agent'], strangers: true };
 
 /**

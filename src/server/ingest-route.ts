@@ -3,13 +3,14 @@ import { UmbraError } from '../common/errors.js';
 import type { Clock } from '../common/clock.js';
 import { BodyMemory } from '../ingest/body-memory.js';
 import { ByteBudget } from '../ingest/byte-budget.js';
+import type { Sender } from '../ingest/sender.js';
 import type { RunUpload } from '../ingest/uploads.js';
 import { encodeFrame, FRAMES_TYPE, MAX_BODY_BYTES, readFrames, type WireFrame } from '../protocol/frames.js';
 import { SILENCE_LIMIT_MS, type ServerFrame } from '../protocol/ingest.js';
 import { PROTOCOL_HEADER, PROTOCOL_VERSION } from '../protocol/version.js';
 import type { ShadowCopyRecord } from '../store/records.js';
 import { AGENT_FRAME } from '../ingest/agent-frames.js';
-import { AGENTS } from './caller.js';
+import { describeCaller, SENDERS, type Caller } from './caller.js';
 import { FRAMES_WHAT } from './route-description.js';
 import { noParams } from './request-params.js';
 import type { Exchange, Route } from './exchange.js';
@@ -26,19 +27,20 @@ interface Room {
   readonly memory: BodyMemory;
 }
 
-/** The route of the bulk stream by which agents send shadow copies. */
+/** The route of the bulk stream by which agents, and administrators, send shadow copies. */
 export function ingestRoute(options: RunOperationOptions): Route {
   const room = { budget: new ByteBudget(BUDGET_BYTES), memory: new BodyMemory() };
   return {
     method: 'POST',
     route: '/v1/ingest',
-    permission: AGENTS,
+    permission: SENDERS,
     anyProtocol: false,
     description: {
       summary: 'Send a shadow copy',
       details:
-        'Frames go both ways at once. The agent begins or resumes, sends the regions of each volume in order, and ends; the server says ' +
-        'what it wants, what is settled, and what came of it. Errors come as a frame, after the status 200.',
+        'Frames go both ways at once. Whoever sends begins or resumes, sends the regions of each volume in order, and ends; the server ' +
+        'says what it wants, what is settled, and what came of it. Errors come as a frame, after the status 200. An agent sends what the ' +
+        'server waits for; an administrator sends images of his machine when he likes, and is told what was new to the store.',
       params: noParams,
       body: { type: FRAMES_TYPE, what: FRAMES_WHAT, parts: AGENT_FRAME },
       answer: { as: 'media', type: FRAMES_TYPE, what: `Frames of the server. ${FRAMES_WHAT}` },
@@ -49,8 +51,8 @@ export function ingestRoute(options: RunOperationOptions): Route {
 
 async function ingest(exchange: Exchange, room: Room, options: RunOperationOptions): Promise<void> {
   const { caller, request, response } = exchange;
-  if (caller?.role !== 'agent') throw new UmbraError('INTERNAL', 'only agents send shadow copies');
-  const { host } = caller;
+  if (caller === undefined) throw new UmbraError('INTERNAL', 'a stranger sends a shadow copy');
+  const sender = senderOf(caller);
   const services = await options.services();
   const { engine } = services;
   response.writeHead(200, { 'content-type': FRAMES_TYPE, [PROTOCOL_HEADER]: PROTOCOL_VERSION });
@@ -62,7 +64,7 @@ async function ingest(exchange: Exchange, room: Room, options: RunOperationOptio
       asked,
       {
         claim: { kind: 'backup', machine: upload.machine },
-        what: `${upload.machine} from ${host}`,
+        what: `${upload.machine} from ${sender.name}`,
         run: async (_, { signal, progress, ingested }) => {
           record = await work(signal, progress);
           ingested(upload.newBytes);
@@ -77,11 +79,12 @@ async function ingest(exchange: Exchange, room: Room, options: RunOperationOptio
   const frames = budgetedFrames(request, room, options.clock);
   try {
     await engine.uploads().serve({
-      host,
+      sender,
       frames,
-      send: sender(response),
+      send: frameWriter(response),
       authorize: (machine) => {
-        engine.fleet().assertAwaited(machine, host);
+        // An administrator may add to any machine, as he may delete of any.
+        if (sender.host !== undefined) engine.fleet().assertAwaited(machine, sender.host);
       },
       runJob: run,
     });
@@ -92,8 +95,14 @@ async function ingest(exchange: Exchange, room: Room, options: RunOperationOptio
   }
 }
 
+/** A host's name has no spaces: no agent is called as an administrator is. */
+function senderOf(caller: Caller): Sender {
+  if (caller.role === 'agent') return { name: caller.host, host: caller.host };
+  return { name: describeCaller(caller) };
+}
+
 /** Writes frames to an answer. What nobody reads is not kept for ever. */
-function sender(response: ServerResponse): (frame: ServerFrame) => void {
+function frameWriter(response: ServerResponse): (frame: ServerFrame) => void {
   return (frame) => {
     const [head] = encodeFrame(frame);
     response.write(head);

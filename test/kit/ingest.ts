@@ -2,8 +2,9 @@ import { PassThrough } from 'node:stream';
 import type { Connect, Connection } from '../../agent/send/connection.js';
 import type { ChangedRange, Checkpoint, CheckpointVolume } from '../../agent/trackers/tracker.js';
 import { BLOCK_BYTES } from '../../src/codec/formats.js';
-import { systemClock } from '../../src/common/clock.js';
+import { systemClock, type Clock } from '../../src/common/clock.js';
 import { UmbraError } from '../../src/common/errors.js';
+import type { Sender } from '../../src/ingest/sender.js';
 import { Uploads, type RunUpload } from '../../src/ingest/uploads.js';
 import type { ByteRange } from '../../src/protocol/api.js';
 import { encodeFrame, readFrames } from '../../src/protocol/frames.js';
@@ -26,9 +27,9 @@ export interface IngestServer {
 /** Cuts the connection when so many bytes were sent to the server; called anew for each connection. */
 export type Cut = () => number | undefined;
 
-export function ingestServer(store: Store): IngestServer {
+export function ingestServer(store: Store, clock: Clock = systemClock): IngestServer {
   const pool = new WorkerPool({ cutting: TEST_FORMAT.cutting, compression: TEST_FORMAT.compression }, 2);
-  const uploads = new Uploads({ store: () => store, pool: () => pool, clock: systemClock });
+  const uploads = new Uploads({ store: () => store, pool: () => pool, clock });
   const ends: unknown[] = [];
   let started = 0;
   const open: IngestServer['open'] = (host) => {
@@ -38,7 +39,7 @@ export function ingestServer(store: Store): IngestServer {
     // A broken stream is an error for whoever reads it; nobody else need hear of it.
     for (const stream of [up, down]) stream.on('error', () => undefined);
     const serving = uploads.serve({
-      host,
+      sender: senderOf(host),
       frames: readFrames(up),
       send: (frame) => down.write(Buffer.concat(encodeFrame(frame))),
       authorize: (machine) => {
@@ -56,6 +57,11 @@ export function ingestServer(store: Store): IngestServer {
   };
   const connect: IngestServer['connect'] = (host, cut) => () => Promise.resolve(connection(open(host), cut?.()));
   return { uploads, pool, ends, started: () => started, connect, open };
+}
+
+/** An administrator's name has a space, as the server gives it. */
+function senderOf(name: string): Sender {
+  return name.includes(' ') ? { name } : { name, host: name };
 }
 
 /** @param left so many bytes reach the server */

@@ -2,7 +2,7 @@ import { requests } from '../../client/requests.js';
 import { isUmbraError, UmbraError } from '../../common/errors.js';
 import { checkMachineName } from '../../common/names.js';
 import type { AgentBackupAnswer } from '../../protocol/agents-api.js';
-import type { BackupResult } from '../../protocol/api.js';
+import type { BackupRequest, BackupResult } from '../../protocol/api.js';
 import type { Args } from '../args.js';
 import type { Session } from '../session.js';
 import { backupImages } from '../backup-images.js';
@@ -19,7 +19,7 @@ export const command: Command = {
 or it is made from its disk images: raw files, block devices, qcow2, VHDX, VMDK or VDI.
 Only what the store does not have yet is stored. The images become the volumes vda, vdb, ... unless --name says otherwise.
 The machine should be off, or the images should be snapshots: an image that changes while it is read is refused.
-A store that does not exist is made.`,
+A store that does not exist is made. With --server the images are read here, and what the server lacks is sent to it.`,
   examples: [
     ['umbra backup web1', 'by the agent of its host'],
     ['umbra backup web1 /var/lib/libvirt/images/web1.qcow2', 'one disk'],
@@ -39,7 +39,6 @@ A store that does not exist is made.`,
   },
   run: async (args, session) => {
     if (hasNoImages(args)) return await backUpByAgent(args, session);
-    if (session.isRemote) throw imagesElsewhere(session.place);
     const absolute = (path: string): string => args.absolute(path);
     const request = {
       machine: checkMachineName(args.text('MACHINE')),
@@ -47,21 +46,19 @@ A store that does not exist is made.`,
       configs: args.texts('config').map(absolute),
       reread: args.flag('reread'),
     };
-    const result = await session.run(requests.backup(request), { mode: 'may' });
+    const result = await backUpImages(request, session);
     session.answer(result, () => describe(result));
     return 'OK';
   },
 };
 
-/** Images go from here to a server elsewhere by an agent, which also knows what changed in them. */
-function imagesElsewhere(url: string): UmbraError {
-  return new UmbraError(
-    'FORBIDDEN',
-    `images of this machine cannot be backed up to ${url}, a server elsewhere, by this command`,
-    {
-      hint: 'Have an agent send them: "umbra agent invite HOST", "umbra agent run" here, "umbra protect MACHINE", "umbra backup MACHINE".',
-    },
-  );
+/** The server of a store here reads the images itself; to one elsewhere they are sent. */
+async function backUpImages(request: BackupRequest, session: Session): Promise<BackupResult> {
+  const { link } = session;
+  if (link === undefined) return await session.run(requests.backup(request), { mode: 'may' });
+  const { sendImages } = await import('../../backup/send-images.js');
+  const { clock, interrupted: signal } = session.environment;
+  return await session.withProgress((progress) => sendImages({ link, request, clock, signal, progress }));
 }
 
 /** True if nothing is said but the machine. */

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import type { DiskImage } from '../../../agent/images/image.js';
-import { volumeNames } from '../../../src/backup/backup-machine.js';
+import { volumeNames } from '../../../src/backup/open-images.js';
 import { BLOCK_BYTES, ObjectType, REGION_BYTES } from '../../../src/codec/formats.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import { fakeImage } from '../../kit/fake-image.js';

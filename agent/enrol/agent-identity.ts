@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { makeCertificateRequest } from '../../src/certificates/certificate-request.js';
 import { makeKey } from '../../src/certificates/key-pair.js';
 import type { Clock } from '../../src/common/clock.js';
-import { messageOf, systemCode, UmbraError } from '../../src/common/errors.js';
+import { isUmbraError, messageOf, systemCode, UmbraError } from '../../src/common/errors.js';
 import type { CertificateAnswer } from '../../src/protocol/access-api.js';
 import { parseServerUrl, serverUrl, type HostAndPort } from '../../src/protocol/server-address.js';
 import { requireToken } from '../../src/protocol/token.js';
@@ -54,10 +54,25 @@ export async function enrolAgent({ server, token, host, directory, clock }: Enro
   const authority = await findAuthority(server, fingerprint);
   const transport = new HttpsTransport({ server, authority, credentials: { kind: 'none' } });
   const body = { token: token.trim(), host };
-  const identity = await requestCertificate(transport, '/v1/agents/enrol', body, serverUrl(server), clock);
-  await save(directory, identity);
-  transport.close();
-  return identity;
+  try {
+    const identity = await requestCertificate(transport, '/v1/agents/enrol', body, serverUrl(server), clock);
+    await save(directory, identity);
+    return identity;
+  } catch (error) {
+    throw isUmbraError(error, 'SERVER_UNREACHABLE') ? maybeUsedUp(error, host) : error;
+  } finally {
+    transport.close();
+  }
+}
+
+/** The token may be used up though no answer came: whoever has it can't know. */
+function maybeUsedUp(error: UmbraError, host: string): UmbraError {
+  return new UmbraError(error.code, error.message, {
+    hint:
+      'The server may have used the token up before it broke off. Run this once more when it is there again; ' +
+      `if the token "was used already", "umbra agent invite ${host}" on the server makes another one.`,
+    cause: error,
+  });
 }
 
 /**

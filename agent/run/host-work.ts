@@ -146,6 +146,7 @@ export class HostWork implements AgentWork {
         machine: name,
         tracker: tracker.kind,
         checkpoint,
+        trackerReason: reason,
         base: task.base,
         connect,
         fingerprintFile: (volume) => join(stateDirectory, 'fingerprints', name, volume),

@@ -21,6 +21,8 @@ export interface SendOptions {
   readonly machine: string;
   readonly tracker: TrackerKind;
   readonly checkpoint: Checkpoint;
+  /** Why not by a better tracker: kept with the shadow copy, as its notes are. */
+  readonly trackerReason?: string | undefined;
   readonly base: BaseShadowCopy | undefined;
   readonly connect: Connect;
   /** Where the fingerprints of a volume are kept; absent for who keeps none, and has the server compare. */
@@ -201,15 +203,16 @@ class Sending {
   }
 
   #endFrame(): EndFrame {
-    const { checkpoint, tracker, clock } = this.#options;
-    const { consistency, pauseMs, notes, config } = checkpoint;
+    const { checkpoint, tracker, trackerReason, clock } = this.#options;
+    const { consistency, pauseMs, config } = checkpoint;
+    const why = trackerReason === undefined ? [] : [`no better tracker: ${trackerReason}`];
     return {
       t: 'end',
       ageMs: Math.round(clock.monotonic() - this.#checkpointMs),
       consistency,
       tracker,
       pauseMs: Math.round(pauseMs),
-      notes,
+      notes: [...checkpoint.notes, ...why],
       config: config.map(({ name, data }) => ({ name, bytes: data.length })),
     };
   }

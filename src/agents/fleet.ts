@@ -56,6 +56,29 @@ export class Fleet {
     return { machines: [...machines, ...others.sort(byHost)], notes };
   }
 
+  /** Those that are called so, with how the newest shadow copy of each was made. @throws {UmbraError} NOT_FOUND, STORE_* */
+  async describe(wanted: string): Promise<MachinesResult> {
+    const named = this.list().machines.filter(({ machine, hostName, uuid }) => {
+      return machine === wanted || hostName === wanted || uuid === wanted;
+    });
+    if (named.length === 0) {
+      throw new UmbraError('NOT_FOUND', `no agent sees or protects a machine "${wanted}"`, {
+        hint: 'Run "umbra machines --discover" to see what agents see.',
+      });
+    }
+    const machines = [];
+    for (const info of named) machines.push({ ...info, ...(await this.#made(info)) });
+    return { machines, notes: [] };
+  }
+
+  async #made({ machine }: MachineInfo): Promise<Pick<MachineInfo, 'made'>> {
+    const store = this.#options.store();
+    const listing = machine === undefined ? undefined : store.catalog.latest(machine);
+    if (listing === undefined) return {};
+    const { tracker, consistency, pauseMs, notes = [] } = await store.record(listing);
+    return { made: { tracker, consistency, pauseMs, notes } };
+  }
+
   /**
    * Whether a host may send a shadow copy of a machine just now.
    * @throws {UmbraError} FORBIDDEN when the machine is not one that this host protects; CANCELLED when nobody waits for a backup of it: it

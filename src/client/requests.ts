@@ -25,6 +25,7 @@ import type {
   AgentBackupAnswer,
   AgentBackupRequest,
   MachineInfo,
+  MachinesRequest,
   MachinesResult,
   ProtectedMachine,
   ProtectRequest,
@@ -95,11 +96,7 @@ export const requests = {
   shares: (): Request<readonly ShareInfo[]> => ({ method: 'GET', path: '/v1/shares' }),
   addShare: (body: AddShareRequest): Request<ShareInfo> => ({ method: 'POST', path: '/v1/shares', body }),
   removeShare: (body: RemoveShareRequest): Request<ShareInfo> => ({ method: 'DELETE', path: '/v1/shares', body }),
-  machines: (discover: boolean): Request<MachinesResult> => ({
-    method: 'POST',
-    path: '/v1/machines/list',
-    body: { discover },
-  }),
+  machines: (body: MachinesRequest): Request<MachinesResult> => ({ method: 'POST', path: '/v1/machines/list', body }),
   protect: (body: ProtectRequest): Request<MachineInfo> => ({ method: 'POST', path: '/v1/machines/protect', body }),
   unprotect: (body: UnprotectRequest): Request<ProtectedMachine> => ({
     method: 'POST',

@@ -149,6 +149,24 @@ export interface MachineInfo {
   readonly volumes?: readonly string[];
   /** Its newest shadow copy. */
   readonly latest?: string;
+  /** How that was made; only of a machine that was asked for. */
+  readonly made?: MadeInfo;
+}
+
+/** How a shadow copy was made. */
+export interface MadeInfo {
+  readonly tracker: string;
+  readonly consistency: Consistency;
+  readonly pauseMs: number;
+  /** What was not as wanted, and why; why no better tracker made it. */
+  readonly notes: readonly string[];
+}
+
+export interface MachinesRequest {
+  /** Have the agents look again first. */
+  readonly discover: boolean;
+  /** Only this one, by its name in the store or on its host, or its UUID; then it is said how its newest shadow copy was made. */
+  readonly machine?: string;
 }
 
 export interface MachinesResult {

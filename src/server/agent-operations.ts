@@ -15,13 +15,14 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
     route: '/v1/machines/list',
     answer: 'stream',
     summary: 'The machines that agents see, and those that are protected',
+    details: 'Of one that is named it is said, too, how its newest shadow copy was made.',
     params: params.machinesParams,
     result: answers.machines,
     claim: () => ({ kind: 'machines' }),
     what: () => 'the machines',
-    run: async ({ engine }, { discover }, { signal }) => {
+    run: async ({ engine }, { discover, machine }, { signal }) => {
       if (discover) await engine.fleet().discover(signal);
-      return engine.fleet().list();
+      return machine === undefined ? engine.fleet().list() : await engine.fleet().describe(machine);
     },
   }),
   operation({

@@ -50,7 +50,7 @@ const discoveredMachine = object(
 );
 
 export const reportParams = object({ machines: list(discoveredMachine), notes: list(string) });
-export const machinesParams = object({ discover: boolean });
+export const machinesParams = object({ discover: boolean }, { machine: hostName });
 export const protectParams = object(
   { machine: hostName },
   {

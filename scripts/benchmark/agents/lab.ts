@@ -168,7 +168,7 @@ export class AgentsLab {
 
   async #untilSeen(host: string): Promise<void> {
     await this.#until(`the agent of ${host}`, this.#agents.get(host), `agent-${host}/agent.out`, async () => {
-      const { machines } = await this.#client.run(requests.machines(false));
+      const { machines } = await this.#client.run(requests.machines({ discover: false }));
       return machines.some((machine) => machine.host === host && machine.isConnected);
     });
   }

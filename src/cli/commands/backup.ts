@@ -82,11 +82,13 @@ async function backUpByAgent(args: Args, session: Session): Promise<'OK'> {
 
 function describeByAgent(result: AgentBackupAnswer): string {
   const { machine, shadowCopy, host, tracker, trackerReason, consistency, pauseMs, readBytes, sentBytes } = result;
-  const why = trackerReason === undefined ? '' : ` (${trackerReason})`;
+  // The reasons are long, and the same each time.
+  const why = trackerReason === undefined ? [] : [`  why no better tracker: umbra machines ${machine}`];
   return [
     `${machine}@${shadowCopy} made by the agent of ${host} in ${formatSeconds(result.seconds)}`,
-    `  tracker ${tracker}${why}, ${consistency} consistency, pause ${formatCount(Math.round(pauseMs))} ms`,
+    `  tracker ${tracker}, ${consistency} consistency, pause ${formatCount(Math.round(pauseMs))} ms`,
     `  ${formatBytes(readBytes)} read, ${formatBytes(sentBytes)} sent`,
+    ...why,
     ...result.notes.map((note) => `  ${note}`),
     '',
   ].join('\n');

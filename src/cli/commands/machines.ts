@@ -1,24 +1,33 @@
 import { requests } from '../../client/requests.js';
 import type { MachineInfo, MachinesResult } from '../../protocol/agents-api.js';
-import { flagOption, type Command } from '../command.js';
+import { flagOption, word, type Command } from '../command.js';
 import { formatBytes } from '../format.js';
+import { describeMachines } from '../machine-details.js';
 import { formatTable } from '../table.js';
 
 export const command: Command = {
-  usage: '',
-  synopsis: '[--discover]',
+  usage: '[MACHINE]',
+  synopsis: '[MACHINE] [--discover]',
   description: `List the machines that the agents of all hosts see, and those that are protected. A machine is protected under a
-name of its own in the store; it keeps that when it is renamed on its host, or moves to another one.`,
+name of its own in the store; it keeps that when it is renamed on its host, or moves to another one. With MACHINE everything is
+said of one: its images, what is not protected of it, and how its newest shadow copy was made, and why not by a better tracker.`,
   examples: [
     ['umbra machines', 'what the agents saw last'],
     ['umbra machines --discover', 'have them look again first'],
+    ['umbra machines web1', 'all about one'],
   ],
   next: 'Next: "umbra protect MACHINE" protects one, "umbra backup MACHINE" makes a shadow copy of it.',
-  positionals: {},
+  positionals: { MACHINE: word('Its name in the store or on its host, or its UUID') },
   options: { discover: flagOption('Ask every agent to look again first') },
   run: async (args, session) => {
-    const result = await session.run(requests.machines(args.flag('discover')));
-    session.answer(result, () => describe(result));
+    const machine = args.optionalText('MACHINE');
+    const result = await session.run(
+      requests.machines({ discover: args.flag('discover'), ...(machine === undefined ? {} : { machine }) }),
+    );
+    session.answer(result, () => {
+      if (machine === undefined) return describe(result);
+      return describeMachines(result, session.environment.stdout.terminalColumns());
+    });
     return 'OK';
   },
 };

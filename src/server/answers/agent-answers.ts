@@ -43,6 +43,7 @@ export const machineInfo = shape<api.MachineInfo>(
     asIs: flag,
     volumes: listOf(text),
     latest: text,
+    made: fields<api.MadeInfo>({ tracker: text, consistency, pauseMs: amount, notes: listOf(text) }),
   },
 );
 

@@ -59,7 +59,13 @@ t.test('images of a directory, by comparing', async (t) => {
   const { stdout } = await runUmbra(['backup', 'web'], lab.store);
   t.match(
     stdout,
-    /made by the agent of hv1 .*\n +tracker scan \(.*\), offline consistency, pause 0 ms\n .* read, 0 B sent/,
+    /made by the agent of hv1 .*\n +tracker scan, offline consistency, pause 0 ms\n .* read, 0 B sent\n +why no better tracker: umbra machines web\n$/,
+  );
+  const details = await runUmbra(['machines', 'web'], lab.store);
+  t.match(details.stdout, /newest: +\S+ by scan, offline, pause 0 ms\n +no better tracker: qemu-bitmap: [^]*filter: /);
+  t.ok(
+    details.stdout.split('\n').every((line) => line.length <= 80),
+    details.stdout,
   );
 
   await refusals(t, lab);

@@ -34,6 +34,42 @@ async function fleetWith(
   return fleet;
 }
 
+t.test('one that is named, with how its newest shadow copy was made', async (t) => {
+  const store = await openTestStore();
+  const fleet = new Fleet({
+    store: () => store,
+    machines: new Machines(() => store),
+    clock: systemClock,
+    giveUp: () => Promise.resolve(),
+  });
+  fleet.connections.report('hv1', { machines: [seen('a', 'u-1'), seen('b')], notes: ['a note'] });
+  await fleet.protect({ machine: 'a', as: 'web' });
+  const none = await fleet.describe('u-1');
+  t.match(none.machines, [{ machine: 'web', made: undefined }]);
+  const session = store.openSession();
+  await store.commit(session, {
+    machine: 'web',
+    timeMs: 0,
+    consistency: 'crash',
+    tracker: 'scan',
+    pauseMs: 3,
+    volumes: [],
+    config: [],
+    notes: ['no better tracker: x'],
+  });
+  session.end();
+  const made = { tracker: 'scan', consistency: 'crash', pauseMs: 3, notes: ['no better tracker: x'] };
+  for (const name of ['web', 'a']) {
+    const { machines } = await fleet.describe(name);
+    t.strictSame(
+      machines.map((info) => [info.machine, info.made]),
+      [['web', made]],
+    );
+  }
+  t.match((await fleet.describe('b')).machines, [{ hostName: 'b', made: undefined }]);
+  await t.rejects(fleet.describe('c'), { code: 'NOT_FOUND', hint: /--discover/ });
+});
+
 t.test('what is seen and what is protected', async (t) => {
   const fleet = await fleetWith({ hv2: [seen('b')], hv1: [seen('z'), seen('a', 'u-1')] });
   await fleet.protect({ machine: 'u-1', as: 'web', volumes: ['vda'] });

@@ -37,7 +37,7 @@ export class FleetServer {
   async untilQuiet(): Promise<void> {
     for (;;) {
       this.#program.assertRunning();
-      const { machines } = await this.client.run(requests.machines(false));
+      const { machines } = await this.client.run(requests.machines({ discover: false }));
       const { jobs } = await this.client.call(requests.status());
       if (jobs.length === 0 && machines.length > 0 && machines.every(({ isConnected }) => isConnected)) return;
       await sleep(20);

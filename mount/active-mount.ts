@@ -1,6 +1,6 @@
 import { messageOf, UmbraError } from '../src/common/errors.js';
 import type { Log } from '../src/common/log.js';
-import type { MountInfo } from '../src/protocol/api.js';
+import type { MountInfo } from '../src/protocol/server-api.js';
 import { readMounts, type MountEntry } from '../src/system/mounts.js';
 import { cleanIfDead, isUmbraMount } from './dead-mounts.js';
 import type { FuseSession } from './fuse.js';

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../src/common/clock.js';
 import { messageOf, UmbraError } from '../src/common/errors.js';
 import type { Log } from '../src/common/log.js';
-import type { MountInfo, MountRequest } from '../src/protocol/api.js';
+import type { MountInfo, MountRequest } from '../src/protocol/server-api.js';
 import { cleanDeadMounts } from './dead-mounts.js';
 import type { FilesService } from './files/files-service.js';
 import type * as FuseModule from './fuse.js';

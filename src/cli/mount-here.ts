@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { messageOf, UmbraError } from '../common/errors.js';
-import type { MountInfo, MountRequest } from '../protocol/api.js';
+import type { MountInfo, MountRequest } from '../protocol/server-api.js';
 import { fromWireError, isWireError } from '../protocol/wire-error.js';
 import { logFrom, stderrLog } from '../system/line-log.js';
 import { makeDirectories } from '../system/make-directory.js';

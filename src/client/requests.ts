@@ -8,19 +8,15 @@ import type {
   ForgetRequest,
   ForgetResult,
   GcResult,
-  MountInfo,
-  MountRequest,
   RebuildResult,
   RestoreRequest,
   RestoreResult,
   ShadowCopyInfo,
   StatsResult,
-  StatusResult,
-  StopResult,
-  UnmountRequest,
   VerifyRequest,
   VerifyResult,
 } from '../protocol/api.js';
+import type { MountInfo, MountRequest, StatusResult, StopResult, UnmountRequest } from '../protocol/server-api.js';
 import type {
   AgentBackupAnswer,
   AgentBackupRequest,

@@ -1,5 +1,5 @@
 /**
- * The shapes that cross the server's socket and that `--json` prints. Numbers of bytes are plain
+ * The shapes that cross the server's socket and that `--json` prints, of shadow copies and the store. Numbers of bytes are plain
  * numbers, times are milliseconds since 1970 (`timeMs`) and ISO 8601 strings (`time`).
  */
 
@@ -228,63 +228,6 @@ export interface StatsResult {
   readonly damagedObjects: number;
   /** Bytes this server wrote to disk for each byte of objects stored; null before anything was written. */
   readonly writeAmplification: number | null;
-}
-
-export interface MountRequest {
-  /** Absolute. */
-  readonly mountPoint: string;
-  readonly machine?: string;
-  /** Only with `machine`. */
-  readonly version?: string;
-  readonly allowOther: boolean;
-  /** Unmount when the request's connection closes (a foreground mount). */
-  readonly leased: boolean;
-}
-
-export interface MountInfo {
-  readonly mountPoint: string;
-  readonly machine?: string;
-  readonly version?: string;
-}
-
-export interface StatusResult {
-  readonly pid: number;
-  readonly version: string;
-  readonly store: string;
-  readonly startedAt: string;
-  /** True if a command started it: it makes room for "umbra serve" while it does nothing. */
-  readonly background: boolean;
-  /** The address and port where it answers over HTTPS, and how others reach it there. */
-  readonly listening?: string;
-  readonly urls?: readonly string[];
-  readonly mounts: readonly MountInfo[];
-  readonly jobs: readonly {
-    readonly id: number;
-    readonly kind: string;
-    readonly what: string;
-    readonly startedAt: string;
-  }[];
-}
-
-export interface UnmountRequest {
-  /** Absolute. */
-  readonly mountPoint: string;
-  /** Also while files in it are open. */
-  readonly force: boolean;
-}
-
-export interface StopRequest {
-  /** Only a server in the background that does nothing: else STORE_IN_USE. */
-  readonly whenIdle?: boolean;
-}
-
-export interface StopResult {
-  readonly pid: number;
-  /** How many operations were cancelled. */
-  readonly cancelledJobs: number;
-  readonly unmounted: readonly MountInfo[];
-  /** What could not be unmounted, and answers nobody any more. */
-  readonly left: readonly MountInfo[];
 }
 
 /** How far a long job is. */

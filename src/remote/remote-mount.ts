@@ -3,7 +3,7 @@ import { findDevices } from '../../mount/files/find-devices.js';
 import { openMounts } from '../../mount/mounts.js';
 import type { Clock } from '../common/clock.js';
 import type { Log } from '../common/log.js';
-import type { MountInfo, MountRequest } from '../protocol/api.js';
+import type { MountInfo, MountRequest } from '../protocol/server-api.js';
 import type { ServerLink } from './object-client.js';
 import { openReading } from './reading.js';
 

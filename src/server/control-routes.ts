@@ -1,5 +1,5 @@
 import { UmbraError } from '../common/errors.js';
-import type { StatusResult, StopResult } from '../protocol/api.js';
+import type { StatusResult, StopResult } from '../protocol/server-api.js';
 import { OPERATORS } from './caller.js';
 import type { Route } from './exchange.js';
 import { readParams, sendJson } from './http-request.js';

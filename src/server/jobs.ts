@@ -1,6 +1,6 @@
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
-import type { StatusResult } from '../protocol/api.js';
+import type { StatusResult } from '../protocol/server-api.js';
 import { refuseConflict, type Claim } from './conflicts.js';
 
 /** An operation under way. */

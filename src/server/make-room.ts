@@ -1,5 +1,5 @@
 import { UmbraError } from '../common/errors.js';
-import type { StatusResult } from '../protocol/api.js';
+import type { StatusResult } from '../protocol/server-api.js';
 
 /**
  * Say why a server should not make room for another one, if there is a reason: somebody runs it on purpose, or needs it.

@@ -1,5 +1,5 @@
 import type { Clock } from '../common/clock.js';
-import type { StatusResult } from '../protocol/api.js';
+import type { StatusResult } from '../protocol/server-api.js';
 import type { StoreFigures } from '../store/figures.js';
 import type { Claim, OperationKind } from './conflicts.js';
 import { counter, familiesText, gauge, label, type Family } from './metric-family.js';

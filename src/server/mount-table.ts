@@ -1,5 +1,5 @@
 import type { Log } from '../common/log.js';
-import type { MountInfo, MountRequest } from '../protocol/api.js';
+import type { MountInfo, MountRequest } from '../protocol/server-api.js';
 import type { FilesService } from '../../mount/files/files-service.js';
 import type { ShadowCopySource } from '../../mount/source.js';
 

@@ -1,5 +1,5 @@
 import { isUmbraError, UmbraError } from '../common/errors.js';
-import type { MountInfo } from '../protocol/api.js';
+import type { MountInfo } from '../protocol/server-api.js';
 import type { MountEnd } from '../protocol/wire.js';
 import { OWNER_ONLY } from './caller.js';
 import { AGENT_OPERATIONS } from './agent-operations.js';

@@ -4,7 +4,7 @@ import { findDevices } from '../../mount/files/find-devices.js';
 import type { Clock } from '../common/clock.js';
 import { messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
-import type { MountRequest, StatusResult, StopResult } from '../protocol/api.js';
+import type { MountRequest, StatusResult, StopResult } from '../protocol/server-api.js';
 import type { HostAndPort } from '../protocol/server-address.js';
 import { VERSION } from '../protocol/version.js';
 import type { CreateStoreOptions, OpenEngine } from './engine.js';

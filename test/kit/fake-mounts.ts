@@ -1,5 +1,5 @@
 import { UmbraError } from '../../src/common/errors.js';
-import type { MountInfo, MountRequest } from '../../src/protocol/api.js';
+import type { MountInfo, MountRequest } from '../../src/protocol/server-api.js';
 import type { ActiveMount, MountTable } from '../../src/server/mount-table.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { MountInfo } from '../../src/protocol/api.js';
+import type { MountInfo } from '../../src/protocol/server-api.js';
 import type { FakeShadowCopy } from './fake-source.js';
 
 /** What a test asks of the process that serves mounts (mount-child.ts). */

@@ -11,10 +11,10 @@ import type {
   GcResult,
   RebuildResult,
   ShadowCopyInfo,
-  StatusResult,
   VerifyResult,
   WireError,
 } from '../../src/protocol/api.js';
+import type { StatusResult } from '../../src/protocol/server-api.js';
 
 /** The program as users run it. */
 export const UMBRA_PROGRAM = fileURLToPath(new URL('../../bundle/umbra.js', import.meta.url));

@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { requests } from '../../client/requests.js';
 import { isUmbraError, messageOf, UmbraError } from '../../common/errors.js';
 import { parseMachineVersion } from '../../common/names.js';
-import type { MountInfo, MountRequest } from '../../protocol/api.js';
+import type { MountInfo, MountRequest } from '../../protocol/server-api.js';
 import type { MountEnd } from '../../protocol/wire.js';
 import type { Args } from '../args.js';
 import { flagOption, textOption, word, type Command } from '../command.js';

@@ -1,5 +1,5 @@
 import { requests } from '../../client/requests.js';
-import type { MountInfo, StatusResult } from '../../protocol/api.js';
+import type { MountInfo, StatusResult } from '../../protocol/server-api.js';
 import type { Command } from '../command.js';
 import { formatTime } from '../format.js';
 import { formatPairs, formatTable } from '../table.js';

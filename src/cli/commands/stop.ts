@@ -1,6 +1,6 @@
 import { requests } from '../../client/requests.js';
 import { isUmbraError } from '../../common/errors.js';
-import type { StopResult } from '../../protocol/api.js';
+import type { StopResult } from '../../protocol/server-api.js';
 import type { Command } from '../command.js';
 import { plural } from '../format.js';
 import type { Session } from '../session.js';

@@ -3,7 +3,7 @@ import { findMount } from '../../../mount/mount-point.js';
 import { requests } from '../../client/requests.js';
 import { isUmbraError, UmbraError } from '../../common/errors.js';
 import { silentLog } from '../../common/log.js';
-import type { MountInfo } from '../../protocol/api.js';
+import type { MountInfo } from '../../protocol/server-api.js';
 import { readMounts } from '../../system/mounts.js';
 import { unmountPath } from '../../system/fuse/unmount.js';
 import { flagOption, word, type Command } from '../command.js';

@@ -3,9 +3,10 @@ import type { Shape } from '../../common/json-schema.js';
 import { oneOf } from '../../common/params.js';
 import { amount, anyOf, count, fields, flag, listOf, nothing, shape, text } from '../../common/shapes.js';
 import type * as api from '../../protocol/api.js';
+import type * as serverApi from '../../protocol/server-api.js';
 import type { ShareInfo } from '../../protocol/shares-api.js';
 
-/** What the store's operations answer, as src/protocol/api.ts has it. */
+/** What the store's operations answer, as src/protocol/api.ts and server-api.ts have it. */
 
 export const consistency = oneOf('offline', 'application', 'filesystem', 'crash');
 export const tracker = oneOf('qemu-bitmap', 'filter', 'differencing', 'scan');
@@ -157,11 +158,11 @@ export const stats = shape<api.StatsResult>('StatsResult', {
   writeAmplification: anyOf(amount, nothing),
 });
 
-export const mount = shape<api.MountInfo>('MountInfo', { mountPoint: text }, { machine: text, version: text });
+export const mount = shape<serverApi.MountInfo>('MountInfo', { mountPoint: text }, { machine: text, version: text });
 
-const job = fields<api.StatusResult['jobs'][number]>({ id: count, kind: text, what: text, startedAt: text });
+const job = fields<serverApi.StatusResult['jobs'][number]>({ id: count, kind: text, what: text, startedAt: text });
 
-export const status = shape<api.StatusResult>(
+export const status = shape<serverApi.StatusResult>(
   'StatusResult',
   {
     pid: count,
@@ -175,7 +176,7 @@ export const status = shape<api.StatusResult>(
   { listening: text, urls: listOf(text) },
 );
 
-export const stop = shape<api.StopResult>('StopResult', {
+export const stop = shape<serverApi.StopResult>('StopResult', {
   pid: count,
   cancelledJobs: count,
   unmounted: listOf(mount),

@@ -5,7 +5,7 @@ import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import type { MountInfo } from '../../../src/protocol/api.js';
+import type { MountInfo } from '../../../src/protocol/server-api.js';
 import { readMounts } from '../../../src/system/mounts.js';
 import { until } from '../../kit/api-client.js';
 import { cuttableWay, startReadingLab } from '../../kit/reading-lab.js';

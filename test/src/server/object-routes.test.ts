@@ -4,7 +4,7 @@ import { ObjectType } from '../../../src/codec/formats.js';
 import { decodeFrame } from '../../../src/codec/frame.js';
 import { encodeFrame, readFrames } from '../../../src/protocol/frames.js';
 import type { ObjectPlace, ShadowCopiesAnswer } from '../../../src/protocol/objects-api.js';
-import type { StatusResult } from '../../../src/protocol/api.js';
+import type { StatusResult } from '../../../src/protocol/server-api.js';
 import { parseShadowCopyRecord } from '../../../src/store/records.js';
 import { readJson } from '../../../src/transport/answer.js';
 import type { HttpsTransport } from '../../../src/transport/https-transport.js';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { UmbraError } from '../../../../src/common/errors.js';
-import type { StatusResult, StopResult } from '../../../../src/protocol/api.js';
+import type { StatusResult, StopResult } from '../../../../src/protocol/server-api.js';
 import { ask, until } from '../../../kit/api-client.js';
 import { fakeParts } from '../../../kit/fake-parts.js';
 import { startFakeServer } from '../../../kit/fake-store.js';

@@ -4,8 +4,8 @@ import type { Clock } from '../../../src/common/clock.js';
 import { messageOf, UmbraError } from '../../../src/common/errors.js';
 import type { Log } from '../../../src/common/log.js';
 import { AliveFile } from './alive.js';
-import { Batch } from './batch.js';
 import { BlockSet, runOf } from './block-set.js';
+import { CommitQueue } from './commit-queue.js';
 import { LogFile } from './log-file.js';
 import { BLOCK_BYTES, LogState, MARK_BYTES, type Epoch, type FileChanges } from './log-state.js';
 import { readLog } from './read-log.js';
@@ -17,6 +17,7 @@ import { trustWhatCanBe, type FilePrint } from './trust.js';
 const COMPACT_BYTES = 4 * 1024 * 1024;
 /** What can't be said in so many bytes is not said: all checkpoints are given up. */
 const MAX_SNAPSHOT_BYTES = 64 * 1024 * 1024;
+
 export interface ChangeLogOptions {
   /** The log's own directory, which is there. */
   readonly directory: string;
@@ -44,9 +45,7 @@ export class ChangeLog {
   #state: LogState;
   #file: LogFile;
   readonly #alive: AliveFile;
-  #queue: LogRecord[] = [];
-  #queued: Batch | undefined;
-  #writing: Batch | undefined;
+  readonly #commits = new CommitQueue((records) => this.#write(records));
   #snapshotBytes = 0;
   #touched = true;
 
@@ -96,7 +95,7 @@ export class ChangeLog {
       isMarked &&= changes.marks.hasAll(run);
     }
     if (isDurable) return undefined;
-    if (isMarked) return this.#outstanding();
+    if (isMarked) return this.#commits.outstanding();
     return this.#mark(file, offset, length, targets);
   }
 
@@ -196,7 +195,7 @@ export class ChangeLog {
 
   /** The end of the process. All files are synced and nobody writes any more. */
   async close(files: ReadonlyMap<string, FilePrint>): Promise<void> {
-    await this.#outstanding();
+    await this.#commits.outstanding();
     const prints = [...this.#state.files.values()].flatMap(({ id, key }): LogRecord[] => {
       const print = files.get(key)?.print;
       return print === undefined ? [] : [{ t: 'print', file: id, print }];
@@ -215,39 +214,17 @@ export class ChangeLog {
 
   #commit(record: LogRecord): Promise<void> {
     this.#state.apply(record);
-    this.#queue.push(record);
-    this.#queued ??= new Batch();
-    const { done } = this.#queued;
-    if (this.#writing === undefined) void this.#writeAll();
-    return done;
-  }
-
-  /** Everything that was recorded until now is durable when this resolves. */
-  async #outstanding(): Promise<void> {
-    await Promise.all([this.#writing?.done, this.#queued?.done]);
-  }
-
-  /** Who comes while a batch is synced shares the next one. */
-  async #writeAll(): Promise<void> {
-    while (this.#queued !== undefined) {
-      const [records, batch] = [this.#queue, this.#queued];
-      this.#queue = [];
-      this.#queued = undefined;
-      this.#writing = batch;
-      try {
-        await this.#write(records);
-        batch.resolve();
-      } catch (error) {
-        await this.#giveUp(error, batch);
-      }
-      this.#writing = undefined;
-    }
+    return this.#commits.add(record);
   }
 
   async #write(records: readonly LogRecord[]): Promise<void> {
-    // The state has these records already, and those that are queued.
-    if (!this.#file.isOpen || this.#file.bytes > this.#snapshotBytes + COMPACT_BYTES) await this.#replace([]);
-    else await this.#file.append(records);
+    try {
+      // The state has these records already, and those that are queued.
+      if (!this.#file.isOpen || this.#file.bytes > this.#snapshotBytes + COMPACT_BYTES) await this.#replace([]);
+      else await this.#file.append(records);
+    } catch (error) {
+      await this.#giveUp(error);
+    }
   }
 
   async #replace(more: readonly LogRecord[]): Promise<void> {
@@ -263,7 +240,7 @@ export class ChangeLog {
   }
 
   /** Without a log nothing is vouched for, and the guest goes on. It must be gone from the disk for that. */
-  async #giveUp(error: unknown, batch: Batch): Promise<void> {
+  async #giveUp(error: unknown): Promise<void> {
     this.#options.log.error('filter: the change log cannot be written; all checkpoints are given up', {
       reason: messageOf(error),
     });
@@ -273,14 +250,11 @@ export class ChangeLog {
       await this.#file.remove();
       const generation = randomBytes(16);
       this.#file = new LogFile(places(this.#options.directory).logPath, generation, 1);
-      batch.resolve();
     } catch (cause) {
-      batch.reject(
-        new UmbraError('TRACKER_FAILED', `the change log cannot be written: ${messageOf(error)}`, {
-          hint: `Make room in ${this.#options.directory}, or repair its disk.`,
-          cause,
-        }),
-      );
+      throw new UmbraError('TRACKER_FAILED', `the change log cannot be written: ${messageOf(error)}`, {
+        hint: `Make room in ${this.#options.directory}, or repair its disk.`,
+        cause,
+      });
     }
   }
 }

@@ -31,6 +31,8 @@ export interface SendOptions {
   readonly signal: AbortSignal;
   /** How long the network may be gone. */
   readonly outageLimitMs?: number;
+  /** Tell the server when this is cancelled; an agent need not, whose task's end says it. */
+  readonly saysWhenCancelled?: boolean;
   /** Called with how far a volume was read, the index of the volume first. */
   readonly onReached?: (volume: number, position: number) => void;
 }
@@ -42,6 +44,8 @@ export interface Sent extends SendCounts {
 }
 
 const OUTAGE_LIMIT_MS = 9 * 60 * 1000;
+/** How long somebody who has had enough waits for the server. */
+const CANCEL_LIMIT_MS = 2_000;
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 15_000;
 
@@ -99,8 +103,20 @@ class Sending {
   }
 
   async close(): Promise<void> {
+    const { signal, saysWhenCancelled = false } = this.#options;
+    if (signal.aborted && saysWhenCancelled && this.#upload !== undefined) await this.#sayCancelled(this.#upload);
     await this.#startOver();
     await this.#pool?.close();
+  }
+
+  /** What can't be said now the server finds out by itself, later. */
+  async #sayCancelled(upload: string): Promise<void> {
+    const said = this.#options.connect(new AbortController().signal).then(async (connection) => {
+      await connection.send({ t: 'giveUp', upload });
+      await connection.frames[Symbol.asyncIterator]().next();
+      connection.close();
+    });
+    await Promise.race([said.catch(() => undefined), sleep(CANCEL_LIMIT_MS)]);
   }
 
   async #startOver(): Promise<void> {

@@ -70,6 +70,7 @@ async function send(
     clock,
     signal,
     outageLimitMs: OUTAGE_LIMIT_MS,
+    saysWhenCancelled: true,
     onReached: (index, position) => {
       const before = volumes.slice(0, index).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
       progress({ what: `reading ${volumes[index]?.name ?? ''}`, doneBytes: before + position, totalBytes });

@@ -50,6 +50,7 @@ const FRAMES = {
     { base: shadowCopy },
   ),
   resume: object({ t: oneOf('resume'), upload: string }),
+  giveUp: object({ t: oneOf('giveUp'), upload: string }),
   blocks: object({ t: oneOf('blocks'), ...place, data: ranges, zeros: ranges }),
   leaf: object({ t: oneOf('leaf'), ...place }),
   chunks: object({ t: oneOf('chunks'), ...place }),

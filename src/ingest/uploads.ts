@@ -3,7 +3,7 @@ import type { Clock } from '../common/clock.js';
 import { UmbraError } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
 import type { WireFrame } from '../protocol/frames.js';
-import type { BeginFrame, DoneFrame, ResumeFrame, ServerFrame } from '../protocol/ingest.js';
+import type { BeginFrame, DoneFrame, GiveUpFrame, ResumeFrame, ServerFrame } from '../protocol/ingest.js';
 import { toWireError } from '../protocol/wire-error.js';
 import type { ShadowCopyRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
@@ -141,6 +141,7 @@ export class Uploads {
     const message = parseAgentFrame(first);
     if (message.t === 'begin') return await this.#begin(connection, message);
     if (message.t === 'resume') return this.#resume(connection, message);
+    if (message.t === 'giveUp') return await this.#cancel(connection, message);
     throw new UmbraError('BAD_ARGUMENT', `a stream begins with "begin" or "resume", not with "${message.t}"`);
   }
 
@@ -186,7 +187,7 @@ export class Uploads {
     this.#running.delete(id);
   }
 
-  #resume({ sender, authorize }: IngestConnection, { upload: id }: ResumeFrame): Running {
+  #resume({ sender, authorize }: IngestConnection, { upload: id }: ResumeFrame | GiveUpFrame): Running {
     const running = this.#running.get(id);
     const isKnown =
       running?.upload.sender.name === sender.name && (running.done !== undefined || !running.upload.isOver);
@@ -196,6 +197,14 @@ export class Uploads {
       return running;
     }
     throw new UmbraError('NOT_FOUND', 'there is no such upload any more', { hint: 'The agent begins anew.' });
+  }
+
+  /** @throws {UmbraError} CANCELLED: who sends does not want it any more */
+  async #cancel(connection: IngestConnection, message: GiveUpFrame): Promise<never> {
+    const running = this.#resume(connection, message);
+    const error = new UmbraError('CANCELLED', 'the backup was given up');
+    if (running.done === undefined) await this.#end(message.upload, running, error);
+    throw error;
   }
 
   /** Keep it for a while, so that the agent can come back. */

@@ -47,6 +47,12 @@ export interface ResumeFrame {
   readonly upload: string;
 }
 
+/** Instead of going on with an upload: it is not wanted any more. The answer is the error CANCELLED. */
+export interface GiveUpFrame {
+  readonly t: 'giveUp';
+  readonly upload: string;
+}
+
 /** Which region a frame is about: index of the volume, number of the region. */
 export interface RegionPlace {
   readonly volume: number;
@@ -92,7 +98,15 @@ export interface EndFrame {
   readonly config: readonly { readonly name: string; readonly bytes: number }[];
 }
 
-export type AgentFrame = BeginFrame | ResumeFrame | BlocksFrame | LeafFrame | ChunksFrame | AliveFrame | EndFrame;
+export type AgentFrame =
+  | BeginFrame
+  | ResumeFrame
+  | GiveUpFrame
+  | BlocksFrame
+  | LeafFrame
+  | ChunksFrame
+  | AliveFrame
+  | EndFrame;
 
 /** The first answer. */
 export interface BegunFrame {

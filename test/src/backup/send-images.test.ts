@@ -10,6 +10,7 @@ import { REGION_BYTES } from '../../../src/codec/formats.js';
 import { systemClock } from '../../../src/common/clock.js';
 import type { NewToken } from '../../../src/protocol/access-api.js';
 import type { BackupResult, ShadowCopyInfo } from '../../../src/protocol/api.js';
+import type { StatusResult } from '../../../src/protocol/server-api.js';
 import { readJson } from '../../../src/transport/answer.js';
 import { startAgentLab, type AgentLab } from '../../kit/agent-lab.js';
 import { ask } from '../../kit/api-client.js';
@@ -173,6 +174,8 @@ t.test('a connection that is lost is made again; a server that is gone is an err
     },
   });
   await t.rejects(interrupted, { code: 'CANCELLED' });
+  const { jobs } = (await umbra('status')) as StatusResult;
+  t.strictSame(jobs, [], 'the server has let go of the machine');
   await t.rejects(umbra('list', 'web6'), { message: /NOT_FOUND|no machine/ });
 });
 

@@ -100,3 +100,21 @@ t.test('an administrator who does not come back is waited for for a minute', asy
   while (store.objectStore.sessions.size > 0) await new Promise((resolve) => setImmediate(resolve));
   t.equal(server.uploads.progressOf('vm'), undefined);
 });
+
+t.test('an upload that is not wanted any more ends at once, by who began it alone', async (t) => {
+  const { store, server } = await lab(t);
+  const first = rawConnection(server, ANNA);
+  first.say(...encodeFrame(BEGIN));
+  const { upload } = (await first.hear('begun')) as { readonly upload: string };
+  const give = async (who: string): Promise<unknown> => {
+    const { say, hear } = rawConnection(server, who);
+    say(...encodeFrame({ t: 'giveUp', upload }));
+    return await hear('error');
+  };
+  t.match(await give(BERT), { error: { code: 'NOT_FOUND' } });
+  t.equal(store.objectStore.sessions.size, 1);
+  t.match(await give(ANNA), { error: { code: 'CANCELLED', message: /given up/ } });
+  t.match(await first.hear('error'), { error: { code: 'CANCELLED' } });
+  t.equal(store.objectStore.sessions.size, 0);
+  t.match(await give(ANNA), { error: { code: 'NOT_FOUND' } }, 'there is no such upload any more');
+});

@@ -20,6 +20,11 @@ export const amount: Shape<number> = { schema: { type: 'number', minimum: 0 } };
 export const nothing: Shape<null> = { schema: { type: 'null' } };
 export const anything: Shape<unknown> = { schema: {} };
 
+/** One of the texts of a type: all of them, or it does not compile. */
+export function eachOf<T extends string>(texts: Readonly<Record<T, true>>): Shape<T> {
+  return { schema: { enum: Object.keys(texts) } };
+}
+
 export function listOf<T>(item: Shape<T>): Shape<readonly T[]> {
   return { schema: { type: 'array', items: item.schema } };
 }

@@ -1,19 +1,32 @@
 import type { Shape } from '../../common/json-schema.js';
 import { oneOf } from '../../common/params.js';
-import { amount, anyOf, count, fields, flag, listOf, shape, text } from '../../common/shapes.js';
+import { amount, anyOf, count, eachOf, fields, flag, listOf, shape, text } from '../../common/shapes.js';
 import type * as api from '../../protocol/agents-api.js';
 import { consistency, tracker } from './store-answers.js';
 
 /** What is answered about agents' machines, and what agents are told, as src/protocol/agents-api.ts has it. */
 
-const choice = oneOf('auto', 'qemu-bitmap', 'filter', 'differencing', 'scan');
+const choice = eachOf<api.TrackerChoice>({
+  auto: true,
+  'qemu-bitmap': true,
+  filter: true,
+  differencing: true,
+  scan: true,
+});
 
 const discoveredVolume = shape<api.DiscoveredVolume>(
   'DiscoveredVolume',
   {
     name: text,
     path: text,
-    format: oneOf('raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 'vpc'),
+    format: eachOf<api.DiscoveredVolume['format']>({
+      raw: true,
+      qcow2: true,
+      vhdx: true,
+      vmdk: true,
+      vdi: true,
+      vpc: true,
+    }),
     backing: listOf(text),
   },
   { sizeBytes: count },
@@ -23,8 +36,14 @@ const discoveredMachine = shape<api.DiscoveredMachine>(
   'DiscoveredMachine',
   {
     name: text,
-    source: oneOf('libvirt', 'qmp', 'config-file', 'directory'),
-    state: oneOf('running', 'paused', 'off', 'unknown'),
+    source: eachOf<api.DiscoverySource>({
+      libvirt: true,
+      qmp: true,
+      'config-file': true,
+      directory: true,
+      guest: true,
+    }),
+    state: eachOf<api.MachineState>({ running: true, paused: true, off: true, unknown: true }),
     volumes: listOf(discoveredVolume),
     skipped: listOf(shape<api.SkippedVolume>('SkippedVolume', { name: text, reason: text })),
     configPaths: listOf(text),

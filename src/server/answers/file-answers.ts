@@ -1,10 +1,17 @@
-import { oneOf } from '../../common/params.js';
-import { amount, count, fields, flag, listOf, shape, text } from '../../common/shapes.js';
+import { amount, count, eachOf, fields, flag, listOf, shape, text } from '../../common/shapes.js';
 import type * as api from '../../protocol/files-api.js';
 
 /** What operations on files answer, as src/protocol/files-api.ts has it. */
 
-const fileType = oneOf('file', 'directory', 'symlink', 'character-device', 'block-device', 'fifo', 'socket');
+const fileType = eachOf<api.GuestFileStat['type']>({
+  file: true,
+  directory: true,
+  symlink: true,
+  'character-device': true,
+  'block-device': true,
+  fifo: true,
+  socket: true,
+});
 
 const filesystem = shape<api.GuestFilesystemInfo>(
   'GuestFilesystemInfo',
@@ -43,7 +50,7 @@ export const listFiles = shape<api.ListFilesResult>(
 
 const copyProblem = shape<api.CopyProblem>(
   'CopyProblem',
-  { path: text, kind: oneOf('read', 'write', 'metadata'), reason: text },
+  { path: text, kind: eachOf<api.CopyProblem['kind']>({ read: true, write: true, metadata: true }), reason: text },
   { count },
 );
 
@@ -69,18 +76,18 @@ export const copyFiles = shape<api.CopyFilesResult>('CopyFilesResult', {
 const fileVersion = shape<api.FileVersion>(
   'FileVersion',
   {
-    state: oneOf('present', 'absent', 'unreadable'),
-    change: oneOf(
-      'first',
-      'content',
-      'metadata',
-      'replaced',
-      'appeared',
-      'removed',
-      'unreadable',
-      'unchanged',
-      'unknown',
-    ),
+    state: eachOf<api.FileVersion['state']>({ present: true, absent: true, unreadable: true }),
+    change: eachOf<api.FileVersion['change']>({
+      first: true,
+      content: true,
+      metadata: true,
+      replaced: true,
+      appeared: true,
+      removed: true,
+      unreadable: true,
+      unchanged: true,
+      unknown: true,
+    }),
     shadowCopies: listOf(text),
   },
   { stat, reason: text, isDamaged: flag },
@@ -122,7 +129,13 @@ export const findFiles = shape<api.FindFilesResult>('FindFilesResult', {
 export const fileDifference = shape<api.FileDifference>(
   'FileDifference',
   {
-    change: oneOf('added', 'removed', 'changed', 'metadata', 'renamed'),
+    change: eachOf<api.FileDifference['change']>({
+      added: true,
+      removed: true,
+      changed: true,
+      metadata: true,
+      renamed: true,
+    }),
     path: text,
     type: fileType,
     what: listOf(text),

@@ -1,15 +1,22 @@
 import { ERROR_CODES } from '../../common/error-codes.js';
 import type { Shape } from '../../common/json-schema.js';
 import { oneOf } from '../../common/params.js';
-import { amount, anyOf, count, fields, flag, listOf, nothing, shape, text } from '../../common/shapes.js';
+import { amount, anyOf, count, eachOf, fields, flag, listOf, nothing, shape, text } from '../../common/shapes.js';
+import type { TrackerKind } from '../../protocol/agents-api.js';
 import type * as api from '../../protocol/api.js';
 import type * as serverApi from '../../protocol/server-api.js';
 import type { ShareInfo } from '../../protocol/shares-api.js';
 
 /** What the store's operations answer, as src/protocol/api.ts and server-api.ts have it. */
 
-export const consistency = oneOf('offline', 'application', 'filesystem', 'crash');
-export const tracker = oneOf('qemu-bitmap', 'filter', 'differencing', 'scan');
+export const consistency = eachOf<api.Consistency>({
+  offline: true,
+  application: true,
+  filesystem: true,
+  crash: true,
+  none: true,
+});
+export const tracker = eachOf<TrackerKind>({ 'qemu-bitmap': true, filter: true, differencing: true, scan: true });
 
 const volumeInfo = shape<api.VolumeInfo>('VolumeInfo', { name: text, sizeBytes: count, root: text });
 
@@ -82,7 +89,7 @@ const diffVolume = shape<api.DiffVolume>(
   'DiffVolume',
   {
     name: text,
-    change: oneOf('same', 'changed', 'added', 'removed'),
+    change: eachOf<api.DiffVolume['change']>({ same: true, changed: true, added: true, removed: true }),
     changedBytes: count,
     ranges: listOf(shape<api.ByteRange>('ByteRange', { offset: count, length: count })),
   },
@@ -116,7 +123,7 @@ const damagedRange = shape<api.DamagedRange>('DamagedRange', {
   offset: count,
   length: count,
   object: text,
-  kind: oneOf('chunk', 'node'),
+  kind: eachOf<api.DamagedRange['kind']>({ chunk: true, node: true }),
 });
 
 const damagedObject = fields<api.VerifyResult['damagedObjects'][number]>({ object: text, kind: text, reason: text });

@@ -103,6 +103,12 @@ void t.test('it says of each who may call it, and how it is answered', async (t)
     properties: { code: { enum: Object.keys(ERROR_CODES) }, message: { type: 'string' }, hint: { type: 'string' } },
     required: ['code', 'message'],
   });
+  t.match(schemas['ShadowCopyInfo'], {
+    properties: { consistency: { enum: ['offline', 'application', 'filesystem', 'crash', 'none'] } },
+  });
+  t.match(schemas['DiscoveredMachine'], {
+    properties: { source: { enum: ['libvirt', 'qmp', 'config-file', 'directory', 'guest'] } },
+  });
   t.match(DOCUMENT.paths['/v1/files/content']?.['get'], {
     parameters: [{ name: 'machine', in: 'query', required: true }, {}, { name: 'path', schema: { pattern: /vda|\// } }],
     responses: { 200: { content: { 'application/octet-stream': {} } } },

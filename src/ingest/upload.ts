@@ -1,6 +1,5 @@
 import { BLOCK_BYTES, REGION_BYTES } from '../codec/formats.js';
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../common/clock.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import { decodeLeaf } from '../tree/node.js';
 import type { WireFrame } from '../protocol/frames.js';
@@ -19,28 +18,13 @@ import {
 import type { BackupVolumeResult } from '../protocol/api.js';
 import type { ShadowCopyRecord } from '../store/records.js';
 import type { IngestSession } from '../store/session.js';
-import type { Store } from '../store/store.js';
-import type { WorkerPool } from '../workers/pool.js';
 import { parseAgentFrame } from './agent-frames.js';
+import { checkBegin } from './check-begin.js';
 import { configFiles } from './config-files.js';
-import type { HostChunks } from './host-chunks.js';
 import type { Sender } from './sender.js';
 import { openBase, type UploadBase } from './upload-base.js';
+import type { UploadConnection, UploadParts } from './upload-parts.js';
 import { VolumeIngest, type Data } from './volume-ingest.js';
-
-export interface UploadParts {
-  readonly store: Store;
-  readonly pool: WorkerPool;
-  readonly clock: Clock;
-  readonly hostChunks: HostChunks;
-}
-
-/** The connection that an upload has at the moment. */
-export interface UploadConnection {
-  readonly send: (frame: ServerFrame) => void;
-  /** What came before can't be stored: the upload is over. */
-  readonly fail: (error: unknown) => void;
-}
 
 /** A region that was sent, and is not settled. */
 interface Outstanding extends RegionPlace {
@@ -96,8 +80,7 @@ export class Upload {
 
   /** @throws {UmbraError} BAD_ARGUMENT */
   static async begin(parts: UploadParts, sender: Sender, begin: BeginFrame): Promise<Upload> {
-    const names = new Set(begin.volumes.map(({ name }) => name));
-    if (names.size !== begin.volumes.length) throw wrong('two volumes have the same name');
+    checkBegin(sender, begin);
     return new Upload(parts, sender, begin, await openBase(parts.store, begin));
   }
 

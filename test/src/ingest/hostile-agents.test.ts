@@ -39,6 +39,11 @@ const ATTACKS: readonly (readonly [what: string, message: RegExp, ...steps: Step
   ['two volumes of one name', /same name/, [{ ...BEGIN, volumes: [BEGIN.volumes[0], BEGIN.volumes[0]] }]],
   ['a huge volume', /whole number/, [{ ...BEGIN, volumes: [{ ...BEGIN.volumes[0], sizeBytes: 2 ** 52 }] }]],
   ['a negative volume', /whole number/, [{ ...BEGIN, volumes: [{ ...BEGIN.volumes[0], sizeBytes: -1 }] }]],
+  [
+    'an image that is said to be one that the server has read',
+    /not changed/,
+    [{ ...BEGIN, volumes: [{ ...BEGIN.volumes[0], fingerprint: '1 2 3' }] }],
+  ],
   ['no volumes', /list of 1/, [{ ...BEGIN, volumes: [] }]],
   ['a forged checkpoint', /1 to 32/, [{ ...BEGIN, checkpoint: 'C 1' }]],
   ['a forged base', /name of a shadow copy/, [{ ...BEGIN, base: '../../x' }]],

@@ -69,7 +69,6 @@ export class HostWork implements AgentWork {
       this.#running.add(name);
       try {
         const result = await this.#backUp(task, machine, signal);
-        await this.#noteTracker(name, machine, result.tracker);
         await this.#unfinished.end(name);
         return result;
       } catch (error) {
@@ -153,6 +152,8 @@ export class HostWork implements AgentWork {
         clock,
         signal,
       });
+      // Before this checkpoint notes what the images are like, to which taking away bitmaps writes.
+      await this.#noteTracker(name, machine, tracker.kind);
       await checkpoint.acknowledge().catch((error: unknown) => {
         log.warn('what was kept for the checkpoint before could not be taken away', {
           machine: name,

@@ -14,7 +14,7 @@ import { DifferencingTracker } from '../trackers/differencing/differencing-track
 import { ImagesMachine } from '../trackers/differencing/images-machine.js';
 import { LibvirtOverlayMachine } from '../trackers/differencing/libvirt-machine.js';
 import type { OverlayMachine } from '../trackers/differencing/overlay-machine.js';
-import { QmpMachine as QmpOverlayMachine } from '../trackers/differencing/qmp-machine.js';
+import { openOnOrOff } from '../trackers/differencing/qmp-machine.js';
 import { Libvirt } from '../libvirt/libvirt.js';
 import { filterState } from '../trackers/filter/filter-state.js';
 import { FilterTracker } from '../trackers/filter/filter-tracker.js';
@@ -174,7 +174,8 @@ function differencing(options: HostTrackersOptions, machine: DiscoveredMachine, 
   }
   const { socket: qmpSocket, guestAgent } = monitor;
   const agent = guestAgent === undefined ? {} : { guestAgentSocket: guestAgent };
-  const open = (): Promise<OverlayMachine> => QmpOverlayMachine.open({ qmpSocket, clock, ...agent });
+  const off = new ImagesMachine(machine.volumes, () => configOf(options, machine), { startsFromNewest: true });
+  const open = (): Promise<OverlayMachine> => openOnOrOff({ qmpSocket, clock, ...agent }, off);
   return { kind, tracker: new DifferencingTracker({ ...common, open }) };
 }
 

@@ -2,18 +2,17 @@ import { join } from 'node:path';
 import type { Clock } from '../../src/common/clock.js';
 import { isUmbraError, UmbraError } from '../../src/common/errors.js';
 import type { Log } from '../../src/common/log.js';
-import type { DiscoveredMachine, DiscoveryReport } from '../../src/protocol/agents-api.js';
+import type { DiscoveryReport } from '../../src/protocol/agents-api.js';
 import { makeDirectories } from '../../src/system/make-directory.js';
-import { discover, type QmpSocket } from '../discovery/discover.js';
-import { discoverByQmp } from '../discovery/qmp.js';
+import { discover } from '../discovery/discover.js';
 import { agentTransport, loadIdentity } from '../enrol/agent-identity.js';
 import { IdentityKeeper } from '../enrol/identity-keeper.js';
 import { Agent } from './agent.js';
 import type { AgentConfig } from './agent-config.js';
+import { qmpDiscovery } from './discover-qmp.js';
 import { hostTrackers } from './host-trackers.js';
 import { HostWork } from './host-work.js';
 import { httpServerApi } from './http-server-api.js';
-import { SeenMachines } from './seen-machines.js';
 import { oneAtATime } from './turns.js';
 
 export interface RunAgentOptions {
@@ -74,31 +73,11 @@ function isRevoked(server: string): UmbraError {
   });
 }
 
-/** Looks for machines. One whose monitor a backup holds just now is as it was seen last; one whose QEMU is gone is off. */
 function lookAround(config: AgentConfig, clock: Clock): () => Promise<DiscoveryReport> {
   const { libvirt, configFiles, directories, devices, state } = config;
   const guest = devices === undefined ? {} : { guest: { devices, namesFile: join(state, 'devices.json') } };
   const qmp = config.qmp.map(({ name, socket }) => ({ name, socket }));
-  const seen = new SeenMachines(join(state, 'qmp-machines.json'));
-  const discoverQmp = async (where: QmpSocket): Promise<DiscoveredMachine> => {
-    const { name, socket } = where;
-    try {
-      // It goes by the name that it has in the configuration: by that its monitor is found.
-      const place = { isAway: false };
-      const migratedAway = (): void => {
-        place.isAway = true;
-      };
-      const found = await discoverByQmp({ qmpSocket: socket, fallbackName: name, clock, migratedAway });
-      const machine = { ...found, name };
-      await (place.isAway ? seen.forget(where) : seen.see(where, machine, qmp));
-      return machine;
-    } catch (error) {
-      if (!isUmbraError(error, 'TRACKER_BUSY', 'TRACKER_UNAVAILABLE')) throw error;
-      const before = await seen.last(where);
-      if (before === undefined) throw error;
-      return error.code === 'TRACKER_BUSY' ? before : { ...before, state: 'off' };
-    }
-  };
+  const discoverQmp = qmpDiscovery(config, clock);
   const parts = { discoverQmp, runtimeDirectory: process.env['XDG_RUNTIME_DIR'], clock };
   // QEMU talks to one at a time: two that look at once would be in each other's way.
   const where = { libvirt, qmp, configFiles, directories, ...guest };

@@ -3,9 +3,16 @@ import { systemCode } from '../../src/common/errors.js';
 import type { DiscoveredMachine } from '../../src/protocol/agents-api.js';
 import { writeDurably } from '../../src/system/durable-file.js';
 import type { QmpSocket } from '../discovery/discover.js';
+import type { StartImage } from '../trackers/differencing/newest-overlay.js';
+
+/** A machine, with what it takes to find its disks while it is off. */
+export interface SeenMachine extends DiscoveredMachine {
+  /** By volume: what lies below the overlays of ours that a disk begins with, which come and go. */
+  readonly images?: Readonly<Record<string, StartImage>>;
+}
 
 /** Machines by `NAME SOCKET` of the configuration. */
-type Seen = Readonly<Record<string, DiscoveredMachine>>;
+type Seen = Readonly<Record<string, SeenMachine>>;
 
 /** What was last seen of QEMUs at QMP sockets: one that is off can't be asked what its disks are. One small durable file. */
 export class SeenMachines {
@@ -18,7 +25,7 @@ export class SeenMachines {
   }
 
   /** @param all - the sockets of the configuration: what was seen at others is forgotten. @throws system errors */
-  async see(socket: QmpSocket, machine: DiscoveredMachine, all: readonly QmpSocket[]): Promise<void> {
+  async see(socket: QmpSocket, machine: SeenMachine, all: readonly QmpSocket[]): Promise<void> {
     const seen = await this.#read();
     const before = seen[keyOf(socket)];
     // Whether it runs changes often, and says nothing of its disks.
@@ -37,7 +44,7 @@ export class SeenMachines {
   }
 
   /** As it was seen last; undefined if it never was. */
-  async last(socket: QmpSocket): Promise<DiscoveredMachine | undefined> {
+  async last(socket: QmpSocket): Promise<SeenMachine | undefined> {
     return (await this.#read())[keyOf(socket)];
   }
 

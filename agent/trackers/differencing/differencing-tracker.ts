@@ -80,7 +80,10 @@ export class DifferencingTracker implements Tracker {
   }
 
   async forget(): Promise<void> {
-    await this.#withMachine((machine) => release(machine, this.#mergeTools(machine), this.#log), true);
+    await this.#withMachine(
+      (machine) => release(machine, this.#mergeTools(machine), { clock: this.#clock, log: this.#log }),
+      true,
+    );
   }
 
   /** Overlays stay on the disks until the next checkpoint, or until they are let go of. */

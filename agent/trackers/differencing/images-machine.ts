@@ -3,6 +3,7 @@ import type { DiscoveredVolume } from '../../../src/protocol/agents-api.js';
 import type { GuestControl } from '../../checkpoints/guest-control.js';
 import { backingChain } from '../../discovery/backing-chain.js';
 import type { Checkpoint } from '../tracker.js';
+import type { StartImage } from './newest-overlay.js';
 import type { ChainDisk, OverlayMachine } from './overlay-machine.js';
 
 const nothing = (): Promise<void> => Promise.resolve();
@@ -17,19 +18,32 @@ const OFF: GuestControl = {
   resume: nothing,
 };
 
+/** Whether overlays of ours may be on the disks of a machine of which only its images are known. */
+export interface ImagesOptions {
+  /** Whoever starts it starts it from the newest of them; so they may be merged and taken away. */
+  readonly startsFromNewest?: boolean;
+}
+
 /**
  * A machine of which only its images are known: they are read while it is off. The overlays that its administrator puts on them
- * say what has changed.
+ * say what has changed, or those that were put there while it ran.
  */
 export class ImagesMachine implements OverlayMachine {
   readonly control = OFF;
   readonly isOff = true;
-  readonly #volumes: readonly DiscoveredVolume[];
+  readonly startFrom: OverlayMachine['startFrom'];
   readonly #config: () => Promise<Checkpoint['config']>;
+  #volumes: readonly DiscoveredVolume[];
 
-  constructor(volumes: readonly DiscoveredVolume[], config: () => Promise<Checkpoint['config']>) {
+  constructor(
+    volumes: readonly DiscoveredVolume[],
+    config: () => Promise<Checkpoint['config']>,
+    { startsFromNewest = false }: ImagesOptions = {},
+  ) {
     this.#volumes = volumes;
     this.#config = config;
+    // Nothing is to be done for it: the others are gone.
+    this.startFrom = startsFromNewest ? (disk, image) => this.#replace(disk, image) : undefined;
   }
 
   owner(): Promise<number> {
@@ -49,14 +63,17 @@ export class ImagesMachine implements OverlayMachine {
   cover = refused;
   merge = refused;
   tidy = nothing;
-  /** Overlays of ours are on no disk of such a machine. */
-  mergeOff = refused;
 
   config(): Promise<Checkpoint['config']> {
     return this.#config();
   }
 
   close = nothing;
+
+  #replace({ volume }: ChainDisk, image: StartImage): Promise<void> {
+    this.#volumes = this.#volumes.map((each) => (each.name === volume ? { ...each, ...image } : each));
+    return Promise.resolve();
+  }
 }
 
 function refused(): Promise<void> {

@@ -3,10 +3,7 @@ import type { Clock } from '../../../src/common/clock.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import { backingChain } from '../../discovery/backing-chain.js';
 import { describeDomain } from '../../discovery/domain-xml.js';
-import { imageFormat } from '../../discovery/formats.js';
 import { libvirtConfig } from '../../discovery/libvirt.js';
-import { qemuInfo } from '../../images/qemu-info.js';
-import { runQemuImg } from '../../images/qemu-program.js';
 import type { LibvirtAddress } from '../../libvirt/address.js';
 import { LibvirtGuestControl, NeverPaused } from '../../libvirt/guest-control.js';
 import { Libvirt, type Domain } from '../../libvirt/libvirt.js';
@@ -15,6 +12,7 @@ import { escapeXml } from '../../xml.js';
 import { ownerIn } from '../qemu-bitmap-libvirt/plan.js';
 import type { Checkpoint } from '../tracker.js';
 import { refuseDevices } from './chain.js';
+import type { StartImage } from './newest-overlay.js';
 import type { ChainDisk, Merge, Overlay, OverlayMachine, WhileStill } from './overlay-machine.js';
 import { withImage } from './start-image.js';
 
@@ -27,8 +25,6 @@ export interface LibvirtOverlayOptions {
 
 const POLL_MS = 20;
 const QUICK_POLL_MS = 2;
-/** All that a guest has written since its last backup. */
-const MERGE_MS = 24 * 3_600_000;
 
 /** A domain of libvirt's, which keeps its definition in step with the overlays. */
 export class LibvirtOverlayMachine implements OverlayMachine {
@@ -121,16 +117,10 @@ export class LibvirtOverlayMachine implements OverlayMachine {
     if (merging !== undefined && !this.isOff) await this.#endJob(merging, 'cancel', whileStill);
   }
 
-  /** All of it is in `base` before the definition names that, and before the files go. */
-  async mergeOff(disk: ChainDisk, base: number): Promise<void> {
-    const [top = ''] = disk.layers;
-    const [above = '', path = ''] = disk.layers.slice(base - 1);
-    const format = imageFormat((await qemuInfo(above, 'qcow2')).backing?.format ?? '');
-    if (format === undefined) throw new UmbraError('IMAGE_FORMAT', `${above} does not say what ${path} is`);
-    await runQemuImg(top, ['commit', '-q', '-f', 'qcow2', '-b', path, top], MERGE_MS);
+  readonly startFrom = async ({ layers }: ChainDisk, image: StartImage): Promise<void> => {
     const xml = await this.#libvirt.secretXml(this.#domain);
-    await this.#libvirt.define(this.#domain, withImage(xml, top, { path, format }));
-  }
+    await this.#libvirt.define(this.#domain, withImage(xml, layers[0] ?? '', image));
+  };
 
   config(): Promise<Checkpoint['config']> {
     return libvirtConfig(this.#libvirt, this.#domain);

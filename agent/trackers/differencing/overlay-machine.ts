@@ -2,6 +2,7 @@ import type { ImageFormat } from '../../../src/protocol/api.js';
 import type { SkippedVolume } from '../../../src/protocol/agents-api.js';
 import type { GuestControl } from '../../checkpoints/guest-control.js';
 import type { Checkpoint } from '../tracker.js';
+import type { StartImage } from './newest-overlay.js';
 
 /** A disk, and the files that it is made of. */
 export interface ChainDisk {
@@ -57,10 +58,10 @@ export interface OverlayMachine {
    */
   tidy(merging: string | undefined, whileStill: WhileStill): Promise<void>;
   /**
-   * Of a machine that is off: merge all layers above `base` into it, have the machine start from that one from now on.
-   * @param base - the number of a layer
+   * Of a machine that is off: it starts from this image of a disk from now on, which all layers above it are merged into.
+   * Undefined where nobody knows from what it starts.
    */
-  mergeOff(disk: ChainDisk, base: number): Promise<void>;
+  readonly startFrom: ((disk: ChainDisk, image: StartImage) => Promise<void>) | undefined;
   config(): Promise<Checkpoint['config']>;
   /** Never rejects. */
   close(): Promise<void>;

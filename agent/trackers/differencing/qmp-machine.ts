@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { basename } from 'node:path';
 import type { Clock } from '../../../src/common/clock.js';
-import { UmbraError } from '../../../src/common/errors.js';
+import { isUmbraError, UmbraError } from '../../../src/common/errors.js';
 import { list, record, text } from '../../json-values.js';
 import { findDisks, type QemuDisk } from '../../qemu/disks.js';
 import { QemuGuestControl } from '../../qemu/guest-control.js';
@@ -32,6 +32,7 @@ const JOB = 'umbra-merge';
 /** A machine whose QEMU is spoken to directly. It must run. */
 export class QmpMachine implements OverlayMachine {
   readonly isOff = false;
+  readonly startFrom = undefined;
   readonly control: QemuGuestControl;
   readonly #qmp: QmpClient;
   readonly #qmpSocket: string;
@@ -105,10 +106,6 @@ export class QmpMachine implements OverlayMachine {
     // What it did not do is done again.
     await this.#endJob('job-cancel', whileStill);
     await this.#removeNodes();
-  }
-
-  mergeOff(): Promise<void> {
-    return Promise.reject(new UmbraError('INTERNAL', 'the machine is not off'));
   }
 
   async config(): Promise<Checkpoint['config']> {
@@ -203,6 +200,16 @@ export class QmpMachine implements OverlayMachine {
       if (path !== undefined) caches.set(path, { direct: direct === true, 'no-flush': noFlush === true });
     }
     return caches;
+  }
+}
+
+/** A machine by its QEMU; by its images as they were seen last while that does not run. @throws {UmbraError} as QmpMachine.open */
+export async function openOnOrOff(options: QmpMachineOptions, off: OverlayMachine): Promise<OverlayMachine> {
+  try {
+    return await QmpMachine.open(options);
+  } catch (error) {
+    if (isUmbraError(error, 'TRACKER_UNAVAILABLE')) return off;
+    throw error;
   }
 }
 

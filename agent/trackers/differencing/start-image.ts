@@ -1,17 +1,13 @@
 import { UmbraError } from '../../../src/common/errors.js';
-import type { ImageFormat } from '../../../src/protocol/api.js';
 import { escapeXml } from '../../xml.js';
+import type { StartImage } from './newest-overlay.js';
 
 /**
  * A domain's XML with another image for one disk; everything else stays as it is written.
  * @param from - the path that it names
  * @throws {UmbraError} TRACKER_FAILED if it names that path not exactly once
  */
-export function withImage(
-  xml: string,
-  from: string,
-  to: { readonly path: string; readonly format: ImageFormat },
-): string {
+export function withImage(xml: string, from: string, to: StartImage): string {
   const wanted = `'${escapeXml(from)}'`;
   let found = 0;
   const changed = xml.replaceAll(/<disk[\s>][\s\S]*?<\/disk>/g, (disk) => {

@@ -5,10 +5,8 @@ import { list, record, text } from '../../agent/json-values.js';
 import { findDisks } from '../../agent/qemu/disks.js';
 import type { QmpClient } from '../../agent/qemu/qmp.js';
 import { systemClock } from '../../src/common/clock.js';
-import {
-  DifferencingTracker,
-  type DifferencingOptions,
-} from '../../agent/trackers/differencing/differencing-tracker.js';
+import type { DifferencingOptions } from '../../agent/trackers/differencing/covering.js';
+import { DifferencingTracker } from '../../agent/trackers/differencing/differencing-tracker.js';
 import { QmpMachine } from '../../agent/trackers/differencing/qmp-machine.js';
 import type { Checkpoint } from '../../agent/trackers/tracker.js';
 import { applyChanges, contentOf } from './checkpoints.js';

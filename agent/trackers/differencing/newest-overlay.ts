@@ -23,9 +23,15 @@ export async function ownImage({ path, format, backing }: Omit<DiscoveredVolume,
   const at = layers.findIndex((layer) => !isOverlay(layer));
   if (at <= 0) return { path, format };
   const [lowest = '', own = ''] = layers.slice(at - 1);
-  const below = imageFormat((await qemuInfo(lowest, 'qcow2')).backing?.format ?? '');
-  if (below === undefined) throw new UmbraError('IMAGE_FORMAT', `${lowest} does not say what ${own} is`);
-  return { path: own, format: below };
+  return { path: own, format: (await imageBehind(lowest)).format };
+}
+
+/** What lies behind an overlay. @throws {UmbraError} IMAGE_FORMAT */
+export async function imageBehind(overlay: string): Promise<StartImage> {
+  const { backing } = await qemuInfo(overlay, 'qcow2');
+  const format = imageFormat(backing?.format ?? '');
+  if (backing !== undefined && format !== undefined) return { path: backing.path, format };
+  throw new UmbraError('IMAGE_FORMAT', `${overlay} does not say what it lies on`);
 }
 
 /**

@@ -66,3 +66,8 @@ export interface OverlayMachine {
   /** Never rejects. */
   close(): Promise<void>;
 }
+
+/** The overlay that was put on a disk. */
+export function overlayOf(overlays: readonly Overlay[], { volume }: ChainDisk): string | undefined {
+  return overlays.find(({ disk }) => disk.volume === volume)?.path;
+}

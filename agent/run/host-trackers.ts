@@ -13,6 +13,7 @@ import { AsIsTracker } from '../trackers/differencing/as-is-tracker.js';
 import { DifferencingTracker } from '../trackers/differencing/differencing-tracker.js';
 import { ImagesMachine } from '../trackers/differencing/images-machine.js';
 import { LibvirtOverlayMachine } from '../trackers/differencing/libvirt-machine.js';
+import { LiveAsIsTracker } from '../trackers/differencing/live-as-is-tracker.js';
 import type { OverlayMachine } from '../trackers/differencing/overlay-machine.js';
 import { openOnOrOff } from '../trackers/differencing/qmp-machine.js';
 import { Libvirt } from '../libvirt/libvirt.js';
@@ -147,36 +148,41 @@ function standstillSettings(config: AgentConfig): Pick<MachineStandstillOptions,
   };
 }
 
-/**
- * Overlays stay on the disks between backups. Who starts the machine from its own image then, starts it without what was written
- * since: libvirt keeps its definition in step, other QEMUs are started by commands that nobody here knows.
- */
 function differencing(options: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
   const { config, clock, log } = options;
   const kind = 'differencing';
   const { name, stateDirectory } = places;
   const common = { machine: name, stateDirectory, ...standstillSettings(config), clock, log };
-  if (machine.source === 'libvirt' && machine.uuid !== undefined) {
-    const { uuid } = machine;
-    const open = (): Promise<OverlayMachine> => LibvirtOverlayMachine.open({ address: addressOf(config), uuid, clock });
-    return { kind, tracker: new DifferencingTracker({ ...common, open }) };
+  const open = overlayMachineOf(options, machine);
+  if (typeof open === 'function') return { kind, tracker: new DifferencingTracker({ ...common, open }) };
+  if (machine.source === 'qmp') return { kind, reason: open };
+  const images = new ImagesMachine(machine.volumes, () => configOf(options, machine));
+  return { kind, tracker: new DifferencingTracker({ ...common, open: () => Promise.resolve(images) }) };
+}
+
+/**
+ * Overlays stay on the disks between backups. Who starts the machine from its own image then, starts it without what was written
+ * since: libvirt keeps its definition in step, other QEMUs are started by commands that nobody here knows.
+ * @returns why none can be put on its disks while it runs, where that is so
+ */
+function overlayMachineOf(
+  options: HostTrackersOptions,
+  machine: DiscoveredMachine,
+): (() => Promise<OverlayMachine>) | string {
+  const { config, clock } = options;
+  const { source, uuid } = machine;
+  if (source === 'libvirt' && uuid !== undefined) {
+    return () => LibvirtOverlayMachine.open({ address: addressOf(config), uuid, clock });
   }
-  if (machine.source !== 'qmp') {
-    const images = new ImagesMachine(machine.volumes, () => configOf(options, machine));
-    return { kind, tracker: new DifferencingTracker({ ...common, open: () => Promise.resolve(images) }) };
-  }
+  if (source !== 'qmp') return 'nobody leads to the machine';
   const monitor = monitorOf(config, machine);
   if (monitor?.overlays !== true) {
-    return {
-      kind,
-      reason: 'the configuration does not say that it is started from the newest overlay (qmp: … overlays: true)',
-    };
+    return 'the configuration does not say that it is started from the newest overlay (qmp: … overlays: true)';
   }
   const { socket: qmpSocket, guestAgent } = monitor;
   const agent = guestAgent === undefined ? {} : { guestAgentSocket: guestAgent };
   const off = new ImagesMachine(machine.volumes, () => configOf(options, machine), { startsFromNewest: true });
-  const open = (): Promise<OverlayMachine> => openOnOrOff({ qmpSocket, clock, ...agent }, off);
-  return { kind, tracker: new DifferencingTracker({ ...common, open }) };
+  return () => openOnOrOff({ qmpSocket, clock, ...agent }, off);
 }
 
 /** An image that a guest writes to is of no one instant: of a machine that runs, QEMU's own view is read. */
@@ -194,13 +200,22 @@ function scan(options: HostTrackersOptions, machine: DiscoveredMachine, places: 
 
 function asIs(options: HostTrackersOptions, machine: DiscoveredMachine, places: Places): Candidate {
   const of = { kind: 'differencing', asIs: true } as const;
+  const { config, clock, log } = options;
+  const { name, stateDirectory } = places;
+  const stateFile = join(stateDirectory, 'files.json');
+  const open = overlayMachineOf(options, machine);
+  if (typeof open === 'function') {
+    const common = { machine: name, stateDirectory, ...standstillSettings(config), clock, log };
+    return { ...of, tracker: new LiveAsIsTracker({ ...common, open, stateFile }) };
+  }
   const { state, volumes } = machine;
   if (state === 'running' || state === 'paused') {
-    return { ...of, reason: 'the machine runs, and files are taken as they lie only while it is off' };
+    const why =
+      'the machine runs, and files are taken as they lie only while it is off, or where overlays can be put on them';
+    return { ...of, reason: `${why}: ${open}` };
   }
-  const stateFile = join(places.stateDirectory, 'files.json');
   const readConfig = (): Promise<Checkpoint['config']> => configOf(options, machine);
-  return { ...of, tracker: new AsIsTracker({ volumes, stateFile, readConfig, clock: options.clock }) };
+  return { ...of, tracker: new AsIsTracker({ volumes, stateFile, readConfig, clock }) };
 }
 
 /** The configuration of a machine as it is now: its files, of which one that is gone is left out, or what libvirt says. */

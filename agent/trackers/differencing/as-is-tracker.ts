@@ -3,20 +3,26 @@ import { checkVolumeName } from '../../../src/common/names.js';
 import type { DiscoveredVolume } from '../../../src/protocol/agents-api.js';
 import { CHAINS_FILE, encodeChains, type StoredChain, type StoredFile } from '../../../src/protocol/stored-chains.js';
 import { ImageFile } from '../../images/image-file.js';
+import { openLayeredImage } from '../../images/layered-image.js';
 import { openImage } from '../../images/open-image.js';
 import { openChain, type Layer } from '../../images/qemu-chain.js';
 import { ScanTracker, type ScanTrackerOptions } from '../scan/scan-tracker.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../tracker.js';
 
+export interface AsIsOptions extends Omit<ScanTrackerOptions, 'open'> {
+  /** A QEMU has put overlays on the files: it may still have them open for writing, and does not. */
+  readonly areFrozen?: boolean;
+}
+
 /**
- * Takes the files of a machine that is off as they lie, each as a volume of its own: `vda.0` is the one at the bottom of the disk
+ * Takes the files of a machine that does not write to them as they lie, each as a volume of its own: `vda.0` is the one at the bottom of the disk
  * `vda`, so that an overlay that is put on top changes no other's name. A file whose size and times are as they were is not read.
  */
 export class AsIsTracker implements Tracker {
   readonly kind = 'differencing';
-  readonly #options: Omit<ScanTrackerOptions, 'open'>;
+  readonly #options: AsIsOptions;
 
-  constructor(options: Omit<ScanTrackerOptions, 'open'>) {
+  constructor(options: AsIsOptions) {
     this.#options = options;
   }
 
@@ -63,12 +69,15 @@ export class AsIsTracker implements Tracker {
   }
 
   #scan(chains: readonly StoredChain[]): ScanTracker {
-    const { clock, readConfig } = this.#options;
+    const { clock, readConfig, areFrozen: isFrozen = false } = this.#options;
     const files = new Map(chains.flatMap((chain) => chain.files.map((file) => [file.volume, file.path])));
     return new ScanTracker({
       ...this.#options,
       volumes: [...files].map(([name, path]) => ({ name, path, format: 'raw', backing: [] })),
-      open: ({ path }) => openImage(path, { format: 'raw', clock }),
+      open: ({ path }) =>
+        isFrozen
+          ? openLayeredImage(path, { format: 'raw', clock, isFrozen })
+          : openImage(path, { format: 'raw', clock }),
       readConfig: async () => [
         ...(await readConfig()).filter(({ name }) => name !== CHAINS_FILE),
         { name: CHAINS_FILE, data: encodeChains(chains) },

@@ -20,6 +20,8 @@ import { mergeToRelease, release } from './release.js';
 export interface DifferencingOptions extends MachineTrackerOptions {
   /** Connect to the machine. */
   readonly open: () => Promise<OverlayMachine>;
+  /** The file in {@link stateDirectory} that says which overlays there are; `overlays.json` when absent. */
+  readonly notesName?: string;
 }
 
 /** Overlays that the guest writes to from one instant on. */
@@ -38,8 +40,9 @@ export class Covering {
 
   constructor(options: DifferencingOptions) {
     this.#options = options;
-    this.notes = new OverlayNotes(join(options.stateDirectory, 'overlays.json'));
-    this.#standstill = new StandstillNotes(join(options.stateDirectory, 'standstill.json'));
+    const { stateDirectory, notesName = 'overlays.json' } = options;
+    this.notes = new OverlayNotes(join(stateDirectory, notesName));
+    this.#standstill = new StandstillNotes(join(stateDirectory, 'standstill.json'));
     this.clock = options.clock ?? systemClock;
     this.log = options.log ?? silentLog;
   }

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { isUmbraError } from '../../../src/common/errors.js';
 import { runQemuImg } from '../../images/qemu-program.js';
 import { list, record } from '../../json-values.js';
@@ -37,7 +38,7 @@ export async function removeLeftOverlays(
   const kept: string[] = [];
   for (const path of new Set(left)) {
     const isNeeded = !isMerged(state, path, chains) && !(state.making.includes(path) && (await isEmpty(path)));
-    if (isNeeded) kept.push(path);
+    if (isNeeded && !isGone(path)) kept.push(path);
     else await rm(path, { force: true });
   }
   const overlays = [...new Set([...state.making, ...state.overlays])].filter(
@@ -54,6 +55,11 @@ function isMerged({ merging }: OverlayState, path: string, chains: readonly (rea
   if (merging?.path !== path || merging.above === undefined) return false;
   const { above, onto } = merging;
   return chains.some((layers) => layers.includes(above) && layers[layers.indexOf(above) + 1] === onto);
+}
+
+/** Somebody has taken it away: there is nothing of it to be kept. */
+function isGone(path: string): boolean {
+  return !existsSync(path) && existsSync(dirname(path));
 }
 
 /** Nothing was ever written to it. One that is not there is none. */

@@ -10,8 +10,8 @@ export const command: Command = {
   description: `Protect a machine that an agent sees: from then on its agent follows its changes and makes its shadow copies.
 The tracker says how: "qemu-bitmap" by QEMU itself, "filter" by a file system that the images lie in, "differencing" by overlays
 that it puts on the images, "scan" by reading everything and comparing; "auto" takes the best that works without overlays.
-With --as-is the files of each disk, raw images and qcow2 overlays, are stored as they lie while the machine is off, and only
-those that changed are read; "umbra restore --merge" makes disks of them.
+With --as-is the files of each disk, raw images and qcow2 overlays, are stored as they lie, and only those that changed are read; while
+the machine runs, where "differencing" can put overlays on its images. "umbra restore --merge" makes disks of them.
 Given again, it changes how the machine is protected.`,
   examples: [
     ['umbra protect web1', 'all of its volumes'],

@@ -10,6 +10,7 @@ import {
   CHECKPOINT_XML_NO_DOMAIN,
   COMMIT_ACTIVE,
   JOB_PIVOT,
+  MERGES,
   MAX_CHECKPOINTS,
   MAX_DOMAINS,
   MONITOR_COMMAND_HMP,
@@ -30,6 +31,14 @@ export interface Domain {
   readonly uuid: Buffer;
   /** -1 while it is off. */
   readonly id: number;
+}
+
+/** What libvirt does with the layers of a disk. */
+export interface BlockJob {
+  /** It merges layers: others copy the disk, or fill a layer. */
+  readonly isMerge: boolean;
+  /** A merge of what the guest writes to has caught up. */
+  readonly isReady: boolean;
 }
 
 export interface BlockInfo {
@@ -142,14 +151,14 @@ export class Libvirt {
     await this.#ask(REMOTE.domainBlockCommit, args, `merge an overlay of ${disk} of ${domain.name}`);
   }
 
-  /** The job of a disk; undefined if there is none. `isReady`: a merge of what the guest writes to has caught up. */
-  async blockJob(domain: Domain, disk: string): Promise<{ readonly isReady: boolean } | undefined> {
+  /** The job of a disk; undefined if there is none. */
+  async blockJob(domain: Domain, disk: string): Promise<BlockJob | undefined> {
     const args = of(domain).string(disk).uint(NO_FLAGS);
     const answer = await this.#ask(REMOTE.domainGetBlockJobInfo, args, `say what becomes of ${disk} of ${domain.name}`);
     if (answer.int() === 0) return undefined;
-    answer.int();
+    const isMerge = MERGES.includes(answer.int());
     answer.hyper();
-    return { isReady: answer.hyper() === answer.hyper() };
+    return { isMerge, isReady: answer.hyper() === answer.hyper() };
   }
 
   /** End the job of a disk. @param how - `pivot`: the guest goes on with what was merged into */

@@ -74,6 +74,8 @@ export const XML_INACTIVE = 2;
 export const SNAPSHOT_OF_DISKS = 4 | 16 | 32 | 128;
 /** Flag of virDomainBlockCommit: what the guest writes to. */
 export const COMMIT_ACTIVE = 4;
+/** Of virDomainBlockJobType: those that virDomainBlockCommit begins. */
+export const MERGES: readonly number[] = [3, 4];
 /** Flag of virDomainBlockJobAbort: the guest goes on with what was merged into. */
 export const JOB_PIVOT = 2;
 /** Flag of virDomainCheckpointGetXMLDesc: without the domain's own XML. */

@@ -7,9 +7,11 @@ import type { QmpClient } from '../../agent/qemu/qmp.js';
 import { systemClock } from '../../src/common/clock.js';
 import type { DifferencingOptions } from '../../agent/trackers/differencing/covering.js';
 import { DifferencingTracker } from '../../agent/trackers/differencing/differencing-tracker.js';
+import { LibvirtOverlayMachine } from '../../agent/trackers/differencing/libvirt-machine.js';
 import { QmpMachine } from '../../agent/trackers/differencing/qmp-machine.js';
 import type { Checkpoint } from '../../agent/trackers/tracker.js';
 import { applyChanges, contentOf } from './checkpoints.js';
+import type { LibvirtMachine } from './libvirt-machine.js';
 import { qemuImg } from './qemu.js';
 
 /** A tracker with a state of its own in `directory`, over QMP. */
@@ -24,6 +26,13 @@ export function overlayTracker(
   const agent = guestAgentSocket === undefined ? {} : { guestAgentSocket };
   const open = (): Promise<QmpMachine> => QmpMachine.open({ qmpSocket, clock: systemClock, ...agent });
   return new DifferencingTracker({ machine: 'm', stateDirectory, open, ...options });
+}
+
+/** The same through libvirt. */
+export function libvirtOverlayTracker(machine: LibvirtMachine): DifferencingTracker {
+  const { machine: name, address, uuid, stateDirectory } = machine.trackerOptions();
+  const open = (): Promise<LibvirtOverlayMachine> => LibvirtOverlayMachine.open({ address, uuid, clock: systemClock });
+  return new DifferencingTracker({ machine: name, stateDirectory, open });
 }
 
 /** The files of each disk of a running QEMU, the top first. */

@@ -15,8 +15,9 @@ export interface AsIsOptions extends Omit<ScanTrackerOptions, 'open'> {
 }
 
 /**
- * Takes the files of a machine that does not write to them as they lie, each as a volume of its own: `vda.0` is the one at the bottom of the disk
- * `vda`, so that an overlay that is put on top changes no other's name. A file whose size and times are as they were is not read.
+ * Takes the files of a machine that does not write to them as they lie, each as a volume of its own: `vda.0` is the one at the
+ * bottom of the disk `vda`, so that an overlay that is put on top changes no other's name. A file whose size and times are as they
+ * were is not read.
  */
 export class AsIsTracker implements Tracker {
   readonly kind = 'differencing';

@@ -82,12 +82,6 @@ export class LibvirtOverlayMachine implements OverlayMachine {
         hint: 'Who starts it again would start it without its overlays: define it ("virsh define"), or use another tracker.',
       });
     }
-    for (const { volume } of disks) {
-      if ((await this.#libvirt.blockJob(this.#domain, volume)) === undefined) continue;
-      throw new UmbraError('TRACKER_BUSY', `another program's job of ${volume} of ${this.#domain.name} runs`, {
-        hint: 'Wait until it has ended, or end it ("virsh blockjob").',
-      });
-    }
   }
 
   prepare(): Promise<void> {
@@ -109,12 +103,26 @@ export class LibvirtOverlayMachine implements OverlayMachine {
 
   async merge({ disk, layer }: Merge, whileStill: WhileStill): Promise<void> {
     const [top = '', base = ''] = disk.layers.slice(layer);
+    if ((await this.#libvirt.blockJob(this.#domain, disk.volume)) !== undefined) throw this.#busy(disk.volume);
     await this.#libvirt.blockCommit(this.#domain, disk.volume, { top, base, isActive: layer === 0 });
     await this.#endJob(disk.volume, layer === 0 ? 'pivot' : undefined, whileStill);
   }
 
   async tidy(merging: string | undefined, whileStill: WhileStill): Promise<void> {
-    if (merging !== undefined && !this.isOff) await this.#endJob(merging, 'cancel', whileStill);
+    if (this.isOff) return;
+    for (const { volume } of (await this.disks()).disks) {
+      const job = await this.#libvirt.blockJob(this.#domain, volume);
+      if (job === undefined) continue;
+      if (volume !== merging || !job.isMerge) throw this.#busy(volume);
+      await this.#endJob(volume, 'cancel', whileStill);
+    }
+  }
+
+  #busy(volume: string): UmbraError {
+    const { name } = this.#domain;
+    return new UmbraError('TRACKER_BUSY', `another program's job of ${volume} of ${name} runs`, {
+      hint: `Wait until it has ended, or end it ("virsh blockjob ${name} ${volume}").`,
+    });
   }
 
   readonly startFrom = async ({ layers }: ChainDisk, image: StartImage): Promise<void> => {

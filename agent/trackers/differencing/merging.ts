@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { UmbraError } from '../../../src/common/errors.js';
+import { isUmbraError, UmbraError } from '../../../src/common/errors.js';
 import { syncFile } from '../../../src/system/sync-file.js';
 import type { ChainDisk, Merge, OverlayMachine, WhileStill } from './overlay-machine.js';
 import type { OverlayNotes } from './overlay-state.js';
@@ -12,7 +12,7 @@ export interface MergeTools {
 /**
  * Merge layers one after the other, as long as `next` names one, and take their files away.
  * @param next - asked with the disks as they are then
- * @throws {UmbraError} TRACKER_FAILED, HYPERVISOR_*: the layers are all there then, or merged
+ * @throws {UmbraError} TRACKER_FAILED, TRACKER_BUSY, HYPERVISOR_*: the layers are all there then, or merged
  */
 export async function mergeLayers(
   machine: OverlayMachine,
@@ -32,7 +32,13 @@ async function mergeOne(machine: OverlayMachine, { notes, whileStill }: MergeToo
   const { volume, layers } = disk;
   const [above, path = '', onto = ''] = layer === 0 ? [undefined, ...layers] : layers.slice(layer - 1);
   await notes.update(() => ({ merging: { volume, path, above, onto } }));
-  await machine.merge(merge, whileStill);
+  try {
+    await machine.merge(merge, whileStill);
+  } catch (error) {
+    // What it was to wait for the next time would be somebody else's.
+    if (isUmbraError(error, 'TRACKER_BUSY')) await notes.update(() => ({ merging: undefined }));
+    throw error;
+  }
   const now = await machine.disks();
   if (now.disks.some((each) => each.layers.includes(path))) {
     throw new UmbraError('TRACKER_FAILED', `the overlay ${path} of ${volume} could not be merged into ${onto}`, {

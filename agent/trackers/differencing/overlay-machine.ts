@@ -44,17 +44,21 @@ export interface OverlayMachine {
   /** The user QEMU runs as. */
   owner(): Promise<number>;
   disks(): Promise<{ readonly disks: readonly ChainDisk[]; readonly skipped: readonly SkippedVolume[] }>;
-  /** Why no overlays may be put on its disks now. @throws {UmbraError} TRACKER_UNAVAILABLE, TRACKER_BUSY */
+  /** Why no overlays may be put on its disks now. @throws {UmbraError} TRACKER_UNAVAILABLE */
   refuse(disks: readonly ChainDisk[]): Promise<void>;
   /** All that can be done for {@link cover} before the machine stands still. */
   prepare(overlays: readonly Overlay[]): Promise<void>;
   /** From one instant on the guest writes into the overlays. */
   cover(overlays: readonly Overlay[]): Promise<void>;
-  /** The layer is gone from the chain when this resolves, its content is in the one below. Its file stays. */
+  /**
+   * The layer is gone from the chain when this resolves, its content is in the one below. Its file stays.
+   * @throws {UmbraError} TRACKER_BUSY when somebody else's job runs: then it was not begun
+   */
   merge(merge: Merge, whileStill: WhileStill): Promise<void>;
   /**
    * See the jobs to their end that an agent before has begun, and take away what it has left in a QEMU.
    * @param merging - the volume that the agent was at, as it has noted
+   * @throws {UmbraError} TRACKER_BUSY while somebody else's job of a disk runs, which is left alone
    */
   tidy(merging: string | undefined, whileStill: WhileStill): Promise<void>;
   /**

@@ -6,6 +6,7 @@ import { isUmbraError, UmbraError } from '../../../src/common/errors.js';
 import { list, record, text } from '../../json-values.js';
 import { findDisks, type QemuDisk } from '../../qemu/disks.js';
 import { QemuGuestControl } from '../../qemu/guest-control.js';
+import { refuseJobs } from '../../qemu/jobs.js';
 import { QmpClient } from '../../qemu/qmp.js';
 import { refuseMigrating } from '../qemu-bitmap/abilities.js';
 import { describeMachine } from '../qemu-bitmap/describe-machine.js';
@@ -87,6 +88,7 @@ export class QmpMachine implements OverlayMachine {
   }
 
   async merge({ disk, layer }: Merge, whileStill: WhileStill): Promise<void> {
+    await refuseJobs(this.#qmp, JOB);
     const { disks } = await findDisks(this.#qmp);
     const root = disks.find(({ volume }) => volume === disk.volume)?.node ?? '';
     const nodes = await this.#chainOf(root);
@@ -103,6 +105,7 @@ export class QmpMachine implements OverlayMachine {
   }
 
   async tidy(_merging: string | undefined, whileStill: WhileStill): Promise<void> {
+    await refuseJobs(this.#qmp, JOB);
     // What it did not do is done again.
     await this.#endJob('job-cancel', whileStill);
     await this.#removeNodes();

@@ -1,22 +1,13 @@
 import { basename, join } from 'node:path';
 import t from 'tap';
 import { describeDomain } from '../../../../agent/discovery/domain-xml.js';
-import { DifferencingTracker } from '../../../../agent/trackers/differencing/differencing-tracker.js';
-import { LibvirtOverlayMachine } from '../../../../agent/trackers/differencing/libvirt-machine.js';
 import { withImage } from '../../../../agent/trackers/differencing/start-image.js';
-import { systemClock } from '../../../../src/common/clock.js';
 import { applyChanges, contentOf, request, volumeOf } from '../../../kit/checkpoints.js';
 import { privateLibvirt } from '../../../kit/libvirt.js';
 import { LibvirtMachine } from '../../../kit/libvirt-machine.js';
-import { exactContents, imageContent, kept, overlaysIn } from '../../../kit/overlays.js';
+import { exactContents, imageContent, kept, libvirtOverlayTracker, overlaysIn } from '../../../kit/overlays.js';
 
 const KIB = 1024;
-
-function trackerOf(machine: LibvirtMachine): DifferencingTracker {
-  const { machine: name, address, uuid, stateDirectory } = machine.trackerOptions();
-  const open = (): Promise<LibvirtOverlayMachine> => LibvirtOverlayMachine.open({ address, uuid, clock: systemClock });
-  return new DifferencingTracker({ machine: name, stateDirectory, open });
-}
 
 /** The files that a domain's definition, or itself, begins with. */
 async function imagesOf(machine: LibvirtMachine, ...flags: string[]): Promise<string[]> {
@@ -29,7 +20,7 @@ t.test('a domain that runs, is off, runs again, and is let go of', async (t) => 
   const { directory } = machine;
   await machine.define();
   await machine.start('running');
-  const tracker = trackerOf(machine);
+  const tracker = libvirtOverlayTracker(machine);
   await machine.write(0, 'write -P 1 0 1M');
   const first = await tracker.checkpoint(request('c1'));
   t.match(first, { consistency: 'crash', pauseMs: 0, config: [{ name: 'domain.xml' }, { name: 'live.xml' }] });

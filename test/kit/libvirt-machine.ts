@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { list, record, text } from '../../agent/json-values.js';
@@ -42,6 +42,13 @@ export class LibvirtMachine {
   async define(devices = '', guest?: Guest): Promise<void> {
     const domain = { name: this.name, uuid: this.uuid, disks: this.#disks, devices };
     await this.daemon.define(domainXml({ ...domain, ...(guest !== undefined && { guest }) }));
+  }
+
+  /** Start it, paused, without a definition: libvirt forgets it when it ends. */
+  async create(): Promise<void> {
+    const path = join(this.directory, 'transient.xml');
+    writeFileSync(path, domainXml({ name: this.name, uuid: this.uuid, disks: this.#disks }));
+    await this.daemon.virsh('create', path, '--paused');
   }
 
   /** Paused: then it takes no time of a processor. */

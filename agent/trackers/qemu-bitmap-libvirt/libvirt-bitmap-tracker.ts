@@ -22,6 +22,7 @@ import { deleteCheckpoint, deleteOthers } from './checkpoints.js';
 import { forgetOffline, offlineCheckpoint } from './offline.js';
 import { refuseDomainThreads } from './iothreads.js';
 import { beginBackup, type BegunBackup } from './live-checkpoint.js';
+import { removeLostBitmaps } from './lost-bitmaps.js';
 import { watchRoom } from './scratch-room.js';
 import { checkpointName, READING_BITMAP } from './names.js';
 import { domainNow, planBackup, type BackupPlan, type DomainNow } from './plan.js';
@@ -118,7 +119,10 @@ export class LibvirtBitmapTracker implements Tracker {
       try {
         const isOff = machineState(await libvirt.state(domain)) === 'off';
         if (isOff) await forgetOffline(libvirt, domain);
-        else await deleteOthers(libvirt, domain, undefined);
+        else {
+          await deleteOthers(libvirt, domain, undefined);
+          await this.#removeLost({ libvirt, domain }, undefined);
+        }
         await this.#aliases.clear();
       } finally {
         await libvirt.close();
@@ -161,6 +165,7 @@ export class LibvirtBitmapTracker implements Tracker {
     try {
       const name = checkpointName(request.id);
       await deleteOthers(libvirt, domain, recorded === undefined ? undefined : checkpointName(recorded));
+      await this.#removeLost(session, recorded);
       made.directories = await makeWorkDirectories(this.#places, now.owner);
       let plan = await planBackup(libvirt, domain, now, recorded, made.directories.scratch);
       made.checkpoint = name;
@@ -185,6 +190,16 @@ export class LibvirtBitmapTracker implements Tracker {
       await this.#close(session, made, true);
       throw error;
     }
+  }
+
+  /** Only where libvirt does not have the checkpoint that it should: nothing else loses one. */
+  async #removeLost({ libvirt, domain }: Session, recorded: string | undefined): Promise<void> {
+    const kept = await libvirt.checkpoints(domain);
+    if (recorded !== undefined && kept.includes(checkpointName(recorded))) return;
+    await removeLostBitmaps(libvirt, domain).catch((error: unknown) => {
+      const { machine } = this.#options;
+      this.#log.warn('bitmaps that nobody needs could not be removed', { machine, reason: messageOf(error) });
+    });
   }
 
   /** A full scratch disk would stop the guest: the backup is given up before. */

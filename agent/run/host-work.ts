@@ -15,7 +15,7 @@ import type { Connect } from '../send/connection.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../trackers/tracker.js';
 import type { AgentWork, BackupTask, ForgetTask } from './agent.js';
 import type { Candidate } from './candidate.js';
-import { findMachine } from './find-machine.js';
+import { candidatesFor } from './candidates-for.js';
 import { noteTracker } from './last-tracker.js';
 import { Turns } from './turns.js';
 import { Unfinished } from './unfinished.js';
@@ -187,26 +187,11 @@ export class HostWork implements AgentWork {
     await this.#unfinished.end(name);
   }
 
-  /** The trackers that may make a checkpoint. What others have left in the machine's way is gone then. */
-  async #candidates({ machine: wanted }: BackupTask, machine: DiscoveredMachine): Promise<readonly Candidate[]> {
-    const { discover, trackers } = this.#options;
-    const all = await trackers(machine, wanted.name);
-    const others = all.filter((candidate) => !isWanted(candidate, wanted));
-    const left = await Promise.all(others.map(isInTheWay));
-    if (!left.includes(true)) return all.filter((candidate) => isWanted(candidate, wanted));
-    for (const [index, other] of others.entries()) {
-      if (left[index] === true && 'tracker' in other) await other.tracker.forget();
-    }
-    // Its disks may be other files now.
-    const now = findMachine(await discover(), wanted);
-    return (await trackers(now, wanted.name)).filter((candidate) => isWanted(candidate, wanted));
-  }
-
   /** A checkpoint by the tracker that is wanted; by the best that can make one, if none is. */
   async #checkpoint(task: BackupTask, machine: DiscoveredMachine, request: CheckpointRequest): Promise<Chosen> {
     const { name, tracker: choice } = task.machine;
-    const candidates = await this.#candidates(task, machine);
-    const reasons = candidates.length === 0 ? [`this version of the agent has no ${choice}`] : [];
+    const { candidates, kept } = await candidatesFor(this.#options, task.machine, machine);
+    const reasons = candidates.length === 0 ? [`this version of the agent has no ${choice}`] : [...kept];
     for (const candidate of candidates) {
       if ('reason' in candidate) {
         reasons.push(`${candidate.kind}: ${candidate.reason}`);
@@ -234,15 +219,4 @@ function withReasons(error: unknown, reasons: readonly string[]): unknown {
   if (!isUmbraError(error) || reasons.length === 0) return error;
   const hint = error.hint === undefined ? {} : { hint: error.hint };
   return new UmbraError(error.code, `${error.message} (${reasons.join('; ')})`, { ...hint, cause: error });
-}
-
-function isWanted({ kind, asIs: isAsIs = false }: Candidate, { tracker, asIs = false }: ProtectedMachine): boolean {
-  if (asIs || isAsIs) return asIs === isAsIs;
-  // Overlays change what the machine starts from: only who asks for them gets them.
-  return tracker === 'auto' ? kind !== 'differencing' : kind === tracker;
-}
-
-/** True if a tracker of an earlier choice has left something in the machine's way. */
-async function isInTheWay(candidate: Candidate): Promise<boolean> {
-  return 'tracker' in candidate && (await candidate.tracker.isInUse?.()) === true;
 }

@@ -84,3 +84,31 @@ t.test('overlays are made for who asks for them, and go when he asks for somethi
   t.same(await asked('scan', true), ['forget differencing', 'checkpoint scan']);
   t.same(await asked('differencing', true), ['checkpoint differencing']);
 });
+
+t.test('a tracker that cannot let go of a machine keeps no other from it', async (t) => {
+  const error = new UmbraError('TRACKER_FAILED', 'overlays of others lie on it');
+  const tracker = (kind: Tracker['kind'], why: UmbraError): Candidate => ({
+    kind,
+    tracker: {
+      kind,
+      checkpoint: () => Promise.reject(new UmbraError('TRACKER_UNAVAILABLE', 'not today')),
+      forget: () => Promise.reject(why),
+      isInUse: () => Promise.resolve(true),
+    },
+  });
+  const asked = (why: UmbraError): Promise<unknown> => {
+    const work = new HostWork({
+      discover: () => Promise.resolve({ machines: [MACHINE], notes: [] }),
+      trackers: () => Promise.resolve([tracker('differencing', why), tracker('scan', why)]),
+      connect: () => Promise.reject(new Error('nobody connects')),
+      stateDirectory: temporaryDirectory(t),
+      clock: systemClock,
+      log: silentLog,
+    });
+    const machine = { name: 'a', host: 'h', hostName: 'a', tracker: 'auto' } as const;
+    return work.backUp({ kind: 'backup', id: '1', machine }, MACHINE, new AbortController().signal);
+  };
+  const said = /differencing could not let go of the machine: overlays of others lie on it; scan: not today/;
+  await t.rejects(asked(error), { code: 'TRACKER_UNAVAILABLE', message: said });
+  await t.rejects(asked(new UmbraError('IMAGE_IN_USE', 'it starts')), { code: 'IMAGE_IN_USE' });
+});

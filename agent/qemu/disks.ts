@@ -43,6 +43,10 @@ const FORMATS: ReadonlyMap<string, ImageFormat> = new Map([
   ['file', 'raw'],
   ['host_device', 'raw'],
 ]);
+/** What a job of QEMU's may put before a disk, so that QEMU does not say what the disk is. */
+const FILTERS_OF_JOBS = new Set(['mirror_top', 'commit_top']);
+/** Why a disk is skipped that is there, and can be seen again soon. */
+export const HIDDEN_BY_JOB = "another program's job works on it";
 /** Devices that hand a guest's commands to a disk without QEMU seeing what they write. */
 const PASSED_THROUGH = new Set(['scsi-block', 'scsi-generic']);
 const MAX_CHAIN = 200;
@@ -121,6 +125,7 @@ function parse(device: Readonly<Record<string, unknown>>): Omit<QemuDisk, 'volum
   const path = text(image['filename']) ?? '';
   const node = text(inserted['node-name']);
   const sizeBytes = count(image['virtual-size']);
+  if (FILTERS_OF_JOBS.has(driver)) return HIDDEN_BY_JOB;
   if (format === undefined) return `QEMU's driver "${printable(driver)}" is not supported`;
   if (/^json:|^[a-z+]+:\/\//.test(path) || path === '') return 'it is no file or device of this host';
   if (node === undefined || sizeBytes === undefined) return 'QEMU does not describe it';

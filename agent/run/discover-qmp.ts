@@ -4,6 +4,7 @@ import { isUmbraError } from '../../src/common/errors.js';
 import type { DiscoveredMachine, DiscoveredVolume } from '../../src/protocol/agents-api.js';
 import type { QmpSocket } from '../discovery/discover.js';
 import { discoverByQmp } from '../discovery/qmp.js';
+import { HIDDEN_BY_JOB } from '../qemu/disks.js';
 import { newestOf, ownImage, type StartImage } from '../trackers/differencing/newest-overlay.js';
 import type { AgentConfig, QmpMachine } from './agent-config.js';
 import { SeenMachines } from './seen-machines.js';
@@ -30,7 +31,10 @@ export function qmpDiscovery(
       const found = await discoverByQmp({ qmpSocket: socket, fallbackName: name, clock, migratedAway });
       const machine = { ...found, name };
       const images = hasOverlays ? { images: await imagesOf(machine.volumes) } : {};
-      await (place.isAway ? seen.forget(where) : seen.see(where, { ...machine, ...images }, sockets));
+      // A disk that a job hides is there when the job is over, or the QEMU.
+      const isWhole = !machine.skipped.some(({ reason }) => reason === HIDDEN_BY_JOB);
+      if (place.isAway) await seen.forget(where);
+      else if (isWhole) await seen.see(where, { ...machine, ...images }, sockets);
       return machine;
     } catch (error) {
       if (!isUmbraError(error, 'TRACKER_BUSY', 'TRACKER_UNAVAILABLE')) throw error;

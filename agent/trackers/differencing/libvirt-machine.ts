@@ -5,6 +5,7 @@ import { backingChain } from '../../discovery/backing-chain.js';
 import { describeDomain } from '../../discovery/domain-xml.js';
 import { libvirtConfig } from '../../discovery/libvirt.js';
 import type { LibvirtAddress } from '../../libvirt/address.js';
+import { busyDisk, refuseBlockJobs } from '../../libvirt/block-jobs.js';
 import { LibvirtGuestControl, NeverPaused } from '../../libvirt/guest-control.js';
 import { Libvirt, type Domain } from '../../libvirt/libvirt.js';
 import { machineState } from '../../libvirt/machine-state.js';
@@ -103,7 +104,7 @@ export class LibvirtOverlayMachine implements OverlayMachine {
 
   async merge({ disk, layer }: Merge, whileStill: WhileStill): Promise<void> {
     const [top = '', base = ''] = disk.layers.slice(layer);
-    if ((await this.#libvirt.blockJob(this.#domain, disk.volume)) !== undefined) throw this.#busy(disk.volume);
+    await refuseBlockJobs(this.#libvirt, this.#domain, [disk.volume]);
     await this.#libvirt.blockCommit(this.#domain, disk.volume, { top, base, isActive: layer === 0 });
     await this.#endJob(disk.volume, layer === 0 ? 'pivot' : undefined, whileStill);
   }
@@ -113,16 +114,9 @@ export class LibvirtOverlayMachine implements OverlayMachine {
     for (const { volume } of (await this.disks()).disks) {
       const job = await this.#libvirt.blockJob(this.#domain, volume);
       if (job === undefined) continue;
-      if (volume !== merging || !job.isMerge) throw this.#busy(volume);
+      if (volume !== merging || !job.isMerge) throw busyDisk(this.#domain, volume);
       await this.#endJob(volume, 'cancel', whileStill);
     }
-  }
-
-  #busy(volume: string): UmbraError {
-    const { name } = this.#domain;
-    return new UmbraError('TRACKER_BUSY', `another program's job of ${volume} of ${name} runs`, {
-      hint: `Wait until it has ended, or end it ("virsh blockjob ${name} ${volume}").`,
-    });
   }
 
   readonly startFrom = async ({ layers }: ChainDisk, image: StartImage): Promise<void> => {

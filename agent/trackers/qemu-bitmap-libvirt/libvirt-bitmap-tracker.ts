@@ -8,6 +8,7 @@ import type { Standstill } from '../../checkpoints/standstill.js';
 import { StandstillNotes } from '../../checkpoints/standstill-note.js';
 import { libvirtConfig } from '../../discovery/libvirt.js';
 import type { LibvirtAddress } from '../../libvirt/address.js';
+import { refuseBlockJobs } from '../../libvirt/block-jobs.js';
 import { asTrackerError, LibvirtGuestControl } from '../../libvirt/guest-control.js';
 import { Libvirt, type Domain } from '../../libvirt/libvirt.js';
 import { libvirtNumber } from '../../libvirt/libvirt-error.js';
@@ -89,6 +90,7 @@ export class LibvirtBitmapTracker implements Tracker {
         if (!isOff) {
           const wanted = now.disks.map(({ name }) => name);
           await refuseDomainThreads(session.libvirt, session.domain, wanted);
+          await refuseBlockJobs(session.libvirt, session.domain, wanted);
           return await this.#live(session, now, request, recorded);
         }
         if (recorded !== undefined) await this.#aliases.add(id, recorded);

@@ -9,6 +9,7 @@ import { undoStandstill } from '../../checkpoints/let-go.js';
 import { StandstillNotes } from '../../checkpoints/standstill-note.js';
 import { findDisks, type QemuDisk } from '../../qemu/disks.js';
 import { QemuGuestControl } from '../../qemu/guest-control.js';
+import { refuseHidden } from '../../qemu/jobs.js';
 import { QmpClient } from '../../qemu/qmp.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../tracker.js';
 import { checkCheckpointId, type ViewTrackerOptions } from '../tracker-options.js';
@@ -138,6 +139,7 @@ export class QemuBitmapTracker implements Tracker {
     await refuseMigrating(qmp);
     const { disks, skipped } = await findDisks(qmp, this.#options.names);
     const isWanted = (volume: string): boolean => volumes === undefined || volumes.includes(volume);
+    refuseHidden(skipped.filter(({ name }) => isWanted(name)));
     const chosen = disks.filter(({ volume }) => isWanted(volume));
     const remarks = skipped.filter((one) => isWanted(one.name)).map((one) => `${one.name} is left out: ${one.reason}`);
     const known = new Set([...disks.map(({ volume }) => volume), ...skipped.map((one) => one.name)]);

@@ -95,6 +95,7 @@ t.test('so it is with a job of libvirt', async (t) => {
   await kept(await tracker.checkpoint(request('c1')));
   await copy();
   await t.rejects(tracker.checkpoint(request('c2', 'c1')), BUSY);
+  await t.rejects(machine.tracker().checkpoint(request('b1')), BUSY, 'by bitmaps neither');
   await endCopy();
 
   await machine.write(0, 'write -P 1 1M 64k');

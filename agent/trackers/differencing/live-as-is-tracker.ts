@@ -36,13 +36,11 @@ export class LiveAsIsTracker implements Tracker {
       const made = machine.isOff
         ? await this.#files(machine, request, disks.chosen.map(topOf), false)
         : await this.#live(machine, disks, request);
+      let closing: Promise<void> | undefined;
       return {
         ...made,
         notes: [...disks.remarks, ...made.notes],
-        close: async () => {
-          await made.close();
-          await machine.close();
-        },
+        close: () => (closing ??= made.close().then(() => machine.close())),
       };
     }, false);
   }

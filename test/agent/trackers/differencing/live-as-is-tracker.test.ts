@@ -2,13 +2,16 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ImagesMachine } from '../../../../agent/trackers/differencing/images-machine.js';
+import { LibvirtOverlayMachine } from '../../../../agent/trackers/differencing/libvirt-machine.js';
 import { LiveAsIsTracker } from '../../../../agent/trackers/differencing/live-as-is-tracker.js';
 import { openOnOrOff } from '../../../../agent/trackers/differencing/qmp-machine.js';
-import type { CheckpointRequest } from '../../../../agent/trackers/tracker.js';
+import type { Checkpoint, CheckpointRequest } from '../../../../agent/trackers/tracker.js';
 import { systemClock, type Clock } from '../../../../src/common/clock.js';
 import { CHAINS_FILE, decodeChains } from '../../../../src/protocol/stored-chains.js';
 import { contentOf, request, volumeOf } from '../../../kit/checkpoints.js';
-import { chainsOf, kept, overlayTracker } from '../../../kit/overlays.js';
+import { privateLibvirt } from '../../../kit/libvirt.js';
+import { LibvirtMachine } from '../../../kit/libvirt-machine.js';
+import { chainsOf, kept, overlaysIn, overlayTracker } from '../../../kit/overlays.js';
 import { startMachine, writeDisk, type Machine } from '../../../kit/qemu-machine.js';
 import { qemuImg } from '../../../kit/qemu.js';
 import { temporaryDirectory } from '../../../kit/temporary.js';
@@ -99,4 +102,42 @@ t.test('a disk that cannot be stored as it is gets no overlay', async (t) => {
   await t.rejects(tracker.checkpoint(request('c1')), { code: 'IMAGE_FORMAT', message: /vdb is a vmdk image/ });
   t.same(await chainsOf(machine.monitor), [['top', 'base'], ['other']]);
   t.equal(await tracker.isInUse(), false);
+});
+
+t.test('a domain of libvirt, while it runs and while it is off', async (t) => {
+  const machine = new LibvirtMachine(await privateLibvirt(t), 'files', ['raw', 'qcow2']);
+  const { directory } = machine;
+  await machine.define();
+  await machine.start('running');
+  const { machine: name, address, uuid, stateDirectory } = machine.trackerOptions();
+  const open = (): Promise<LibvirtOverlayMachine> => LibvirtOverlayMachine.open({ address, uuid, clock: systemClock });
+  const stateFile = join(stateDirectory, 'files.json');
+  const tracker = new LiveAsIsTracker({ machine: name, stateDirectory, stateFile, open, clock: later });
+  const isExact = async (checkpoint: Checkpoint): Promise<void> => {
+    for (const volume of checkpoint.volumes)
+      t.ok((await contentOf(volume)).equals(readFileSync(volume.path)), volume.path);
+    await kept(checkpoint);
+  };
+  await machine.write(1, 'write -P 1 0 1M');
+  await isExact(await tracker.checkpoint(request('c1')));
+  await machine.write(1, 'write -P 2 1M 64k');
+  const second = await tracker.checkpoint(request('c2', 'c1'));
+  t.match(second, { consistency: 'crash', pauseMs: 0, config: [{ name: 'domain.xml' }, {}, { name: CHAINS_FILE }] });
+  t.same(
+    second.volumes.map(({ name: volume }) => volume),
+    ['vda.0', 'vdb.0'],
+  );
+  await isExact(second);
+  t.same(overlaysIn(directory), ['umbra-c2-vda.qcow2', 'umbra-c2-vdb.qcow2']);
+  await machine.stop();
+  const off = await tracker.checkpoint(request('c3', 'c2'));
+  t.match(off, { consistency: 'offline', notes: [] });
+  t.same(
+    off.volumes.map(({ name: volume }) => volume),
+    ['vda.0', 'vda.1', 'vdb.0', 'vdb.1'],
+    'also the overlays that are there',
+  );
+  await isExact(off);
+  await tracker.forget();
+  t.same(overlaysIn(directory), []);
 });

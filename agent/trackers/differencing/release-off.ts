@@ -8,37 +8,38 @@ import { refuseWriters } from '../../images/in-use.js';
 import { runQemuImg } from '../../images/qemu-program.js';
 import { qcow2Beside } from './beside.js';
 import { isOverlay } from './names.js';
-import { ownImage } from './newest-overlay.js';
+import { imageBehind } from './newest-overlay.js';
 import type { ChainDisk, OverlayMachine } from './overlay-machine.js';
 
 /** All that a guest has written since its last backup. */
 const MERGE_MS = 24 * 3_600_000;
 
 /**
- * Merge the overlays of ours that a disk of a machine that is off begins with into what they lie on, and take them away. Whenever
- * this breaks off, the disk reads the same from its top, which is the last file that goes.
+ * Merge the overlays of ours that a disk of a machine that is off begins with into what they lie on, and take them away: the top
+ * first, each into the one below. Whenever this breaks off, one file is the top, and the disk reads the same from it.
  * @returns those that are gone
  * @throws {UmbraError} TRACKER_FAILED when somebody else's overlays lie on ours; IMAGE_IN_USE when the machine starts meanwhile;
  *   TRACKER_UNAVAILABLE when nobody knows what it would start from then
  */
 export async function releaseOff(machine: OverlayMachine, disk: ChainDisk, clock: Clock): Promise<readonly string[]> {
-  const base = disk.layers.findIndex((path) => !isOverlay(path));
+  const { layers } = disk;
+  const base = layers.findIndex((path) => !isOverlay(path));
   if (base <= 0) return [];
   const { startFrom } = machine;
   if (startFrom === undefined) throw startsUnknown(disk);
-  const overlays = disk.layers.slice(0, base);
-  const [top = '', ...backing] = disk.layers;
-  await whileLocked(disk.layers.slice(0, base + 1), clock, () => refuseOverlaysOn(overlays));
-  const own = await ownImage({ path: top, format: 'qcow2', backing });
-  await runQemuImg(top, ['commit', '-q', '-f', 'qcow2', '-b', own.path, top], MERGE_MS);
-  await syncFile(own.path);
-  // What lies between is of no use now, and goes before the top does.
-  if (base > 1) await runQemuImg(top, ['rebase', '-u', '-f', 'qcow2', '-b', own.path, '-F', own.format, top]);
-  // A QEMU that starts just now has the top open, or finds it locked; none goes on with a file that has no name any more.
-  await whileLocked(overlays, clock, async () => {
-    await startFrom(disk, own);
-    for (const path of overlays.toReversed()) await rm(path, { force: true });
-  });
+  const overlays = layers.slice(0, base);
+  await whileLocked(layers.slice(0, base + 1), clock, () => refuseOverlaysOn(overlays));
+  for (const [at, top] of overlays.entries()) {
+    const below = { path: layers[at + 1] ?? '', format: (await imageBehind(top)).format };
+    // -d: what is merged is not taken out of a file that goes.
+    await runQemuImg(top, ['commit', '-q', '-d', '-f', 'qcow2', top], MERGE_MS);
+    await syncFile(below.path);
+    // A QEMU that starts just now has the top open, or finds it locked; none goes on with a file that has no name any more.
+    await whileLocked([top], clock, async () => {
+      await startFrom({ ...disk, layers: layers.slice(at) }, below);
+      await rm(top, { force: true });
+    });
+  }
   return overlays;
 }
 

@@ -4,6 +4,9 @@ import t, { type Test } from 'tap';
 import { DifferencingTracker } from '../../../../agent/trackers/differencing/differencing-tracker.js';
 import { ImagesMachine } from '../../../../agent/trackers/differencing/images-machine.js';
 import { newestOf, ownImage } from '../../../../agent/trackers/differencing/newest-overlay.js';
+import type { OverlayMachine } from '../../../../agent/trackers/differencing/overlay-machine.js';
+import { releaseOff } from '../../../../agent/trackers/differencing/release-off.js';
+import { systemClock } from '../../../../src/common/clock.js';
 import { imageContent, overlaysIn } from '../../../kit/overlays.js';
 import { holdForWriting, qemuImg, qemuIo } from '../../../kit/qemu.js';
 import { temporaryDirectory } from '../../../kit/temporary.js';
@@ -61,6 +64,29 @@ t.test('overlays of a machine that is off are merged, unless somebody uses them'
   t.ok(imageContent(file('vda.raw'), 'raw').equals(content));
   t.ok(imageContent(file('theirs.qcow2'), 'qcow2').equals(theirs));
   t.equal(await tracker(C2).isInUse(), false);
+});
+
+t.test('whenever letting go breaks off, the disk begins with one file, and reads the same', async (t) => {
+  const { file } = await makeLab(t);
+  const content = imageContent(file(C2), 'qcow2');
+  const seen = { name: 'vda', path: file(C1), format: 'qcow2', backing: [file('vda.raw')] } as const;
+  const own = await ownImage(seen);
+  const tops: string[] = [];
+  for (const breaksAt of [0, 1, 0, 0]) {
+    const now = await newestOf(seen, own);
+    tops.push(now.path);
+    t.ok(imageContent(now.path, now.format).equals(content), now.path);
+    const machine = new ImagesMachine([now], () => Promise.resolve([]), { startsFromNewest: true });
+    const { startFrom = () => Promise.resolve() } = machine;
+    let steps = 0;
+    const broken: OverlayMachine = Object.assign(Object.create(machine) as OverlayMachine, {
+      startFrom: (...args: Parameters<typeof startFrom>) =>
+        steps++ === breaksAt ? Promise.reject(new Error('killed')) : startFrom(...args),
+    });
+    const [disk] = (await machine.disks()).disks;
+    if (disk !== undefined) await releaseOff(broken, disk, systemClock).catch(() => undefined);
+  }
+  t.same(tops, [file(C2), file(C2), file(C1), file(C1)]);
 });
 
 t.test('what a machine that is off begins with', async (t) => {

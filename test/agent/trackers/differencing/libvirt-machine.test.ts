@@ -62,6 +62,8 @@ t.test('a domain that runs, is off, runs again, and is let go of', async (t) => 
   ).contents;
   await kept(third);
   t.same(overlaysIn(directory), overlays('c3'));
+  await (await tracker.checkpoint(request('x2', 'c3'))).close();
+  t.equal(overlaysIn(directory).length, 4, 'one on the other');
   await machine.kill();
   await tracker.forget();
   t.same(overlaysIn(directory), [], 'let go of while it is off');

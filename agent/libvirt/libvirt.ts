@@ -1,6 +1,7 @@
 import { systemClock, type Clock } from '../../src/common/clock.js';
 import { UmbraError } from '../../src/common/errors.js';
 import type { LibvirtAddress } from './address.js';
+import type { BlockJob } from './block-job.js';
 import { openConnection } from './open-connection.js';
 import {
   AGENT_WAIT_FOR_EVER,
@@ -10,9 +11,9 @@ import {
   CHECKPOINT_XML_NO_DOMAIN,
   COMMIT_ACTIVE,
   JOB_PIVOT,
-  MERGES,
   MAX_CHECKPOINTS,
   MAX_DOMAINS,
+  MERGES,
   MONITOR_COMMAND_HMP,
   PROGRAM,
   QEMU,
@@ -31,14 +32,6 @@ export interface Domain {
   readonly uuid: Buffer;
   /** -1 while it is off. */
   readonly id: number;
-}
-
-/** What libvirt does with the layers of a disk. */
-export interface BlockJob {
-  /** It merges layers: others copy the disk, or fill a layer. */
-  readonly isMerge: boolean;
-  /** A merge of what the guest writes to has caught up. */
-  readonly isReady: boolean;
 }
 
 export interface BlockInfo {

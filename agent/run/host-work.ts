@@ -4,12 +4,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../src/common/clock.js';
 import { isUmbraError, messageOf, UmbraError } from '../../src/common/errors.js';
 import type { Log } from '../../src/common/log.js';
-import type {
-  AgentBackupResult,
-  DiscoveredMachine,
-  DiscoveryReport,
-  ProtectedMachine,
-} from '../../src/protocol/agents-api.js';
+import type { AgentBackupResult, DiscoveredMachine, DiscoveryReport } from '../../src/protocol/agents-api.js';
 import { sendShadowCopy } from '../send/send-shadow-copy.js';
 import type { Connect } from '../send/connection.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../trackers/tracker.js';

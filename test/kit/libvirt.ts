@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   writeFileSync,
@@ -92,12 +93,12 @@ export class PrivateLibvirt {
 
   /** Kill the daemon alone. */
   async kill(): Promise<void> {
-    await killProcess('libvirtd', `${this.directory}/libvirtd.conf`);
+    await this.#killProcess('libvirtd', `${this.directory}/libvirtd.conf`);
   }
 
   /** Kill the QEMU that runs a domain. */
   async killQemu(domain: string): Promise<void> {
-    await killProcess(`guest=${domain},`, this.directory);
+    await this.#killProcess(`guest=${domain},`);
   }
 
   async virsh(...args: string[]): Promise<string> {
@@ -131,6 +132,17 @@ export class PrivateLibvirt {
     cpSync(join(this.directory, 'cache'), copy, { recursive: true });
     if (existsSync(KNOWN_QEMU)) rmSync(copy, { recursive: true });
     else renameSync(copy, KNOWN_QEMU);
+  }
+
+  /** Those of the namespace that have all of that in their command lines; of others it is nobody's business. */
+  async #killProcess(...parts: readonly string[]): Promise<void> {
+    const ours = readlinkSync(`/proc/${this.#namespace.pid}/ns/pid_for_children`);
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name) && namespaceOf(name) === ours)) {
+      const line = argumentsOf(pid);
+      if (line[0] === 'bash' || !parts.every((part) => line.some((text) => text.includes(part)))) continue;
+      process.kill(Number(pid), 'SIGKILL');
+      while (argumentsOf(pid).length > 0) await setTimeout(2);
+    }
   }
 
   #log(): string {
@@ -186,20 +198,12 @@ export function domainXml({ name, disks, uuid, devices = '', guest }: TestDomain
 `;
 }
 
-/** Processes that have all of that in their command lines: one alone may be another test's. */
-async function killProcess(...parts: readonly string[]): Promise<void> {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  const isMeant = (pid: string): boolean => {
-    const line = argumentsOf(pid);
-    return (
-      line[0]?.startsWith('unshare') === false &&
-      line[0] !== 'bash' &&
-      parts.every((part) => line.some((text) => text.includes(part)))
-    );
-  };
-  for (const pid of pids.filter(isMeant)) {
-    process.kill(Number(pid), 'SIGKILL');
-    while (argumentsOf(pid).length > 0) await setTimeout(2);
+/** Nothing of a process that is gone. */
+function namespaceOf(pid: string): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return undefined;
   }
 }
 

@@ -42,7 +42,7 @@ export class FleetRun {
     const fleet = await startFleet(this.#scope, this.#directory, this.#random);
     this.#fleet = fleet;
     this.#strikes = strikesOf(fleet, this.#random);
-    for (const { name } of fleet.machines) await this.#protect(fleet, name);
+    for (const machine of fleet.machines) await this.#protect(fleet, machine);
     await this.#backUpAll(fleet);
     // The first ones read everything.
     await this.#backUpAll(fleet);
@@ -91,11 +91,11 @@ export class FleetRun {
     return strike;
   }
 
-  async #protect({ server, agent }: Fleet, machine: string): Promise<void> {
+  async #protect({ server, agent }: Fleet, { name: machine, tracker = 'auto' }: FleetMachine): Promise<void> {
     const protect = async (): Promise<void> => {
       for (;;) {
         try {
-          await server.client.call(requests.protect({ machine }));
+          await server.client.call(requests.protect({ machine, tracker }));
           return;
         } catch (error) {
           if (!isUmbraError(error, 'NOT_FOUND')) throw error;
@@ -141,10 +141,11 @@ export class FleetRun {
   /** With all machines paused, shadow copies are what the disks are, the changes were known, and nothing is left behind. */
   async #checkExact(fleet: Fleet): Promise<void> {
     const { machines, server } = fleet;
-    for (const machine of machines) {
+    const writeAndPause = async (machine: FleetMachine): Promise<void> => {
       await inTime(machine.writes(), `${machine.name} writes`);
       await machine.pause();
-    }
+    };
+    await Promise.all(machines.map(writeAndPause));
     for (const { machine, notes } of await this.#backUpAll(fleet)) {
       const others = notes.filter((note) => !NOT_FROZEN.test(note));
       deepEqual(others, [], `${machine} is followed again`);
@@ -157,10 +158,11 @@ export class FleetRun {
     }
     deepEqual(fleet.left(), [], 'nothing is left on the host');
     deepEqual((await server.client.call(requests.status())).jobs, []);
-    for (const machine of machines) {
+    const writeOn = async (machine: FleetMachine): Promise<void> => {
       await machine.resume();
       await inTime(machine.writes(), `${machine.name} writes on`);
-    }
+    };
+    await Promise.all(machines.map(writeOn));
   }
 
   /** @returns the path of each volume of the newest shadow copy */
@@ -191,7 +193,10 @@ function assertClear(error: unknown): void {
 }
 
 async function untilRunning(machine: FleetMachine): Promise<void> {
-  while ((await machine.state()) !== 'running') await sleep(20);
+  for (let state = await machine.state(); state !== 'running'; state = await machine.state()) {
+    if (machine.isOnFilledDisk === true && state === 'io-error') await machine.resume();
+    await sleep(20);
+  }
 }
 
 function counterOf(file: string): number {

@@ -16,10 +16,10 @@ import { FleetServer } from './server.js';
 const MIB = 1024 * 1024;
 /** So large that a store on it has a reserve. */
 const SERVER_DISK_BYTES = 1024 * MIB;
-const AGENT_DISK_BYTES = 192 * MIB;
+const AGENT_DISK_BYTES = 256 * MIB;
 
-/** What an agent keeps of a machine: its log of changes, what images were at a scan, and which tracker was the last. */
-const KEPT = ['filter', 'scan.json', 'tracker'];
+/** What an agent keeps of a machine: its log of changes, its overlays, what images were at a scan, and which tracker was the last. */
+const KEPT = ['filter', 'overlays.json', 'scan.json', 'tracker'];
 
 /** A server, an agent in a network of its own, and machines of every kind, all of them real. Needs root. */
 export interface Fleet {
@@ -30,7 +30,7 @@ export interface Fleet {
   readonly machines: readonly FleetMachine[];
   /** Of the store. */
   readonly serverDisk: SmallDisk;
-  /** Of the agent's state, and of what guests overwrite meanwhile. */
+  /** Of the agent's state, of what guests overwrite meanwhile, and of the images that are followed by overlays. */
   readonly agentDisk: SmallDisk;
   /** What agents have left in their own directories, if no backup runs. */
   readonly left: () => string[];
@@ -49,7 +49,18 @@ export async function startFleet(t: Teardown, directory: string, random: Random)
   const network = await TestNetwork.start(t);
   const machines = [
     await QmpFleetMachine.make(t, directory),
-    await LibvirtFleetMachine.make(libvirt),
+    await LibvirtFleetMachine.make(libvirt, {
+      name: 'domain',
+      directory: join(libvirt.directory, 'domain'),
+      formats: ['qcow2', 'qcow2'],
+    }),
+    await LibvirtFleetMachine.make(libvirt, {
+      name: 'overlaid',
+      directory: join(agentDisk.directory, 'overlaid'),
+      formats: ['raw', 'qcow2'],
+      tracker: 'differencing',
+      isOnFilledDisk: true,
+    }),
     new FilteredFleetMachine(t, directory, places.state, random),
   ];
   const store = join(serverDisk.directory, 'store');
@@ -59,7 +70,7 @@ export async function startFleet(t: Teardown, directory: string, random: Random)
   const settings = { libvirt: libvirt.socketPath, ...joined(machines) };
   const agent = new FleetAgent(t, directory, network, places, settings);
   await agent.enrol(server);
-  for (const machine of machines) await machine.start();
+  await Promise.all(machines.map((machine) => machine.start()));
   agent.start();
   const left = (): string[] => [
     ...readdirSync(places.runtime).filter((name) => name.startsWith('umbra-')),

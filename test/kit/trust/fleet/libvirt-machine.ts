@@ -1,5 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { list, record, text } from '../../../../agent/json-values.js';
 import { domainXml, type PrivateLibvirt } from '../../libvirt.js';
@@ -9,29 +9,50 @@ import { qemuImg } from '../../qemu.js';
 import { EVERY_MS, ofSeveral, type FleetMachine } from './machine.js';
 import { compareExports, leftInQemu, runState, type Monitor } from './monitor.js';
 
+/** What libvirt calls the devices of its IDE bus. */
+const DEVICES = { hda: 'ide0-0-0', hdb: 'ide0-0-1' } as const;
+
+export interface LibvirtFleetOptions {
+  readonly name: string;
+  /** Short; it is made, for the images. */
+  readonly directory: string;
+  readonly formats: readonly [string, string];
+  readonly tracker?: 'differencing';
+  readonly isOnFilledDisk?: boolean;
+}
+
 /** A domain of libvirt's with the guest that writes to both disks of its IDE bus. */
 export class LibvirtFleetMachine implements FleetMachine {
-  readonly name = 'domain';
+  readonly name: string;
   readonly settings = {};
   readonly volumes = ['hda', 'hdb'] as const;
+  readonly tracker: 'auto' | 'differencing';
+  readonly isOnFilledDisk: boolean;
   readonly #libvirt: PrivateLibvirt;
   readonly #directory: string;
   readonly #monitor: Monitor;
 
-  private constructor(libvirt: PrivateLibvirt) {
+  private constructor(libvirt: PrivateLibvirt, options: LibvirtFleetOptions) {
+    const { name, directory, tracker = 'auto', isOnFilledDisk = false } = options;
+    this.name = name;
+    this.tracker = tracker;
+    this.isOnFilledDisk = isOnFilledDisk;
     this.#libvirt = libvirt;
-    this.#directory = join(libvirt.directory, this.name);
+    this.#directory = directory;
     this.#monitor = { execute: (command, args) => this.#execute(command, args) };
   }
 
-  static async make(libvirt: PrivateLibvirt): Promise<LibvirtFleetMachine> {
-    const machine = new LibvirtFleetMachine(libvirt);
-    const directory = machine.#directory;
+  static async make(libvirt: PrivateLibvirt, options: LibvirtFleetOptions): Promise<LibvirtFleetMachine> {
+    const machine = new LibvirtFleetMachine(libvirt, options);
+    const { directory, formats } = options;
     mkdirSync(directory);
     const bios = join(directory, 'firmware');
     writeFileSync(bios, firmware(true, EVERY_MS));
-    const disks = machine.volumes.map((target) => ({ target, path: machine.#path(target), format: 'qcow2' }));
-    for (const { path } of disks) qemuImg('create', '-q', '-f', 'qcow2', path, String(DISK_BYTES));
+    const disks = machine.volumes.map((target, index) => {
+      const format = formats[index] ?? 'raw';
+      return { target, path: join(directory, `${target}.${format}`), format };
+    });
+    for (const { path, format } of disks) qemuImg('create', '-q', '-f', format, path, String(DISK_BYTES));
     const xml = domainXml({ name: machine.name, disks })
       .replaceAll("bus='virtio'", "bus='ide'")
       .replace('hvm</type>', `hvm</type><loader readonly='yes' type='rom'>${bios}</loader>`)
@@ -74,16 +95,39 @@ export class LibvirtFleetMachine implements FleetMachine {
       ...ofSeveral(checkpoints.filter((name) => name !== '')).map((name) => `checkpoint ${name}`),
       ...(/^Job type: +None$/.test(job) ? [] : [job]),
       ...(await leftInQemu(this.#monitor, (node) => node.startsWith('libvirt-'))),
+      ...(await this.#overlaysLeft()),
     ];
   }
 
   async differences(raw: (volume: string) => string): Promise<string[]> {
-    const blocks = list(await this.#monitor.execute('query-block')).map((block) => record(record(block)['inserted']));
+    const inserted = await this.#inserted();
     const disks = this.volumes.map((volume) => {
-      const block = blocks.find((inserted) => inserted['file'] === this.#path(volume));
-      return { node: text(block?.['node-name']) ?? '', raw: raw(volume) };
+      return { node: text(inserted(volume)['node-name']) ?? '', raw: raw(volume) };
     });
     return await compareExports(this.#monitor, this.#directory, disks);
+  }
+
+  /** Overlays in excess of the one that a disk has between two backups if they follow it, and of none otherwise. */
+  async #overlaysLeft(): Promise<string[]> {
+    const inserted = await this.#inserted();
+    const tops = this.volumes.map((volume) => basename(text(inserted(volume)['file']) ?? ''));
+    const wanted = tops.filter((name) => /^umbra-.*\.qcow2$/.test(name));
+    const depth = this.tracker === 'differencing' ? 1 : 0;
+    const files = readdirSync(this.#directory).filter((name) => name.startsWith('umbra-'));
+    return [
+      ...this.volumes.flatMap((volume) => {
+        const { backing_file_depth: layers } = inserted(volume);
+        return layers === depth ? [] : [`${String(layers)} layers below ${volume}`];
+      }),
+      ...(wanted.length === this.volumes.length * depth ? ofSeveral(wanted) : tops),
+      ...files.filter((name) => !wanted.includes(name)).map((name) => `overlay ${name}`),
+    ];
+  }
+
+  /** What QEMU says of the top of a disk. */
+  async #inserted(): Promise<(volume: keyof typeof DEVICES) => Readonly<Record<string, unknown>>> {
+    const blocks = list(await this.#monitor.execute('query-block')).map(record);
+    return (volume) => record(blocks.find(({ qdev }) => qdev === DEVICES[volume])?.['inserted']);
   }
 
   async #isOff(): Promise<boolean> {
@@ -101,10 +145,6 @@ export class LibvirtFleetMachine implements FleetMachine {
       if (String(error).includes('Failed to get "write" lock')) return false;
       throw error;
     }
-  }
-
-  #path(volume: string): string {
-    return join(this.#directory, `${volume}.qcow2`);
   }
 
   async #execute(command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown> {

@@ -12,6 +12,10 @@ export interface FleetMachine {
   readonly settings: Readonly<Record<string, readonly unknown[]>>;
   /** The names of its disks: the first gets each number before the second. */
   readonly volumes: readonly [string, string];
+  /** The best there is when absent. */
+  readonly tracker?: 'auto' | 'differencing';
+  /** Its images lie where the agent's state does: when that disk is full QEMU stops it, and whoever makes room there resumes it. */
+  readonly isOnFilledDisk?: boolean;
   /** Also again, after {@link kill}. */
   start(): Promise<void>;
   /** SIGKILL what its disks go through. */

@@ -1,17 +1,17 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import type { NodeFile } from '../../agent/images/image-node.js';
 import { openStoredChain } from '../../agent/images/stored-chain.js';
 import type { Clock } from '../common/clock.js';
-import { UmbraError } from '../common/errors.js';
+import { isUmbraError, UmbraError } from '../common/errors.js';
 import type { Progress, RestoreVolumeResult } from '../protocol/api.js';
 import type { StoredChain } from '../protocol/stored-chains.js';
 import type { ObjectReader } from '../store/object-reader.js';
 import type { ShadowCopyRecord } from '../store/records.js';
 import type { WorkerPool } from '../workers/pool.js';
 import { findVolume } from './find-volume.js';
+import { makeMergeDirectory } from './merge-directory.js';
 import { VolumeRestore } from './restore-volume.js';
 import { targetError } from './target-error.js';
 import { giveUpTarget, openTarget, type Target } from './target.js';
@@ -73,11 +73,13 @@ async function mergeOne(
 ): Promise<RestoreVolumeResult> {
   const { clock, signal, progress } = options;
   const parent = target.kind === 'device' ? tmpdir() : path.dirname(target.path);
-  const directory = await mkdtemp(path.join(parent, '.umbra-merge-')).catch((error: unknown) => {
-    throw targetError(target.path, error);
+  const directory = await makeMergeDirectory(parent).catch((error: unknown) => {
+    throw forFiles(targetError(target.path, error), chain, target, parent);
   });
   try {
-    const files = await writeFiles(options, record, chain, directory);
+    const files = await writeFiles(options, record, chain, directory.path).catch((error: unknown) => {
+      throw forFiles(error, chain, target, parent);
+    });
     const disk = await openStoredChain(files, clock).catch((error: unknown) => {
       throw named(error, files, chain);
     });
@@ -92,7 +94,7 @@ async function mergeOne(
       await disk.close();
     }
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    await directory.remove();
   }
 }
 
@@ -127,6 +129,15 @@ function damagedFile(volume: string, what: string): UmbraError {
   return new UmbraError('STORE_DAMAGED', `the disk cannot be merged: of ${volume}, ${what} are damaged in the store`, {
     hint: 'Run "umbra verify" to see what heals it. Without --merge, what is left of the files is restored.',
   });
+}
+
+/** The files need room of their own, of which whoever looks at the target sees nothing: an error for want of it says so. */
+function forFiles(error: unknown, { disk }: StoredChain, { kind }: Target, directory: string): unknown {
+  if (!isUmbraError(error, 'TARGET_FULL')) return error;
+  const elsewhere = kind === 'device' ? ', or restore to a file where there is some,' : '';
+  const message = `the disk of ${directory} is full, where the files of ${disk} lie until they are merged`;
+  const hint = `Make room there${elsewhere} and run the command again.`;
+  return new UmbraError('TARGET_FULL', message, { hint, cause: error });
 }
 
 /** An error that says where a file lay, instead of where it is for the moment. */

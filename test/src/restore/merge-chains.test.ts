@@ -1,4 +1,13 @@
-import { closeSync, openSync, readdirSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 
@@ -10,6 +19,7 @@ import { imageContent } from '../../kit/overlays.js';
 import { qemuImg, qemuIo } from '../../kit/qemu.js';
 import { Random, testSeed } from '../../kit/random.js';
 import { runRestore } from '../../kit/run-restore.js';
+import { smallDisk } from '../../kit/small-disk.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
 
 const MIB = 1024 * 1024;
@@ -158,4 +168,54 @@ t.test('damage in the store: a disk with holes in its tables is not made', async
   const merging = runRestore(memory, { to, volume: 'vda', merge: true });
   await t.rejects(merging, { code: 'STORE_DAMAGED', message: /cannot be merged: of vda\.0, \d+ bytes/ });
   t.notOk(readdirSync(here).some((name) => name === 'disk' || name.startsWith('.umbra')));
+});
+
+async function inTemporaryDirectory(directory: string, work: () => Promise<unknown>): Promise<void> {
+  const { TMPDIR: before } = process.env;
+  process.env['TMPDIR'] = directory;
+  try {
+    await work();
+  } finally {
+    if (before === undefined) delete process.env['TMPDIR'];
+    else process.env['TMPDIR'] = before;
+  }
+}
+
+t.test('a disk that is full, and what a killed merge left there', async (t) => {
+  const { memory, here, merge } = await startLab(t);
+  const disk = smallDisk(t, 8 * MIB);
+  const [base, top] = [join(here, 'base.raw'), join(here, 'top.qcow2')];
+  writeFileSync(base, new Random(testSeed(t)).bytes(2 * MIB));
+  qemuImg('create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw', top);
+  await qemuIo(top, 'qcow2', 'write -P 7 64k 512k');
+  await merge([base, top]);
+  const to = join(disk.directory, 'vda.raw');
+  const again = (): Promise<RestoreResult> => runRestore(memory, { to, volume: 'vda', merge: true });
+  const left = (): string[] => readdirSync(disk.directory).filter((name) => name !== 'filler');
+
+  disk.fill(MIB);
+  const message = `the disk of ${disk.directory} is full, where the files of vda lie until they are merged`;
+  await t.rejects(again(), { code: 'TARGET_FULL', message, hint: /^Make room there and run/ });
+  t.same(left(), [], 'not even an empty target');
+  const device = join(here, 'device');
+  writeFileSync(device, Buffer.alloc(2 * MIB));
+  await inTemporaryDirectory(disk.directory, () =>
+    t.rejects(runRestore(memory, { to: loopDevice(t, device), volume: 'vda', merge: true }), {
+      code: 'TARGET_FULL',
+      message,
+      hint: /^Make room there, or restore to a file/,
+    }),
+  );
+  disk.release();
+
+  disk.fill(4 * MIB);
+  await t.rejects(again(), { code: 'TARGET_FULL', message: `the disk of ${to} is full` });
+  t.same(left(), ['vda.raw']);
+  disk.release();
+
+  mkdirSync(join(disk.directory, '.umbra-merge-killed'));
+  writeFileSync(join(disk.directory, '.umbra-merge-killed', 'vda.0'), Buffer.alloc(4 * MIB, 1));
+  t.match((await again()).volumes, [{ differential: true }], 'it goes on, with the room that the killed one took');
+  t.ok(readFileSync(to).equals(imageContent(top, 'qcow2')));
+  t.same(left(), ['vda.raw']);
 });

@@ -1,6 +1,8 @@
 import { execFile, type ExecFileException } from 'node:child_process';
+import { constants } from 'node:os';
 import { dirname } from 'node:path';
 import { UmbraError } from '../../src/common/errors.js';
+import { SystemCallError } from '../../src/system/system-call-error.js';
 
 /** What programs of QEMU get of our environment: messages in English, so that they can be understood. */
 export const QEMU_ENVIRONMENT: Readonly<Record<string, string>> = {
@@ -11,10 +13,12 @@ export const QEMU_ENVIRONMENT: Readonly<Record<string, string>> = {
 // A hostile image must neither stall its reader nor fill its memory.
 const TIMEOUT_MS = 30_000;
 const MAX_OUTPUT_BYTES = 4 * 1024 * 1024;
+/** How QEMU says ENOSPC, in a job's error too. */
+const NO_ROOM = 'No space left on device';
 
 /**
  * Run qemu-img on the image at `path` and return what it printed.
- * @throws {UmbraError} PROGRAM_MISSING, IMAGE_IN_USE, IMAGE_FORMAT
+ * @throws {UmbraError} PROGRAM_MISSING, IMAGE_IN_USE, IMAGE_FORMAT; IMAGE_FAILED when there is no room for what it writes
  */
 export async function runQemuImg(path: string, args: readonly string[], timeoutMs = TIMEOUT_MS): Promise<string> {
   const { stdout, failed } = await tryQemuImg(path, args, timeoutMs);
@@ -67,6 +71,12 @@ export function qemuError(path: string, stderr: string): UmbraError {
   if (/Failed to get .* lock|Is another process using the image/.test(message)) {
     return new UmbraError('IMAGE_IN_USE', `${path} is in use by another program: ${message}`, {
       hint: 'Shut the machine down, or back up a snapshot of the image.',
+    });
+  }
+  if (message.includes(NO_ROOM)) {
+    return new UmbraError('IMAGE_FAILED', `the disk of ${path} is full: ${message}`, {
+      hint: 'Make room there and try again.',
+      cause: new SystemCallError('write', constants.errno.ENOSPC),
     });
   }
   return new UmbraError('IMAGE_FORMAT', `QEMU cannot read ${path}: ${message || 'no reason given'}`);

@@ -26,7 +26,7 @@ export const ERROR_CODES = {
   IMAGE_FORMAT: { exit: 'IMAGE', meaning: 'a disk image is damaged or of a format that is not supported' },
   IMAGE_IN_USE: { exit: 'BUSY', meaning: 'a disk image is being written by a running program' },
   IMAGE_CHANGED: { exit: 'IMAGE', meaning: 'a disk image changed while it was read' },
-  IMAGE_FAILED: { exit: 'IMAGE', meaning: 'a disk image could not be read' },
+  IMAGE_FAILED: { exit: 'IMAGE', meaning: 'a disk image could not be read or written' },
   TRACKER_UNAVAILABLE: { exit: 'SYSTEM', meaning: 'a way to follow the changes of a machine cannot be used for it' },
   TRACKER_BUSY: { exit: 'BUSY', meaning: 'another program holds what is needed to follow the changes of a machine' },
   TRACKER_FAILED: { exit: 'IMAGE', meaning: 'a machine, or what runs it, refused or did not answer' },

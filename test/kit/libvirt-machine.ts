@@ -31,10 +31,10 @@ export class LibvirtMachine {
     for (const format of formats) this.addDisk(format);
   }
 
-  /** Before {@link define}. */
-  addDisk(format: string): void {
+  /** Before {@link define}. @param directory - where its image lies; the machine's when absent */
+  addDisk(format: string, directory = this.directory): void {
     const target = `vd${'abcdef'.charAt(this.#disks.length)}`;
-    const path = join(this.directory, `${target}.${format}`);
+    const path = join(directory, `${target}.${format}`);
     qemuImg('create', '-q', '-f', format, path, String(DISK_BYTES));
     this.#disks.push({ target, path, format });
   }

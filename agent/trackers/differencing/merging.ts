@@ -41,9 +41,7 @@ async function mergeOne(machine: OverlayMachine, { notes, whileStill }: MergeToo
   }
   const now = await machine.disks();
   if (now.disks.some((each) => each.layers.includes(path))) {
-    throw new UmbraError('TRACKER_FAILED', `the overlay ${path} of ${volume} could not be merged into ${onto}`, {
-      hint: 'It is tried again after the next backup; see that the disk of the images has room.',
-    });
+    throw notMerged(volume, path, onto);
   }
   // Only what is on the disk of the host can take the place of what is deleted.
   for (const file of [onto, above]) if (file !== undefined) await syncFile(file);
@@ -53,4 +51,12 @@ async function mergeOne(machine: OverlayMachine, { notes, whileStill }: MergeToo
     making: making.filter((each) => each !== path),
     merging: undefined,
   }));
+}
+
+/** Nothing is lost by it: the overlay covers what was half written below it. @param why - if somebody says so */
+export function notMerged(volume: string, path: string, onto: string, why?: string): UmbraError {
+  const what = `the overlay ${path} of ${volume} could not be merged into ${onto}`;
+  return new UmbraError('TRACKER_FAILED', why === undefined ? what : `${what}: ${why}`, {
+    hint: 'It is tried again after the next backup; see that the disk of the images has room.',
+  });
 }

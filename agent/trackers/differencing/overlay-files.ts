@@ -10,7 +10,7 @@ import type { OverlayNotes, OverlayState } from './overlay-state.js';
 
 /**
  * Make the files of overlays, empty, for QEMU's user.
- * @throws {UmbraError} PROGRAM_MISSING, IMAGE_FORMAT when there is no room
+ * @throws {UmbraError} PROGRAM_MISSING, IMAGE_FAILED when there is no room
  */
 export async function makeOverlayFiles(overlays: readonly Overlay[], owner: number): Promise<void> {
   for (const { disk, path } of overlays) {

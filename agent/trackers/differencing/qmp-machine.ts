@@ -13,6 +13,7 @@ import { describeMachine } from '../qemu-bitmap/describe-machine.js';
 import { ownerOf } from '../qemu-bitmap/nbd-server.js';
 import type { Checkpoint } from '../tracker.js';
 import { refuseDevices } from './chain.js';
+import { notMerged } from './merging.js';
 import { overlayIn } from './names.js';
 import type { ChainDisk, Merge, Overlay, OverlayMachine, WhileStill } from './overlay-machine.js';
 
@@ -101,7 +102,9 @@ export class QmpMachine implements OverlayMachine {
     });
     const failure = await this.#endJob('job-complete', whileStill);
     await this.#removeNodes();
-    if (failure !== undefined) throw new UmbraError('TRACKER_FAILED', `QEMU could not merge an overlay: ${failure}`);
+    if (failure === undefined) return;
+    const [path = '', onto = ''] = disk.layers.slice(layer);
+    throw notMerged(disk.volume, path, onto, failure);
   }
 
   async tidy(_merging: string | undefined, whileStill: WhileStill): Promise<void> {

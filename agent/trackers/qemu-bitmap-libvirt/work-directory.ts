@@ -45,7 +45,7 @@ export async function makeWorkDirectories(places: WorkPlaces, owner: number): Pr
 
 /**
  * Make the scratch files of a backup, empty, over what is there. libvirt would make them itself, while the guest stands still.
- * @throws {UmbraError} PROGRAM_MISSING, IMAGE_FORMAT when there is no room
+ * @throws {UmbraError} PROGRAM_MISSING, IMAGE_FAILED when there is no room
  */
 export async function makeScratchFiles(disks: readonly BackupDisk[], owner: number): Promise<void> {
   for (const { scratchPath, sizeBytes } of disks) {

@@ -11,6 +11,11 @@ t.test('locks are told from damage', async (t) => {
     code: 'IMAGE_FORMAT',
     message: 'QEMU cannot read /a: Image is corrupt [2J',
   });
+  t.match(qemuError('/a', 'qemu-img: /a: Could not resize image: No space left on device\n'), {
+    code: 'IMAGE_FAILED',
+    message: /^the disk of \/a is full: /,
+    cause: { code: 'ENOSPC' },
+  });
   t.match(qemuError('/a', ''), { message: 'QEMU cannot read /a: no reason given' });
   t.ok(qemuError('/a', 'x'.repeat(100_000)).message.length < 600);
 });

@@ -1,15 +1,16 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { readAgentConfig } from '../../../agent/run/agent-config.js';
 import { hostTrackers } from '../../../agent/run/host-trackers.js';
 import { systemClock } from '../../../src/common/clock.js';
 import { silentLog } from '../../../src/common/log.js';
+import type { NewToken } from '../../../src/protocol/access-api.js';
 import type { AgentBackupAnswer, DiscoveredMachine, MachinesResult } from '../../../src/protocol/agents-api.js';
-import { startAgentLab } from '../../kit/agent-lab.js';
+import { startAgentLab, type AgentLab } from '../../kit/agent-lab.js';
 import { imageContent } from '../../kit/overlays.js';
 import { qemuImg, qemuIo } from '../../kit/qemu.js';
-import { runUmbra } from '../../kit/run-umbra.js';
+import { runUmbra, type Outcome } from '../../kit/run-umbra.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
 
 t.test('a machine whose files are stored as they are, from its protection to a merged disk', async (t) => {
@@ -38,6 +39,7 @@ t.test('a machine whose files are stored as they are, from its protection to a m
   const to = join(lab.directory, 'vda.raw');
   await lab.umbra('restore', 'lab', '--volume', 'vda', '--merge', '--to', to);
   t.ok(readFileSync(to).equals(imageContent(top, 'qcow2')));
+  await mergedElsewhere(t, lab, imageContent(top, 'qcow2'));
 
   await lab.umbra('protect', 'lab', '--tracker', 'scan');
   const { machines } = (await lab.umbra('machines')) as MachinesResult;
@@ -45,6 +47,28 @@ t.test('a machine whose files are stored as they are, from its protection to a m
   await lab.umbra('backup', 'lab');
   t.match(await lab.umbra('list', 'lab'), [{}, { volumes: [{ name: 'vda', sizeBytes: 4 * 1024 * 1024 }] }]);
 });
+
+/** The same by a client that has no store, of one disk, onto a file that is there, and of all. */
+async function mergedElsewhere(t: Test, { directory, port, umbra }: AgentLab, wanted: Buffer): Promise<void> {
+  const { token } = (await umbra('token', 'add', 'anna')) as NewToken;
+  const elsewhere = join(directory, 'elsewhere');
+  mkdirSync(elsewhere);
+  const variables = { UMBRA_TOKEN: token };
+  const restore = (...more: readonly string[]): Promise<Outcome> =>
+    runUmbra(['restore', 'lab', '--merge', '--server', `https://127.0.0.1:${port}`, '--json', ...more], undefined, {
+      variables,
+      directory: elsewhere,
+    });
+  const file = join(elsewhere, 'disk');
+  writeFileSync(file, Buffer.alloc(wanted.length, 3));
+  t.match(await restore('--volume', 'vda', '--to', 'disk'), { code: 0, stdout: /"differential": ?true/ });
+  t.ok(readFileSync(file).equals(wanted));
+  t.match(await restore('--to', 'all'), { code: 0, stderr: '' });
+  t.ok(readFileSync(join(elsewhere, 'all', 'vda.raw')).equals(wanted));
+  t.same(readdirSync(join(elsewhere, 'all')), ['config', 'vda.raw'], 'no files of it are left');
+  t.match(await restore('--volume', 'vdb', '--to', 'x'), { code: 3, stdout: /has no disk \\"vdb\\"/ });
+  t.same(readdirSync(elsewhere), ['all', 'disk']);
+}
 
 t.test('a machine that runs', async (t) => {
   const directory = temporaryDirectory(t);

@@ -9,6 +9,7 @@ import { busyDisk, refuseBlockJobs } from '../../libvirt/block-jobs.js';
 import { LibvirtGuestControl, NeverPaused } from '../../libvirt/guest-control.js';
 import { Libvirt, type Domain } from '../../libvirt/libvirt.js';
 import { machineState } from '../../libvirt/machine-state.js';
+import { pastTakenNames } from '../../libvirt/taken-names.js';
 import { escapeXml } from '../../xml.js';
 import { ownerIn } from '../qemu-bitmap-libvirt/plan.js';
 import type { Checkpoint } from '../tracker.js';
@@ -99,7 +100,7 @@ export class LibvirtOverlayMachine implements OverlayMachine {
       return `<${name} snapshot='external' type='file'><driver type='qcow2'/>${source}</disk>`;
     });
     const xml = `<domainsnapshot><disks>${elements.join('')}</disks></domainsnapshot>`;
-    await this.#libvirt.coverDisks(this.#domain, xml);
+    await pastTakenNames(() => this.#libvirt.coverDisks(this.#domain, xml));
   }
 
   async merge({ disk, layer }: Merge, whileStill: WhileStill): Promise<void> {

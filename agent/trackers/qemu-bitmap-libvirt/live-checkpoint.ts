@@ -6,6 +6,7 @@ import { standstill, type Standstill } from '../../checkpoints/standstill.js';
 import type { StandstillNotes } from '../../checkpoints/standstill-note.js';
 import { NeverPaused } from '../../libvirt/guest-control.js';
 import type { Domain, Libvirt } from '../../libvirt/libvirt.js';
+import { pastTakenNames } from '../../libvirt/taken-names.js';
 import { backupXml, checkpointXml } from './backup-xml.js';
 import type { BackupPlan } from './plan.js';
 
@@ -42,7 +43,7 @@ export async function beginBackup(
   const backup = backupXml(plan.disks, plan.socketPath, plan.since);
   const checkpoint = plan.records ? checkpointXml(plan.name, plan.disks) : undefined;
   const done = await standstill(new NeverPaused(libvirt, domain), settings, async (signal) => {
-    const answer = libvirt.backupBegin(domain, backup, checkpoint, 'reuse');
+    const answer = pastTakenNames(() => libvirt.backupBegin(domain, backup, checkpoint, 'reuse'));
     begun.answered = answer.catch(() => undefined);
     await answer;
     if (signal.aborted) throw new UmbraError('TRACKER_FAILED', 'the machine went on before the checkpoint was made');

@@ -238,6 +238,10 @@ export class Libvirt {
     return (await this.#ask(REMOTE.domainBackupGetXmlDesc, args, `describe the backup of ${domain.name}`)).string();
   }
 
+  async assertJobKnown(domain: Domain): Promise<void> {
+    await this.#ask(REMOTE.domainGetJobInfo, of(domain), `say what is done with ${domain.name}`);
+  }
+
   /** Ask the job that runs to end; a pull backup ends so. It may take a moment more. */
   async abortJob(domain: Domain): Promise<void> {
     await this.#ask(REMOTE.domainAbortJob, of(domain), `end the job of ${domain.name}`);

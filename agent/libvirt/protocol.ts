@@ -29,6 +29,7 @@ export const REMOTE = {
   authList: 66,
   authPolkit: 70,
   domainIsPersistent: 151,
+  domainGetJobInfo: 163,
   domainAbortJob: 164,
   domainSnapshotCreateXml: 185,
   domainGetBlockInfo: 194,

@@ -141,7 +141,8 @@ export class PrivateLibvirt {
       const line = argumentsOf(pid);
       if (line[0] === 'bash' || !parts.every((part) => line.some((text) => text.includes(part)))) continue;
       process.kill(Number(pid), 'SIGKILL');
-      while (argumentsOf(pid).length > 0) await setTimeout(2);
+      // Buried: before that its socket may still answer.
+      while (namespaceOf(pid) === ours) await setTimeout(2);
     }
   }
 

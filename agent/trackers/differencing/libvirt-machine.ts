@@ -11,6 +11,7 @@ import { Libvirt, type Domain } from '../../libvirt/libvirt.js';
 import { machineState } from '../../libvirt/machine-state.js';
 import { pastTakenNames } from '../../libvirt/taken-names.js';
 import { escapeXml } from '../../xml.js';
+import { refuseLostJob } from '../qemu-bitmap-libvirt/backup-job.js';
 import { ownerIn } from '../qemu-bitmap-libvirt/plan.js';
 import type { Checkpoint } from '../tracker.js';
 import { refuseDevices } from './chain.js';
@@ -84,6 +85,7 @@ export class LibvirtOverlayMachine implements OverlayMachine {
         hint: 'Who starts it again would start it without its overlays: define it ("virsh define"), or use another tracker.',
       });
     }
+    await refuseLostJob(this.#libvirt, this.#domain);
   }
 
   prepare(): Promise<void> {

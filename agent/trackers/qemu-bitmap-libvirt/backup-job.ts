@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { UmbraError } from '../../../src/common/errors.js';
+import { messageOf, UmbraError } from '../../../src/common/errors.js';
 import type { Clock } from '../../../src/common/clock.js';
 import type { Domain, Libvirt } from '../../libvirt/libvirt.js';
 import { libvirtNumber } from '../../libvirt/libvirt-error.js';
@@ -12,6 +12,9 @@ const END_MS = 30_000;
 const POLL_MS = 5;
 /** No backup runs, or no QEMU: nothing is there to be ended. */
 const NO_BACKUP: readonly (number | undefined)[] = [LIBVIRT_ERROR.noDomainBackup, LIBVIRT_ERROR.operationInvalid];
+
+/** What libvirt says of a job that it has from before it was killed, without the backup that it was for. */
+const LOST_JOB = 'backup job data missing';
 
 /** `none`; `ours`: its scratch files lie in the machine's scratch directory; or somebody else's. */
 export type RunningBackup = 'none' | 'ours' | 'foreign';
@@ -28,6 +31,27 @@ export async function runningBackup(
   } catch (error) {
     if (NO_BACKUP.includes(libvirtNumber(error))) return 'none';
     throw error;
+  }
+}
+
+/**
+ * A libvirtd that is killed just as it begins a backup has that job for ever after, waits for its end before it begins another one,
+ * and has nothing that could be ended (9.0).
+ * @throws {UmbraError} TRACKER_BUSY if that is so; HYPERVISOR_*
+ */
+export async function refuseLostJob(libvirt: Libvirt, domain: Domain): Promise<void> {
+  try {
+    await libvirt.assertJobKnown(domain);
+  } catch (error) {
+    if (!messageOf(error).includes(LOST_JOB)) throw error;
+    throw new UmbraError(
+      'TRACKER_BUSY',
+      `libvirt was ended as it began a backup of ${domain.name}, and waits for its end`,
+      {
+        hint: 'Shut the machine down, start libvirt again ("systemctl restart libvirtd"), and then the machine.',
+        cause: error,
+      },
+    );
   }
 }
 

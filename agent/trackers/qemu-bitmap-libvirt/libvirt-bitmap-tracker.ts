@@ -18,7 +18,7 @@ import { openFleecedVolume, type FleecedVolume } from '../qemu-bitmap/volume.js'
 import type { Checkpoint, CheckpointRequest, Tracker } from '../tracker.js';
 import { checkCheckpointId, type ViewTrackerOptions } from '../tracker-options.js';
 import { Aliases } from './aliases.js';
-import { endBackup, resumeStopped } from './backup-job.js';
+import { endBackup, refuseLostJob, resumeStopped } from './backup-job.js';
 import { deleteCheckpoint, deleteOthers } from './checkpoints.js';
 import { forgetOffline, offlineCheckpoint } from './offline.js';
 import { refuseDomainThreads } from './iothreads.js';
@@ -90,6 +90,7 @@ export class LibvirtBitmapTracker implements Tracker {
         if (!isOff) {
           const wanted = now.disks.map(({ name }) => name);
           await refuseDomainThreads(session.libvirt, session.domain, wanted);
+          await refuseLostJob(session.libvirt, session.domain);
           await refuseBlockJobs(session.libvirt, session.domain, wanted);
           return await this.#live(session, now, request, recorded);
         }

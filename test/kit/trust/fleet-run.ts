@@ -60,7 +60,10 @@ export class FleetRun {
     const strike = wanted ?? this.#anyStrike();
     await this.#strike(fleet, strike);
     await inTime(fleet.server.untilQuiet(), 'the agent is there again');
-    for (const machine of fleet.machines) await inTime(untilRunning(machine), `${machine.name} runs again`);
+    for (const machine of fleet.machines) {
+      await inTime(untilRunning(machine), `${machine.name} runs again`);
+      await machine.followHint?.();
+    }
     await this.#backUpAll(fleet);
     for (const machine of fleet.machines) await this.#checkLockstep(fleet, machine);
     await this.#checkExact(fleet);

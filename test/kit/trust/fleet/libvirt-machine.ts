@@ -88,6 +88,19 @@ export class LibvirtFleetMachine implements FleetMachine {
     return await runState(this.#monitor);
   }
 
+  /** A libvirt that was killed as it began a backup begins no other one. */
+  async followHint(): Promise<void> {
+    const isLost = await this.#libvirt.virsh('domjobinfo', this.name).then(
+      () => false,
+      (error: unknown) => String(error).includes('backup job data missing'),
+    );
+    if (!isLost) return;
+    await this.kill();
+    await this.#libvirt.kill();
+    await this.#libvirt.start();
+    await this.start();
+  }
+
   async left(): Promise<string[]> {
     const checkpoints = (await this.#libvirt.virsh('checkpoint-list', this.name, '--name')).split('\n');
     const job = (await this.#libvirt.virsh('domjobinfo', this.name)).trim();

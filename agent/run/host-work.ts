@@ -11,6 +11,7 @@ import type { Checkpoint, CheckpointRequest, Tracker } from '../trackers/tracker
 import type { AgentWork, BackupTask, ForgetTask } from './agent.js';
 import type { Candidate } from './candidate.js';
 import { candidatesFor } from './candidates-for.js';
+import { asFullDisk } from './full-disk.js';
 import { noteTracker } from './last-tracker.js';
 import { Turns } from './turns.js';
 import { Unfinished } from './unfinished.js';
@@ -58,7 +59,7 @@ export class HostWork implements AgentWork {
 
   async backUp(task: BackupTask, machine: DiscoveredMachine, signal: AbortSignal): Promise<AgentBackupResult> {
     const { name } = task.machine;
-    return await this.#turns.take(name, async () => {
+    const backUp = async (): Promise<AgentBackupResult> => {
       signal.throwIfAborted();
       await this.#unfinished.begin(name, machine);
       this.#running.add(name);
@@ -73,7 +74,8 @@ export class HostWork implements AgentWork {
       } finally {
         this.#running.delete(name);
       }
-    });
+    };
+    return await this.#turns.take(name, backUp).catch(rethrow);
   }
 
   async #noteTracker(name: string, machine: DiscoveredMachine, tracker: Tracker['kind']): Promise<void> {
@@ -171,7 +173,7 @@ export class HostWork implements AgentWork {
   }
 
   async forget(task: ForgetTask, machine: DiscoveredMachine): Promise<void> {
-    await this.#turns.take(task.machine.name, () => this.#forget(task, machine));
+    await this.#turns.take(task.machine.name, () => this.#forget(task, machine)).catch(rethrow);
   }
 
   async #forget({ machine: { name } }: ForgetTask, machine: DiscoveredMachine): Promise<void> {
@@ -207,6 +209,10 @@ export class HostWork implements AgentWork {
       hint: 'Choose another with umbra protect MACHINE --tracker TRACKER.',
     });
   }
+}
+
+function rethrow(error: unknown): never {
+  throw asFullDisk(error);
 }
 
 /** Why the last tracker failed is of little help without why no better one would do. */

@@ -1,4 +1,5 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { HostWork } from '../../../agent/run/host-work.js';
@@ -8,6 +9,8 @@ import { systemClock } from '../../../src/common/clock.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import { silentLog } from '../../../src/common/log.js';
 import type { DiscoveredMachine } from '../../../src/protocol/agents-api.js';
+import { SystemCallError } from '../../../src/system/system-call-error.js';
+import { smallDisk } from '../../kit/small-disk.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
 
 const MACHINE: DiscoveredMachine = {
@@ -85,6 +88,21 @@ t.test('what an agent that was killed has left in a machine is taken away by the
   while (notes().length > 0) await new Promise(setImmediate);
   t.equal(tries, 4, 'what breaks off is tidied up after, too');
   gone.abort();
+});
+
+t.test('the disk of the agent is full: that is no defect', async (t) => {
+  const disk = smallDisk(t, 1024 * 1024);
+  const full = new SystemCallError('write', constants.errno.ENOSPC);
+  const checkpoint = (): Promise<never> => Promise.reject(new UmbraError('TRACKER_FAILED', 'it is reached'));
+  const forget = (): Promise<never> => Promise.reject(full);
+  const work = workOf(t, { stateDirectory: disk.directory, tracker: { checkpoint, forget } });
+  const refused = { code: 'AGENT_FAILED', message: /^the disk of the agent is full: ENOSPC/, hint: /"scratch"/ };
+  disk.fill(0);
+  await t.rejects(work.backUp(TASK, MACHINE, SIGNAL), refused);
+  await t.rejects(work.forget({ ...TASK, kind: 'forget' }, MACHINE), refused);
+  disk.release();
+  await t.rejects(work.backUp(TASK, MACHINE, SIGNAL), { code: 'TRACKER_FAILED' });
+  while (readdirSync(join(disk.directory, 'machines', 'web')).length > 0) await new Promise(setImmediate);
 });
 
 t.test('notes that are damaged are let be, and so is a directory that cannot be read', async (t) => {

@@ -37,8 +37,14 @@ export class QemuNbdServer {
   async start(qmp: QmpClient): Promise<string> {
     const directory = await mkdtemp(join(this.#runtimeDirectory, DIRECTORY));
     const socketPath = join(directory, 'socket');
-    await giveTo(directory, this.#owner);
-    await writeDurably(this.#notePath, JSON.stringify({ socketPath }));
+    try {
+      await giveTo(directory, this.#owner);
+      await writeDurably(this.#notePath, JSON.stringify({ socketPath }));
+    } catch (error) {
+      // Without the note nobody takes it away later.
+      await rm(directory, { recursive: true, force: true });
+      throw error;
+    }
     try {
       await qmp.execute('nbd-server-start', { addr: { type: 'unix', data: { path: socketPath } } });
       this.#isRunning = true;

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { basename } from 'node:path';
 import type { Clock } from '../../../src/common/clock.js';
-import { isUmbraError, UmbraError } from '../../../src/common/errors.js';
+import { isUmbraError } from '../../../src/common/errors.js';
 import { list, record, text } from '../../json-values.js';
 import { findDisks, type QemuDisk } from '../../qemu/disks.js';
 import { QemuGuestControl } from '../../qemu/guest-control.js';

@@ -97,7 +97,7 @@ export class LevelHandle {
    * @throws {UmbraError} STORE_FULL, STORE_FAILED, STORE_DAMAGED
    */
   async recover(bytes: number): Promise<void> {
-    if (this.#database !== undefined) await this.#checkRoom(bytes);
+    if (this.#database !== undefined) await this.assertRoom(bytes);
     await this.#gate.exclusive(async () => {
       if (this.#closed) throw closedError(this.directory);
       if (this.#database !== undefined && this.#failure === undefined) return;
@@ -139,6 +139,26 @@ export class LevelHandle {
     }
   }
 
+  /**
+   * See that what the logs hold could be written to tables. LevelDB that finds no room for that in the midst of a compaction may
+   * end the process (1.20 uses what it has given up), and one that can't begin a new log says nothing.
+   * @param bytes that are wanted besides
+   * @throws {UmbraError} STORE_FULL, STORE_FAILED
+   */
+  async assertRoom(bytes: number): Promise<void> {
+    const needed = bytes + RECOVERY_SLACK_BYTES + (await this.fileBytes(isLog));
+    if ((await this.#freeBytes()) >= needed) return;
+    throw new UmbraError('STORE_FULL', `the database ${this.directory} cannot be written: the disk is full`, {
+      hint: 'Make room on the disk that holds the store.',
+      cause: this.#failure,
+    });
+  }
+
+  /** The logs that LevelDB has not written to tables. @throws {UmbraError} STORE_FAILED, STORE_DAMAGED */
+  async logs(): Promise<readonly string[]> {
+    return (await namesIn(this.directory)).filter(isLog);
+  }
+
   async #freeBytes(): Promise<number> {
     try {
       const { bavail, bsize } = await statfs(this.directory);
@@ -147,15 +167,10 @@ export class LevelHandle {
       throw levelError(error, 'read', this.directory);
     }
   }
+}
 
-  async #checkRoom(bytes: number): Promise<void> {
-    const needed = bytes + RECOVERY_SLACK_BYTES + (await this.fileBytes((name) => name.endsWith('.log')));
-    if ((await this.#freeBytes()) >= needed) return;
-    throw new UmbraError('STORE_FULL', `the database ${this.directory} cannot be written: the disk is full`, {
-      hint: 'Make room on the disk that holds the store.',
-      cause: this.#failure,
-    });
-  }
+function isLog(name: string): boolean {
+  return name.endsWith('.log');
 }
 
 async function fileSize(path: string): Promise<number> {

@@ -67,6 +67,7 @@ class LevelKv implements KvStore {
   async compact(start: Uint8Array, end: Uint8Array): Promise<void> {
     this.#checkOpen();
     await this.#writes.alone(() => this.#recoverIfBroken(0));
+    await this.#handle.assertRoom(0);
     await this.#handle.use('compact', (database) => database.compactRange(start, end));
     await this.#writes.alone(() => this.#probe());
   }
@@ -106,11 +107,21 @@ class LevelKv implements KvStore {
     if (opening === undefined) return;
     this.#unsyncedIn = undefined;
     await this.#recoverIfBroken(0);
+    await this.#handle.assertRoom(0);
+    const logs = new Set(await this.#handle.logs());
     await this.#handle.use('write', (database) => database.compactRange(BEHIND_ALL, BEHIND_ALL));
     await this.#probe();
-    if (opening === this.#handle.openings) return;
+    // Where it could begin no new log it has written nothing, and says nothing.
+    const left = (await this.#handle.logs()).filter((name) => logs.has(name));
+    if (left.length > 0) throw this.#notFlushed(`cannot put ${left.join(', ')} into tables`);
     // Opening it again read the logs, and nobody knows whether the kernel still had all of them.
-    throw new UmbraError('STORE_FAILED', `the database ${this.#handle.directory} had to be opened again`);
+    if (opening !== this.#handle.openings) throw this.#notFlushed('had to be opened again');
+  }
+
+  #notFlushed(what: string): UmbraError {
+    return new UmbraError('STORE_FAILED', `the database ${this.#handle.directory} ${what}`, {
+      hint: 'What was written last may not be durable: back up again. If it happens again, look at the disk and at "ulimit -n".',
+    });
   }
 
   async #recoverIfBroken(bytes: number): Promise<void> {

@@ -204,12 +204,15 @@ export class ObjectLog {
     const { entries, usedBytes } = batch;
     const last = entries[entries.length - 1]?.sequence ?? 0;
     this.#sinceBarrier += usedBytes;
-    const sync = this.#doubtful.length > 0 || this.#sinceBarrier <= this.#syncedBytes;
+    const hasDoubtful = this.#doubtful.length > 0;
+    const sync = hasDoubtful || this.#sinceBarrier <= this.#syncedBytes;
     try {
       if (last >= this.#highWater) await this.#raiseHighWater(last);
       const doubtful = this.#doubtful.map((sequence): KvOperation => ({ type: 'del', key: objectKey(sequence) }));
       await this.#objects.write([...doubtful, ...putsOf(batch)], { sync });
       this.#doubtful = [];
+      // What was not durable when a write failed is given up: that it may be lost must not fail those who come later.
+      if (hasDoubtful) await this.#objects.flush().catch(ignore);
     } catch (error) {
       this.#doubt(entries);
       throw error;
@@ -297,5 +300,5 @@ function putsOf({ buffer, entries }: Batch): KvOperation[] {
 }
 
 function ignore(): void {
-  // The caller of `exclusively` has the result; the log goes on either way.
+  // Others have the result; the log goes on either way.
 }

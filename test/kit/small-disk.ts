@@ -14,10 +14,11 @@ export interface SmallDisk {
   release(): void;
 }
 
-/** Mount a tmpfs of `bytes`, until the test ends. Needs root. */
-export function smallDisk(t: Teardown, bytes: number): SmallDisk {
+/** Mount a tmpfs of `bytes`, until the test ends. Needs root. @param files so many files and directories at most */
+export function smallDisk(t: Teardown, bytes: number, files?: number): SmallDisk {
   const directory = mkdtempSync(join(tmpdir(), 'umbra-disk-'));
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', directory]);
+  const most = files === undefined ? '' : `,nr_inodes=${files}`;
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}${most}`, 'tmpfs', directory]);
   return mounted(t, directory, () => undefined);
 }
 

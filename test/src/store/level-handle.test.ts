@@ -1,4 +1,4 @@
-import { cpSync } from 'node:fs';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
@@ -108,6 +108,34 @@ t.test('flushing on a full disk, and after LevelDB was opened again', async (t) 
   disk.release();
   await writer.write(kv, 1);
   await t.rejects(kv.flush(), { code: 'STORE_FAILED', message: /opened again/ }, 'nobody knows what the log still had');
+  await kv.flush();
+  t.same(await writer.missing(kv), []);
+  await kv.close();
+});
+
+t.test('flushing where there can be no more files', async (t) => {
+  const disk = smallDisk(t, 128 * MIB, 20);
+  const kv = await openLevelKv(join(disk.directory, 'objects'), NEW);
+  const writer = new Writer(new Random(testSeed(t)));
+  await writer.write(kv, 50, false);
+  const others: string[] = [];
+  t.throws(
+    () => {
+      for (;;) {
+        const name = join(disk.directory, `other-${others.length}`);
+        writeFileSync(name, '');
+        others.push(name);
+      }
+    },
+    { code: 'ENOSPC' },
+  );
+  await t.rejects(
+    kv.flush(),
+    { code: /STORE_FAILED|STORE_FULL/ },
+    'LevelDB itself says nothing when it can begin no new log',
+  );
+  for (const name of others) rmSync(name);
+  await writer.write(kv, 50, false);
   await kv.flush();
   t.same(await writer.missing(kv), []);
   await kv.close();

@@ -158,6 +158,44 @@ t.test('what cannot be made durable is in no index: all give up, and the next ba
   }
 });
 
+t.test('what was lost when a write failed does not fail the backups that come later', async (t) => {
+  const inner = memoryDatabases();
+  let isFull = false;
+  let isUnsynced = false;
+  let isLost = false;
+  const objects = kvWith(inner.objects, {
+    write: async (operations, options) => {
+      if (isFull) {
+        // As LevelDB that is opened again after this: nobody knows what its log still had.
+        isLost ||= isUnsynced;
+        throw new UmbraError('STORE_FULL', 'full');
+      }
+      await inner.objects.write(operations, options);
+      isUnsynced ||= !options.sync;
+    },
+    flush: () => {
+      const wasLost = isLost;
+      isUnsynced = isLost = false;
+      return wasLost ? Promise.reject(new UmbraError('STORE_FAILED', 'opened again')) : Promise.resolve();
+    },
+  });
+  const random = new Random(testSeed(t));
+  const store = await openTestStore({ ...inner, objects }, 0);
+  const session = store.openSession();
+  for (const filling of [false, true]) {
+    isFull = filling;
+    // More than one batch.
+    for (let added = 0; added < 5 * 1024 * 1024; added += 100_000)
+      await session.add(packed(random.bytes(100_000).toString('latin1'))).catch(() => undefined);
+  }
+  await t.rejects(session.barrier(), { code: 'STORE_FULL' });
+  session.end();
+  t.ok(isLost, 'something was not durable');
+  isFull = false;
+  const content = randomVolume(random, 3000);
+  await checkLater(t, store, inner, content);
+});
+
 t.test('forgetting: the tombstone is durable before the listing goes', async (t) => {
   const { databases, writes } = recording(memoryDatabases());
   const store = await openTestStore(databases);

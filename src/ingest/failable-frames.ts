@@ -10,17 +10,31 @@ export class ConnectionLost extends UmbraError {
   }
 }
 
-/** Frames that end with an error when someone says so. */
+/**
+ * Frames that end with an error when someone says so. One that comes after that is released: nobody takes it. There is no promise
+ * here that lives as long as the connection, since whatever races with that stays in memory as long.
+ */
 export function failable(frames: AsyncIterator<WireFrame, void>): {
   readonly next: NextFrame;
   readonly fail: (error: unknown) => void;
 } {
-  let fail: (error: unknown) => void = nothing;
-  const failure = new Promise<never>((_, reject) => (fail = reject));
-  failure.catch(nothing);
+  let failure: { readonly error: unknown } | undefined;
+  let refusePending: (error: unknown) => void = nothing;
+  const fail = (error: unknown): void => {
+    failure ??= { error };
+    refusePending(failure.error);
+  };
+  const take = async (): Promise<WireFrame | undefined> => {
+    const { done, value } = await frames.next().catch(lost);
+    if (failure !== undefined) value?.release?.();
+    return done === true ? undefined : value;
+  };
   const next: NextFrame = async () => {
-    const result = await Promise.race([failure, frames.next().catch(lost)]);
-    return result.done === true ? undefined : result.value;
+    if (failure !== undefined) throw failure.error;
+    return await new Promise((resolve, reject) => {
+      refusePending = reject;
+      take().then(resolve, reject);
+    });
   };
   return { next, fail };
 }
@@ -32,5 +46,5 @@ function lost(cause: unknown): never {
 }
 
 function nothing(): void {
-  // Replaced at once, or a failure that whoever reads gets.
+  // Nobody waits for a frame.
 }

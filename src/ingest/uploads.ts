@@ -80,6 +80,8 @@ export class Uploads {
     try {
       const first = await next();
       if (first === undefined) return;
+      // What it has of a body is of no use.
+      first.release?.();
       running = await this.#open(connection, first);
       await running.drop();
       running.keep();

@@ -119,14 +119,17 @@ class ByteQueue {
   async fillOrEnd(target: Buffer): Promise<boolean> {
     this.#target = target;
     this.#filled = 0;
-    for (let piece = this.#waiting.shift(); piece !== undefined; piece = this.#waiting.shift()) {
-      this.#waitingBytes -= piece.length;
+    let used = 0;
+    for (const piece of this.#waiting) {
       const rest = this.#copy(piece);
-      if (rest.length === 0) continue;
-      this.#waiting.unshift(rest);
-      this.#waitingBytes += rest.length;
-      break;
+      this.#waitingBytes -= piece.length - rest.length;
+      if (rest.length > 0) {
+        this.#waiting[used] = rest;
+        break;
+      }
+      used++;
     }
+    this.#waiting.splice(0, used);
     while (this.#filled < target.length) {
       if (this.#end !== undefined) {
         if (this.#end.error !== undefined) throw this.#end.error;

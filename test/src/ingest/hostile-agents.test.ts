@@ -2,7 +2,7 @@ import t, { type Test } from 'tap';
 import { digestOf } from '../../../src/codec/digest.js';
 import { BLOCK_BYTES, REGION_BYTES } from '../../../src/codec/formats.js';
 import type { UmbraError } from '../../../src/common/errors.js';
-import { encodeFrame } from '../../../src/protocol/frames.js';
+import { encodeFrame, type WireFrame } from '../../../src/protocol/frames.js';
 import type { AgentFrame, BeginFrame } from '../../../src/protocol/ingest.js';
 import { encodeLeaf } from '../../../src/tree/node.js';
 import { ingestServer, rawConnection, type IngestServer } from '../../kit/ingest.js';
@@ -101,6 +101,23 @@ t.test('whatever an agent sends, it is refused with a reason, and nothing is har
   t.strictSame(store.catalog.machines(), ['other'], 'nothing is listed');
   t.ok((await readBack(store, store.catalog.find('other', 'latest'))).equals(content), 'the others are whole');
   t.equal(store.objectStore.sessions.size, 0, 'no session is left');
+});
+
+t.test('what comes with the first frame is let go', async (t) => {
+  const { server } = await lab(t);
+  let released = 0;
+  async function* frames(): AsyncGenerator<WireFrame, void> {
+    yield { header: { t: 'resume', upload: '00' }, body: BLOCK, release: () => released++ };
+  }
+  const serving = server.uploads.serve({
+    sender: { name: 'host1', host: 'host1' },
+    frames: frames(),
+    send: () => undefined,
+    authorize: () => undefined,
+    runJob: () => Promise.reject(new Error('there is no job')),
+  });
+  await t.rejects(serving, { code: 'NOT_FOUND' });
+  t.equal(released, 1);
 });
 
 t.test('a digest that is not that of its chunk is found out', async (t) => {

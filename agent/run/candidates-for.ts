@@ -27,9 +27,13 @@ export async function candidatesFor(
   const all = await trackers(machine, wanted.name);
   const kept: string[] = [];
   let isOther = false;
-  for (const other of all.filter((candidate) => !isWanted(candidate, wanted))) {
+  for (const other of all) {
+    if (isWanted(other, wanted) || !('tracker' in other)) continue;
     try {
-      if (await letGo(other)) isOther = true;
+      if ((await other.tracker.isInUse?.()) !== true) continue;
+      // Also if it can let go of some disks only.
+      isOther = true;
+      await other.tracker.forget();
     } catch (error) {
       if (!isUmbraError(error, 'TRACKER_FAILED', 'TRACKER_BUSY')) throw error;
       kept.push(`${other.kind} could not let go of the machine: ${error.message}`);
@@ -43,11 +47,4 @@ function isWanted({ kind, asIs: isAsIs = false }: Candidate, { tracker, asIs = f
   if (asIs || isAsIs) return asIs === isAsIs;
   // Overlays change what the machine starts from: only who asks for them gets them.
   return tracker === 'auto' ? kind !== 'differencing' : kind === tracker;
-}
-
-/** Take away what a tracker of an earlier choice has left in the machine's way. @returns whether it had left something */
-async function letGo(candidate: Candidate): Promise<boolean> {
-  if (!('tracker' in candidate) || (await candidate.tracker.isInUse?.()) !== true) return false;
-  await candidate.tracker.forget();
-  return true;
 }

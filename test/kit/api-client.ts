@@ -70,7 +70,7 @@ export function sendBytes(store: string, bytes: string | Uint8Array): Promise<st
 }
 
 /** Wait until `condition` holds. */
-export async function until(condition: () => boolean | Promise<boolean>, limitMs = 5000): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, limitMs = 20_000): Promise<void> {
   const endMs = performance.now() + limitMs;
   while (!(await condition())) {
     if (performance.now() > endMs) throw new Error(`not within ${limitMs} ms: ${condition.toString()}`);

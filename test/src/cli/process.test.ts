@@ -40,6 +40,10 @@ void t.test('the server ends when idle, and the next command starts another', as
 void t.test('an interruption cancels a backup', async (t) => {
   const store = storeOf(t);
   const backup = spawnUmbra(['backup', 'slow', 'a.raw', '--json'], store);
+  // Left behind by a failure it would keep this process.
+  t.teardown(() => {
+    backup.kill('SIGKILL');
+  });
   await until(() => existsSync(join(store, 'server.sock')));
   await until(async () => JSON.stringify((await ask(store, 'GET', '/v1/status')).body).includes('"backup"'));
   backup.kill('SIGINT');

@@ -1,6 +1,7 @@
 import { systemClock, type Clock } from '../../src/common/clock.js';
 import { UmbraError } from '../../src/common/errors.js';
 import type { LibvirtAddress } from './address.js';
+import type { BlockInfo } from './block-info.js';
 import type { BlockJob } from './block-job.js';
 import { openConnection } from './open-connection.js';
 import {
@@ -32,13 +33,6 @@ export interface Domain {
   readonly uuid: Buffer;
   /** -1 while it is off. */
   readonly id: number;
-}
-
-export interface BlockInfo {
-  /** The virtual size. */
-  readonly capacityBytes: number;
-  /** What the image takes on its host. */
-  readonly allocationBytes: number;
 }
 
 const UUID_BYTES = 16;

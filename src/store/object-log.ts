@@ -4,26 +4,18 @@ import { putEntry, type IndexEntry } from './index-entries.js';
 import { highWaterKey, objectKey, objectName, quarantineKey } from './keys.js';
 import type { KvOperation, KvWriter } from './kv.js';
 import { withCheck } from './checked.js';
+import { BATCH_BYTES, putsOf, type ObjectBatch } from './object-batch.js';
 import { findSequences } from './object-index.js';
 
-/** A batch of objects is written when so many bytes have come together… */
-const BATCH_BYTES = 4 * 1024 * 1024;
 /**
  * Batches are synced each by itself until so much has come since the last barrier. What follows becomes durable all at once: LevelDB
  * writes it to tables anyway, and then most of its log never reaches the disk. A first backup takes 0.6 of the time so.
  */
 const SYNCED_BYTES = 16 * 1024 * 1024;
-/** …and their index entries when so many objects are durable, or at a barrier. */
+/** Index entries are written when there are so many objects without, or at a barrier. */
 const INDEX_BATCH_OBJECTS = 2048;
 /** Sequence numbers are taken from a durable reserve of so many. */
 const SEQUENCE_STRIDE = 1 << 16;
-
-/** Objects that are written together; their frames lie in one buffer, which is used again. */
-interface Batch {
-  readonly buffer: Buffer;
-  readonly entries: IndexEntry[];
-  usedBytes: number;
-}
 
 interface Replaced {
   readonly oldSequence: number;
@@ -45,7 +37,7 @@ export class ObjectLog {
   readonly #syncedBytes: number;
   readonly #inFlight = new Map<string, IndexEntry>();
   readonly #spare: Buffer[] = [];
-  #filling: Batch | undefined;
+  #filling: ObjectBatch | undefined;
   readonly #wantRoom: (() => void)[] = [];
   #batches = 0;
   /** Bytes since the last barrier. */
@@ -163,7 +155,7 @@ export class ObjectLog {
   }
 
   /** The batch that is filling, or the next one if that has no room for `bytes`. */
-  #roomFor(bytes: number): Batch {
+  #roomFor(bytes: number): ObjectBatch {
     if (this.#filling !== undefined && this.#filling.usedBytes + bytes > this.#filling.buffer.length) this.#flush();
     if (this.#filling === undefined) {
       const spare = bytes <= BATCH_BYTES ? this.#spare.pop() : undefined;
@@ -200,7 +192,7 @@ export class ObjectLog {
     });
   }
 
-  async #writeObjects(batch: Batch): Promise<void> {
+  async #writeObjects(batch: ObjectBatch): Promise<void> {
     const { entries, usedBytes } = batch;
     const last = entries[entries.length - 1]?.sequence ?? 0;
     this.#sinceBarrier += usedBytes;
@@ -289,14 +281,6 @@ export class ObjectLog {
   #forget(batch: readonly IndexEntry[]): void {
     for (const { type, digest } of batch) this.#inFlight.delete(objectName(type, digest));
   }
-}
-
-function putsOf({ buffer, entries }: Batch): KvOperation[] {
-  let at = 0;
-  return entries.map(({ sequence, storedBytes }) => {
-    const value = buffer.subarray(at, (at += storedBytes));
-    return { type: 'put', key: objectKey(sequence), value };
-  });
 }
 
 function ignore(): void {

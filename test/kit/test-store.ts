@@ -30,7 +30,7 @@ export function memoryDatabases(): Databases {
   return { objects: openMemoryKv(), meta: openMemoryKv() };
 }
 
-/** @param syncedBytes of which not to make use, tests have little to write */
+/** @param syncedBytes what is synced batch by batch before all is flushed at once: tests have less to write than the store's own limit */
 export function openTestStore(databases: Databases = memoryDatabases(), syncedBytes?: number): Promise<Store> {
   const syncing = syncedBytes === undefined ? {} : { syncedBytes };
   return Store.open({ ...databases, format: TEST_FORMAT, clock: systemClock, ...syncing });

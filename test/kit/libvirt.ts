@@ -12,7 +12,6 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { connect } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
@@ -20,6 +19,7 @@ import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { LibvirtAddress } from '../../agent/libvirt/address.js';
 import { KERNEL_ARGUMENTS, type Guest } from './guest.js';
+import { socketAnswers } from './socket-answers.js';
 import { temporaryDirectory } from './temporary.js';
 import type { Teardown } from './umbra-program.js';
 
@@ -83,7 +83,7 @@ export class PrivateLibvirt {
   /** Start the daemon, again after {@link stop}; domains live on in between. */
   async start(): Promise<void> {
     this.#namespace.stdin.write('start\n');
-    for (let waitedMs = 0; !(await answers(this.socketPath)); waitedMs += 10) {
+    for (let waitedMs = 0; !(await socketAnswers(this.socketPath)); waitedMs += 10) {
       if (waitedMs > START_MS || this.#namespace.exitCode !== null) {
         throw new Error(`libvirtd did not start: ${this.#log()}`);
       }
@@ -217,17 +217,4 @@ function argumentsOf(pid: string): string[] {
   } catch {
     return [];
   }
-}
-
-async function answers(socketPath: string): Promise<boolean> {
-  const socket = connect(socketPath);
-  return await new Promise((resolve) => {
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => {
-      resolve(false);
-    });
-  });
 }

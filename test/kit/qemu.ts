@@ -1,10 +1,10 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import { openNbd } from '../../agent/images/nbd/nbd-client.js';
+import { socketAnswers } from './socket-answers.js';
 
 const run = promisify(execFile);
 
@@ -31,7 +31,7 @@ export async function holdForWriting(t: Test, file: string, format: string): Pro
   return stop;
 }
 
-/** Start a program and wait until its socket is there. The returned function ends it, and so does the test's end. */
+/** Start a program and wait until somebody listens on its socket. The returned function ends it, and so does the test's end. */
 export async function startUntilSocket(
   t: Test,
   program: string,
@@ -45,7 +45,7 @@ export async function startUntilSocket(
     await gone;
   };
   t.teardown(stop);
-  for (let waitedMs = 0; !existsSync(socketPath); waitedMs += 10) {
+  for (let waitedMs = 0; !(await socketAnswers(socketPath)); waitedMs += 10) {
     if (waitedMs > 20_000 || child.exitCode !== null) throw new Error(`${program} did not start`);
     await setTimeout(10);
   }

@@ -112,6 +112,11 @@ export class PrivateLibvirt {
     await this.virsh('define', path);
   }
 
+  /** What the QEMUs of a domain have printed, all of them. */
+  qemuLog(domain: string): string {
+    return readFileSync(join(this.directory, 'log', 'qemu', `${domain}.log`), 'utf8');
+  }
+
   /** End all domains and the daemon. */
   async end(): Promise<void> {
     const { exitCode, signalCode, stdin } = this.#namespace;

@@ -1,6 +1,7 @@
 import { BLOCK_BYTES, BLOCKS_PER_REGION } from '../../src/codec/formats.js';
 import { isZeroBlock } from '../../src/codec/cutting.js';
 import { UmbraError } from '../../src/common/errors.js';
+import type { BodyMemory } from '../../src/protocol/body-memory.js';
 import type { ChangedRange, CheckpointVolume } from '../trackers/tracker.js';
 
 /** The changed blocks of one region. */
@@ -23,7 +24,8 @@ export interface RegionBlocks {
   readonly data: readonly number[];
   readonly zeros: readonly number[];
   readonly body: Buffer;
-  readonly readBytes: number;
+  /** What was read, as it was taken from the memory of bodies; `body` may lie in it. */
+  readonly read: Buffer;
 }
 
 /**
@@ -52,26 +54,36 @@ export async function* changedRegions(volume: CheckpointVolume): AsyncGenerator<
   if (runs.length > 0) yield { region, runs };
 }
 
-/** Read the changed blocks of a region, all runs at once. @throws {UmbraError} IMAGE_FAILED, IMAGE_CHANGED */
-export async function readChanged(volume: CheckpointVolume, { region, runs }: ChangedRegion): Promise<RegionBlocks> {
+/**
+ * Read the changed blocks of a region, all runs at once.
+ * @param memory what is read is taken from it
+ * @throws {UmbraError} IMAGE_FAILED, IMAGE_CHANGED
+ */
+export async function readChanged(
+  volume: CheckpointVolume,
+  { region, runs }: ChangedRegion,
+  memory: BodyMemory,
+): Promise<RegionBlocks> {
   const toRead = runs.filter(({ isZero }) => !isZero);
-  const bytes = Buffer.alloc(toRead.reduce((sum, { blocks }) => sum + blocks, 0) * BLOCK_BYTES);
+  const bytes = memory.take(toRead.reduce((sum, { blocks }) => sum + blocks, 0) * BLOCK_BYTES);
   const start = region * BLOCKS_PER_REGION * BLOCK_BYTES;
   let at = 0;
   const reads = toRead.map(({ first, blocks }) => {
     const offset = start + first * BLOCK_BYTES;
     const length = Math.min(blocks * BLOCK_BYTES, volume.sizeBytes - offset);
     const target = bytes.subarray(at, at + length);
+    // Behind the end of the volume the last block is zeros.
+    bytes.fill(0, at + length, at + blocks * BLOCK_BYTES);
     at += blocks * BLOCK_BYTES;
     return volume.read(target, offset);
   });
   // Whoever closes the volume after a failure must find no read under way.
   for (const read of await Promise.allSettled(reads)) if (read.status === 'rejected') throw read.reason;
-  return { region, ...withoutZeros(runs, bytes), readBytes: bytes.length };
+  return { region, ...withoutZeros(runs, bytes), read: bytes };
 }
 
 /** Blocks that turn out to be zeros are not sent. */
-function withoutZeros(runs: readonly BlockRun[], bytes: Buffer): Omit<RegionBlocks, 'region' | 'readBytes'> {
+function withoutZeros(runs: readonly BlockRun[], bytes: Buffer): Omit<RegionBlocks, 'region' | 'read'> {
   const sorted: BlockRun[] = [];
   const pieces: Buffer[] = [];
   let at = 0;

@@ -1,5 +1,6 @@
 import { BLOCK_BYTES, REGION_BYTES } from '../../src/codec/formats.js';
 import { mapInOrder } from '../../src/common/map-in-order.js';
+import { BodyMemory } from '../../src/protocol/body-memory.js';
 import { INGEST_WINDOW } from '../../src/protocol/ingest.js';
 import { decodeLeaf, type ChunkRef } from '../../src/tree/node.js';
 import type { WorkerPool } from '../../src/workers/pool.js';
@@ -70,14 +71,22 @@ export class VolumeSender {
 
   async #sendChanges(stream: UploadStream, from: number): Promise<void> {
     const { volume, index } = this.#options;
+    const memory = new BodyMemory();
     const regions = mapInOrder(fromRegion(changedRegions(volume), from), CHANGED_AHEAD, (changed) =>
-      readChanged(volume, changed),
+      readChanged(volume, changed, memory),
     );
-    for await (const { region, data, zeros, body, readBytes } of regions) {
-      this.#readBytes += readBytes;
+    for await (const { region, data, zeros, body, read } of regions) {
+      this.#readBytes += read.length;
       this.#sentBytes += body.length;
       stream.reached(index, region * REGION_BYTES);
-      await stream.send({ t: 'blocks', volume: index, region, data, zeros }, body, BLOCKS);
+      await stream.send({ t: 'blocks', volume: index, region, data, zeros }, body, {
+        // Blocks are sent at once: nothing is asked for.
+        chunks: () => NOTHING,
+        over: (isSettled) => {
+          // What a lost connection has not written yet still lies there.
+          if (isSettled) memory.giveBack(read);
+        },
+      });
     }
   }
 
@@ -139,11 +148,7 @@ function bytesOf({ region, frames }: RegionSlot, chunks: readonly ChunkRef[]): B
   return body.subarray(0, length);
 }
 
-/** Blocks are sent at once: nothing is asked for, and nothing kept. */
-const BLOCKS = {
-  chunks: () => Buffer.alloc(0),
-  over: () => undefined,
-};
+const NOTHING = Buffer.alloc(0);
 
 /** Those from a region on. */
 async function* fromRegion<T extends { readonly region: number }>(

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { UmbraError } from '../common/errors.js';
 import type { Clock } from '../common/clock.js';
-import { BodyMemory } from '../ingest/body-memory.js';
+import { BodyMemory } from '../protocol/body-memory.js';
 import { ByteBudget } from '../ingest/byte-budget.js';
 import type { Sender } from '../ingest/sender.js';
 import type { RunUpload } from '../ingest/uploads.js';

@@ -3,6 +3,7 @@ import { changedRegions, readChanged, type ChangedRegion } from '../../../agent/
 import type { CheckpointVolume } from '../../../agent/trackers/tracker.js';
 import { BLOCK_BYTES } from '../../../src/codec/formats.js';
 import { UmbraError } from '../../../src/common/errors.js';
+import { BodyMemory } from '../../../src/protocol/body-memory.js';
 import { memoryVolume } from '../../kit/ingest.js';
 
 const CHANGES = [1, 3, 5].map((block) => ({ offset: block * BLOCK_BYTES, length: BLOCK_BYTES }));
@@ -23,7 +24,7 @@ t.test('what changed in a region is read at once', async (t) => {
     });
     await plain.read(target, offset);
   };
-  const { data, zeros, body } = await readChanged({ ...plain, read }, await onlyRegion(plain));
+  const { data, zeros, body } = await readChanged({ ...plain, read }, await onlyRegion(plain), new BodyMemory());
   t.same([data, zeros], [[1, 1, 3, 1, 5, 1], []]);
   t.ok(body.equals(CONTENT.subarray(0, 3 * BLOCK_BYTES)));
 });
@@ -37,6 +38,20 @@ t.test('a read that fails is told when no other is under way', async (t) => {
     await new Promise((resolve) => setImmediate(resolve));
     underWay--;
   };
-  await t.rejects(readChanged({ ...plain, read }, await onlyRegion(plain)), { code: 'IMAGE_FAILED' });
+  await t.rejects(readChanged({ ...plain, read }, await onlyRegion(plain), new BodyMemory()), { code: 'IMAGE_FAILED' });
   t.equal(underWay, 0);
+});
+
+t.test('memory that was used before shows nowhere', async (t) => {
+  const memory = new BodyMemory();
+  const blocks = 1023;
+  // The volume ends within its last block.
+  const content = Buffer.alloc(blocks * BLOCK_BYTES - 100, 7);
+  const volume = memoryVolume('vda', content, [{ offset: 0, length: content.length }]);
+  const first = await readChanged(volume, await onlyRegion(volume), memory);
+  first.read.fill(9);
+  memory.giveBack(first.read);
+  const { body, read } = await readChanged(volume, await onlyRegion(volume), memory);
+  t.equal(read.buffer, first.read.buffer, 'used again');
+  t.ok(body.equals(Buffer.concat([content, Buffer.alloc(100)])));
 });

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { PassThrough, Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';
 import t from 'tap';
-import { BodyMemory } from '../../../src/ingest/body-memory.js';
+import { BodyMemory } from '../../../src/protocol/body-memory.js';
 import { encodeFrame, MAX_BODY_BYTES, readFrames } from '../../../src/protocol/frames.js';
 import { Random } from '../../kit/random.js';
 

@@ -1,4 +1,4 @@
-import { MAX_BODY_BYTES } from '../protocol/frames.js';
+import { MAX_BODY_BYTES } from './frames.js';
 
 /** Bodies below this are made each time: a small one must not keep so much more memory than was counted for it. */
 const LARGE_BYTES = MAX_BODY_BYTES / 2;

@@ -11,7 +11,8 @@ import { Random, testSeed } from '../kit/random.js';
 import { scratch } from '../kit/mount-server.js';
 import { checkVerifies, listedVersions } from '../kit/trust/check.js';
 import { contentDigest } from '../kit/trust/machine.js';
-import { errorOf, umbraAt, type Umbra } from '../kit/umbra-program.js';
+import { hostedUmbraAt } from '../kit/hosted-umbra.js';
+import { errorOf, type Umbra } from '../kit/umbra-program.js';
 
 const MIB = 1024 * 1024;
 
@@ -26,7 +27,7 @@ interface Mounted {
 /** A store that is not made yet, and a place for a mount, which goes when the test ends. */
 function freshStore(t: Test): Mounted {
   const directory = scratch(t);
-  const umbra = umbraAt(t, join(directory, 'store'));
+  const umbra = hostedUmbraAt(t, join(directory, 'store'));
   const mountPoint = join(directory, 'mount');
   mkdirSync(mountPoint);
   t.teardown(() => umbra.run('unmount', mountPoint, '--force'));
@@ -141,7 +142,7 @@ t.test('twenty commands at once on a store whose server does not run', { timeout
     { length: 20 },
     (_, index) => [['list'], ['stats'], ['verify'], ['list', 'one']][index % 4],
   );
-  const ended = await Promise.all(commands.map((command) => umbra.run(...(command ?? []))));
+  const ended = await Promise.all(commands.map((command) => umbra.start(...(command ?? [])).ended));
   t.same(
     ended.filter(({ code }) => code !== 0).map(({ command, stderr }) => `${command}: ${stderr}`),
     [],
@@ -151,8 +152,11 @@ t.test('twenty commands at once on a store whose server does not run', { timeout
 t.test('many first backups at once make one store', { timeout: 240_000 }, async (t) => {
   const { umbra, directory } = freshStore(t);
   const names = ['a', 'b', 'c', 'd'];
-  const backups = names.map((name) => umbra.backup(name, image(directory, `${name}.raw`, MIB)));
-  await Promise.all(backups);
+  const backups = names.map((name) => umbra.start('backup', name, image(directory, `${name}.raw`, MIB)).ended);
+  t.same(
+    (await Promise.all(backups)).filter(({ code }) => code !== 0),
+    [],
+  );
   t.same(
     (await umbra.list()).map(({ machine }) => machine),
     names,

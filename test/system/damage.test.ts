@@ -9,7 +9,8 @@ import { scratch } from '../kit/mount-server.js';
 import { checkVerifies, listedVersions } from '../kit/trust/check.js';
 import { damageFile, dataFiles, flipInside, type Damage } from '../kit/trust/damage-files.js';
 import { contentDigest } from '../kit/trust/machine.js';
-import { errorOf, umbraAt, type Umbra } from '../kit/umbra-program.js';
+import { hostedUmbraAt } from '../kit/hosted-umbra.js';
+import { errorOf, type Umbra } from '../kit/umbra-program.js';
 
 const MIB = 1024 * 1024;
 const BLOCK_BYTES = 4096;
@@ -33,7 +34,7 @@ async function protectedImage(
   { sizeBytes = 4 * MIB, inTables = random.chance(0.5) } = {},
 ): Promise<Protected> {
   const directory = scratch(t);
-  const umbra = umbraAt(t, join(directory, 'store'));
+  const umbra = hostedUmbraAt(t, join(directory, 'store'));
   const image = join(directory, 'one.raw');
   const content = random.bytes(sizeBytes).fill(0, 2 * MIB, 3 * MIB);
   writeFileSync(image, content);

@@ -7,7 +7,8 @@ import { ext4Disk, smallDisk, type SmallDisk } from '../kit/small-disk.js';
 import { scratch } from '../kit/mount-server.js';
 import { checkVerifies, listedVersions, readMounted } from '../kit/trust/check.js';
 import { contentDigest } from '../kit/trust/machine.js';
-import { errorOf, umbraAt, type Umbra } from '../kit/umbra-program.js';
+import { hostedUmbraAt } from '../kit/hosted-umbra.js';
+import { errorOf, type Umbra } from '../kit/umbra-program.js';
 
 const MIB = 1024 * 1024;
 /** So large that a store on it has a reserve. */
@@ -36,7 +37,7 @@ interface FullDisk {
 /** A store on a small disk with two shadow copies of a machine, the disk not yet full. */
 async function storeOnSmallDisk(t: Test): Promise<FullDisk> {
   const disk = ext4Disk(t, DISK_BYTES);
-  const umbra = umbraAt(t, join(disk.directory, 'store'));
+  const umbra = hostedUmbraAt(t, join(disk.directory, 'store'));
   const directory = scratch(t);
   const image = randomImage(join(directory, 'one.raw'), 12 * MIB);
   const firstDigest = contentDigest(readFileSync(image));
@@ -135,7 +136,7 @@ t.test('rebuild that finds no room at all can be run again', { timeout: 240_000 
 
 t.test('a target without room is no fault of the store', { timeout: 240_000 }, async (t) => {
   const directory = scratch(t);
-  const umbra = umbraAt(t, join(directory, 'store'));
+  const umbra = hostedUmbraAt(t, join(directory, 'store'));
   await umbra.backup('one', randomImage(join(directory, 'one.raw'), 12 * MIB));
   const { directory: target } = smallDisk(t, 4 * MIB);
   const commands = [
@@ -157,7 +158,7 @@ t.test('a new store on a full disk', { timeout: 240_000 }, async (t) => {
   const disk = smallDisk(t, 8 * MIB);
   const images = scratch(t);
   disk.fill(0);
-  const umbra = umbraAt(t, join(disk.directory, 'store'));
+  const umbra = hostedUmbraAt(t, join(disk.directory, 'store'));
   const image = randomImage(join(images, 'one.raw'), MIB);
   await assertFull(t, umbra, 'backup', 'one', image);
   disk.release();

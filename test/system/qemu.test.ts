@@ -8,7 +8,8 @@ import { qemuImg } from '../kit/qemu.js';
 import { Random, testSeed } from '../kit/random.js';
 import { scratch } from '../kit/mount-server.js';
 import { contentDigest } from '../kit/trust/machine.js';
-import { umbraAt, type Umbra } from '../kit/umbra-program.js';
+import { hostedUmbraAt } from '../kit/hosted-umbra.js';
+import type { Umbra } from '../kit/umbra-program.js';
 
 const MIB = 1024 * 1024;
 
@@ -27,7 +28,7 @@ interface Mounted {
 async function mountedVolume(t: Test): Promise<Mounted> {
   const directory = scratch(t);
   const image = ext4Image(directory);
-  const umbra = umbraAt(t, join(directory, 'store'));
+  const umbra = hostedUmbraAt(t, join(directory, 'store'));
   await umbra.backup('vm', image);
   const mountPoint = join(directory, 'mount');
   mkdirSync(mountPoint);
@@ -113,7 +114,7 @@ const FORMATS = [
 
 t.test('images of all formats are protected as what qemu-img reads from them', { timeout: 240_000 }, async (t) => {
   const directory = scratch(t);
-  const umbra = umbraAt(t, join(directory, 'store'));
+  const umbra = hostedUmbraAt(t, join(directory, 'store'));
   const raw = ext4Image(directory);
   for (const [index, { format, options }] of FORMATS.entries()) {
     const machine = `${format}-${index}`;

@@ -8,7 +8,8 @@ import { makeNtfs, mountNtfs3g } from '../kit/filesystems/ntfs-image.js';
 import { accessDescriptor, number32 } from '../kit/filesystems/ntfs-values.js';
 import { scratch } from '../kit/mount-server.js';
 import { startSamba } from '../kit/samba.js';
-import { umbraAt, type Umbra } from '../kit/umbra-program.js';
+import { hostedUmbraAt } from '../kit/hosted-umbra.js';
+import type { Umbra } from '../kit/umbra-program.js';
 
 interface Section {
   readonly section: string;
@@ -26,7 +27,7 @@ function place(t: Test): { directory: string; umbra: Umbra; mountPoint: string }
   chmodSync(directory, 0o755);
   const mountPoint = join(directory, 'mnt');
   mkdirSync(mountPoint);
-  return { directory, mountPoint, umbra: umbraAt(t, join(directory, 'store')) };
+  return { directory, mountPoint, umbra: hostedUmbraAt(t, join(directory, 'store')) };
 }
 
 async function sections(umbra: Umbra): Promise<string> {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT_CODES } from '../../../src/common/exit-codes.js';
 import type { Random } from '../random.js';
-import { Umbra, type Running } from '../umbra-program.js';
+import { HostedUmbra } from '../hosted-umbra.js';
+import type { Umbra, Running } from '../umbra-program.js';
 import { checkRebuild, checkStore, listedVersions } from './check.js';
 import { TestMachine } from './machine.js';
 import { Model } from './model.js';
@@ -37,7 +38,7 @@ export class CrashRun {
   /** @param directory where the store, the images and the mount go; its server runs when an error is thrown */
   constructor(directory: string, random: Random) {
     this.#random = random;
-    this.umbra = new Umbra(join(directory, 'store'));
+    this.umbra = new HostedUmbra(join(directory, 'store'));
     this.#mountPoint = join(directory, 'mount');
     mkdirSync(this.#mountPoint);
     this.#machines = ['alpha', 'beta'].map((name) => new TestMachine(name, join(directory, 'images'), random));

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { mountPowerCutFs, type PowerCutFs } from '../power-cut-fs.js';
 import type { Random } from '../random.js';
-import { umbraAt, type Umbra } from '../umbra-program.js';
+import { hostedUmbraAt } from '../hosted-umbra.js';
+import type { Umbra } from '../umbra-program.js';
 import { checkRebuild, checkStore } from './check.js';
 import { TestMachine } from './machine.js';
 import { Model } from './model.js';
@@ -46,7 +47,7 @@ export class PowerCutRun {
   /** What was acknowledged by a store whose disk now lies, as far as it was durable, in `left`. */
   async #useAndCut(scope: Scope, left: string): Promise<Model> {
     const fs = await mountPowerCutFs(scope);
-    const umbra = umbraAt(scope, join(fs.mountPoint, 'store'));
+    const umbra = hostedUmbraAt(scope, join(fs.mountPoint, 'store'));
     const model = new Model();
     const before = this.#random.between(1, 3);
     const beganMs = performance.now();
@@ -79,7 +80,7 @@ export class PowerCutRun {
   async #check(scope: Scope, model: Model, store: string): Promise<void> {
     const mountPoint = join(this.#directory, 'mount');
     mkdirSync(mountPoint, { recursive: true });
-    const umbra = umbraAt(scope, store);
+    const umbra = hostedUmbraAt(scope, store);
     const [machine] = this.#machines;
     if (machine === undefined) return;
     // Where not even a store is left, none may have been promised.

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -28,11 +28,25 @@ interface Protected {
   readonly version: string;
 }
 
+/** What {@link protectedImage} gives copies of; each kind is made once. */
+const prepared = new Map<string, Promise<Protected>>();
+
 /** A store with one shadow copy of an image of random bytes with a hole; its server is stopped. */
 async function protectedImage(
   t: Test,
   { sizeBytes = 4 * MIB, inTables = random.chance(0.5) } = {},
 ): Promise<Protected> {
+  const kind = `${sizeBytes} ${inTables}`;
+  const known = prepared.get(kind) ?? prepare(sizeBytes, inTables);
+  prepared.set(kind, known);
+  const { umbra: original, ...image } = await known;
+  const directory = scratch(t);
+  const umbra = hostedUmbraAt(t, join(directory, 'store'));
+  cpSync(original.store, umbra.store, { recursive: true });
+  return { ...image, umbra, directory };
+}
+
+async function prepare(sizeBytes: number, inTables: boolean): Promise<Protected> {
   const directory = scratch(t);
   const umbra = hostedUmbraAt(t, join(directory, 'store'));
   const image = join(directory, 'one.raw');

@@ -63,6 +63,7 @@ void t.test('what it takes, yargs takes in the same way', async (t) => {
   const random = new Random(testSeed(t));
   const pick = (): string => WORDS[random.below(WORDS.length)] ?? '';
   let taken = 0;
+  const compared = new Set<string>();
   for (let round = 0; round < 3000; round += 1) {
     const entry = COMMANDS[random.below(COMMANDS.length)];
     if (entry === undefined) continue;
@@ -71,6 +72,9 @@ void t.test('what it takes, yargs takes in the same way', async (t) => {
     const quick = quickParse(entry.name, command, line);
     if (quick === undefined) continue;
     taken += 1;
+    // The same line again, which short ones often are, would be taken in the same way again.
+    if (compared.has(line.join('\0'))) continue;
+    compared.add(line.join('\0'));
     const full = await parseCommandLine(entry.name, command, line, undefined);
     t.ok('args' in full, line.join(' '));
     if ('args' in full) t.same(seen(command, { ...quick }), seen(command, { ...full.args }), JSON.stringify(line));

@@ -62,20 +62,20 @@ module.exports = {
     ),
     forbid(
       'mount-reach',
-      'mount/ reaches src/ through src/common, src/system and src/protocol only.',
+      'mount/ reaches src/ through src/common, src/system, src/protocol and src/qcow2 only.',
       { path: '^mount/' },
       {
         path: '^(src|agent)/',
-        pathNot: '^src/(common|protocol|system)/',
+        pathNot: '^src/(common|protocol|qcow2|system)/',
       },
     ),
     forbid(
       'agent-reach',
-      'agent/ reaches src/ through src/common, src/system, src/protocol, src/certificates and src/transport, and cuts regions as the server does.',
+      'agent/ reaches src/ through src/common, src/system, src/protocol, src/qcow2, src/certificates and src/transport, and cuts regions as the server does.',
       { path: '^agent/' },
       {
         path: '^(src|mount)/',
-        pathNot: '^src/(common|protocol|system|certificates|transport|codec|workers)/|^src/tree/node\\.ts$',
+        pathNot: '^src/(common|protocol|qcow2|system|certificates|transport|codec|workers)/|^src/tree/node\\.ts$',
       },
     ),
     forbid(
@@ -112,6 +112,15 @@ module.exports = {
       {
         path: PRODUCT,
         pathNot: '^src/(common|protocol)/',
+      },
+    ),
+    forbid(
+      'qcow2-reach',
+      'src/qcow2 imports nothing of ours.',
+      { path: '^src/qcow2/' },
+      {
+        path: PRODUCT,
+        pathNot: '^src/qcow2/',
       },
     ),
     forbid(

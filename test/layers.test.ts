@@ -9,6 +9,7 @@ const BROKEN: Readonly<Record<string, string>> = {
   'src/common/a.ts': "import '../protocol/a.js';", // common-reach
   'src/protocol/a.ts': "import '../system/a.js';", // protocol-reach
   'src/system/a.ts': "import '../store/clean.js';", // system-reach
+  'src/qcow2/a.ts': "import '../common/clean.js';", // qcow2-reach
   'src/store/clean.ts': "import 'level'; import '../common/clean.js';",
   'src/store/a.ts': "import '../server/clean.js';", // store-reach
   'src/certificates/a.ts': "import '../protocol/clean.js';", // certificates-reach
@@ -51,6 +52,7 @@ const EXPECTED = [
   'product-without-dev-packages src/server/c.ts',
   'product-without-tests src/server/b.ts',
   'protocol-reach src/protocol/a.ts',
+  'qcow2-reach src/qcow2/a.ts',
   'remote-reach src/remote/a.ts',
   'resolvable src/server/d.ts',
   'store-reach src/store/a.ts',

@@ -1,5 +1,6 @@
 import { UmbraError } from '../../src/common/errors.js';
 import type { ImageFormat } from '../../src/protocol/api.js';
+import { QCOW2_MAGIC } from '../../src/qcow2/header.js';
 import type { ImageFile } from './image-file.js';
 import { imageNode } from './image-node.js';
 import { tryQemuImg } from './qemu-program.js';
@@ -12,7 +13,6 @@ const TIMEOUT_MS = 10 * 60_000;
 
 /** The most of a header that is looked at. */
 const HEADER_BYTES = 512;
-const QCOW2_MAGIC = 0x514649fb;
 const VDI_SIGNATURE = 0xbeda107f;
 
 /**

@@ -1,16 +1,11 @@
 import type { Clock } from '../../src/common/clock.js';
 import { UmbraError } from '../../src/common/errors.js';
+import { Feature, HEADER_BYTES, QCOW2_MAGIC } from '../../src/qcow2/header.js';
 import { ImageFile } from './image-file.js';
 import type { NodeFile } from './image-node.js';
 import type { NbdClient } from './nbd/nbd-client.js';
 import { checkWhole, notWhole } from './qemu-check.js';
 import { startQemuNbd } from './qemu-nbd.js';
-
-/** Up to and with the features: "qcow2 image format", docs/interop/qcow2.txt of QEMU. */
-const HEADER_BYTES = 80;
-const MAGIC = 0x514649fb;
-const MARKED_DAMAGED = 2n;
-const DATA_ELSEWHERE = 4n;
 
 /** A disk that is read from files of which a list says how they lie on each other. */
 export interface StoredDisk {
@@ -44,11 +39,11 @@ async function checkHeader(file: ImageFile, liesOnAnother: boolean): Promise<voi
   const { path, sizeBytes } = file;
   const header = Buffer.alloc(HEADER_BYTES);
   await file.read(header.subarray(0, Math.min(HEADER_BYTES, sizeBytes)), 0);
-  if (header.readUInt32BE(0) !== MAGIC) throw refuse(path, 'is no qcow2 image');
+  if (header.readUInt32BE(0) !== QCOW2_MAGIC) throw refuse(path, 'is no qcow2 image');
   const features = header.readUInt32BE(4) < 3 ? 0n : header.readBigUInt64BE(72);
   if (header.readUInt32BE(32) !== 0) throw refuse(path, 'is encrypted');
-  if ((features & MARKED_DAMAGED) !== 0n) throw notWhole(path, 'is marked as damaged');
-  if ((features & DATA_ELSEWHERE) !== 0n) throw refuse(path, 'has its data in another file');
+  if ((features & Feature.damaged) !== 0n) throw notWhole(path, 'is marked as damaged');
+  if ((features & Feature.dataElsewhere) !== 0n) throw refuse(path, 'has its data in another file');
   const namesAnother = header.readBigUInt64BE(8) !== 0n && header.readUInt32BE(16) !== 0;
   if (namesAnother && !liesOnAnother) throw refuse(path, 'lies on a file that is not stored');
   if (!namesAnother && liesOnAnother)

@@ -1,6 +1,6 @@
 import { BlockCache } from '../blocks/block-cache.js';
 import type { ByteSource } from '../blocks/byte-source.js';
-import type { BlockDevice } from './block-device.js';
+import type { BlockDevice, Unreadable } from './block-device.js';
 import { hasContent } from './content.js';
 import { DeviceNames } from './device-names.js';
 import { examineDisk } from './examine-disk.js';
@@ -23,6 +23,8 @@ export interface MachineVolume {
   /** `vda` */
   readonly name: string;
   readonly source: ByteSource;
+  /** Set if its bytes can't be had at all. */
+  readonly unreadable?: Unreadable;
 }
 
 /**
@@ -32,8 +34,8 @@ export interface MachineVolume {
  */
 export async function discover(volumes: readonly MachineVolume[]): Promise<readonly BlockDevice[]> {
   const discovery = new Discovery();
-  for (const { name, source } of volumes) {
-    await discovery.addDisk({ name, source, origin: { kind: 'volume' }, problems: [] });
+  for (const volume of volumes) {
+    await discovery.addDisk({ ...volume, origin: { kind: 'volume' }, problems: [] });
   }
   return nameUniquely(await discovery.finish());
 }
@@ -58,7 +60,7 @@ class Discovery {
     const probe = new Probe(disk.source, this.#cache);
     const table = await readPartitionTable(probe);
     if (await this.#takePart(disk, probe, table)) return;
-    for (const device of await examineDisk(disk, probe, table)) await this.#addPartition(device);
+    for (const device of await examineDisk(withDamage(disk, probe), probe, table)) await this.#addPartition(device);
   }
 
   /** All devices, once those that parts form are put together, layer by layer. */
@@ -81,9 +83,9 @@ class Discovery {
   }
 
   async #addPartition(device: BlockDevice): Promise<void> {
-    const taken =
-      device.unreadable === undefined && (await this.#takePart(device, new Probe(device.source, this.#cache)));
-    if (!taken) this.#devices.push(device);
+    const probe = new Probe(device.source, this.#cache);
+    const taken = device.unreadable === undefined && (await this.#takePart(device, probe));
+    if (!taken) this.#devices.push(withDamage(device, probe));
   }
 
   /** True if it is a part of an array or of a volume group. */
@@ -109,6 +111,13 @@ class Discovery {
       },
     }));
   }
+}
+
+/** The same with what could not be read of it, if anything. */
+function withDamage(device: BlockDevice, { damage }: Probe): BlockDevice {
+  if (damage === undefined) return device;
+  const problem = `a part of it cannot be read: ${damage.message}`;
+  return { ...device, problems: [...new Set([...device.problems, problem])] };
 }
 
 /**

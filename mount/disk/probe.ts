@@ -1,10 +1,15 @@
+import { isUmbraError, type UmbraError } from '../../src/common/errors.js';
 import type { BlockCache, MetadataReader } from '../blocks/block-cache.js';
 import { type ByteSource, lengthWithin } from '../blocks/byte-source.js';
 
-/** Looks at small pieces of something of which it is not known what it is; what lies outside is simply not there. */
+/**
+ * Looks at small pieces of something of which it is not known what it is; what lies outside is simply not there, and so are
+ * damaged bytes of a disk that is put together from files: what else there is of it can be looked at.
+ */
 export class Probe {
   readonly source: ByteSource;
   readonly #reader: MetadataReader;
+  #damage: UmbraError | undefined;
 
   constructor(source: ByteSource, cache: BlockCache) {
     this.source = source;
@@ -15,11 +20,22 @@ export class Probe {
     return this.source.sizeBytes;
   }
 
-  /** `length` bytes from `offset`, not to be changed; undefined when they do not all lie in the source. */
+  /** Why bytes that are there were not: of the first ones. */
+  get damage(): UmbraError | undefined {
+    return this.#damage;
+  }
+
+  /** `length` bytes from `offset`, not to be changed; undefined when they do not all lie in the source, or are damaged. */
   async at(offset: number, length: number): Promise<Buffer | undefined> {
     if (length === 0) return Buffer.alloc(0);
     if (!Number.isSafeInteger(offset) || lengthWithin(this.sizeBytes, length, offset) < length) return undefined;
-    return await this.#reader.get(offset, length);
+    try {
+      return await this.#reader.get(offset, length);
+    } catch (error) {
+      if (!isUmbraError(error, 'FILESYSTEM_DAMAGED')) throw error;
+      this.#damage ??= error;
+      return undefined;
+    }
   }
 
   /** True if `magic` stands at `offset`. */

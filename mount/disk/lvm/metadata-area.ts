@@ -21,7 +21,7 @@ export interface MetadataCopy {
  */
 export async function readMetadataArea(probe: Probe, { offset, sizeBytes }: Area): Promise<MetadataCopy> {
   const header = await probe.at(offset, HEADER_BYTES);
-  if (header === undefined) return { problem: 'a metadata area lies outside of it' };
+  if (header === undefined) return { problem: 'a metadata area lies outside of it, or cannot be read' };
   if (header.toString('latin1', 4, 20) !== MAGIC || header.readUInt32LE(20) !== 1) {
     return { problem: 'the header of a metadata area is gone' };
   }
@@ -36,7 +36,7 @@ export async function readMetadataArea(probe: Probe, { offset, sizeBytes }: Area
     return { problem: 'the header of a metadata area makes no sense' };
   }
   const text = await readRing(probe, offset, sizeBytes, textAt, length);
-  if (text === undefined) return { problem: 'a metadata area lies outside of it' };
+  if (text === undefined) return { problem: 'a metadata area lies outside of it, or cannot be read' };
   if (lvmCrc(text) !== header.readUInt32LE(LOCATIONS_AT + 16))
     return { problem: 'the checksum of the metadata is wrong' };
   return { text: text.toString('utf8').replace(/\0+$/, '') };

@@ -5,6 +5,8 @@ import type { BlockDevice } from '../../../mount/disk/block-device.js';
 import { discover } from '../../../mount/disk/discover.js';
 import { largeSectorDevice, type SfdiskTable, sfdisk, sfdiskJson, sparseFile } from '../../kit/disk/partitioned.js';
 import { patchedSource } from '../../kit/filesystems/fuzz.js';
+import type { ByteSource } from '../../../mount/blocks/byte-source.js';
+import { UmbraError } from '../../../src/common/errors.js';
 import { fileSource, memorySource } from '../../kit/filesystems/sources.js';
 
 const MIB = 1024 * 1024;
@@ -102,6 +104,39 @@ t.test('a disk that grew has its backup where it ended', async (t) => {
     t.same(shown(devices), good);
     t.match(devices[0]?.problems, [/the backup was used/]);
   }
+});
+
+/** A disk that is put together from files: what it has in `[from, to)` can't be read. */
+function damagedSource(image: Buffer, from: number, to: number): ByteSource {
+  const source = memorySource(image);
+  return {
+    ...source,
+    read: (target, offset) => {
+      if (offset < to && offset + target.length > from) throw new UmbraError('FILESYSTEM_DAMAGED', 'no such cluster');
+      return source.read(target, offset);
+    },
+  };
+}
+
+t.test('bytes that are damaged themselves cost no more than what stands there', async (t) => {
+  const file = sparseFile(t, 16 * MIB);
+  sfdisk(file, 'label: gpt\nsize=2MiB\nsize=3MiB\n');
+  const image = readFileSync(file);
+  const good = shown(await discover([{ name: 'vda', source: memorySource(image) }]));
+  const problem = 'a part of it cannot be read: no such cluster';
+  const begin = await discover([{ name: 'vda', source: damagedSource(image, 0, 10_000) }]);
+  t.same(shown(begin), good, 'the backup of the table');
+  t.match(begin[0]?.problems, [problem]);
+  const end = await discover([{ name: 'vda', source: damagedSource(image, 15 * MIB, 16 * MIB) }]);
+  t.same(shown(end), good);
+  const second = await discover([{ name: 'vda', source: damagedSource(image, 3 * MIB, 4 * MIB) }]);
+  t.same(shown(second), good);
+  t.same(
+    second.map(({ problems }) => problems),
+    [[], [problem]],
+  );
+  const all = await discover([{ name: 'vda', source: damagedSource(image, 0, 16 * MIB) }]);
+  t.match(all, [{ name: 'vda', origin: { kind: 'volume' }, problems: [problem] }]);
 });
 
 t.test('both copies of a GPT lost', async (t) => {

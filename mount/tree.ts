@@ -55,6 +55,7 @@ export class VirtualTree {
       guests: new WeakMap(),
       shortcut: this.#shortcut,
       versions: new WeakMap(),
+      merged: new WeakMap(),
       snapshots: new SnapshotNames(),
       uid,
       gid,

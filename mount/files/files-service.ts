@@ -2,6 +2,7 @@ import type { Clock } from '../../src/common/clock.js';
 import type { Eventually } from '../../src/common/eventually.js';
 import type { Log } from '../../src/common/log.js';
 import { BlockCache } from '../blocks/block-cache.js';
+import { type ImageCaches, imageCaches } from '../qcow2/image-caches.js';
 import type { ShadowCopySource, ShadowCopySummary } from '../source.js';
 import type { FindDevices } from './guest-device.js';
 import { ShadowFiles } from './shadow-files.js';
@@ -33,8 +34,9 @@ interface Entry {
  * of the shadow copies that were used last stay open, within a bound; they never keep a shadow copy from being forgotten.
  */
 export class FilesService {
+  /** Of all of them together, and of who else reads images. */
+  readonly caches: ImageCaches = imageCaches(new BlockCache(CACHE_BYTES));
   readonly #options: FilesServiceOptions;
-  readonly #cache = new BlockCache(CACHE_BYTES);
   /** In the order of use, the latest last. */
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
@@ -103,7 +105,7 @@ export class FilesService {
       title: `${machine}@${version}`,
       view,
       find,
-      cache: this.#cache,
+      caches: this.caches,
       clock,
       log,
       onOpened: ({ memoryBytes = FILESYSTEM_BYTES }) => {

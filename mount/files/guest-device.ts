@@ -1,12 +1,14 @@
 import type { BlockCache } from '../blocks/block-cache.js';
 import type { ByteSource } from '../blocks/byte-source.js';
-import type { UnreadableCause } from '../disk/block-device.js';
+import type { Unreadable, UnreadableCause } from '../disk/block-device.js';
 import type { Filesystem } from '../filesystems/filesystem.js';
 
 /** A volume of a machine, to be searched for partitions. */
 export interface GuestVolume {
   readonly name: string;
   readonly source: ByteSource;
+  /** Set if its bytes can't be had at all. */
+  readonly unreadable?: Unreadable;
 }
 
 /** Something that has no files for us, and why. */

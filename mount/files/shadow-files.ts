@@ -2,10 +2,11 @@ import type { Clock } from '../../src/common/clock.js';
 import type { Eventually } from '../../src/common/eventually.js';
 import { isUmbraError, messageOf } from '../../src/common/errors.js';
 import type { Log } from '../../src/common/log.js';
-import type { BlockCache } from '../blocks/block-cache.js';
 import type { ByteSource } from '../blocks/byte-source.js';
 import { causeOf } from '../disk/unreadable-cause.js';
 import type { Filesystem } from '../filesystems/filesystem.js';
+import { type GuestVolumes, guestVolumes } from '../merged/guest-volumes.js';
+import type { ImageCaches } from '../qcow2/image-caches.js';
 import type { ShadowCopyView } from '../source.js';
 import { uniqueNames } from './device-names.js';
 import type { FindDevices, GuestDevice, UnreadableContent } from './guest-device.js';
@@ -29,7 +30,7 @@ export interface ShadowFilesOptions {
   readonly title: string;
   readonly view: ShadowCopyView;
   readonly find: FindDevices;
-  readonly cache: BlockCache;
+  readonly caches: ImageCaches;
   readonly clock: Clock;
   readonly log: Log;
   /** Called when a file system was opened: it takes memory now. */
@@ -52,30 +53,38 @@ const RETRY_MS = 10_000;
 export class ShadowFiles {
   readonly #options: ShadowFilesOptions;
   readonly #volumes: readonly VolumeSource[];
+  readonly #guestVolumes: GuestVolumes;
   readonly #devices: ReadonlyMap<string, GuestDevice>;
   readonly #looked = new Map<string, Looked>();
 
   /**
-   * Reads the partition tables.
+   * Reads the partition tables; of disks that were stored as the files that they are made of, those files' headers.
    * @throws {UmbraError} STORE_DAMAGED, NOT_FOUND when the shadow copy is forgotten
    */
   static async open(options: ShadowFilesOptions): Promise<ShadowFiles> {
-    const { view, clock, find } = options;
+    const { view, clock, find, caches } = options;
     const volumes = view.volumes.map(
       ({ name, sizeBytes }) => new VolumeSource({ name, sizeBytes, clock, open: () => view.lookInto(name) }),
     );
     try {
-      const devices = await find(volumes.map((source) => ({ name: source.name, source })));
-      return new ShadowFiles(options, volumes, devices);
+      const sources = new Map(volumes.map((source) => [source.name, source]));
+      const ofGuest = await guestVolumes(view, sources, caches);
+      return new ShadowFiles(options, volumes, ofGuest, await find(ofGuest.volumes));
     } catch (error) {
       await closeAll(volumes);
       throw error;
     }
   }
 
-  private constructor(options: ShadowFilesOptions, volumes: readonly VolumeSource[], devices: readonly GuestDevice[]) {
+  private constructor(
+    options: ShadowFilesOptions,
+    volumes: readonly VolumeSource[],
+    ofGuest: GuestVolumes,
+    devices: readonly GuestDevice[],
+  ) {
     this.#options = options;
     this.#volumes = volumes;
+    this.#guestVolumes = ofGuest;
     const names = uniqueNames(devices.map(({ name }) => name));
     this.#devices = new Map(devices.map((device, index) => [names[index] ?? device.name, device]));
   }
@@ -133,13 +142,14 @@ export class ShadowFiles {
 
   /** Stop reading for now; whoever still uses it makes it read again, if the shadow copy is still there. */
   close(): Promise<void> {
+    this.#guestVolumes.close();
     return closeAll(this.#volumes);
   }
 
   async #look(name: string, device: GuestDevice, onTransient: () => void): Promise<Guest | undefined> {
     const { sizeBytes, problems = [] } = device;
     try {
-      const content = await device.open(this.#options.cache);
+      const content = await device.open(this.#options.caches.blocks);
       if ('nothing' in content) return undefined;
       if ('filesystem' in content) this.#options.onOpened(content.filesystem);
       return { name, sizeBytes, problems, ...content };

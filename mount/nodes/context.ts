@@ -4,6 +4,7 @@ import type { ShadowFiles } from '../files/shadow-files.js';
 import type { ListedNames } from '../files/listed-names.js';
 import type { Filesystem } from '../filesystems/filesystem.js';
 import type { InodeTable } from '../inodes.js';
+import type { MergedVolumes } from '../merged/merged-volumes.js';
 import type { Listing } from '../listing.js';
 import type { NodeStat } from '../node.js';
 import type { ShadowCopySummary, ShadowCopyView } from '../source.js';
@@ -27,6 +28,8 @@ export interface TreeContext {
   readonly shortcut: GuestShortcut;
   /** What the nodes of a shadow copy share, by its summary as the source gave it. */
   readonly versions: WeakMap<ShadowCopySummary, VersionContext>;
+  /** The disks of shadow copies that are put together from their files. */
+  readonly merged: WeakMap<ShadowCopyView, MergedVolumes>;
   /** What the names of snapshots in shares mean. */
   readonly snapshots: SnapshotNames;
   /** Who owns what Umbra itself shows. */
@@ -44,6 +47,8 @@ export interface VersionContext extends TreeContext {
   ino(index: number): number;
   /** Opens the shadow copy, or finds it open. */
   view(): Promise<ShadowCopyView>;
+  /** Its disks that are put together from their files; opens the shadow copy, or finds it open. */
+  mergedVolumes(): Promise<MergedVolumes>;
   /** Opens its partitions, or finds them open; see FilesService. */
   openFiles(): Eventually<ShadowFiles>;
 }

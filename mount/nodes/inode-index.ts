@@ -16,7 +16,7 @@ export const VERSION_INDEX = {
   first: 8,
 } as const;
 
-const LISTS = 5;
+const LISTS = 6;
 
 /** Of a share: its own nodes, and from `first` its snapshots, by the second in which they were made. */
 export const SHARE_INDEX = { directory: 0, live: 1, snapshots: 2, first: 64 } as const;
@@ -58,6 +58,11 @@ export function labelIndex(position: number): number {
 /** Of the link in `by-uuid/` to the device at `position`. */
 export function uuidIndex(position: number): number {
   return listIndex(4, position);
+}
+
+/** Of the disk at `position` that is put together from its files, or of the text in its place. */
+export function mergedIndex(position: number): number {
+  return listIndex(5, position);
 }
 
 function listIndex(list: number, position: number): number {

@@ -1,5 +1,6 @@
+import { MergedVolumes } from '../merged/merged-volumes.js';
 import type { DirectoryEntry, DirectoryNode, NodeStat, TreeNode } from '../node.js';
-import type { ShadowCopySummary } from '../source.js';
+import type { ShadowCopySummary, ShadowCopyView } from '../source.js';
 import { aboutFile } from './about.js';
 import { ConfigNode } from './config.js';
 import { directoryStat, type TreeContext, type VersionContext } from './context.js';
@@ -29,10 +30,18 @@ function versionContext(context: TreeContext, machine: string, summary: ShadowCo
     summary,
     ino: (index) => context.inodes.number(owner, index),
     view: () => context.views.get(machine, summary),
+    mergedVolumes: async () => mergedVolumes(context, await context.views.get(machine, summary)),
     openFiles: () => context.files.open(machine, summary),
   };
   context.versions.set(summary, made);
   return made;
+}
+
+/** The same ones as long as the shadow copy is open. */
+function mergedVolumes({ merged, files }: TreeContext, view: ShadowCopyView): MergedVolumes {
+  const known = merged.get(view) ?? new MergedVolumes(view, files.caches);
+  merged.set(view, known);
+  return known;
 }
 
 /** A shadow copy. Its own stat and list don't open it, so that `ls -l` of 3,000 of them is cheap. */

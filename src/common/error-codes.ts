@@ -37,10 +37,13 @@ export const ERROR_CODES = {
   TARGET_REFUSED: { exit: 'TARGET', meaning: 'the target lies in a store or in a mount of Umbra' },
   TARGET_FULL: { exit: 'FULL', meaning: 'the disk of the target of a restore, export or copy is full' },
   TARGET_FAILED: { exit: 'TARGET', meaning: 'the target of a restore or export could not be written' },
-  FILESYSTEM_DAMAGED: { exit: 'DAMAGED', meaning: 'a file system inside a volume, or a file in it, is damaged' },
+  FILESYSTEM_DAMAGED: {
+    exit: 'DAMAGED',
+    meaning: 'a file system inside a volume, a file in it, or a stored image of a disk is damaged',
+  },
   FILESYSTEM_UNREADABLE: {
     exit: 'IMAGE',
-    meaning: 'a file system inside a volume, or a file in it, is of a kind that Umbra does not read',
+    meaning: 'a file system inside a volume, a file in it, or a stored image is of a kind that Umbra does not read',
   },
   MOUNT_POINT: { exit: 'MOUNT', meaning: 'the mount point cannot be used' },
   MOUNT_FAILED: { exit: 'MOUNT', meaning: 'mounting or unmounting failed' },

@@ -2,7 +2,8 @@ import { BlockCache } from '../../mount/blocks/block-cache.js';
 import type { Location } from '../../mount/blocks/byte-source.js';
 import type { FindDevices } from '../../mount/files/guest-device.js';
 import { ShadowFiles } from '../../mount/files/shadow-files.js';
-import type { ShadowCopySource, ShadowCopyView, VolumeReader } from '../../mount/source.js';
+import { type ImageCaches, imageCaches } from '../../mount/qcow2/image-caches.js';
+import type { ShadowCopySource } from '../../mount/source.js';
 import type { Clock } from '../common/clock.js';
 import type { Log } from '../common/log.js';
 import type { Progress } from '../protocol/api.js';
@@ -33,6 +34,7 @@ import { listFiles } from './list-files.js';
 import type { FilesContext } from './opened-version.js';
 import { readFile, type FileContent } from './read-file.js';
 import type { Verdicts } from './verdicts.js';
+import { watched } from './watched-view.js';
 
 /** What an operation is given besides its request. */
 export interface FilesJob {
@@ -111,40 +113,21 @@ export class LocalFileOperations implements FileOperations {
   /** The store may be rebuilt between two operations, so it is asked for each time. */
   #context(): FilesContext {
     const { store, verdicts, clock } = this.#options;
-    const cache = new BlockCache(CACHE_BYTES);
-    return { store: store(), verdicts, clock, open: (listing, onRead) => this.#open(listing, cache, onRead) };
+    const caches = imageCaches(new BlockCache(CACHE_BYTES));
+    return { store: store(), verdicts, clock, open: (listing, onRead) => this.#open(listing, caches, onRead) };
   }
 
-  async #open(listing: Listing, cache: BlockCache, onRead: (location: Location) => void): Promise<ShadowFiles> {
+  async #open(listing: Listing, caches: ImageCaches, onRead: (location: Location) => void): Promise<ShadowFiles> {
     const { source, find, clock, log } = this.#options;
     const { machine, name } = listing;
     return await ShadowFiles.open({
       title: `${machine}@${name}`,
       view: watched(await source.open(machine, name), onRead),
       find,
-      cache,
+      caches,
       clock,
       log,
       onOpened: () => undefined,
     });
   }
-}
-
-/** A view that tells what is read of its volumes. */
-function watched(view: ShadowCopyView, onRead: (location: Location) => void): ShadowCopyView {
-  return {
-    ...view,
-    lookInto: async (volume) => watchedReader(await view.lookInto(volume), volume, onRead),
-  };
-}
-
-function watchedReader(reader: VolumeReader, volume: string, onRead: (location: Location) => void): VolumeReader {
-  return {
-    sizeBytes: reader.sizeBytes,
-    read: (target, offset) => {
-      onRead({ volume, offset, length: target.length });
-      return reader.read(target, offset);
-    },
-    close: () => reader.close(),
-  };
 }

@@ -44,6 +44,37 @@ export function decodeChains(data: Uint8Array): readonly StoredChain[] | undefin
   }
 }
 
+/** What of a shadow copy says how its files lie on each other. */
+export interface StoredVolumes {
+  readonly config: readonly { readonly name: string; readonly data: Uint8Array }[];
+  readonly volumes: readonly { readonly name: string }[];
+}
+
+/** The disks of a machine whose files were stored as they lay; undefined where its disks were stored. */
+export function chainsOf({ config, volumes }: StoredVolumes): readonly StoredChain[] | undefined {
+  const named = config.find(({ name }) => name === CHAINS_FILE);
+  const chains = named && decodeChains(named.data);
+  const stored = new Set(volumes.map(({ name }) => name));
+  return chains?.every(({ files }) => files.every((each) => stored.has(each.volume))) === true ? chains : undefined;
+}
+
+/** A disk of which the files are stored, under the name that it is shown by. */
+export interface MergedDisk extends StoredChain {
+  /** As the machine calls it, with something added where a volume or another disk has that name. */
+  readonly name: string;
+}
+
+/** The disks that the stored files make up; none where disks were stored. */
+export function mergedDisks(stored: StoredVolumes): readonly MergedDisk[] {
+  const taken = new Set(stored.volumes.map(({ name }) => name));
+  return (chainsOf(stored) ?? []).map((disk) => {
+    let name = disk.disk;
+    for (let attempt = 1; taken.has(name); attempt++) name = `${disk.disk}-merged${attempt === 1 ? '' : `-${attempt}`}`;
+    taken.add(name);
+    return { ...disk, name };
+  });
+}
+
 /** Each volume is one file in one format, no disk has one twice, and what is raw lies at the bottom. */
 function isSound(disks: readonly StoredChain[]): boolean {
   const files = disks.flatMap((disk) => disk.files);

@@ -1,16 +1,8 @@
 import path from 'node:path';
 
 import { UmbraError } from '../common/errors.js';
-import { CHAINS_FILE, decodeChains, type StoredChain } from '../protocol/stored-chains.js';
+import { chainsOf, type StoredChain } from '../protocol/stored-chains.js';
 import type { ShadowCopyRecord } from '../store/records.js';
-
-/** The disks of a machine whose files were stored as they lay; undefined where its disks were stored. */
-export function chainsOf({ config, volumes }: ShadowCopyRecord): readonly StoredChain[] | undefined {
-  const file = config.find(({ name }) => name === CHAINS_FILE);
-  const chains = file && decodeChains(file.data);
-  const isStored = (volume: string): boolean => volumes.some(({ name }) => name === volume);
-  return chains?.every(({ files }) => files.every(({ volume }) => isStored(volume))) === true ? chains : undefined;
-}
 
 /**
  * Where in a directory the file of each volume goes: under its own name, and to each other as they lay, so that an overlay that

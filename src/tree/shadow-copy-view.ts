@@ -2,6 +2,7 @@ import type { ShadowCopyView, VolumeReader } from '../../mount/source.js';
 import { toHex } from '../codec/digest.js';
 import { UmbraError } from '../common/errors.js';
 import { after, type Eventually } from '../common/eventually.js';
+import { mergedDisks } from '../protocol/stored-chains.js';
 import type { Listing } from '../store/catalog.js';
 import { shadowCopyInfo, type ShadowCopyRecord } from '../store/records.js';
 import { TreeVolumeReader, type ReadContext } from './volume-reader.js';
@@ -43,6 +44,7 @@ function attempt<A, R>(work: (argument: A) => Eventually<R>): (argument: A) => P
 }
 
 function aboutOf(listing: Listing, record: ShadowCopyRecord): Readonly<Record<string, unknown>> {
+  const disks = mergedDisks(record).map(({ name, files }) => ({ name, files: files.map(({ volume }) => volume) }));
   return {
     ...shadowCopyInfo(record),
     record: toHex(listing.record),
@@ -53,6 +55,7 @@ function aboutOf(listing: Listing, record: ShadowCopyRecord): Readonly<Record<st
       root: toHex(root),
       source: { path: source.path, format: source.format },
     })),
+    ...(disks.length > 0 && { disks }),
     config: record.config.map(({ name }) => name),
     notes: record.notes ?? [],
   };

@@ -1,6 +1,6 @@
 // The programs that people use, on the files of a guest in a real mount, beside the kernel's own mount of the same image.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -8,7 +8,9 @@ import { unescapeName } from '../../mount/filesystems/names.js';
 import { fillTree, makeExtImage } from '../kit/filesystems/ext-images.js';
 import { loopMount } from '../kit/filesystems/loop-mount.js';
 import { directoryManifest, type Manifest, sameManifest } from '../kit/filesystems/manifest.js';
+import { ext4Image } from '../kit/files-lab.js';
 import { MountServer, run } from '../kit/mount-server.js';
+import { chainOf, overlayTo, storedParts } from '../kit/stored-chain.js';
 
 const T0 = Date.UTC(2026, 10, 22, 10, 15);
 const NS_PER_MS = 1_000_000n;
@@ -199,4 +201,31 @@ t.test('attributes of the size limit, and answers to programs that give little r
   t.equal(await python(call('listxattr', '', 5)), '-1 34\n');
   t.equal(await python(call('listxattr', '', 0)), '20\n'.replace('\n', ' 0\n'));
   t.equal(await python(call('listxattr', '', 20)), '20 0\n');
+});
+
+t.test('a disk that was stored as the files that it is made of', async (t) => {
+  const server = await MountServer.start(t);
+  const [tree, base, overlay, wanted] = ['tree', 'base', 'overlay', 'wanted'].map((name) =>
+    join(server.directory, name),
+  ) as [string, string, string, string];
+  mkdirSync(tree);
+  ext4Image(base, tree, 8);
+  writeFileSync(join(tree, 'report'), 'only in the overlay');
+  ext4Image(wanted, tree, 8);
+  await overlayTo(wanted, base, overlay);
+  const { config, volumes } = storedParts(chainOf([base, overlay], ['raw', 'qcow2']));
+  const paths = [base, overlay];
+  const files = volumes.map(({ name, sizeBytes, seed }, index) => ({
+    name,
+    sizeBytes,
+    seed,
+    path: paths[index] ?? '',
+  }));
+  const version = await server.call('add', 'vm', T0, { config, volumes: files });
+  const top = join(await server.mount('m'), 'vm', version);
+  await output('cmp', join(top, 'volumes/vda.raw'), wanted);
+  await output('cmp', join(top, 'volumes/vda.1.raw'), overlay);
+  t.equal(await output('cat', join(top, 'files/vda/report')), 'only in the overlay');
+  t.equal(await output('ls', join(top, 'volumes')), 'vda.0.raw\nvda.1.raw\nvda.raw\n');
+  t.equal((await server.call('state')).openReaders <= 2, true, 'what was read is closed');
 });

@@ -36,6 +36,11 @@ t.test('a machine whose files are stored as they are, from its protection to a m
   const made = (await lab.umbra('backup', 'lab')) as AgentBackupAnswer;
   t.match(made, { tracker: 'differencing', consistency: 'offline', notes: [] });
   t.match(await lab.umbra('list', 'lab'), [{ volumes: [{ name: 'vda.0' }, { name: 'vda.1' }] }]);
+  t.match(
+    await lab.umbra('ls', 'lab'),
+    { filesystems: [{ name: 'vda' }] },
+    'what is inside is that of the merged disk',
+  );
   const to = join(lab.directory, 'vda.raw');
   await lab.umbra('restore', 'lab', '--volume', 'vda', '--merge', '--to', to);
   t.ok(readFileSync(to).equals(imageContent(top, 'qcow2')));

@@ -20,6 +20,7 @@ t.test('reads at any offset', async (t) => {
     guests: new WeakMap(),
     shortcut: new GuestShortcut(),
     versions: new WeakMap(),
+    merged: new WeakMap(),
     snapshots: new SnapshotNames(),
     ...OWNER,
     madeAtMs: 0,

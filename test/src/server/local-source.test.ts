@@ -1,5 +1,6 @@
 import t from 'tap';
 import { REGION_BYTES } from '../../../src/codec/formats.js';
+import { CHAINS_FILE, encodeChains } from '../../../src/protocol/stored-chains.js';
 import { LocalSource } from '../../../src/server/local-source.js';
 import { ByteCache } from '../../../src/store/byte-cache.js';
 import { RegionCache } from '../../../src/tree/region-cache.js';
@@ -47,4 +48,22 @@ t.test('who looks into a volume does not keep the shadow copy, only its data unt
   await reader.close();
   await reader.close();
   t.ok((await store.collect(QUIET)).deletedObjects > 0, 'and now it is not');
+});
+
+t.test('what is known of a shadow copy names the disks that stored files make up', async (t) => {
+  const { store, backUp } = await openMemoryStore(t);
+  const source = new LocalSource(
+    () => store,
+    () => {
+      throw new Error('nothing is read');
+    },
+  );
+  const files = [{ volume: 'vda.0', path: '/base', format: 'raw' } as const];
+  const config = [{ name: CHAINS_FILE, data: encodeChains([{ disk: 'vda', files }]) }];
+  const about = async (...[volumes, options]: Parameters<typeof backUp>): Promise<unknown> => {
+    await backUp(volumes, options);
+    return (await source.open('m1', source.shadowCopies('m1').at(-1)?.name ?? '')).about['disks'];
+  };
+  t.same(await about({ 'vda.0': Buffer.alloc(5) }, { config }), [{ name: 'vda', files: ['vda.0'] }]);
+  t.equal(await about({ vda: Buffer.alloc(5) }), undefined);
 });

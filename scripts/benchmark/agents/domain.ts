@@ -58,7 +58,9 @@ export async function startDomain({ name, libvirt, disk, guest }: DomainOptions)
 /** Do many commands of virsh, which have nothing to say, in one process. @throws {BenchError} when one of them says something */
 export async function virshAll(libvirt: PrivateLibvirt, commands: readonly string[]): Promise<void> {
   const uri = `qemu+unix:///system?socket=${libvirt.socketPath}`;
-  const child = spawn('virsh', ['-q', '-c', uri], { stdio: ['pipe', 'pipe', 'pipe'] });
+  // A terminal that is wide enough repeats what it reads as it is.
+  const env = { ...process.env, TERM: 'dumb', COLUMNS: '4096' };
+  const child = spawn('virsh', ['-q', '-c', uri], { stdio: ['pipe', 'pipe', 'pipe'], env });
   let said = '';
   // QEMU's errors are the command's answer.
   for (const stream of [child.stdout, child.stderr])

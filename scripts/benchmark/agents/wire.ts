@@ -1,6 +1,7 @@
 import { linkSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { log } from '../log.js';
+import { bareLevel } from './bare-level.js';
 import { writeRandom } from './content.js';
 import { Figures } from './figures.js';
 import { AgentsLab } from './lab.js';
@@ -18,6 +19,8 @@ export const wire: Suite = {
       log(`wire: round ${round + 1} of ${rounds}`);
       const place = path.join(directory, String(round));
       const images = imagesIn(place, bytes);
+      const bare = await bareLevel(path.join(place, 'level'), bytes);
+      add(figures, 'LevelDB alone', bytes, bare.seconds, bare.processSeconds);
       // Alternately first, so that neither always finds the disk as the other left it.
       const turns = [() => local(place, images.one, bytes, figures), () => agents(place, images, bytes, figures)];
       for (const turn of round % 2 === 1 ? turns.reverse() : turns) await turn();

@@ -1,11 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { Clock } from '../../src/common/clock.js';
 import { isUmbraError, systemCode, UmbraError } from '../../src/common/errors.js';
 import type { ImageFormat } from '../../src/protocol/api.js';
+import { makeHeldDirectory } from '../../src/system/held-directory.js';
 import { imageNode, type NodeFile } from './image-node.js';
 import { ALLOCATION_CONTEXT, bitmapContext, DEPTH_CONTEXT } from './nbd/constants.js';
 import { openNbd, type NbdClient } from './nbd/nbd-client.js';
@@ -39,6 +39,8 @@ const GRACE_MS = 500;
 const MAX_STDERR = 16 * 1024;
 /** The longest path of a Unix socket is 107 bytes. */
 const MAX_DIRECTORY = 80;
+/** Not as trackers call those in which QEMU of a machine listens: they outlive the agent. */
+const DIRECTORY = 'umbra-image-';
 
 /**
  * Serve an image with qemu-nbd and connect to it. The program ends when our connection does, however
@@ -47,10 +49,10 @@ const MAX_DIRECTORY = 80;
  * @throws {UmbraError} PROGRAM_MISSING, IMAGE_IN_USE, IMAGE_FORMAT, IMAGE_FAILED
  */
 export async function startQemuNbd(options: QemuNbdOptions): Promise<QemuNbd> {
-  // mkdtemp makes it for this user only, so that nobody else can connect.
-  const directory = await mkdtemp(join(tmpdir().length <= MAX_DIRECTORY ? tmpdir() : '/tmp', 'umbra-nbd-'));
+  // For this user only, so that nobody else can connect; one that was left is of a process that was killed in the midst of this.
+  const directory = await makeHeldDirectory(tmpdir().length <= MAX_DIRECTORY ? tmpdir() : '/tmp', DIRECTORY);
   try {
-    const socketPath = join(directory, 'socket');
+    const socketPath = join(directory.path, 'socket');
     const program = new Program(options, socketPath);
     try {
       const client = await connectTo(program, socketPath, options);
@@ -60,7 +62,7 @@ export async function startQemuNbd(options: QemuNbdOptions): Promise<QemuNbd> {
       throw error;
     }
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    await directory.remove();
   }
 }
 

@@ -9,13 +9,16 @@ import type { Progress, RestoreVolumeResult } from '../protocol/api.js';
 import type { StoredChain } from '../protocol/stored-chains.js';
 import type { ObjectReader } from '../store/object-reader.js';
 import type { ShadowCopyRecord } from '../store/records.js';
+import { makeHeldDirectory } from '../system/held-directory.js';
 import type { WorkerPool } from '../workers/pool.js';
 import { findVolume } from './find-volume.js';
-import { makeMergeDirectory } from './merge-directory.js';
 import { VolumeRestore } from './restore-volume.js';
 import { targetError } from './target-error.js';
 import { giveUpTarget, openTarget, type Target } from './target.js';
 import { writeImage } from './write-image.js';
+
+/** What directories for files begin with while they are merged. */
+const MERGE_PREFIX = '.umbra-merge-';
 
 export interface MergeOptions {
   readonly reader: ObjectReader;
@@ -73,7 +76,7 @@ async function mergeOne(
 ): Promise<RestoreVolumeResult> {
   const { clock, signal, progress } = options;
   const parent = target.kind === 'device' ? tmpdir() : path.dirname(target.path);
-  const directory = await makeMergeDirectory(parent).catch((error: unknown) => {
+  const directory = await makeHeldDirectory(parent, MERGE_PREFIX).catch((error: unknown) => {
     throw forFiles(targetError(target.path, error), chain, target, parent);
   });
   try {

@@ -3,27 +3,28 @@ import { lstat, mkdtemp, open, readdir, rm, type FileHandle } from 'node:fs/prom
 import path from 'node:path';
 
 import { systemCode } from '../common/errors.js';
-import { tryFlock } from '../system/file-locks.js';
+import { tryFlock } from './file-locks.js';
 
-/** A directory for the files of a disk while they are merged. */
-export interface MergeDirectory {
+/** A directory that this process alone uses, for a while. */
+export interface HeldDirectory {
   readonly path: string;
   /** With all that is in it. */
   remove(): Promise<void>;
 }
 
-const PREFIX = '.umbra-merge-';
 /** What file systems say on which no directory can be locked. */
 const NO_LOCKS = new Set(['ENOLCK', 'ENOSYS', 'EOPNOTSUPP', 'EINVAL', 'EBADF']);
 
 /**
- * Make a directory in another one, and take away those that were left there. Whoever uses one holds a lock on it, which goes with
- * the process: of those that nobody holds a lock on, the process was killed.
+ * Make a directory in another one, for this user only, and take away those that were left there. Whoever uses one holds a lock on it,
+ * which goes with the process: of those that nobody holds a lock on, the process was killed.
+ * @param prefix - what the names of such directories begin with: all that this user has there are made by this function
+ * @throws system errors
  */
-export async function makeMergeDirectory(parent: string): Promise<MergeDirectory> {
-  await removeLeft(parent);
+export async function makeHeldDirectory(parent: string, prefix: string): Promise<HeldDirectory> {
+  await removeLeft(parent, prefix);
   for (;;) {
-    const directory = await mkdtemp(path.join(parent, PREFIX));
+    const directory = await mkdtemp(path.join(parent, prefix));
     const held = await hold(directory, true);
     // Another run may have found it before it was locked, and taken it for one that was left.
     if (held !== undefined) return { path: directory, remove: () => removeHeld(directory, held) };
@@ -31,10 +32,10 @@ export async function makeMergeDirectory(parent: string): Promise<MergeDirectory
 }
 
 /** What can't be looked at or taken away is in nobody's way: it is tried again the next time. */
-async function removeLeft(parent: string): Promise<void> {
+async function removeLeft(parent: string, prefix: string): Promise<void> {
   const names = await readdir(parent).catch(() => []);
   for (const name of names) {
-    if (!name.startsWith(PREFIX)) continue;
+    if (!name.startsWith(prefix)) continue;
     const directory = path.join(parent, name);
     const held = await hold(directory, false).catch(() => undefined);
     if (held !== undefined) await removeHeld(directory, held).catch(() => undefined);

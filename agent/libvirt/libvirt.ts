@@ -19,6 +19,7 @@ import {
   PROGRAM,
   QEMU,
   REMOTE,
+  RUNNING_JOBS,
   SNAPSHOT_OF_DISKS,
   XML_INACTIVE,
   XML_SECURE,
@@ -232,8 +233,10 @@ export class Libvirt {
     return (await this.#ask(REMOTE.domainBackupGetXmlDesc, args, `describe the backup of ${domain.name}`)).string();
   }
 
-  async assertJobKnown(domain: Domain): Promise<void> {
-    await this.#ask(REMOTE.domainGetJobInfo, of(domain), `say what is done with ${domain.name}`);
+  /** Whether a job of a whole domain runs: a backup, a migration. */
+  async hasJob(domain: Domain): Promise<boolean> {
+    const answer = await this.#ask(REMOTE.domainGetJobInfo, of(domain), `say what is done with ${domain.name}`);
+    return RUNNING_JOBS.includes(answer.int());
   }
 
   /** Ask the job that runs to end; a pull backup ends so. It may take a moment more. */

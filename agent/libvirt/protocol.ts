@@ -68,6 +68,9 @@ export const DOMAIN_STATE = {
 /** Reasons of the state `paused` (virDomainPausedReason): somebody asked for it, or a disk had an error. */
 export const PAUSED = { byUser: 1, byIoError: 5 } as const;
 
+/** Types of a job (virDomainJobType) that runs: one whose end can be foreseen, and one whose can't. */
+export const RUNNING_JOBS: readonly number[] = [1, 2];
+
 /** Flags of virDomainGetXMLDesc: with passwords; as it will start the next time. */
 export const XML_SECURE = 1;
 export const XML_INACTIVE = 2;

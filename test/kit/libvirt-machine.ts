@@ -94,7 +94,7 @@ export class LibvirtMachine {
     return join(this.directory, 'run', directory, 'socket');
   }
 
-  /** Checkpoints, bitmaps and jobs of a running domain, and files in the tracker's directories. */
+  /** Checkpoints, bitmaps and jobs of a running domain, and files in the tracker's directories but the list of checkpoints. */
   async left(): Promise<string[]> {
     const checkpoints = (await this.daemon.virsh('checkpoint-list', this.name, '--name')).split('\n');
     const files = ['scratch', 'run', 'state'].flatMap((name) => readdirSync(join(this.directory, name)));
@@ -105,7 +105,7 @@ export class LibvirtMachine {
       ...checkpoints.filter((name) => name !== '').map((name) => `checkpoint ${name}`),
       ...bitmaps.map((name) => `bitmap ${text(name) ?? ''}`),
       ...jobs.map((id) => `job ${text(id) ?? ''}`),
-      ...files.map((name) => `file ${name}`),
+      ...files.filter((name) => name !== 'checkpoints.json').map((name) => `file ${name}`),
     ].sort();
   }
 

@@ -41,7 +41,7 @@ export async function runningBackup(
  */
 export async function refuseLostJob(libvirt: Libvirt, domain: Domain): Promise<void> {
   try {
-    await libvirt.assertJobKnown(domain);
+    await libvirt.hasJob(domain);
   } catch (error) {
     if (!messageOf(error).includes(LOST_JOB)) throw error;
     throw new UmbraError(
@@ -53,6 +53,18 @@ export async function refuseLostJob(libvirt: Libvirt, domain: Domain): Promise<v
       },
     );
   }
+}
+
+/**
+ * Whatever works on a domain as a whole: a backup, a migration, a save.
+ * @throws {UmbraError} TRACKER_BUSY, HYPERVISOR_*
+ */
+export async function refuseJobs(libvirt: Libvirt, domain: Domain): Promise<void> {
+  await refuseLostJob(libvirt, domain);
+  if (!(await libvirt.hasJob(domain))) return;
+  throw new UmbraError('TRACKER_BUSY', `a job of ${domain.name} runs`, {
+    hint: `Wait until it has ended ("virsh domjobinfo ${domain.name}").`,
+  });
 }
 
 /**

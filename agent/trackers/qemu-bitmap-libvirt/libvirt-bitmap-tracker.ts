@@ -11,22 +11,21 @@ import type { LibvirtAddress } from '../../libvirt/address.js';
 import { refuseBlockJobs } from '../../libvirt/block-jobs.js';
 import { asTrackerError, LibvirtGuestControl } from '../../libvirt/guest-control.js';
 import { Libvirt, type Domain } from '../../libvirt/libvirt.js';
-import { libvirtNumber } from '../../libvirt/libvirt-error.js';
 import { machineState } from '../../libvirt/machine-state.js';
-import { LIBVIRT_ERROR } from '../../libvirt/protocol.js';
 import { openFleecedVolume, type FleecedVolume } from '../qemu-bitmap/volume.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../tracker.js';
 import { checkCheckpointId, type ViewTrackerOptions } from '../tracker-options.js';
 import { Aliases } from './aliases.js';
 import { endBackup, refuseLostJob, resumeStopped } from './backup-job.js';
-import { deleteCheckpoint, deleteOthers } from './checkpoints.js';
+import { deleteCheckpoint, deleteOthers, saysCheckpointLost } from './checkpoints.js';
 import { forgetOffline, offlineCheckpoint } from './offline.js';
 import { refuseDomainThreads } from './iothreads.js';
 import { beginBackup, type BegunBackup } from './live-checkpoint.js';
 import { removeLostBitmaps } from './lost-bitmaps.js';
+import { MadeCheckpoints } from './made-checkpoints.js';
 import { watchRoom } from './scratch-room.js';
 import { checkpointName, READING_BITMAP } from './names.js';
-import { domainNow, planBackup, type BackupPlan, type DomainNow } from './plan.js';
+import { domainNow, hasCheckpoint, planBackup, type BackupPlan, type DomainNow } from './plan.js';
 import {
   makeScratchFiles,
   makeWorkDirectories,
@@ -55,9 +54,6 @@ interface Made extends BegunBackup {
   stopWatching: () => void;
 }
 
-/** libvirt has lost the bitmaps of a checkpoint, or the checkpoint: a backup since then can't be had. */
-const LOST: readonly (number | undefined)[] = [LIBVIRT_ERROR.checkpointInconsistent, LIBVIRT_ERROR.noDomainCheckpoint];
-
 /** Changes from QEMU's dirty bitmaps, through libvirt's backup jobs and checkpoints. */
 export class LibvirtBitmapTracker implements Tracker {
   readonly kind = 'qemu-bitmap';
@@ -65,6 +61,7 @@ export class LibvirtBitmapTracker implements Tracker {
   readonly #places: WorkPlaces;
   readonly #notes: StandstillNotes;
   readonly #aliases: Aliases;
+  readonly #made: MadeCheckpoints;
   readonly #clock: Clock;
   readonly #log: Log;
 
@@ -74,6 +71,7 @@ export class LibvirtBitmapTracker implements Tracker {
     this.#places = { uuid, scratchDirectory, runtimeDirectory };
     this.#notes = new StandstillNotes(join(stateDirectory, 'standstill.json'));
     this.#aliases = new Aliases(join(stateDirectory, 'aliases.json'));
+    this.#made = new MadeCheckpoints(join(stateDirectory, 'checkpoints.json'));
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLog;
   }
@@ -94,6 +92,7 @@ export class LibvirtBitmapTracker implements Tracker {
           await refuseBlockJobs(session.libvirt, session.domain, wanted);
           return await this.#live(session, now, request, recorded);
         }
+        await this.#removeLost(session);
         if (recorded !== undefined) await this.#aliases.add(id, recorded);
         const config = await libvirtConfig(session.libvirt, session.domain);
         const end = (): Promise<void> => session.libvirt.close();
@@ -106,29 +105,32 @@ export class LibvirtBitmapTracker implements Tracker {
   }
 
   async recover(): Promise<void> {
-    await this.#withErrors(async () => {
-      const { libvirt, domain } = await this.#open();
-      try {
-        await resumeStopped(libvirt, domain);
-      } finally {
-        await libvirt.close();
-      }
+    await this.#withSession(async (session) => {
+      await resumeStopped(session.libvirt, session.domain);
+      await this.#removeLost(session);
     });
   }
 
   async forget(): Promise<void> {
+    await this.#withSession(async (session) => {
+      const { libvirt, domain } = session;
+      const isOff = machineState(await libvirt.state(domain)) === 'off';
+      if (isOff) await forgetOffline(libvirt, domain, this.#made);
+      else {
+        await deleteOthers(libvirt, domain, undefined, this.#made);
+        await this.#removeLost(session);
+      }
+      await this.#aliases.clear();
+    });
+  }
+
+  async #withSession(work: (session: Session) => Promise<void>): Promise<void> {
     await this.#withErrors(async () => {
-      const { libvirt, domain } = await this.#open();
+      const session = await this.#open();
       try {
-        const isOff = machineState(await libvirt.state(domain)) === 'off';
-        if (isOff) await forgetOffline(libvirt, domain);
-        else {
-          await deleteOthers(libvirt, domain, undefined);
-          await this.#removeLost({ libvirt, domain }, undefined);
-        }
-        await this.#aliases.clear();
+        await work(session);
       } finally {
-        await libvirt.close();
+        await session.libvirt.close();
       }
     });
   }
@@ -167,10 +169,11 @@ export class LibvirtBitmapTracker implements Tracker {
     };
     try {
       const name = checkpointName(request.id);
-      await deleteOthers(libvirt, domain, recorded === undefined ? undefined : checkpointName(recorded));
-      await this.#removeLost(session, recorded);
+      await deleteOthers(libvirt, domain, recorded === undefined ? undefined : checkpointName(recorded), this.#made);
+      await this.#removeLost(session);
       made.directories = await makeWorkDirectories(this.#places, now.owner);
       let plan = await planBackup(libvirt, domain, now, recorded, made.directories.scratch);
+      if (this.#options.records !== false && hasCheckpoint(plan)) await this.#made.add(name);
       made.checkpoint = name;
       const begin = async (): Promise<Standstill<void>> => {
         await makeScratchFiles(plan.disks, now.owner);
@@ -178,9 +181,9 @@ export class LibvirtBitmapTracker implements Tracker {
       };
       let lost: string | undefined;
       const done = await begin().catch(async (error: unknown) => {
-        if (plan.since === undefined || !LOST.includes(libvirtNumber(error))) throw error;
+        if (plan.since === undefined || !saysCheckpointLost(error)) throw error;
         lost = messageOf(error);
-        await deleteCheckpoint(libvirt, domain, plan.since);
+        await deleteCheckpoint(libvirt, domain, plan.since, this.#made);
         plan = { ...plan, since: undefined, disks: plan.disks.map((disk) => ({ ...disk, incremental: false })) };
         return await begin();
       });
@@ -195,14 +198,9 @@ export class LibvirtBitmapTracker implements Tracker {
     }
   }
 
-  /** Only where libvirt does not have the checkpoint that it should: nothing else loses one. */
-  async #removeLost({ libvirt, domain }: Session, recorded: string | undefined): Promise<void> {
-    const kept = await libvirt.checkpoints(domain);
-    if (recorded !== undefined && kept.includes(checkpointName(recorded))) return;
-    await removeLostBitmaps(libvirt, domain).catch((error: unknown) => {
-      const { machine } = this.#options;
-      this.#log.warn('bitmaps that nobody needs could not be removed', { machine, reason: messageOf(error) });
-    });
+  async #removeLost({ libvirt, domain }: Session): Promise<void> {
+    const { machine } = this.#options;
+    await removeLostBitmaps(libvirt, domain, { machine, made: this.#made, log: this.#log });
   }
 
   /** A full scratch disk would stop the guest: the backup is given up before. */
@@ -263,7 +261,7 @@ export class LibvirtBitmapTracker implements Tracker {
       volumes: made.volumes,
       acknowledge: () =>
         this.#withErrors(async () => {
-          await deleteOthers(session.libvirt, session.domain, checkpointName(id));
+          await deleteOthers(session.libvirt, session.domain, checkpointName(id), this.#made);
           await this.#aliases.clear();
         }),
       close: () => (closing ??= this.#close(session, made, false)),
@@ -280,7 +278,10 @@ export class LibvirtBitmapTracker implements Tracker {
       await made.answered;
       await endBackup(libvirt, domain, scratchDirectory, this.#clock);
       if (made.answered !== undefined) await resumeStopped(libvirt, domain);
-      if (failed && made.checkpoint !== undefined) await deleteCheckpoint(libvirt, domain, made.checkpoint);
+      if (failed && made.checkpoint !== undefined) {
+        if (made.answered === undefined) await this.#made.remove(made.checkpoint);
+        else await deleteCheckpoint(libvirt, domain, made.checkpoint, this.#made);
+      }
       await made.directories?.remove();
     } catch (error) {
       this.#log.warn('not everything of a checkpoint could be removed', { machine, reason: messageOf(error) });

@@ -1,38 +1,128 @@
-import { UmbraError } from '../../../src/common/errors.js';
+import { messageOf, UmbraError } from '../../../src/common/errors.js';
+import type { Log } from '../../../src/common/log.js';
 import { describeDomain, type DomainDisk } from '../../discovery/domain-xml.js';
 import { qemuInfo } from '../../images/qemu-info.js';
+import { runQemuImg } from '../../images/qemu-program.js';
 import { list, record, text } from '../../json-values.js';
+import { refuseBlockJobs } from '../../libvirt/block-jobs.js';
 import type { Domain, Libvirt } from '../../libvirt/libvirt.js';
+import { machineState } from '../../libvirt/machine-state.js';
 import { parseBitmaps } from '../../qemu/disks.js';
-import { isOurCheckpoint } from './names.js';
+import { refuseJobs } from './backup-job.js';
+import type { MadeCheckpoints } from './made-checkpoints.js';
+import { isOurBitmap } from './names.js';
+
+type IsWanted = (bitmap: string) => boolean;
+
+/** States of QEMU's jobs that do nothing any more. */
+const ENDED_JOBS = ['concluded', 'null'];
+
+interface Surroundings {
+  readonly machine: string;
+  readonly made: MadeCheckpoints;
+  readonly log: Log;
+}
 
 /**
- * Take away the bitmaps of ours that no checkpoint of libvirt's is of: when libvirt forgets a domain, its checkpoints go, and the
- * bitmaps stay in the images, where whoever starts it again records in them for ever.
- * @throws {UmbraError} TRACKER_FAILED, HYPERVISOR_*, IMAGE_*, PROGRAM_MISSING
+ * Take away the bitmaps of ours that no checkpoint of libvirt's is of. They are left where libvirt forgets a domain, is killed or has
+ * no room as it makes a checkpoint, or is told to forget one: QEMU would record in them for ever. Never rejects: they do no harm that
+ * would be worth a backup, and what can't be done now is done with the next one.
  */
-export async function removeLostBitmaps(libvirt: Libvirt, domain: Domain): Promise<void> {
-  const known = await libvirt.checkpoints(domain);
-  const isLost = ({ name }: { readonly name: string }): boolean => isOurCheckpoint(name) && !known.includes(name);
-  const { disks } = describeDomain(await libvirt.xml(domain, 'current'), `the XML of ${domain.name}`);
-  if (!(await haveBitmap(disks, isLost))) return;
-  // Asked only here: libvirt marks a domain whose monitor was used past it.
-  for (const node of list(await ask(libvirt, domain, 'query-named-block-nodes', { flat: true })).map(record)) {
-    for (const { name } of parseBitmaps(node['dirty-bitmaps']).filter(isLost)) {
-      await ask(libvirt, domain, 'block-dirty-bitmap-remove', { node: node['node-name'], name });
-    }
+export async function removeLostBitmaps(
+  libvirt: Libvirt,
+  domain: Domain,
+  { machine, made, log }: Surroundings,
+): Promise<void> {
+  try {
+    const known = await libvirt.checkpoints(domain);
+    const isLost: IsWanted = (name) => isOurBitmap(name) && !known.includes(name);
+    const disks = await disksOf(libvirt, domain);
+    const isOff = machineState(await libvirt.state(domain)) === 'off';
+    // Of a domain that is off, what was in QEMU's memory is in the images, or gone.
+    const removed = isOff
+      ? await removeFromImages(disks, isLost)
+      : await removeLive(libvirt, domain, disks, isLost, made);
+    await made.keepOnly(known);
+    if (removed.length === 0) return;
+    log.info('bitmaps that libvirt has no checkpoints of are removed', { machine, bitmaps: removed.join(' ') });
+  } catch (error) {
+    log.warn('bitmaps that nobody needs could not be removed', { machine, reason: messageOf(error) });
   }
 }
 
-/** What the images kept when their last QEMU ended is in them as long as this one runs. */
-async function haveBitmap(
+/**
+ * Take away all bitmaps of ours from the images of a domain that is off.
+ * @throws {UmbraError} TRACKER_FAILED, after everything that could be done was done; HYPERVISOR_*
+ */
+export async function removeOurBitmaps(libvirt: Libvirt, domain: Domain): Promise<void> {
+  await removeFromImages(await disksOf(libvirt, domain), isOurBitmap);
+}
+
+async function disksOf(libvirt: Libvirt, domain: Domain): Promise<readonly DomainDisk[]> {
+  return describeDomain(await libvirt.xml(domain, 'current'), `the XML of ${domain.name}`).disks;
+}
+
+/** QEMU is asked only where there may be one: libvirt marks a domain whose monitor was used past it. */
+async function removeLive(
+  libvirt: Libvirt,
+  domain: Domain,
   disks: readonly DomainDisk[],
-  isWanted: (bitmap: { readonly name: string }) => boolean,
-): Promise<boolean> {
-  for (const { path, format } of disks) {
-    if (format === 'qcow2' && (await qemuInfo(path, format)).bitmaps.some(isWanted)) return true;
+  isLost: IsWanted,
+  made: MadeCheckpoints,
+): Promise<readonly string[]> {
+  // What the images kept when their last QEMU ended is in them as long as this one runs; what it has made since is in its memory alone.
+  const mayBeThere = (await made.list()).some(isLost) || (await bitmapsIn(disks)).some(({ name }) => isLost(name));
+  if (!mayBeThere) return [];
+  await refuseJobs(libvirt, domain);
+  await refuseBlockJobs(
+    libvirt,
+    domain,
+    disks.map(({ name }) => name),
+  );
+  const jobs = list(await ask(libvirt, domain, 'query-jobs', {})).map(record);
+  if (jobs.some(({ status }) => !ENDED_JOBS.includes(text(status) ?? ''))) {
+    throw new UmbraError('TRACKER_BUSY', `a job of the QEMU of ${domain.name} runs`);
   }
-  return false;
+  const nodes = list(await ask(libvirt, domain, 'query-named-block-nodes', { flat: true })).map(record);
+  const lost = nodes.flatMap((node) => {
+    const names = parseBitmaps(node['dirty-bitmaps']).map(({ name }) => name);
+    return names.filter(isLost).map((name) => ({ node: node['node-name'], name }));
+  });
+  return await removeAll(lost, (bitmap) => ask(libvirt, domain, 'block-dirty-bitmap-remove', bitmap));
+}
+
+/** Each under QEMU's lock: no QEMU starts with the image meanwhile. */
+async function removeFromImages(disks: readonly DomainDisk[], isWanted: IsWanted): Promise<readonly string[]> {
+  const wanted = (await bitmapsIn(disks)).filter(({ name }) => isWanted(name));
+  return await removeAll(wanted, ({ path, name }) =>
+    runQemuImg(path, ['bitmap', '--remove', '-f', 'qcow2', path, name]),
+  );
+}
+
+/** An image that can't be looked at, since it is gone for one, has none that could be taken away. */
+async function bitmapsIn(
+  disks: readonly DomainDisk[],
+): Promise<readonly { readonly path: string; readonly name: string }[]> {
+  const found: { path: string; name: string }[] = [];
+  for (const { path, format } of disks) {
+    if (format !== 'qcow2') continue;
+    const info = await qemuInfo(path, format).catch(() => undefined);
+    for (const { name } of info?.bitmaps ?? []) found.push({ path, name });
+  }
+  return found;
+}
+
+/** One that can't be removed keeps none of the others. */
+async function removeAll<T extends { readonly name: string }>(
+  bitmaps: readonly T[],
+  remove: (bitmap: T) => Promise<unknown>,
+): Promise<readonly string[]> {
+  const problems: string[] = [];
+  for (const bitmap of bitmaps) {
+    await remove(bitmap).catch((error: unknown) => problems.push(`${bitmap.name}: ${messageOf(error)}`));
+  }
+  if (problems.length === 0) return bitmaps.map(({ name }) => name);
+  throw new UmbraError('TRACKER_FAILED', `bitmaps could not be removed: ${problems.join('; ')}`);
 }
 
 async function ask(

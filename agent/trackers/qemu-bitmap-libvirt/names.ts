@@ -1,5 +1,7 @@
 /** Checkpoints of this tracker are called `umbra-ID`; all others are somebody else's and left alone. */
 const PREFIX = 'umbra-';
+const OUR_CHECKPOINT = /^umbra-[a-z0-9]{1,32}$/;
+const OUR_BITMAP_OF_QMP = /^umbra-[a-z0-9]{1,32}-\d+-./;
 
 /** The bitmap of what changed up to the checkpoint that is being read, as libvirt exports it. */
 export const READING_BITMAP = `${PREFIX}reading`;
@@ -18,5 +20,10 @@ export function checkpointName(id: string): string {
 }
 
 export function isOurCheckpoint(name: string): boolean {
-  return name.startsWith(PREFIX);
+  return OUR_CHECKPOINT.test(name);
+}
+
+/** A bitmap of a checkpoint of ours, or one that was made over QMP: `umbra-ID-SIZE-VOLUME`. */
+export function isOurBitmap(name: string): boolean {
+  return isOurCheckpoint(name) || OUR_BITMAP_OF_QMP.test(name);
 }

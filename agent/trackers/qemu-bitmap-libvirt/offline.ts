@@ -1,10 +1,11 @@
 import type { Clock } from '../../../src/common/clock.js';
-import { describeDomain, type DomainDisk } from '../../discovery/domain-xml.js';
+import type { DomainDisk } from '../../discovery/domain-xml.js';
 import type { DiskImage } from '../../images/image.js';
 import { openImage } from '../../images/open-image.js';
-import { runQemuImg } from '../../images/qemu-program.js';
 import type { Domain, Libvirt } from '../../libvirt/libvirt.js';
 import type { Checkpoint, CheckpointVolume } from '../tracker.js';
+import { removeOurBitmaps } from './lost-bitmaps.js';
+import type { MadeCheckpoints } from './made-checkpoints.js';
 import { isOurCheckpoint } from './names.js';
 import type { DomainNow } from './plan.js';
 
@@ -38,18 +39,16 @@ export async function offlineCheckpoint(
 }
 
 /**
- * Delete all checkpoints of ours while the domain is off: libvirt forgets them, and their bitmaps are taken out of the images.
- * @throws {UmbraError} HYPERVISOR_*, IMAGE_*
+ * Delete all checkpoints of ours while the domain is off: libvirt forgets them, and their bitmaps are taken out of the images, as are
+ * those that no checkpoint is of.
+ * @throws {UmbraError} TRACKER_FAILED, HYPERVISOR_*
  */
-export async function forgetOffline(libvirt: Libvirt, domain: Domain): Promise<void> {
-  const { disks } = describeDomain(await libvirt.xml(domain, 'current'), `the XML of ${domain.name}`);
+export async function forgetOffline(libvirt: Libvirt, domain: Domain, made: MadeCheckpoints): Promise<void> {
   for (const name of (await libvirt.checkpoints(domain)).filter(isOurCheckpoint)) {
-    for (const { path } of disks.filter(({ format }) => format === 'qcow2')) {
-      // Not every disk was there when the checkpoint was made.
-      await runQemuImg(path, ['bitmap', '--remove', '-f', 'qcow2', path, name]).catch(() => undefined);
-    }
     await libvirt.deleteCheckpoint(domain, name, 'metadata');
   }
+  await removeOurBitmaps(libvirt, domain);
+  await made.keepOnly([]);
 }
 
 interface OpenDisk {

@@ -84,6 +84,11 @@ export async function planBackup(
   return { disks: planned, since: isIncremental ? name : undefined, remarks };
 }
 
+/** Whether libvirt makes a checkpoint with a backup: it is one of bitmaps. */
+export function hasCheckpoint({ disks }: BackupPlan): boolean {
+  return disks.some(({ keepsBitmaps }) => keepsBitmaps);
+}
+
 function whyNot(now: RecordedDisk & DomainDisk, before: RecordedDisk | undefined): string | undefined {
   if (before === undefined) {
     return now.format === 'qcow2' ? 'it is new' : `its format ${now.format} keeps no bitmaps`;

@@ -1,11 +1,14 @@
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { endBackup, runningBackup } from '../../../../agent/trackers/qemu-bitmap-libvirt/backup-job.js';
 import { deleteCheckpoint, readCheckpoint } from '../../../../agent/trackers/qemu-bitmap-libvirt/checkpoints.js';
+import { MadeCheckpoints } from '../../../../agent/trackers/qemu-bitmap-libvirt/made-checkpoints.js';
 import { Libvirt } from '../../../../agent/libvirt/libvirt.js';
 import { LIBVIRT_ERROR, REMOTE, STATUS } from '../../../../agent/libvirt/protocol.js';
 import { XdrWriter } from '../../../../agent/libvirt/xdr.js';
 import { fakeLibvirt, libvirtErrorBody, libvirtReply } from '../../../kit/fake-libvirt.js';
 import { ManualClock } from '../../../kit/manual-clock.js';
+import { temporaryDirectory } from '../../../kit/temporary.js';
 
 const DOMAIN = { name: 'guest', uuid: Buffer.alloc(16, 7), id: 1 };
 const backup = (scratch: string): string =>
@@ -55,8 +58,11 @@ void t.test('checkpoints that can’t be read or deleted', async (t) => {
   t.match(await read(1), /libvirt: no/);
   t.match(await read('<domain'), /is no XML/);
   await t.rejects(read(LIBVIRT_ERROR.accessDenied), { code: 'HYPERVISOR_DENIED' });
+  const made = new MadeCheckpoints(join(temporaryDirectory(t), 'checkpoints.json'));
+  await made.add('umbra-a');
   const denying = await answering(t, { [REMOTE.domainCheckpointDelete]: LIBVIRT_ERROR.accessDenied });
-  await t.rejects(deleteCheckpoint(denying, DOMAIN, 'umbra-a'), { code: 'HYPERVISOR_DENIED' });
+  await t.rejects(deleteCheckpoint(denying, DOMAIN, 'umbra-a', made), { code: 'HYPERVISOR_DENIED' });
   const gone = await answering(t, { [REMOTE.domainCheckpointDelete]: LIBVIRT_ERROR.noDomainCheckpoint });
-  await deleteCheckpoint(gone, DOMAIN, 'umbra-a');
+  await deleteCheckpoint(gone, DOMAIN, 'umbra-a', made);
+  t.same(await made.list(), ['umbra-a'], 'its bitmaps may be there');
 });

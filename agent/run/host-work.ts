@@ -177,9 +177,12 @@ export class HostWork implements AgentWork {
   }
 
   async #forget({ machine: { name } }: ForgetTask, machine: DiscoveredMachine): Promise<void> {
+    const problems: unknown[] = [];
     for (const candidate of await this.#options.trackers(machine, name)) {
-      if ('tracker' in candidate) await candidate.tracker.forget();
+      // What one can't take away keeps no other from it.
+      if ('tracker' in candidate) await candidate.tracker.forget().catch((error: unknown) => problems.push(error));
     }
+    if (problems.length > 0) throw problems[0];
     await rm(join(this.#options.stateDirectory, 'fingerprints', name), { recursive: true, force: true });
     await this.#unfinished.end(name);
   }

@@ -32,13 +32,16 @@ interface Connected {
 /** The agents that are connected, what they see, and what they are at. */
 export class AgentConnections {
   readonly #clock: Clock;
+  readonly #onConnected: (host: string) => void;
   readonly #connected = new Map<string, Connected>();
   readonly #reports = new Map<string, DiscoveryReport>();
   readonly #pending = new Map<string, Pending>();
   readonly #waits = new Map<string, () => void>();
 
-  constructor(clock: Clock) {
+  /** @param onConnected - called when an agent listens */
+  constructor(clock: Clock, onConnected: (host: string) => void = () => undefined) {
     this.#clock = clock;
+    this.#onConnected = onConnected;
   }
 
   isConnected(host: string): boolean {
@@ -73,6 +76,7 @@ export class AgentConnections {
         fail(new UmbraError('AGENT_FAILED', `the agent of ${host} was started anew`));
     }
     for (const id of running) if (!this.#pending.has(id)) connection.send({ cancel: id });
+    this.#onConnected(host);
     return () => {
       if (this.#connected.get(host) !== connection) return;
       this.#connected.delete(host);

@@ -11,10 +11,12 @@ import type {
   MachinesResult,
   ProtectedMachine,
   ProtectRequest,
+  UnprotectAnswer,
 } from '../protocol/agents-api.js';
 import type { Machines } from '../store/machines.js';
 import type { Store } from '../store/store.js';
 import { AgentConnections, type NewTask } from './agent-connections.js';
+import { LeavingMachines } from './leaving-machines.js';
 
 export interface FleetOptions {
   readonly store: () => Store;
@@ -33,12 +35,18 @@ interface Seen {
 export class Fleet {
   readonly connections: AgentConnections;
   readonly #options: FleetOptions;
+  readonly #leaving: LeavingMachines;
   /** Machines that an agent is at. */
   readonly #busy = new Set<string>();
 
   constructor(options: FleetOptions) {
     this.#options = options;
-    this.connections = new AgentConnections(options.clock);
+    const { clock, machines } = options;
+    this.connections = new AgentConnections(clock, (host) => {
+      // A store that can't be asked now is asked when the agent connects the next time.
+      this.#leaving.agentConnected(host).catch(() => undefined);
+    });
+    this.#leaving = new LeavingMachines({ machines, connections: this.connections, clock });
   }
 
   list(): MachinesResult {
@@ -50,16 +58,20 @@ export class Fleet {
     const others = seen
       .filter((other) => !protectedMachines.some((machine) => isOf(machine, other)))
       .map(({ host, machine }) => this.#info(host, machine.name, machine));
+    const unseen = this.#options.machines
+      .leaving()
+      .filter((machine) => !seen.some((other) => isOf(machine, other)))
+      .map(({ host, hostName }) => this.#info(host, hostName, undefined));
     const notes = [...this.connections.reports()].flatMap(([host, report]) =>
       report.notes.map((note) => ({ host, note })),
     );
-    return { machines: [...machines, ...others.sort(byHost)], notes };
+    return { machines: [...machines, ...[...others, ...unseen].sort(byHost)], notes };
   }
 
   /** Those that are called so, with how the newest shadow copy of each was made. @throws {UmbraError} NOT_FOUND, STORE_* */
   async describe(wanted: string): Promise<MachinesResult> {
-    const named = this.list().machines.filter(({ machine, hostName, uuid }) => {
-      return machine === wanted || hostName === wanted || uuid === wanted;
+    const named = this.list().machines.filter(({ machine, hostName, uuid, lettingGo }) => {
+      return [machine, hostName, uuid, lettingGo?.machine].includes(wanted);
     });
     if (named.length === 0) {
       throw new UmbraError('NOT_FOUND', `no agent sees or protects a machine "${wanted}"`, {
@@ -123,16 +135,15 @@ export class Fleet {
     return this.#info(host, machine.name, machine, wanted);
   }
 
-  /** Its shadow copies stay; its agent takes away what it kept to follow changes, if it is there. @throws {UmbraError} NOT_FOUND, STORE_* */
-  async unprotect(name: string): Promise<ProtectedMachine> {
+  /**
+   * Its shadow copies stay; its agent takes away what it kept to follow changes, if it is there, else when it is back. Of a machine in which
+   * something was left the agent tries again.
+   * @param signal - nobody waits for the agent any more
+   * @throws {UmbraError} NOT_FOUND, STORE_*
+   */
+  async unprotect(name: string, signal: AbortSignal): Promise<UnprotectAnswer> {
     const machine = await this.#options.machines.unprotect(name);
-    if (this.connections.isConnected(machine.host)) {
-      // What it can't take away now it takes away when it is protected again, and it does no harm.
-      void this.connections
-        .run(machine.host, { kind: 'forget', machine }, new AbortController().signal)
-        .catch(() => undefined);
-    }
-    return machine;
+    return { ...machine, ...(await this.#leaving.letGo(machine, signal)) };
   }
 
   /**
@@ -246,6 +257,7 @@ export class Fleet {
   #info(host: string, hostName: string, discovered: DiscoveredMachine | undefined, of?: ProtectedMachine): MachineInfo {
     const uuid = of?.uuid ?? discovered?.uuid;
     const latest = of === undefined ? undefined : this.#options.store().catalog.latest(of.name)?.name;
+    const left = of === undefined ? this.#leavingOf(host, hostName, discovered) : undefined;
     return {
       ...(of === undefined ? {} : { machine: of.name, tracker: of.tracker }),
       host,
@@ -256,7 +268,15 @@ export class Fleet {
       ...(of?.volumes === undefined ? {} : { volumes: of.volumes }),
       ...(of?.asIs === undefined ? {} : { asIs: of.asIs }),
       ...(latest === undefined ? {} : { latest }),
+      ...(left === undefined ? {} : { lettingGo: { machine: left.name, ...this.#leaving.stateOf(left) } }),
     };
+  }
+
+  #leavingOf(host: string, hostName: string, discovered: DiscoveredMachine | undefined): ProtectedMachine | undefined {
+    return this.#options.machines.leaving().find((machine) => {
+      if (discovered !== undefined) return isOf(machine, { host, machine: discovered });
+      return machine.host === host && machine.hostName === hostName;
+    });
   }
 }
 

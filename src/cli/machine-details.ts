@@ -1,6 +1,7 @@
 import { printable } from '../common/printable.js';
 import type { MachineInfo, MachinesResult } from '../protocol/agents-api.js';
 import { formatBytes, formatCount } from './format.js';
+import { describeLettingGo } from './letting-go.js';
 import { formatPairs, formatTable } from './table.js';
 import { wrap } from './wrap.js';
 
@@ -41,10 +42,11 @@ function pause(ms: number): string {
   return `${formatCount(Math.round(ms))} ms`;
 }
 
-/** What is to be known of how the newest shadow copy was made, and what is left out of it. */
-function remarks({ made, discovered }: MachineInfo, width: number): string {
+/** What is to be known of how the newest shadow copy was made, what is left out of it, and what an agent has left. */
+function remarks({ made, discovered, host, lettingGo }: MachineInfo, width: number): string {
   const skipped = (discovered?.skipped ?? []).map(({ name, reason }) => `${name} is left out: ${reason}`);
-  return [...(made?.notes ?? []), ...skipped]
+  const left = lettingGo === undefined ? [] : describeLettingGo(lettingGo.machine, host, lettingGo);
+  return [...left, ...(made?.notes ?? []), ...skipped]
     .flatMap((remark) => wrap(printable(remark), width))
     .map((line) => `${' '.repeat(INDENT)}${line}\n`)
     .join('');

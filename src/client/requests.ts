@@ -23,8 +23,8 @@ import type {
   MachineInfo,
   MachinesRequest,
   MachinesResult,
-  ProtectedMachine,
   ProtectRequest,
+  UnprotectAnswer,
   UnprotectRequest,
 } from '../protocol/agents-api.js';
 import type { AddShareRequest, RemoveShareRequest, ShareInfo } from '../protocol/shares-api.js';
@@ -94,7 +94,7 @@ export const requests = {
   removeShare: (body: RemoveShareRequest): Request<ShareInfo> => ({ method: 'DELETE', path: '/v1/shares', body }),
   machines: (body: MachinesRequest): Request<MachinesResult> => ({ method: 'POST', path: '/v1/machines/list', body }),
   protect: (body: ProtectRequest): Request<MachineInfo> => ({ method: 'POST', path: '/v1/machines/protect', body }),
-  unprotect: (body: UnprotectRequest): Request<ProtectedMachine> => ({
+  unprotect: (body: UnprotectRequest): Request<UnprotectAnswer> => ({
     method: 'POST',
     path: '/v1/machines/unprotect',
     body,

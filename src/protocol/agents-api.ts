@@ -132,7 +132,21 @@ export interface UnprotectRequest {
   readonly machine: string;
 }
 
-/** A machine that is discovered, protected, or both. */
+/** What becomes of what an agent keeps of a machine that it no longer protects: bitmaps, overlays. */
+export interface LettingGo {
+  /**
+   * `done`: it is gone; `working`: the agent is at it; `failed`: the agent tries again when it connects anew, and when it is asked to;
+   * `unreachable`: the agent is not connected, and does it when it is back.
+   */
+  readonly agent: 'done' | 'working' | 'failed' | 'unreachable';
+  /** What is left, why, and what to do: where the agent failed. */
+  readonly left?: WireError;
+}
+
+/** A machine as it was protected. */
+export interface UnprotectAnswer extends ProtectedMachine, LettingGo {}
+
+/** A machine that is discovered, protected, or both, or that something of ours is left in. */
 export interface MachineInfo {
   /** Its name in the store; absent if it is not protected. */
   readonly machine?: string;
@@ -151,6 +165,8 @@ export interface MachineInfo {
   readonly latest?: string;
   /** How that was made; only of a machine that was asked for. */
   readonly made?: MadeInfo;
+  /** Under which name it was protected, where something is left since then. */
+  readonly lettingGo?: LettingGo & { readonly machine: string };
 }
 
 /** How a shadow copy was made. */

@@ -41,12 +41,14 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
     route: '/v1/machines/unprotect',
     answer: 'json',
     summary: 'Protect a machine no more',
-    details: 'Its shadow copies stay.',
+    details:
+      'Its shadow copies stay. Its agent takes away what it kept to follow changes, which is waited for for 20 seconds; of a machine in ' +
+      'which something was left the agent tries again.',
     params: params.unprotectParams,
-    result: answers.protectedMachine,
+    result: answers.unprotected,
     claim: () => ({ kind: 'machines' }),
     what: ({ machine }) => machine,
-    run: ({ engine }, { machine }) => engine.fleet().unprotect(machine),
+    run: ({ engine }, { machine }, { signal }) => engine.fleet().unprotect(machine, signal),
   }),
   operation({
     method: 'POST',

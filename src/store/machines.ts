@@ -1,5 +1,6 @@
 import { UmbraError } from '../common/errors.js';
 import type { ProtectedMachine } from '../protocol/agents-api.js';
+import type { Settings } from './settings.js';
 import type { Store } from './store.js';
 
 /** The protected machines in a store's settings: which host's agent may add shadow copies to which machine. */
@@ -14,6 +15,11 @@ export class Machines {
   /** Sorted by name. */
   list(): readonly ProtectedMachine[] {
     return this.#store().settings.machines;
+  }
+
+  /** Those that are no longer protected, and in which their agents may have left something. Sorted by name. */
+  leaving(): readonly ProtectedMachine[] {
+    return this.#store().settings.leaving ?? [];
   }
 
   /** @throws {UmbraError} NOT_FOUND when it is not protected */
@@ -34,21 +40,55 @@ export class Machines {
     });
   }
 
-  /** Protect a machine, or protect it otherwise. @throws {UmbraError} STORE_FULL, STORE_FAILED */
+  /** Protect a machine, or protect it otherwise: nobody lets go of it then. @throws {UmbraError} STORE_FULL, STORE_FAILED */
   async protect(machine: ProtectedMachine): Promise<void> {
-    await this.#store().updateSettings((settings) => {
-      const others = settings.machines.filter(({ name }) => name !== machine.name);
-      return { ...settings, machines: [...others, machine].sort((a, b) => (a.name < b.name ? -1 : 1)) };
-    });
+    await this.#store().updateSettings((settings) => ({
+      ...withLeaving(settings, (other) => other.name !== machine.name && !isSameMachine(other, machine)),
+      machines: [...withoutName(settings.machines, machine.name), machine].sort(byName),
+    }));
   }
 
-  /** Its shadow copies stay. @throws {UmbraError} NOT_FOUND, STORE_FULL, STORE_FAILED */
+  /**
+   * Its shadow copies stay, and it is one of {@link leaving} until it is {@link gone}; one that is already stays so.
+   * @throws {UmbraError} NOT_FOUND, STORE_FULL, STORE_FAILED
+   */
   async unprotect(name: string): Promise<ProtectedMachine> {
+    const isProtected = this.list().some((candidate) => candidate.name === name);
+    const before = this.leaving().find((candidate) => candidate.name === name);
+    if (!isProtected && before !== undefined) return before;
     const machine = this.find(name);
     await this.#store().updateSettings((settings) => ({
       ...settings,
-      machines: settings.machines.filter((other) => other.name !== name),
+      machines: withoutName(settings.machines, name),
+      leaving: [...withoutName(settings.leaving ?? [], name), machine].sort(byName),
     }));
     return machine;
   }
+
+  /** Nothing is left in a machine that is no longer protected. @throws {UmbraError} STORE_FULL, STORE_FAILED */
+  async gone(machine: ProtectedMachine): Promise<void> {
+    await this.#store().updateSettings((settings) => withLeaving(settings, ({ name }) => name !== machine.name));
+  }
+}
+
+function withoutName(machines: readonly ProtectedMachine[], name: string): ProtectedMachine[] {
+  return machines.filter((other) => other.name !== name);
+}
+
+/** Settings with those of the machines that are let go of; the same settings where that changes nothing. */
+function withLeaving(settings: Settings, isKept: (machine: ProtectedMachine) => boolean): Settings {
+  const { leaving = [], ...others } = settings;
+  const kept = leaving.filter(isKept);
+  if (kept.length === leaving.length) return settings;
+  return kept.length === 0 ? others : { ...others, leaving: kept };
+}
+
+/** Whatever it is called in the store. */
+function isSameMachine(a: ProtectedMachine, b: ProtectedMachine): boolean {
+  if (a.uuid !== undefined && b.uuid !== undefined) return a.uuid === b.uuid;
+  return a.host === b.host && a.hostName === b.hostName;
+}
+
+function byName(a: ProtectedMachine, b: ProtectedMachine): number {
+  return a.name < b.name ? -1 : 1;
 }

@@ -15,6 +15,8 @@ export interface Settings {
   readonly shares: readonly Share[];
   /** Machines that agents protect, sorted by name. */
   readonly machines: readonly ProtectedMachine[];
+  /** Machines that are no longer protected, and in which their agents may have left something, sorted by name. */
+  readonly leaving?: readonly ProtectedMachine[];
   /**
    * What older settings shared, where the newest ones could not be read: a share that was removed must not come back by
    * itself, so nothing is shared until somebody says what is to be.
@@ -35,8 +37,8 @@ export const NO_SETTINGS: Settings = { shares: [], machines: [] };
 /** The settings object: the format record's JSON, with the settings in it where there are some. */
 export function encodeSettings(format: FormatRecord, settings: Settings): Buffer {
   const record = encodeFormatRecord(format);
-  if (settings.shares.length + settings.machines.length === 0 && settings.lost === undefined)
-    return Buffer.from(record);
+  const { shares, machines, leaving, lost } = settings;
+  if (shares.length + machines.length === 0 && leaving === undefined && lost === undefined) return Buffer.from(record);
   const fields = JSON.parse(record) as Record<string, unknown>;
   return Buffer.from(`${JSON.stringify({ ...fields, ...settings }, undefined, 2)}\n`);
 }
@@ -96,12 +98,19 @@ export async function quarantinedSettings(meta: KvReader): Promise<string[]> {
 
 /** What is not right in it is left out: its digest was right, so a newer version wrote it. */
 function parseSettings(text: string): Settings {
-  const { shares, lost, machines } = JSON.parse(text) as Readonly<Record<'shares' | 'lost' | 'machines', unknown>>;
+  const { shares, lost, machines, leaving } = JSON.parse(text) as Readonly<
+    Record<'shares' | 'lost' | 'machines' | 'leaving', unknown>
+  >;
   return {
     shares: parseShares(shares),
-    machines: Array.isArray(machines) ? machines.flatMap(parseProtectedMachine) : [],
+    machines: parseMachines(machines),
+    ...(leaving === undefined ? {} : { leaving: parseMachines(leaving) }),
     ...(lost === undefined ? {} : { lost: parseShares(lost) }),
   };
+}
+
+function parseMachines(value: unknown): ProtectedMachine[] {
+  return Array.isArray(value) ? value.flatMap(parseProtectedMachine) : [];
 }
 
 function parseShares(value: unknown): Share[] {

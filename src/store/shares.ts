@@ -47,7 +47,7 @@ export class Shares {
       }
       const before = this.#known.get(share.name.toLowerCase());
       if (before !== undefined) assertMeans(before, share, 'Run "umbra stop" first, or take another name.');
-      return { shares: [...settings.shares, share].sort(byName), machines: settings.machines };
+      return { ...withoutLost(settings), shares: [...settings.shares, share].sort(byName) };
     });
     return share;
   }
@@ -66,10 +66,15 @@ export class Shares {
     await store.updateSettings((settings) => {
       find(known(settings));
       this.#known.set(name.toLowerCase(), share);
-      return { shares: settings.shares.filter((other) => !isSame(other.name, name)), machines: settings.machines };
+      return { ...withoutLost(settings), shares: settings.shares.filter((other) => !isSame(other.name, name)) };
     });
     return share;
   }
+}
+
+/** Somebody says now what is to be shared. */
+function withoutLost({ machines, leaving }: Settings): Omit<Settings, 'shares' | 'lost'> {
+  return { machines, ...(leaving === undefined ? {} : { leaving }) };
 }
 
 function known({ shares, lost = [] }: Settings): readonly Share[] {

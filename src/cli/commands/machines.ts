@@ -51,7 +51,7 @@ function describe({ machines, notes }: MachinesResult): string {
 }
 
 function row(info: MachineInfo): string[] {
-  const { machine, host, hostName, isConnected, discovered, tracker, asIs, latest } = info;
+  const { machine, host, hostName, isConnected, discovered, tracker, asIs, latest, lettingGo } = info;
   const volumes = discovered?.volumes ?? [];
   const sizes = volumes.map(({ sizeBytes }) => sizeBytes);
   const known = sizes.filter((size) => size !== undefined);
@@ -63,7 +63,9 @@ function row(info: MachineInfo): string[] {
     discovered?.source ?? '',
     size === '' ? '' : formatBytes(size),
     (info.volumes ?? volumes.map(({ name }) => name)).join(' '),
-    machine === undefined ? 'no' : `as ${machine}, ${tracker ?? 'auto'}${asIs === true ? ', files as they are' : ''}`,
+    machine === undefined
+      ? `no${lettingGo === undefined ? '' : ', not all is taken away'}`
+      : `as ${machine}, ${tracker ?? 'auto'}${asIs === true ? ', files as they are' : ''}`,
     latest ?? '',
   ];
 }

@@ -2,6 +2,7 @@ import type { Shape } from '../../common/json-schema.js';
 import { oneOf } from '../../common/params.js';
 import { amount, anyOf, count, eachOf, fields, flag, listOf, shape, text } from '../../common/shapes.js';
 import type * as api from '../../protocol/agents-api.js';
+import type { WireError } from '../../protocol/api.js';
 import { consistency, tracker } from './store-answers.js';
 
 /** What is answered about agents' machines, and what agents are told, as src/protocol/agents-api.ts has it. */
@@ -51,6 +52,9 @@ const discoveredMachine = shape<api.DiscoveredMachine>(
   { uuid: text },
 );
 
+const agentAfter = eachOf<api.LettingGo['agent']>({ done: true, working: true, failed: true, unreachable: true });
+const left = fields<WireError>({ code: text, message: text }, { hint: text });
+
 export const machineInfo = shape<api.MachineInfo>(
   'MachineInfo',
   { host: text, hostName: text, isConnected: flag },
@@ -63,6 +67,7 @@ export const machineInfo = shape<api.MachineInfo>(
     volumes: listOf(text),
     latest: text,
     made: fields<api.MadeInfo>({ tracker: text, consistency, pauseMs: amount, notes: listOf(text) }),
+    lettingGo: fields<NonNullable<api.MachineInfo['lettingGo']>>({ machine: text, agent: agentAfter }, { left }),
   },
 );
 
@@ -71,10 +76,16 @@ export const machines = shape<api.MachinesResult>('MachinesResult', {
   notes: listOf(fields<api.MachinesResult['notes'][number]>({ host: text, note: text })),
 });
 
-export const protectedMachine = shape<api.ProtectedMachine>(
+const protectedMachine = shape<api.ProtectedMachine>(
   'ProtectedMachine',
   { name: text, host: text, hostName: text, tracker: choice },
   { uuid: text, volumes: listOf(text), asIs: flag },
+);
+
+export const unprotected = shape<api.UnprotectAnswer>(
+  'UnprotectAnswer',
+  { name: text, host: text, hostName: text, tracker: choice, agent: agentAfter },
+  { uuid: text, volumes: listOf(text), asIs: flag, left },
 );
 
 export const agentBackup = shape<api.AgentBackupAnswer>(

@@ -1,11 +1,11 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
+import { findDisks } from '../../../agent/qemu/disks.js';
 import type { AgentBackupAnswer } from '../../../src/protocol/agents-api.js';
 import { startAgentLab } from '../../kit/agent-lab.js';
 import { checkLockstep, makeDisks } from '../../kit/machine-lab.js';
-import { chainsOf, imageContent, overlaysIn } from '../../kit/overlays.js';
+import { chainsOf, imageContent, jobsIn, overlaysIn } from '../../kit/overlays.js';
 import { startMachine, waitForWrites } from '../../kit/qemu-machine.js';
 import { qemuImg, qemuIo } from '../../kit/qemu.js';
 import { runUmbra } from '../../kit/run-umbra.js';
@@ -57,9 +57,41 @@ t.test('files of a machine that runs, stored as they lie', async (t) => {
     [/^umbra-/, 'vdb.raw'],
   ]);
 
-  await lab.umbra('unprotect', 'vm1');
-  // Its agent lets go of it when it hears of that.
-  while (overlaysIn(directory).length > 0) await setTimeout(10);
+  // Somebody's snapshot lies on ours.
+  await monitor.execute('stop');
+  const ours = (await findDisks(monitor)).disks[1];
+  await monitor.execute('blockdev-snapshot-sync', {
+    'node-name': ours?.node,
+    'snapshot-file': join(directory, 'theirs.qcow2'),
+    'snapshot-node-name': 'theirs',
+    format: 'qcow2',
+  });
+  const left = await runUmbra(['unprotect', 'vm1'], lab.store);
+  const said =
+    /could not take away all that it kept there: overlays of others lie on \/\S+\/umbra-\w+-vdb.qcow2\nDelete these snapshots.*\n.*"umbra unprotect vm1"/;
+  t.match(left, { code: 0, stdout: said });
+  t.match(left.stdout, /^vm1 is no longer protected; its shadow copies stay\n/);
+  const about = await runUmbra(['machines', 'vm1'], lab.store);
+  t.match(
+    about.stdout.replaceAll(/\s+/g, ' '),
+    /protected: no .* overlays of others lie on \S+ Delete these snapshots/,
+  );
+  t.match(await lab.umbra('machines', 'vm1'), {
+    machines: [{ host: 'hv1', lettingGo: undefined }, { lettingGo: { machine: 'vm1', agent: 'failed' } }],
+  });
+  t.match(await lab.umbra('unprotect', 'vm1'), { agent: 'failed', left: { code: 'TRACKER_FAILED', hint: /virsh/ } });
+  await monitor.execute('block-commit', {
+    'job-id': 'theirs',
+    device: 'theirs',
+    'top-node': 'theirs',
+    'base-node': ours?.node,
+  });
+  while (!JSON.stringify(await monitor.execute('query-jobs')).includes('"ready"'));
+  await monitor.execute('job-complete', { id: 'theirs' });
+  while ((await jobsIn(monitor)).length > 0);
+  t.match(await lab.umbra('unprotect', 'vm1'), { name: 'vm1', agent: 'done' });
+  t.same(overlaysIn(directory), []);
+  await monitor.execute('cont');
   t.same(await chainsOf(monitor), [['top.qcow2', 'base.raw'], ['vdb.raw']]);
   await waitForWrites(monitor);
 });

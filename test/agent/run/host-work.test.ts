@@ -2,7 +2,8 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { HostWork } from '../../../agent/run/host-work.js';
+import type { Candidate } from '../../../agent/run/candidate.js';
+import { HostWork, type HostWorkOptions } from '../../../agent/run/host-work.js';
 import { oneAtATime, Turns } from '../../../agent/run/turns.js';
 import type { Tracker } from '../../../agent/trackers/tracker.js';
 import { systemClock } from '../../../src/common/clock.js';
@@ -33,9 +34,20 @@ interface LabOptions {
   readonly tracker: Partial<Tracker>;
 }
 
+function optionsOf(stateDirectory: string): Omit<HostWorkOptions, 'trackers'> {
+  return {
+    discover: () => Promise.resolve({ machines: [MACHINE], notes: [] }),
+    connect: () => Promise.reject(new UmbraError('SERVER_UNREACHABLE', 'nobody is there')),
+    stateDirectory,
+    clock: systemClock,
+    log: silentLog,
+    recoverAgainMs: 1,
+  };
+}
+
 function workOf(t: Test, { stateDirectory, tracker }: LabOptions): HostWork {
   return new HostWork({
-    discover: () => Promise.resolve({ machines: [MACHINE], notes: [] }),
+    ...optionsOf(stateDirectory),
     trackers: (machine, name) => {
       t.strictSame([machine, name], [MACHINE, 'web']);
       const whole = { kind: 'qemu-bitmap', ...tracker } as Tracker;
@@ -44,11 +56,6 @@ function workOf(t: Test, { stateDirectory, tracker }: LabOptions): HostWork {
         { kind: 'qemu-bitmap', tracker: whole },
       ]);
     },
-    connect: () => Promise.reject(new UmbraError('SERVER_UNREACHABLE', 'nobody is there')),
-    stateDirectory,
-    clock: systemClock,
-    log: silentLog,
-    recoverAgainMs: 1,
   });
 }
 
@@ -103,6 +110,30 @@ t.test('the disk of the agent is full: that is no defect', async (t) => {
   disk.release();
   await t.rejects(work.backUp(TASK, MACHINE, SIGNAL), { code: 'TRACKER_FAILED' });
   while (readdirSync(join(disk.directory, 'machines', 'web')).length > 0) await new Promise(setImmediate);
+});
+
+t.test('a tracker that cannot let go keeps no other from it', async (t) => {
+  const asked: string[] = [];
+  const forgetting = (name: string, forget: () => Promise<void>): Candidate => {
+    const tracker: Tracker = {
+      kind: 'scan',
+      checkpoint: () => Promise.reject(new UmbraError('INTERNAL', 'it is not asked for one')),
+      forget: () => {
+        asked.push(name);
+        return forget();
+      },
+    };
+    return { kind: 'scan', tracker };
+  };
+  const left = new UmbraError('TRACKER_FAILED', 'overlays are left');
+  const candidates = [
+    forgetting('first', () => Promise.reject(left)),
+    forgetting('second', () => Promise.resolve()),
+    forgetting('third', () => Promise.reject(new UmbraError('TRACKER_FAILED', 'another'))),
+  ];
+  const work = new HostWork({ ...optionsOf(temporaryDirectory(t)), trackers: () => Promise.resolve(candidates) });
+  await t.rejects(work.forget({ ...TASK, kind: 'forget' }, MACHINE), left);
+  t.strictSame(asked, ['first', 'second', 'third']);
 });
 
 t.test('notes that are damaged are let be, and so is a directory that cannot be read', async (t) => {

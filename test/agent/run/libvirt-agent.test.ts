@@ -27,4 +27,5 @@ t.test("a domain's configuration is kept, and nothing of a tracker that is not u
   t.match(await libvirt.virsh('checkpoint-list', 'vm1', '--name'), /umbra-/);
   t.match(await backUp('scan'), { tracker: 'scan', consistency: 'crash' });
   t.equal((await libvirt.virsh('checkpoint-list', 'vm1', '--name')).trim(), '', 'no bitmap records on');
+  t.match(await lab.umbra('unprotect', 'vm1'), { agent: 'done' });
 });

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { AgentBackupAnswer, MachinesResult } from '../../../src/protocol/agents-api.js';
+import type { AgentBackupAnswer, MachinesResult, UnprotectAnswer } from '../../../src/protocol/agents-api.js';
 import type { ShadowCopyInfo } from '../../../src/protocol/api.js';
 import { startAgent, startAgentLab, type AgentLab } from '../../kit/agent-lab.js';
 import { ask } from '../../kit/api-client.js';
@@ -69,14 +69,21 @@ t.test('images of a directory, by comparing', async (t) => {
   );
 
   await refusals(t, lab);
+  t.match(await lab.umbra('unprotect', 'web'), { name: 'web', host: 'hv1', agent: 'done' });
+  await lab.umbra('protect', 'web');
   await stop();
   const gone = await runUmbra(['backup', 'web'], lab.store);
   t.equal(gone.code, 11, gone.stderr);
   t.match(gone.stderr, /the agent of hv1 is not connected/);
   t.match((await runUmbra(['machines'], lab.store)).stdout, /hv1 \(no agent\)/);
 
+  t.match(await lab.umbra('unprotect', 'web'), { agent: 'unreachable' });
   const again = startAgent(t, state, `state: ${state}\nlibvirt: "off"\ndirectories: [${images}]`);
-  while (!((await lab.umbra('machines')) as MachinesResult).machines.every(({ isConnected }) => isConnected));
+  const left = async (): Promise<boolean> => {
+    const { machines } = (await lab.umbra('machines')) as MachinesResult;
+    return machines.some(({ isConnected, lettingGo }) => !isConnected || lettingGo !== undefined);
+  };
+  while (await left());
   await lab.umbra('agent', 'revoke', 'hv1');
   await t.rejects(again.ended, { code: 'UNAUTHENTICATED' }, 'an agent that is revoked ends');
 });
@@ -130,7 +137,8 @@ t.test('a running machine, by its bitmaps', async (t) => {
   const third = await backUp(lab, 'vm1');
   t.notMatch(third.notes.join(' '), /bitmap/, 'the bitmap is relied on');
   const contents = await restored(lab, 'vm1');
-  t.equal(await unprotected(lab, () => namesIn(machine.monitor)), atRest(disks).join(' '), 'nothing is left in QEMU');
+  const rest = ['done', ...atRest(disks)].join(' ');
+  t.equal(await unprotected(lab, () => namesIn(machine.monitor)), rest, 'nothing is left in QEMU');
   await machine.stop();
   for (const [index, { file }] of disks.entries()) {
     const raw = join(lab.directory, `${index}.raw`);
@@ -163,6 +171,7 @@ t.test('a machine over QMP that is off, and on again', async (t) => {
   t.match(await backUp(lab, 'vm1'), { tracker: 'qemu-bitmap', consistency: 'offline', readBytes: 65_536 });
   await lab.umbra('protect', 'vm1', '--tracker', 'scan');
   t.match(await backUp(lab, 'vm1'), { tracker: 'scan', consistency: 'offline', sentBytes: 0 });
+  t.match(await lab.umbra('unprotect', 'vm1'), { agent: 'done' }, 'while it is off');
   const second = await startMachine(t, machineDirectory, { disks });
   await second.stop();
   const raw = join(lab.directory, 'content.raw');
@@ -170,14 +179,10 @@ t.test('a machine over QMP that is off, and on again', async (t) => {
   t.match(qemuImg('compare', '-f', 'qcow2', '-F', 'raw', disks[0]?.file ?? '', raw), /identical/);
 });
 
-/** Unprotect the machine; what is in its QEMU once its agent has taken away all that is ours. */
+/** Unprotect the machine; whether its agent has taken away all that is ours, and what is in its QEMU then. */
 async function unprotected({ umbra }: AgentLab, names: () => Promise<string[]>): Promise<string> {
-  await umbra('unprotect', 'vm1');
-  for (;;) {
-    const left = (await names()).sort();
-    if (!left.some((name) => name.startsWith('bitmap'))) return left.join(' ');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  const { agent } = (await umbra('unprotect', 'vm1')) as UnprotectAnswer;
+  return [agent, ...(await names()).sort()].join(' ');
 }
 
 t.test('images below a filter', async (t) => {
@@ -203,4 +208,5 @@ t.test('images below a filter', async (t) => {
   t.match(second, { tracker: 'filter' });
   t.ok(second.readBytes < MIB, `${second.readBytes} bytes were read`);
   t.ok((await restored(lab, 'db'))[0]?.equals(content));
+  t.match(await lab.umbra('unprotect', 'db'), { agent: 'done' });
 });

@@ -1,9 +1,12 @@
 import t from 'tap';
 import { Fleet } from '../../../src/agents/fleet.js';
 import { systemClock } from '../../../src/common/clock.js';
-import type { DiscoveredMachine } from '../../../src/protocol/agents-api.js';
+import type { AgentTask, AgentTaskLine, DiscoveredMachine } from '../../../src/protocol/agents-api.js';
+import type { WireError } from '../../../src/protocol/api.js';
 import { Machines } from '../../../src/store/machines.js';
-import { memoryDatabases, openTestStore } from '../../kit/test-store.js';
+import { Shares } from '../../../src/store/shares.js';
+import { ManualClock } from '../../kit/manual-clock.js';
+import { backUp, memoryDatabases, openTestStore } from '../../kit/test-store.js';
 
 function seen(name: string, uuid?: string): DiscoveredMachine {
   const volume = { name: 'vda', path: `/images/${name}`, format: 'raw', backing: [] } as const;
@@ -96,11 +99,114 @@ t.test('what is seen and what is protected', async (t) => {
   t.equal((await fleet.protect({ machine: 'renamed', tracker: 'scan' })).machine, 'web', 'and keeps its name');
   fleet.connections.report('hv1', { machines: [], notes: [] });
   t.equal(fleet.list().machines[0]?.discovered, undefined);
-  t.equal((await fleet.unprotect('web')).name, 'web');
-  t.strictSame(
-    fleet.list().machines.map(({ hostName }) => hostName),
-    ['b'],
+  const { signal } = new AbortController();
+  t.match(await fleet.unprotect('web', signal), { name: 'web', agent: 'unreachable', left: undefined });
+  t.match(
+    fleet.list().machines.map(({ machine, hostName, lettingGo }) => [machine, hostName, lettingGo?.agent]),
+    [
+      [undefined, 'a', 'unreachable'],
+      [undefined, 'b', undefined],
+    ],
   );
+});
+
+/** An agent that listens, and does what a test says; `asked` are the tasks that it was given. */
+function listen(fleet: Fleet, host: string): { readonly asked: AgentTask[] } {
+  const asked: AgentTask[] = [];
+  const send = ({ task }: AgentTaskLine): void => {
+    if (task !== undefined) asked.push(task);
+  };
+  fleet.connections.connect(host, [], { send, close: () => undefined });
+  return { asked };
+}
+
+t.test('what is left in a machine that is no longer protected', async (t) => {
+  const clock = new ManualClock();
+  const databases = memoryDatabases();
+  const open = async (): Promise<Fleet> => {
+    const store = await openTestStore(databases);
+    const machines = new Machines(() => store);
+    return new Fleet({ store: () => store, machines, clock, giveUp: () => Promise.resolve() });
+  };
+  const first = await open();
+  first.connections.report('hv1', { machines: [seen('a', 'u-1'), seen('b')], notes: [] });
+  const left = {
+    code: 'TRACKER_FAILED',
+    message: 'overlays of others lie on /images/umbra-1-vda.qcow2',
+    hint: 'Merge.',
+  };
+  const { signal } = new AbortController();
+  const agent = listen(first, 'hv1');
+  const answer = (fleet: Fleet, { asked }: typeof agent, error?: WireError): void => {
+    fleet.connections.finish('hv1', { id: asked.shift()?.id ?? '', ...(error === undefined ? {} : { error }) });
+  };
+  const until = async (condition: () => boolean): Promise<void> => {
+    while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+  };
+  const lettingGo = (fleet: Fleet): unknown =>
+    fleet.list().machines.find(({ hostName }) => hostName === 'a')?.lettingGo;
+  await first.protect({ machine: 'u-1', as: 'web' });
+
+  const failed = first.unprotect('web', signal);
+  await until(() => agent.asked.length > 0);
+  t.match(agent.asked, [{ kind: 'forget', machine: { name: 'web', uuid: 'u-1' } }]);
+  answer(first, agent, left);
+  t.match(await failed, { name: 'web', host: 'hv1', agent: 'failed', left });
+  t.match((await first.describe('web')).machines, [
+    { hostName: 'a', lettingGo: { machine: 'web', agent: 'failed', left } },
+  ]);
+
+  const late = first.unprotect('web', signal);
+  await until(() => agent.asked.length > 0);
+  const asked = first.unprotect('web', signal);
+  await new Promise((resolve) => setImmediate(resolve));
+  clock.advance(20_000);
+  t.match(await Promise.all([late, asked]), [{ agent: 'working' }, { agent: 'working' }], 'nobody waits for ever');
+  t.equal(agent.asked.length, 1, 'it is asked once');
+  const gone = new AbortController();
+  gone.abort();
+  t.match(await first.unprotect('web', gone.signal), { agent: 'working' }, 'nor for who is gone');
+
+  // A server that is started anew knows which machines they are, and the agent is asked again when it connects.
+  const second = await open();
+  t.match(await second.describe('web'), {
+    machines: [{ hostName: 'a', isConnected: false, lettingGo: { agent: 'unreachable' } }],
+  });
+  const again = listen(second, 'hv1');
+  second.connections.report('hv1', { machines: [seen('a', 'u-1'), seen('b')], notes: [] });
+  await until(() => again.asked.length > 0);
+  t.match(again.asked, [{ kind: 'forget', machine: { name: 'web' } }]);
+  t.match(lettingGo(second), { agent: 'working' });
+  answer(second, again);
+  await until(() => lettingGo(second) === undefined);
+  await t.rejects(second.unprotect('web', signal), { code: 'NOT_FOUND' });
+  t.equal(lettingGo(await open()), undefined, 'for good');
+});
+
+t.test('a machine that is protected again, or gone, is not let go of', async (t) => {
+  const fleet = await fleetWith({ hv1: [seen('a', 'u-1')] });
+  const { signal } = new AbortController();
+  await fleet.protect({ machine: 'a', as: 'web' });
+  await fleet.unprotect('web', signal);
+  await fleet.protect({ machine: 'a', as: 'other' });
+  t.match(fleet.list().machines, [{ machine: 'other', lettingGo: undefined }], 'whatever its name');
+  t.strictSame(listen(fleet, 'hv1').asked, []);
+
+  t.match(await fleet.unprotect('other', AbortSignal.abort()), { agent: 'working' });
+  const { asked } = listen(fleet, 'hv1');
+  const isAsked = async (): Promise<void> => {
+    while (asked.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  };
+  await isAsked();
+  const refuse = async (): Promise<void> => {
+    await isAsked();
+    const error = { code: 'NOT_FOUND', message: 'this host has no machine "a" any more' };
+    fleet.connections.finish('hv1', { id: asked.shift()?.id ?? '', error });
+  };
+  const again = async (): Promise<unknown> => (await Promise.all([fleet.unprotect('other', signal), refuse()]))[0];
+  t.match(await again(), { agent: 'failed', left: { code: 'NOT_FOUND' } }, 'its agent does not see all there is');
+  fleet.connections.report('hv1', { machines: [], notes: [] });
+  t.match(await again(), { agent: 'done', left: undefined });
 });
 
 t.test('only its own host may add to a machine, until it is said to have moved', async (t) => {
@@ -152,6 +258,12 @@ t.test('protection is kept in the store', async (t) => {
     asIs,
     machine,
   ]);
+  await backUp(again, 'web', Buffer.alloc(4096, 1));
+  await new Machines(() => again).unprotect('lab');
+  await new Shares(() => again).add({ name: 'data', machine: 'web', path: 'vda1' });
+  const { machines, leaving } = (await openTestStore(databases)).settings;
+  t.match(machines, [{ name: 'db' }, { name: 'web' }]);
+  t.strictSame(leaving, [asIs], 'whatever else is set');
 });
 
 t.test('the upload of an agent that was killed is given up with its task', async (t) => {

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { describeMachines } from '../../../src/cli/machine-details.js';
 import { wrap } from '../../../src/cli/wrap.js';
-import type { MachineInfo } from '../../../src/protocol/agents-api.js';
+import type { LettingGo, MachineInfo } from '../../../src/protocol/agents-api.js';
 
 const INFO: MachineInfo = {
   machine: 'web',
@@ -48,6 +48,27 @@ vda     raw     1.00 KiB  yes        /images/a
 vdb     qcow2             no         /images/b
 `,
   );
+});
+
+t.test('what its agent has left', async (t) => {
+  const about = (lettingGo: LettingGo): string => {
+    const { host, hostName } = INFO;
+    const info: MachineInfo = { host, hostName, isConnected: true, lettingGo: { machine: 'web', ...lettingGo } };
+    return describeMachines({ machines: [info], notes: [] }, 1000)
+      .split('\n')
+      .slice(4)
+      .join(' ')
+      .replaceAll(/ +/g, ' ');
+  };
+  t.match(
+    about({ agent: 'working' }),
+    /^ The agent of hv1 is taking away what it kept there: "umbra machines web" says/,
+  );
+  t.match(about({ agent: 'unreachable' }), /^ The agent of hv1 is not connected: it takes away .* when it is back\. $/);
+  const left = { code: 'TRACKER_FAILED', message: 'on /a\u001b[2J', hint: 'Merge.' };
+  const failed =
+    'The agent of hv1 could not take away all that it kept there: on /a\\x1b[2J Merge. It tries again with';
+  t.equal(about({ agent: 'failed', left }), ` ${failed} "umbra unprotect web". `);
 });
 
 t.test('what is not protected, or gone, has less to say', async (t) => {

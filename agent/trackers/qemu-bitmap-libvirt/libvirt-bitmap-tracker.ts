@@ -21,7 +21,7 @@ import { deleteCheckpoint, deleteOthers, saysCheckpointLost } from './checkpoint
 import { forgetOffline, offlineCheckpoint } from './offline.js';
 import { refuseDomainThreads } from './iothreads.js';
 import { beginBackup, type BegunBackup } from './live-checkpoint.js';
-import { removeLostBitmaps } from './lost-bitmaps.js';
+import { removeLostBitmaps, tryRemoveLostBitmaps, type Surroundings } from './lost-bitmaps.js';
 import { MadeCheckpoints } from './made-checkpoints.js';
 import { watchRoom } from './scratch-room.js';
 import { checkpointName, READING_BITMAP } from './names.js';
@@ -62,6 +62,7 @@ export class LibvirtBitmapTracker implements Tracker {
   readonly #notes: StandstillNotes;
   readonly #aliases: Aliases;
   readonly #made: MadeCheckpoints;
+  readonly #lost: Surroundings;
   readonly #clock: Clock;
   readonly #log: Log;
 
@@ -74,6 +75,7 @@ export class LibvirtBitmapTracker implements Tracker {
     this.#made = new MadeCheckpoints(join(stateDirectory, 'checkpoints.json'));
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log ?? silentLog;
+    this.#lost = { machine: options.machine, made: this.#made, log: this.#log };
   }
 
   async checkpoint(request: CheckpointRequest): Promise<Checkpoint> {
@@ -92,7 +94,7 @@ export class LibvirtBitmapTracker implements Tracker {
           await refuseBlockJobs(session.libvirt, session.domain, wanted);
           return await this.#live(session, now, request, recorded);
         }
-        await this.#removeLost(session);
+        await tryRemoveLostBitmaps(session.libvirt, session.domain, this.#lost);
         if (recorded !== undefined) await this.#aliases.add(id, recorded);
         const config = await libvirtConfig(session.libvirt, session.domain);
         const end = (): Promise<void> => session.libvirt.close();
@@ -107,7 +109,7 @@ export class LibvirtBitmapTracker implements Tracker {
   async recover(): Promise<void> {
     await this.#withSession(async (session) => {
       await resumeStopped(session.libvirt, session.domain);
-      await this.#removeLost(session);
+      await tryRemoveLostBitmaps(session.libvirt, session.domain, this.#lost);
     });
   }
 
@@ -118,7 +120,7 @@ export class LibvirtBitmapTracker implements Tracker {
       if (isOff) await forgetOffline(libvirt, domain, this.#made);
       else {
         await deleteOthers(libvirt, domain, undefined, this.#made);
-        await this.#removeLost(session);
+        await removeLostBitmaps(libvirt, domain, this.#lost);
       }
       await this.#aliases.clear();
     });
@@ -170,7 +172,7 @@ export class LibvirtBitmapTracker implements Tracker {
     try {
       const name = checkpointName(request.id);
       await deleteOthers(libvirt, domain, recorded === undefined ? undefined : checkpointName(recorded), this.#made);
-      await this.#removeLost(session);
+      await tryRemoveLostBitmaps(session.libvirt, session.domain, this.#lost);
       made.directories = await makeWorkDirectories(this.#places, now.owner);
       let plan = await planBackup(libvirt, domain, now, recorded, made.directories.scratch);
       if (this.#options.records !== false && hasCheckpoint(plan)) await this.#made.add(name);
@@ -196,11 +198,6 @@ export class LibvirtBitmapTracker implements Tracker {
       await this.#close(session, made, true);
       throw error;
     }
-  }
-
-  async #removeLost({ libvirt, domain }: Session): Promise<void> {
-    const { machine } = this.#options;
-    await removeLostBitmaps(libvirt, domain, { machine, made: this.#made, log: this.#log });
   }
 
   /** A full scratch disk would stop the guest: the backup is given up before. */

@@ -17,37 +17,46 @@ type IsWanted = (bitmap: string) => boolean;
 /** States of QEMU's jobs that do nothing any more. */
 const ENDED_JOBS = ['concluded', 'null'];
 
-interface Surroundings {
+export interface Surroundings {
   readonly machine: string;
   readonly made: MadeCheckpoints;
   readonly log: Log;
 }
 
+/** As {@link removeLostBitmaps}. Never rejects: they do no harm that would be worth a backup, and the next one does what can't be done now. */
+export async function tryRemoveLostBitmaps(
+  libvirt: Libvirt,
+  domain: Domain,
+  surroundings: Surroundings,
+): Promise<void> {
+  await removeLostBitmaps(libvirt, domain, surroundings).catch((error: unknown) => {
+    const { machine, log } = surroundings;
+    log.warn('bitmaps that nobody needs could not be removed', { machine, reason: messageOf(error) });
+  });
+}
+
 /**
  * Take away the bitmaps of ours that no checkpoint of libvirt's is of. They are left where libvirt forgets a domain, is killed or has
- * no room as it makes a checkpoint, or is told to forget one: QEMU would record in them for ever. Never rejects: they do no harm that
- * would be worth a backup, and what can't be done now is done with the next one.
+ * no room as it makes a checkpoint, or is told to forget one: QEMU would record in them for ever.
+ * @throws {UmbraError} TRACKER_BUSY while anything works on the domain; TRACKER_FAILED, after everything that could be done was
+ *   done; HYPERVISOR_*; system errors
  */
 export async function removeLostBitmaps(
   libvirt: Libvirt,
   domain: Domain,
   { machine, made, log }: Surroundings,
 ): Promise<void> {
-  try {
-    const known = await libvirt.checkpoints(domain);
-    const isLost: IsWanted = (name) => isOurBitmap(name) && !known.includes(name);
-    const disks = await disksOf(libvirt, domain);
-    const isOff = machineState(await libvirt.state(domain)) === 'off';
-    // Of a domain that is off, what was in QEMU's memory is in the images, or gone.
-    const removed = isOff
-      ? await removeFromImages(disks, isLost)
-      : await removeLive(libvirt, domain, disks, isLost, made);
-    await made.keepOnly(known);
-    if (removed.length === 0) return;
-    log.info('bitmaps that libvirt has no checkpoints of are removed', { machine, bitmaps: removed.join(' ') });
-  } catch (error) {
-    log.warn('bitmaps that nobody needs could not be removed', { machine, reason: messageOf(error) });
-  }
+  const known = await libvirt.checkpoints(domain);
+  const isLost: IsWanted = (name) => isOurBitmap(name) && !known.includes(name);
+  const disks = await disksOf(libvirt, domain);
+  const isOff = machineState(await libvirt.state(domain)) === 'off';
+  // Of a domain that is off, what was in QEMU's memory is in the images, or gone.
+  const removed = isOff
+    ? await removeFromImages(disks, isLost)
+    : await removeLive(libvirt, domain, disks, isLost, made);
+  await made.keepOnly(known);
+  if (removed.length === 0) return;
+  log.info('bitmaps that libvirt has no checkpoints of are removed', { machine, bitmaps: removed.join(' ') });
 }
 
 /**

@@ -46,6 +46,7 @@ t.test('bitmaps of ours that libvirt has no checkpoint of', async (t) => {
     await daemon.virsh('checkpoint-delete', name, 'umbra-c1', '--metadata');
     await daemon.virsh('blockcopy', name, 'vdb', '--transient-job', '--dest', join(directory, 'copy.qcow2'));
     await tracker.recover();
+    await t.rejects(tracker.forget(), { code: 'TRACKER_BUSY', hint: /virsh blockjob/ }, 'who lets go of it is told');
     t.same(lostIn(await machine.left()), ['bitmap umbra-c1', 'bitmap umbra-c1'], 'not while a job runs');
     await daemon.virsh('blockjob', name, 'vdb', '--abort');
     while ((await machine.left()).some((each) => each.startsWith('job')));

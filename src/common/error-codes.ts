@@ -49,6 +49,7 @@ export const ERROR_CODES = {
   MOUNT_FAILED: { exit: 'MOUNT', meaning: 'mounting or unmounting failed' },
   SHADOW_COPY_OPEN: { exit: 'BUSY', meaning: 'someone has a file of the shadow copy open' },
   LAST_SHADOW_COPY: { exit: 'REFUSED', meaning: 'the last shadow copy of a machine is only deleted with --force' },
+  POLICIES_CHANGED: { exit: 'REFUSED', meaning: 'somebody else has changed the policies since they were read' },
   MACHINE_BUSY: { exit: 'BUSY', meaning: 'a backup of the machine is running' },
   NOT_OWNER: { exit: 'REFUSED', meaning: 'the store belongs to another user' },
   UNAUTHENTICATED: { exit: 'REFUSED', meaning: 'the server does not know who asks, or no longer believes it' },

@@ -22,7 +22,14 @@ export interface Settings {
    * itself, so nothing is shared until somebody says what is to be.
    */
   readonly lost?: readonly Share[];
+  /** The text of the policies that was applied last; absent as long as the built-in ones hold. */
+  readonly policies?: string;
+  /** Newer policies could not be read: by the older ones that there are, nothing is deleted until somebody applies some. */
+  readonly policiesInDoubt?: true;
 }
+
+/** As long as the text of policies may be; {@link parseSettings} leaves out what is longer. */
+export const MAX_POLICIES_CHARACTERS = 64 * 1024;
 
 /** The settings of a store as they were found. */
 export interface FoundSettings {
@@ -37,21 +44,22 @@ export const NO_SETTINGS: Settings = { shares: [], machines: [] };
 /** The settings object: the format record's JSON, with the settings in it where there are some. */
 export function encodeSettings(format: FormatRecord, settings: Settings): Buffer {
   const record = encodeFormatRecord(format);
-  const { shares, machines, leaving, lost } = settings;
-  if (shares.length + machines.length === 0 && leaving === undefined && lost === undefined) return Buffer.from(record);
+  const { shares, machines, ...others } = settings;
+  if (shares.length + machines.length + Object.keys(others).length === 0) return Buffer.from(record);
   const fields = JSON.parse(record) as Record<string, unknown>;
   return Buffer.from(`${JSON.stringify({ ...fields, ...settings }, undefined, 2)}\n`);
 }
 
 /**
  * The settings: the newest ones, or if those can't be read, that nothing is shared, and what older ones shared. Machines that
- * older ones protect are protected: one that should not be is a smaller harm than one that is not.
+ * older ones protect are protected: one that should not be is a smaller harm than one that is not. Their policies hold, but for
+ * deleting: newer ones may have kept what these do not.
  */
 export async function readSettings(objects: KvReader, meta: KvReader): Promise<FoundSettings> {
   const { settings, sequence, isNewest } = await newestReadable(objects, meta);
   if (isNewest && !(await isQuarantinedAfter(meta, sequence))) return { settings, isDamaged: false };
-  const { shares, lost = shares, machines } = settings ?? NO_SETTINGS;
-  return { settings: { shares: [], lost, machines }, isDamaged: true };
+  const { shares, lost = shares, ...others } = settings ?? NO_SETTINGS;
+  return { settings: { ...others, shares: [], lost, policiesInDoubt: true }, isDamaged: true };
 }
 
 interface Readable {
@@ -98,19 +106,27 @@ export async function quarantinedSettings(meta: KvReader): Promise<string[]> {
 
 /** What is not right in it is left out: its digest was right, so a newer version wrote it. */
 function parseSettings(text: string): Settings {
-  const { shares, lost, machines, leaving } = JSON.parse(text) as Readonly<
-    Record<'shares' | 'lost' | 'machines' | 'leaving', unknown>
+  const { shares, lost, machines, leaving, policies, policiesInDoubt } = JSON.parse(text) as Readonly<
+    Record<string, unknown>
   >;
   return {
     shares: parseShares(shares),
     machines: parseMachines(machines),
     ...(leaving === undefined ? {} : { leaving: parseMachines(leaving) }),
     ...(lost === undefined ? {} : { lost: parseShares(lost) }),
+    ...parsePolicies(policies),
+    ...(policiesInDoubt === true ? { policiesInDoubt } : {}),
   };
 }
 
 function parseMachines(value: unknown): ProtectedMachine[] {
   return Array.isArray(value) ? value.flatMap(parseProtectedMachine) : [];
+}
+
+function parsePolicies(value: unknown): Pick<Settings, 'policies' | 'policiesInDoubt'> {
+  if (value === undefined) return {};
+  const isText = typeof value === 'string' && value.length <= MAX_POLICIES_CHARACTERS;
+  return isText ? { policies: value } : { policiesInDoubt: true };
 }
 
 function parseShares(value: unknown): Share[] {

@@ -72,13 +72,13 @@ export class Shares {
   }
 }
 
-/** Somebody says now what is to be shared. */
-function withoutLost({ machines, leaving }: Settings): Omit<Settings, 'shares' | 'lost'> {
-  return { machines, ...(leaving === undefined ? {} : { leaving }) };
-}
-
 function known({ shares, lost = [] }: Settings): readonly Share[] {
   return [...shares, ...lost];
+}
+
+/** Somebody says now what is to be shared. */
+function withoutLost({ lost: _lost, ...settings }: Settings): Omit<Settings, 'lost'> {
+  return settings;
 }
 
 /** Samba and Windows do not tell letters' cases apart in names of shares. */

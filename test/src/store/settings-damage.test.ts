@@ -149,7 +149,7 @@ t.test('on a full disk it is found out again by the next server', async (t) => {
   ] as const) {
     const objects = kvWith(databases.objects, { write: () => Promise.reject(new UmbraError(code, 'no')) });
     const opening = openTestStore({ ...databases, objects });
-    if (opens) t.same((await opening).settings, { shares: [], machines: [], lost: [HOME] });
+    if (opens) t.same((await opening).settings, { shares: [], machines: [], lost: [HOME], policiesInDoubt: true });
     else await t.rejects(opening, { code });
   }
 });

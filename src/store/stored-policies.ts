@@ -1,0 +1,119 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../common/clock.js';
+import { isUmbraError, UmbraError } from '../common/errors.js';
+import { DEFAULT_DOCUMENT } from '../policies/default-document.js';
+import { parsePolicies } from '../policies/parse-policies.js';
+import type { Policies } from '../policies/policy.js';
+import { policyOf, type EffectivePolicy } from '../policies/resolve-policy.js';
+import type { Store } from './store.js';
+
+/** The policies that hold. */
+export interface PolicyDocument {
+  /** As somebody wrote it, with his comments; or the built-in one. */
+  readonly text: string;
+  /** Names the text: SHA-256, in hex. */
+  readonly digest: string;
+  readonly isBuiltIn: boolean;
+  readonly policies: Policies;
+}
+
+/** Whose policy is asked for; the host that runs it, if that is known. */
+export interface MachineOnHost {
+  readonly machine: string;
+  readonly host?: string;
+}
+
+/** The policies in a store's settings. */
+export class StoredPolicies {
+  readonly #store: () => Store;
+  readonly #clock: Clock;
+  #known: PolicyDocument | undefined;
+
+  /** @param store asked for each time: it may be rebuilt */
+  constructor(store: () => Store, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  /** @throws {UmbraError} STORE_DAMAGED if what is stored can't be understood */
+  document(): PolicyDocument {
+    const { policies: applied } = this.#store().settings;
+    const text = applied ?? DEFAULT_DOCUMENT;
+    if (this.#known?.text === text) return this.#known;
+    this.#known = { text, digest: digestOf(text), isBuiltIn: applied === undefined, policies: this.#understand(text) };
+    return this.#known;
+  }
+
+  /** Those by which shadow copies may be deleted. @throws {UmbraError} STORE_DAMAGED also if newer ones were lost */
+  documentToDeleteBy(): PolicyDocument {
+    if (this.#store().settings.policiesInDoubt !== true) return this.document();
+    throw new UmbraError('STORE_DAMAGED', 'the newest policies were damaged, so nothing is deleted by older ones', {
+      hint: 'Look at "umbra policy show", then say with "umbra policy apply FILE" what is to hold.',
+    });
+  }
+
+  /** The policy of a machine, and where it comes from. @throws {UmbraError} STORE_DAMAGED */
+  async policyOf(machine: string): Promise<EffectivePolicy> {
+    const [found] = await this.withHosts([machine]);
+    return policyOf(this.document().policies, machine, found?.host);
+  }
+
+  /** Machines that are protected or have shadow copies, sorted, with the hosts that run them. @throws {UmbraError} STORE_DAMAGED */
+  async machines(): Promise<MachineOnHost[]> {
+    const store = this.#store();
+    const names = new Set([...store.catalog.machines(), ...store.settings.machines.map(({ name }) => name)]);
+    return await this.withHosts([...names].toSorted());
+  }
+
+  /**
+   * The hosts that run machines: that whose agent protects it, else that whose agent sent its newest shadow copy, so that one that is
+   * protected no more stays in its group.
+   * @throws {UmbraError} STORE_DAMAGED
+   */
+  async withHosts(machines: readonly string[]): Promise<MachineOnHost[]> {
+    const store = this.#store();
+    const hosts = new Map<string, string>();
+    const newest = machines.flatMap((machine) => store.catalog.latest(machine) ?? []);
+    for (const { listing, summary } of await store.summaries(newest)) {
+      if (summary.host !== undefined) hosts.set(listing.machine, summary.host);
+    }
+    for (const { name, host } of store.settings.machines) hosts.set(name, host);
+    return machines.map((machine) => {
+      const host = hosts.get(machine);
+      return host === undefined ? { machine } : { machine, host };
+    });
+  }
+
+  /**
+   * Have other policies hold; durable when this resolves.
+   * @param text checked already
+   * @param ifDigest of those that they are to replace
+   * @throws {UmbraError} POLICIES_CHANGED if other ones hold meanwhile; STORE_FULL, STORE_FAILED
+   */
+  async apply(text: string, ifDigest: string | undefined): Promise<void> {
+    await this.#store().updateSettings(({ policiesInDoubt: _inDoubt, ...settings }) => {
+      if (ifDigest !== undefined && digestOf(settings.policies ?? DEFAULT_DOCUMENT) !== ifDigest) {
+        throw new UmbraError('POLICIES_CHANGED', 'the policies are no longer those that these were made from', {
+          hint: 'Look at "umbra policy show", and do it again from there.',
+        });
+      }
+      return { ...settings, policies: text };
+    });
+  }
+
+  #understand(text: string): Policies {
+    try {
+      return parsePolicies(text, 'policies', this.#clock.now());
+    } catch (cause) {
+      if (!isUmbraError(cause)) throw cause;
+      throw new UmbraError('STORE_DAMAGED', `the policies of the store cannot be understood: ${cause.message}`, {
+        hint: 'Another version of Umbra may have written them; "umbra policy apply FILE" replaces them.',
+        cause,
+      });
+    }
+  }
+}
+
+function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -44,6 +44,16 @@ import type {
   ListFilesResult,
   ReadFileRequest,
 } from '../protocol/files-api.js';
+import type {
+  ApplyPoliciesRequest,
+  CheckPoliciesRequest,
+  PoliciesMeaning,
+  PoliciesResult,
+  PreviewPoliciesRequest,
+  PrunedShadowCopy,
+  PruneRequest,
+  PruneResult,
+} from '../protocol/policies-api.js';
 import type { Message, Request } from '../transport/message.js';
 import type {
   AddTokenRequest,
@@ -76,6 +86,27 @@ export const requests = {
   export: (body: ExportRequest): Request<ExportResult> => ({ method: 'POST', path: '/v1/export', body }),
   diff: (body: DiffRequest): Request<DiffResult> => ({ method: 'POST', path: '/v1/diff', body }),
   forget: (body: ForgetRequest): Request<ForgetResult> => ({ method: 'POST', path: '/v1/forget', body }),
+  policies: (): Request<PoliciesResult> => ({ method: 'GET', path: '/v1/policies' }),
+  checkPolicies: (body: CheckPoliciesRequest): Request<PoliciesMeaning> => ({
+    method: 'POST',
+    path: '/v1/policies/check',
+    body,
+  }),
+  applyPolicies: (body: ApplyPoliciesRequest): Request<PoliciesResult> => ({
+    method: 'POST',
+    path: '/v1/policies',
+    body,
+  }),
+  previewPolicies: (body: PreviewPoliciesRequest): ItemsRequest<PrunedShadowCopy, PruneResult> => ({
+    method: 'POST',
+    path: '/v1/policies/preview',
+    body,
+  }),
+  prune: (body: PruneRequest): ItemsRequest<PrunedShadowCopy, PruneResult> => ({
+    method: 'POST',
+    path: '/v1/prune',
+    body,
+  }),
   gc: (): Request<GcResult> => ({ method: 'POST', path: '/v1/gc' }),
   verify: (body: VerifyRequest): Request<VerifyResult> => ({ method: 'POST', path: '/v1/verify', body }),
   rebuild: (): Request<RebuildResult> => ({ method: 'POST', path: '/v1/rebuild' }),

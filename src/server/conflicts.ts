@@ -17,6 +17,7 @@ export type OperationKind =
   | 'files'
   | 'copy'
   | 'share'
+  | 'policies'
   | 'machines'
   | 'lease'
   | 'request'

@@ -22,6 +22,7 @@ import type {
 import type { Uploads } from '../ingest/uploads.js';
 import type { Fleet } from '../agents/fleet.js';
 import type { ObjectAccess } from './object-access.js';
+import type { PolicyService } from './policy-service.js';
 import type { StoreFigures } from '../store/figures.js';
 import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
 
@@ -83,6 +84,8 @@ export interface Engine {
   addShare(request: AddShareRequest): Promise<ShareInfo>;
   /** @throws {UmbraError} NOT_FOUND, STORE_* */
   removeShare(name: string): Promise<ShareInfo>;
+  /** How often shadow copies are made, and how long they are kept. */
+  policies(): PolicyService;
   /** The machines that agents see and protect. */
   fleet(): Fleet;
   /** The shadow copies that agents are sending. */

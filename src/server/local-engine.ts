@@ -32,6 +32,7 @@ import { ByteCache } from '../store/byte-cache.js';
 import { Fleet } from '../agents/fleet.js';
 import { Uploads } from '../ingest/uploads.js';
 import type { Listing } from '../store/catalog.js';
+import { StoredPolicies } from '../store/stored-policies.js';
 import { Machines } from '../store/machines.js';
 import { shadowCopyInfo } from '../store/records.js';
 import { Shares } from '../store/shares.js';
@@ -44,8 +45,10 @@ import { RegionCache } from '../tree/region-cache.js';
 import type { ReadContext } from '../tree/volume-reader.js';
 import { WorkerPool } from '../workers/pool.js';
 import type { Engine, JobContext, OpenEngine } from './engine.js';
+import { forgetShadowCopies } from './forget.js';
 import { LocalSource } from './local-source.js';
 import { ObjectAccess } from './object-access.js';
+import { PolicyService } from './policy-service.js';
 
 /** What mounts keep decoded, all together: regions read in sequence, and single chunks. */
 const REGION_CACHE_BYTES = 32 * 1024 * 1024;
@@ -76,6 +79,7 @@ class LocalEngine implements Engine {
   readonly #clock: Clock;
   readonly #source: ShadowCopySource;
   readonly #shares: Shares;
+  readonly #policies: PolicyService;
   readonly #fleet: Fleet;
   readonly #uploads: Uploads;
   readonly #objects: ObjectAccess;
@@ -94,6 +98,8 @@ class LocalEngine implements Engine {
     const chunks = new ByteCache<Uint8Array>(CHUNK_CACHE_BYTES);
     const reading: ReadContext['reading'] = new Map();
     this.#shares = new Shares(() => this.#store);
+    const stored = new StoredPolicies(() => this.#store, clock);
+    this.#policies = new PolicyService({ store: () => this.#store, stored, clock, forget: this.#forgetOne });
     const machines = new Machines(() => this.#store);
     this.#fleet = new Fleet({
       store: () => this.#store,
@@ -112,6 +118,9 @@ class LocalEngine implements Engine {
   get #store(): Store {
     return this.#directory.store;
   }
+
+  readonly #forgetOne = (listing: Listing): Promise<void> =>
+    this.#directory.reserve.spend(() => this.#store.forget(listing));
 
   get #workers(): WorkerPool {
     const { cutting, compression } = this.#store.format;
@@ -160,21 +169,8 @@ class LocalEngine implements Engine {
     return diffShadowCopies({ store: this.#store, pool: this.#workers, request, ...context });
   }
 
-  async forget(request: ForgetRequest, { signal }: JobContext): Promise<ForgetResult> {
-    const store = this.#store;
-    const listings = [
-      ...new Set(request.shadowCopies.map(({ machine, version }) => store.catalog.find(machine, version))),
-    ];
-    for (const listing of listings) assertMayForget(store, listing);
-    if (!request.force) assertOneStays(store, listings);
-    if (!request.dryRun) {
-      for (const listing of listings) {
-        signal.throwIfAborted();
-        await this.#directory.reserve.spend(() => store.forget(listing));
-      }
-    }
-    const forgotten = listings.map(({ machine, name }) => ({ machine, shadowCopy: name }));
-    return { dryRun: request.dryRun, forgotten };
+  forget(request: ForgetRequest, { signal }: JobContext): Promise<ForgetResult> {
+    return forgetShadowCopies(request, { store: this.#store, signal, forget: this.#forgetOne });
   }
 
   async gc(context: JobContext): Promise<GcResult> {
@@ -241,6 +237,10 @@ class LocalEngine implements Engine {
     return this.#shares.remove(name);
   }
 
+  policies(): PolicyService {
+    return this.#policies;
+  }
+
   fleet(): Fleet {
     return this.#fleet;
   }
@@ -278,22 +278,4 @@ function needsForce(error: unknown): never {
   const force = 'With --force it is shared all the same: another shadow copy may have it.';
   const hint = error.hint === undefined ? force : `${error.hint} ${force}`;
   throw new UmbraError(error.code, error.message, { hint, cause: error });
-}
-
-function assertMayForget(store: Store, listing: Listing): void {
-  const holder = store.leases.holder(listing);
-  if (holder === undefined) return;
-  throw new UmbraError('SHADOW_COPY_OPEN', `${listing.machine}@${listing.name} is in use: ${holder}`, {
-    hint: 'Close the file or wait for the command, then try again.',
-  });
-}
-
-/** @throws {UmbraError} LAST_SHADOW_COPY */
-function assertOneStays(store: Store, going: readonly Listing[]): void {
-  for (const machine of new Set(going.map((listing) => listing.machine))) {
-    if (store.catalog.shadowCopies(machine).some((listing) => !going.includes(listing))) continue;
-    throw new UmbraError('LAST_SHADOW_COPY', `no shadow copy of "${machine}" would be left`, {
-      hint: 'Give --force to delete the last one too.',
-    });
-  }
 }

@@ -4,6 +4,7 @@ import type { MountEnd } from '../protocol/wire.js';
 import { OWNER_ONLY } from './caller.js';
 import { AGENT_OPERATIONS } from './agent-operations.js';
 import { FILE_OPERATIONS } from './file-operations.js';
+import { POLICY_OPERATIONS } from './policy-operations.js';
 import type { ActiveMount, MountTable } from './mount-table.js';
 import { named, operation, type Operation, type Prepared } from './operation.js';
 import * as params from './request-params.js';
@@ -146,6 +147,7 @@ export const OPERATIONS: readonly Operation[] = [
   }),
   ...FILE_OPERATIONS,
   ...AGENT_OPERATIONS,
+  ...POLICY_OPERATIONS,
   operation({
     method: 'GET',
     route: '/v1/shares',

@@ -1,0 +1,51 @@
+import { UmbraError } from '../common/errors.js';
+import type { ForgetRequest, ForgetResult } from '../protocol/api.js';
+import type { Listing } from '../store/catalog.js';
+import type { Store } from '../store/store.js';
+
+export interface ForgetContext {
+  readonly store: Store;
+  readonly signal: AbortSignal;
+  /** Deletes one. */
+  readonly forget: (listing: Listing) => Promise<void>;
+}
+
+/**
+ * Delete the shadow copies that are named, none if one of them may not be.
+ * @throws {UmbraError} NOT_FOUND, LAST_SHADOW_COPY, SHADOW_COPY_OPEN, STORE_*
+ */
+export async function forgetShadowCopies(request: ForgetRequest, context: ForgetContext): Promise<ForgetResult> {
+  const { store, signal } = context;
+  const listings = [
+    ...new Set(request.shadowCopies.map(({ machine, version }) => store.catalog.find(machine, version))),
+  ];
+  for (const listing of listings) assertMayForget(store, listing);
+  if (!request.force) assertOneStays(store, listings);
+  if (!request.dryRun) {
+    for (const listing of listings) {
+      signal.throwIfAborted();
+      await context.forget(listing);
+    }
+  }
+  const forgotten = listings.map(({ machine, name }) => ({ machine, shadowCopy: name }));
+  return { dryRun: request.dryRun, forgotten };
+}
+
+/** @throws {UmbraError} SHADOW_COPY_OPEN */
+export function assertMayForget(store: Store, listing: Listing): void {
+  const holder = store.leases.holder(listing);
+  if (holder === undefined) return;
+  throw new UmbraError('SHADOW_COPY_OPEN', `${listing.machine}@${listing.name} is in use: ${holder}`, {
+    hint: 'Close the file or wait for the command, then try again.',
+  });
+}
+
+/** @throws {UmbraError} LAST_SHADOW_COPY */
+function assertOneStays(store: Store, going: readonly Listing[]): void {
+  for (const machine of new Set(going.map((listing) => listing.machine))) {
+    if (store.catalog.shadowCopies(machine).some((listing) => !going.includes(listing))) continue;
+    throw new UmbraError('LAST_SHADOW_COPY', `no shadow copy of "${machine}" would be left`, {
+      hint: 'Give --force to delete the last one too.',
+    });
+  }
+}

@@ -1,0 +1,80 @@
+import type { Test } from 'tap';
+import { shadowCopyName } from '../../src/common/names.js';
+import { PolicyService } from '../../src/server/policy-service.js';
+import type { Listing } from '../../src/store/catalog.js';
+import type { Store } from '../../src/store/store.js';
+import { StoredPolicies } from '../../src/store/stored-policies.js';
+import type { Engine, OpenEngine } from '../../src/server/engine.js';
+import { FakeEngine, openFakeEngine } from './fake-engine.js';
+import { startFakeServer } from './fake-store.js';
+import { ManualClock } from './manual-clock.js';
+import { makeEmpty, openTestStore } from './test-store.js';
+
+/** 2026-11-29 08:00 UTC, a Sunday. */
+export const LAB_NOW_MS = Date.UTC(2026, 10, 29, 8);
+const DAY_MS = 86_400_000;
+
+/** A store in memory with its policies, and a server over it of which nothing else is real. */
+export interface PolicyLab {
+  readonly store: Store;
+  readonly service: PolicyService;
+  readonly clock: ManualClock;
+  /** Begins the server. @returns the directory of its store */
+  readonly serve: () => Promise<string>;
+}
+
+/** @param beforeForget called with the store before each shadow copy is deleted */
+export async function policyLab(
+  t: Test,
+  beforeForget: (store: Store) => Promise<void> = () => Promise.resolve(),
+): Promise<PolicyLab> {
+  const clock = new ManualClock(LAB_NOW_MS);
+  const store = await openTestStore();
+  const stored = new StoredPolicies(() => store, clock);
+  const forget = async (listing: Listing): Promise<void> => {
+    await beforeForget(store);
+    await store.forget(listing);
+  };
+  const service = new PolicyService({ store: () => store, stored, clock, forget });
+  return {
+    store,
+    service,
+    clock,
+    serve: async () => {
+      const openEngine: OpenEngine = async (options) =>
+        new PolicyEngine(options.store, service, await openFakeEngine(options));
+      return (await startFakeServer(t, { openEngine })).store;
+    },
+  };
+}
+
+/** A shadow copy at the same time of each of so many days, the last one of an hour ago. @returns their names, the newest first */
+export async function daily(store: Store, machine: string, days: number): Promise<string[]> {
+  const names: string[] = [];
+  for (let day = days - 1; day >= 0; day -= 1) {
+    const timeMs = LAB_NOW_MS - 3_600_000 - day * DAY_MS;
+    await makeEmpty(store, machine, timeMs);
+    names.unshift(shadowCopyName(timeMs));
+  }
+  return names;
+}
+
+class PolicyEngine extends FakeEngine {
+  readonly #service: PolicyService;
+  readonly #locked: Engine;
+
+  constructor(store: string, service: PolicyService, locked: Engine) {
+    super(store);
+    this.#service = service;
+    this.#locked = locked;
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    await this.#locked.close();
+  }
+
+  override policies(): PolicyService {
+    return this.#service;
+  }
+}

@@ -36,6 +36,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
         summary: 'No longer protect a machine; its shadow copies stay',
         load: () => import('./commands/unprotect.js'),
       },
+      {
+        name: 'policy',
+        summary: 'Say how often shadow copies are made, and how long they are kept',
+        load: () => import('./commands/policy.js'),
+      },
       { name: 'init', summary: 'Make an empty store', load: () => import('./commands/init.js') },
     ],
   },
@@ -94,6 +99,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   {
     title: 'Keep in order',
     commands: [
+      {
+        name: 'prune',
+        summary: 'Delete the shadow copies that the policies do not keep',
+        load: () => import('./commands/prune.js'),
+      },
       { name: 'forget', summary: 'Delete shadow copies', load: () => import('./commands/forget.js') },
       { name: 'gc', summary: 'Give back the space of what was deleted', load: () => import('./commands/gc.js') },
       {

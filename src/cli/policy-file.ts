@@ -1,0 +1,16 @@
+import { readFileSync } from 'node:fs';
+import { messageOf, UmbraError } from '../common/errors.js';
+import type { CheckPoliciesRequest } from '../protocol/policies-api.js';
+
+/**
+ * Policies of a file.
+ * @param file as the user calls it
+ * @throws {UmbraError} BAD_ARGUMENT
+ */
+export function readPolicyFile(file: string, path: string): CheckPoliciesRequest {
+  try {
+    return { text: readFileSync(path, 'utf8'), file };
+  } catch (cause) {
+    throw new UmbraError('BAD_ARGUMENT', `the policies ${file} cannot be read: ${messageOf(cause)}`, { cause });
+  }
+}

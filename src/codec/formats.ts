@@ -66,6 +66,8 @@ export const MetaPrefix = {
   catalog: 0x63,
   /** `q` type digest → what is known of a damaged object. */
   quarantine: 0x71,
+  /** `t` → how much time has certainly passed. */
+  trustedTime: 0x74,
   /** `h` → high-water mark of sequence numbers. */
   highWater: 0x68,
   /** `f` → the store's id, so that the two databases are known to belong together. */

@@ -48,6 +48,10 @@ export const ERROR_CODES = {
   MOUNT_POINT: { exit: 'MOUNT', meaning: 'the mount point cannot be used' },
   MOUNT_FAILED: { exit: 'MOUNT', meaning: 'mounting or unmounting failed' },
   SHADOW_COPY_OPEN: { exit: 'BUSY', meaning: 'someone has a file of the shadow copy open' },
+  SHADOW_COPY_PROTECTED: {
+    exit: 'REFUSED',
+    meaning: 'the shadow copy is younger than its minimum age: nobody deletes it',
+  },
   LAST_SHADOW_COPY: { exit: 'REFUSED', meaning: 'the last shadow copy of a machine is only deleted with --force' },
   POLICIES_CHANGED: { exit: 'REFUSED', meaning: 'somebody else has changed the policies since they were read' },
   MACHINE_BUSY: { exit: 'BUSY', meaning: 'a backup of the machine is running' },

@@ -58,7 +58,7 @@ export interface Engine {
   export(request: ExportRequest, context: JobContext): Promise<ExportResult>;
   /** @throws {UmbraError} NOT_FOUND, STORE_*, CANCELLED */
   diff(request: DiffRequest, context: JobContext): Promise<DiffResult>;
-  /** @throws {UmbraError} NOT_FOUND, LAST_SHADOW_COPY, SHADOW_COPY_OPEN, STORE_* */
+  /** @throws {UmbraError} NOT_FOUND, SHADOW_COPY_PROTECTED, LAST_SHADOW_COPY, SHADOW_COPY_OPEN, STORE_* */
   forget(request: ForgetRequest, context: JobContext): Promise<ForgetResult>;
   /** @throws {UmbraError} STORE_*, CANCELLED */
   gc(context: JobContext): Promise<GcResult>;

@@ -12,14 +12,14 @@ export interface ForgetContext {
 
 /**
  * Delete the shadow copies that are named, none if one of them may not be.
- * @throws {UmbraError} NOT_FOUND, LAST_SHADOW_COPY, SHADOW_COPY_OPEN, STORE_*
+ * @throws {UmbraError} NOT_FOUND, SHADOW_COPY_PROTECTED, LAST_SHADOW_COPY, SHADOW_COPY_OPEN, STORE_*
  */
 export async function forgetShadowCopies(request: ForgetRequest, context: ForgetContext): Promise<ForgetResult> {
   const { store, signal } = context;
   const listings = [
     ...new Set(request.shadowCopies.map(({ machine, version }) => store.catalog.find(machine, version))),
   ];
-  for (const listing of listings) assertMayForget(store, listing);
+  for (const listing of listings) await assertMayForget(store, listing);
   if (!request.force) assertOneStays(store, listings);
   if (!request.dryRun) {
     for (const listing of listings) {
@@ -31,8 +31,9 @@ export async function forgetShadowCopies(request: ForgetRequest, context: Forget
   return { dryRun: request.dryRun, forgotten };
 }
 
-/** @throws {UmbraError} SHADOW_COPY_OPEN */
-export function assertMayForget(store: Store, listing: Listing): void {
+/** @throws {UmbraError} SHADOW_COPY_PROTECTED, SHADOW_COPY_OPEN */
+export async function assertMayForget(store: Store, listing: Listing): Promise<void> {
+  await store.assertUnprotected(listing);
   const holder = store.leases.holder(listing);
   if (holder === undefined) return;
   throw new UmbraError('SHADOW_COPY_OPEN', `${listing.machine}@${listing.name} is in use: ${holder}`, {

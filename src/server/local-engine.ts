@@ -32,7 +32,6 @@ import { ByteCache } from '../store/byte-cache.js';
 import { Fleet } from '../agents/fleet.js';
 import { Uploads } from '../ingest/uploads.js';
 import type { Listing } from '../store/catalog.js';
-import { StoredPolicies } from '../store/stored-policies.js';
 import { Machines } from '../store/machines.js';
 import { shadowCopyInfo } from '../store/records.js';
 import { Shares } from '../store/shares.js';
@@ -98,8 +97,7 @@ class LocalEngine implements Engine {
     const chunks = new ByteCache<Uint8Array>(CHUNK_CACHE_BYTES);
     const reading: ReadContext['reading'] = new Map();
     this.#shares = new Shares(() => this.#store);
-    const stored = new StoredPolicies(() => this.#store, clock);
-    this.#policies = new PolicyService({ store: () => this.#store, stored, clock, forget: this.#forgetOne });
+    this.#policies = new PolicyService({ store: () => this.#store, clock, forget: this.#forgetOne });
     const machines = new Machines(() => this.#store);
     this.#fleet = new Fleet({
       store: () => this.#store,

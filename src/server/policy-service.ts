@@ -15,13 +15,12 @@ import type {
 } from '../protocol/policies-api.js';
 import type { Listing } from '../store/catalog.js';
 import type { Store } from '../store/store.js';
-import type { MachineOnHost, StoredPolicies } from '../store/stored-policies.js';
+import type { MachineOnHost } from '../store/stored-policies.js';
 import { prune } from './prune.js';
 
 export interface PolicyServiceOptions {
   /** Asked for each time: it may be rebuilt. */
   readonly store: () => Store;
-  readonly stored: StoredPolicies;
   readonly clock: Clock;
   /** Deletes a shadow copy. */
   readonly forget: (listing: Listing) => Promise<void>;
@@ -42,7 +41,7 @@ export class PolicyService {
 
   /** @throws {UmbraError} STORE_DAMAGED */
   async show(): Promise<PoliciesResult> {
-    const { text, digest, isBuiltIn, policies } = this.#options.stored.document();
+    const { text, digest, isBuiltIn, policies } = this.#options.store().policies.document();
     const warnings = this.#options.store().settings.policiesInDoubt === true ? [IN_DOUBT] : [];
     const meaning = await this.#meaning(policies);
     return { ...meaning, warnings: [...warnings, ...meaning.warnings], text, digest, builtIn: isBuiltIn };
@@ -56,13 +55,13 @@ export class PolicyService {
   /** @throws {UmbraError} BAD_ARGUMENT with the line, POLICIES_CHANGED, STORE_FULL, STORE_FAILED */
   async apply(request: ApplyPoliciesRequest): Promise<PoliciesResult> {
     this.#parse(request);
-    await this.#options.stored.apply(request.text, request.ifDigest);
+    await this.#options.store().policies.apply(request.text, request.ifDigest);
     return await this.show();
   }
 
   /** @throws {UmbraError} NOT_FOUND, STORE_*, CANCELLED */
   async prune({ machines, dryRun }: PruneRequest, job: PruneJob): Promise<PruneResult> {
-    return await this.#prune(this.#options.stored.documentToDeleteBy().policies, machines, dryRun, job);
+    return await this.#prune(this.#options.store().policies.documentToDeleteBy().policies, machines, dryRun, job);
   }
 
   /** @throws {UmbraError} BAD_ARGUMENT with the line, NOT_FOUND, STORE_*, CANCELLED */
@@ -90,11 +89,11 @@ export class PolicyService {
   async #withShadowCopies(names: readonly string[] | undefined): Promise<MachineOnHost[]> {
     const { catalog } = this.#options.store();
     for (const name of names ?? []) catalog.find(name, 'latest');
-    return await this.#options.stored.withHosts([...new Set(names ?? catalog.machines())]);
+    return await this.#options.store().policies.withHosts([...new Set(names ?? catalog.machines())]);
   }
 
   async #meaning(policies: Policies): Promise<PoliciesMeaning> {
-    const machines = await this.#options.stored.machines();
+    const machines = await this.#options.store().policies.machines();
     return {
       default: policies.default,
       policies: Object.entries(policies.policies).map(([name, policy]) => ({ name, ...policy })),

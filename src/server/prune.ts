@@ -85,11 +85,11 @@ async function refusal(listing: Listing, context: PruneContext): Promise<string 
   // Somebody may delete those that are to stay meanwhile.
   if (others.length === 0) return `no shadow copy of ${listing.machine} would be left`;
   try {
-    assertMayForget(store, listing);
+    await assertMayForget(store, listing);
     if (!context.dryRun) await context.forget(listing);
     return undefined;
   } catch (error) {
-    if (isUmbraError(error, 'SHADOW_COPY_OPEN')) return error.message;
+    if (isUmbraError(error, 'SHADOW_COPY_OPEN', 'SHADOW_COPY_PROTECTED')) return error.message;
     throw error;
   }
 }

@@ -7,7 +7,7 @@ import type { Consistency } from '../protocol/api.js';
 import { packRecord, unpackRecord, withCheck, withoutCheck } from './checked.js';
 import { catalogKey, prefixRange } from './keys.js';
 import type { KvOperation, KvReader } from './kv.js';
-import { CONSISTENCIES, Fields, type VolumeRecord } from './records.js';
+import { CONSISTENCIES, Fields, protectionOf, type ShadowCopyRecord, type VolumeRecord } from './records.js';
 
 /** A listed shadow copy. */
 export interface Listing {
@@ -18,6 +18,24 @@ export interface Listing {
   readonly record: Uint8Array;
   /** Sequence number of its record when it was listed: the order in which shadow copies were made. */
   readonly order: number;
+  /** As in its record. */
+  readonly storedAtMs?: number;
+  readonly minimumAgeMs?: number;
+}
+
+type Protection = Pick<Listing, 'storedAtMs' | 'minimumAgeMs'>;
+
+/** How the shadow copy of a record is listed. */
+export function listingOf(record: ShadowCopyRecord, digest: Uint8Array, order: number): Listing {
+  const { machine, name, timeMs } = record;
+  return { machine, name, timeMs, record: digest, order, ...protectionFields(record) };
+}
+
+function protectionFields({ storedAtMs, minimumAgeMs }: Protection): Protection {
+  return {
+    ...(storedAtMs === undefined ? {} : { storedAtMs }),
+    ...(minimumAgeMs === undefined ? {} : { minimumAgeMs }),
+  };
 }
 
 const NONE: readonly Listing[] = [];
@@ -163,6 +181,7 @@ export function putListing(listing: Listing, summary: ListingSummary): KvOperati
         pauseMs,
         ...(host === undefined ? {} : { host }),
         volumes: shown,
+        ...protectionFields(listing),
       }),
     ),
   };
@@ -196,7 +215,8 @@ function decodeListing(key: Uint8Array, value: Uint8Array): Listing {
   const [machine = '', name = ''] = Buffer.from(key.subarray(1)).toString('latin1').split('\0');
   const fields = openListing(key, value);
   const record = Uint8Array.from(fields.digest('record'));
-  return { machine, name, record, timeMs: fields.time('timeMs'), order: fields.whole('order') };
+  const timeMs = fields.time('timeMs');
+  return { machine, name, record, timeMs, order: fields.whole('order'), ...protectionOf(fields) };
 }
 
 /** The shadow copies whose listings in `meta` are damaged, as `MACHINE@NAME`. */

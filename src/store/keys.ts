@@ -56,6 +56,7 @@ export function catalogKey(machine: string, shadowCopy: string): Buffer {
 }
 
 export const highWaterKey: Buffer = Buffer.of(MetaPrefix.highWater);
+export const trustedTimeKey: Buffer = Buffer.of(MetaPrefix.trustedTime);
 export const storeKey: Buffer = Buffer.of(MetaPrefix.store);
 
 /** All keys that begin with one of the prefixes of {@link MetaPrefix}. */

@@ -3,7 +3,7 @@ import { EMPTY_DIGEST } from '../codec/digest.js';
 import { claimedName, decodeBody, FrameError, readFrameHeader } from '../codec/frame.js';
 import { isUmbraError } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
-import { putListing, type Listing, type ListingSummary } from './catalog.js';
+import { listingOf, putListing, type Listing, type ListingSummary } from './catalog.js';
 import { putEntry, type IndexEntry } from './index-entries.js';
 import { objectName, sequenceOfObjectKey } from './keys.js';
 import { quarantineOperations } from './object-index.js';
@@ -126,8 +126,7 @@ class Rebuild {
       return;
     }
     const summary = parseShadowCopyRecord(plain);
-    const { machine, name, timeMs } = summary;
-    const listing = { machine, name, timeMs, record: entry.digest, order: entry.sequence };
+    const listing = listingOf(summary, entry.digest, entry.sequence);
     this.#listings.set(objectName(ObjectType.record, entry.digest), { listing, summary });
   }
 

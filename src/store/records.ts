@@ -45,6 +45,10 @@ export interface ShadowCopyRecord {
   readonly checkpoint?: string;
   /** For people: what was not as wanted, and why. */
   readonly notes?: readonly string[];
+  /** When it came into the store, by its trusted time; absent in records of before there was one. */
+  readonly storedAtMs?: number;
+  /** How old it must be by that before anybody may delete it, as its policy had it then; absent for no time. */
+  readonly minimumAgeMs?: number;
 }
 
 /** Says that the record with this digest was deleted. */
@@ -79,6 +83,17 @@ export function parseShadowCopyRecord(bytes: Uint8Array): ShadowCopyRecord {
     ...(host === undefined ? {} : { host }),
     ...(checkpoint === undefined ? {} : { checkpoint }),
     ...(notes === undefined ? {} : { notes }),
+    ...protectionOf(fields),
+  };
+}
+
+/** When a shadow copy came into the store, and how old it must become. @throws {UmbraError} STORE_DAMAGED */
+export function protectionOf(fields: Fields): Pick<ShadowCopyRecord, 'storedAtMs' | 'minimumAgeMs'> {
+  const storedAtMs = fields.optionalNumber('storedAtMs');
+  const minimumAgeMs = fields.optionalNumber('minimumAgeMs');
+  return {
+    ...(storedAtMs === undefined ? {} : { storedAtMs }),
+    ...(minimumAgeMs === undefined ? {} : { minimumAgeMs }),
   };
 }
 

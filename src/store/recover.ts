@@ -1,7 +1,7 @@
 import { ObjectType } from '../codec/formats.js';
 import { decodeFrame, FrameError, readFrameHeader } from '../codec/frame.js';
 import { isUmbraError } from '../common/errors.js';
-import { Catalog, deleteListing, putListing, type Listing } from './catalog.js';
+import { Catalog, deleteListing, listingOf, putListing } from './catalog.js';
 import { putEntry } from './index-entries.js';
 import { objectKey, objectName, objectRange, quarantineKey, sequenceOfObjectKey } from './keys.js';
 import type { KvOperation, KvReader, KvStore, KvWriter } from './kv.js';
@@ -94,13 +94,7 @@ export async function recoverCatalog(objects: KvReader, meta: KvWriter): Promise
     if (found === undefined || (deleted.get(name) ?? -1) >= found.sequence) continue;
     const { record, sequence } = found;
     if (catalog.shadowCopies(record.machine).some((other) => other.name === record.name)) continue;
-    const listing: Listing = {
-      machine: record.machine,
-      name: record.name,
-      timeMs: record.timeMs,
-      record: Uint8Array.from(digest),
-      order: sequence,
-    };
+    const listing = listingOf(record, Uint8Array.from(digest), sequence);
     await meta.write([putListing(listing, record)], { sync: true });
     catalog.insert(listing);
   }

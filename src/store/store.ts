@@ -2,8 +2,9 @@ import path from 'node:path';
 
 import { ObjectType } from '../codec/formats.js';
 import type { Clock } from '../common/clock.js';
+import { readBoot, type Boot } from '../system/boot-time.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
-import { deleteListing, putListing, readSummaries, type Catalog, type Listing } from './catalog.js';
+import { deleteListing, listingOf, putListing, readSummaries, type Catalog, type Listing } from './catalog.js';
 import { packRecord, withCheck, withoutCheck } from './checked.js';
 import { collect, type CollectOptions, type CollectResult } from './collect.js';
 import type { FormatRecord } from './format-record.js';
@@ -16,6 +17,9 @@ import { ObjectStore } from './object-store.js';
 import { adoptUnindexed, highestObject, quarantineLost, recoverCatalog } from './recover.js';
 import { parseShadowCopyRecord, type ShadowCopyRecord, type TombstoneRecord } from './records.js';
 import type { IngestSession } from './session.js';
+import { protectedError, protectedForMs } from './protection.js';
+import { StoredPolicies } from './stored-policies.js';
+import { TrustedTime } from './trusted-time.js';
 import { encodeSettings, NO_SETTINGS, quarantinedSettings, readSettings, type Settings } from './settings.js';
 
 export interface StoreParts {
@@ -25,13 +29,20 @@ export interface StoreParts {
   readonly clock: Clock;
   /** As {@link ObjectLog} takes it. */
   readonly syncedBytes?: number;
+  /** The system's without it. */
+  readonly boot?: () => Boot;
 }
+
+/** What is known of a shadow copy before it is committed. */
+export type NewRecord = Omit<ShadowCopyRecord, 'name' | 'storedAtMs' | 'minimumAgeMs'>;
 
 /** A store: objects, the catalog of shadow copies, and who is using them. */
 export class Store {
   readonly format: FormatRecord;
   readonly leases = new Leases();
   readonly objectStore: ObjectStore;
+  readonly policies: StoredPolicies;
+  readonly #trusted: TrustedTime;
   readonly #meta: KvStore;
   readonly #clock: Clock;
   /** Names that commits under way will use. */
@@ -42,12 +53,14 @@ export class Store {
   #settings: Settings = NO_SETTINGS;
   #lastSetting: Promise<unknown> = Promise.resolve();
 
-  private constructor(parts: StoreParts, objectStore: ObjectStore, catalog: Catalog) {
+  private constructor(parts: StoreParts, objectStore: ObjectStore, catalog: Catalog, trusted: TrustedTime) {
     this.format = parts.format;
     this.objectStore = objectStore;
     this.#meta = parts.meta;
     this.#clock = parts.clock;
     this.#catalog = catalog;
+    this.#trusted = trusted;
+    this.policies = new StoredPolicies(this, parts.clock);
   }
 
   /**
@@ -75,7 +88,8 @@ export class Store {
       quarantined,
       syncedBytes: parts.syncedBytes,
     });
-    const store = new Store(parts, objectStore, catalog);
+    const trusted = await TrustedTime.open({ meta, clock, boot: parts.boot ?? readBoot, listings: catalog.all() });
+    const store = new Store(parts, objectStore, catalog, trusted);
     await store.#claim();
     return store;
   }
@@ -104,14 +118,14 @@ export class Store {
    * `session`, or belongs to a leased shadow copy.
    * @throws {UmbraError} STORE_FULL, STORE_FAILED
    */
-  async commit(session: IngestSession, record: Omit<ShadowCopyRecord, 'name'>): Promise<ShadowCopyRecord> {
+  async commit(session: IngestSession, record: NewRecord): Promise<ShadowCopyRecord> {
     await session.barrier();
     const name = this.#reserveName(record.machine, record.timeMs);
     try {
-      const complete: ShadowCopyRecord = { ...record, name };
+      const complete: ShadowCopyRecord = { ...record, name, ...(await this.#protection(record)) };
       const { digest, sequence: order } = await session.addLast(ObjectType.record, packRecord(complete));
       await session.barrier();
-      const listing: Listing = { machine: record.machine, name, timeMs: record.timeMs, record: digest, order };
+      const listing = listingOf(complete, digest, order);
       await this.#meta.write([putListing(listing, complete)], { sync: true });
       this.#catalog.insert(listing);
       return complete;
@@ -122,10 +136,11 @@ export class Store {
 
   /**
    * Take a shadow copy off the list. Its tombstone is durable first, so that rebuilding does not bring it back.
-   * @throws {UmbraError} SHADOW_COPY_OPEN, STORE_FULL, STORE_FAILED
+   * @throws {UmbraError} SHADOW_COPY_PROTECTED, SHADOW_COPY_OPEN, STORE_FULL, STORE_FAILED
    */
   async forget(listing: Listing): Promise<void> {
     const { machine, name } = listing;
+    await this.assertUnprotected(listing);
     const holder = this.leases.holder(listing);
     if (holder !== undefined) {
       throw new UmbraError('SHADOW_COPY_OPEN', `${machine}@${name} is in use: ${holder}`, {
@@ -143,6 +158,23 @@ export class Store {
     } finally {
       session.end();
     }
+  }
+
+  /**
+   * Refuse to delete a shadow copy that nobody may delete yet.
+   * @throws {UmbraError} SHADOW_COPY_PROTECTED; STORE_DAMAGED if it is not known what holds
+   */
+  async assertUnprotected(listing: Listing): Promise<void> {
+    const { policy } = await this.policies.policyOf(listing.machine);
+    const leftMs = protectedForMs(listing, policy.minimumAgeMs, this.#trusted);
+    if (leftMs > 0) throw protectedError(listing, leftMs, this.#clock.now());
+  }
+
+  /** How a new shadow copy is protected. */
+  async #protection({ machine, host }: NewRecord): Promise<Pick<ShadowCopyRecord, 'storedAtMs' | 'minimumAgeMs'>> {
+    const storedAtMs = this.#trusted.now();
+    const minimumAgeMs = await this.policies.minimumAgeOf(machine, host);
+    return minimumAgeMs === 0 ? { storedAtMs } : { storedAtMs, minimumAgeMs };
   }
 
   /** Delete what no shadow copy refers to. */
@@ -207,6 +239,7 @@ export class Store {
 
   /** Idempotent. */
   async close(): Promise<void> {
+    this.#trusted.close();
     await this.objectStore.objects.close();
     await this.#meta.close();
   }

@@ -5,7 +5,8 @@ import { DEFAULT_DOCUMENT } from '../policies/default-document.js';
 import { parsePolicies } from '../policies/parse-policies.js';
 import type { Policies } from '../policies/policy.js';
 import { policyOf, type EffectivePolicy } from '../policies/resolve-policy.js';
-import type { Store } from './store.js';
+import type { Catalog, Listing } from './catalog.js';
+import type { Settings } from './settings.js';
 
 /** The policies that hold. */
 export interface PolicyDocument {
@@ -23,21 +24,30 @@ export interface MachineOnHost {
   readonly host?: string;
 }
 
+/** What policies need of a store. */
+export interface PolicyStore {
+  readonly settings: Settings;
+  readonly catalog: Catalog;
+  readonly summaries: (
+    listings: readonly Listing[],
+  ) => Promise<readonly { readonly listing: Listing; readonly summary: { readonly host?: string } }[]>;
+  readonly updateSettings: (change: (settings: Settings) => Settings) => Promise<void>;
+}
+
 /** The policies in a store's settings. */
 export class StoredPolicies {
-  readonly #store: () => Store;
+  readonly #store: PolicyStore;
   readonly #clock: Clock;
   #known: PolicyDocument | undefined;
 
-  /** @param store asked for each time: it may be rebuilt */
-  constructor(store: () => Store, clock: Clock) {
+  constructor(store: PolicyStore, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
   }
 
   /** @throws {UmbraError} STORE_DAMAGED if what is stored can't be understood */
   document(): PolicyDocument {
-    const { policies: applied } = this.#store().settings;
+    const { policies: applied } = this.#store.settings;
     const text = applied ?? DEFAULT_DOCUMENT;
     if (this.#known?.text === text) return this.#known;
     this.#known = { text, digest: digestOf(text), isBuiltIn: applied === undefined, policies: this.#understand(text) };
@@ -46,7 +56,7 @@ export class StoredPolicies {
 
   /** Those by which shadow copies may be deleted. @throws {UmbraError} STORE_DAMAGED also if newer ones were lost */
   documentToDeleteBy(): PolicyDocument {
-    if (this.#store().settings.policiesInDoubt !== true) return this.document();
+    if (this.#store.settings.policiesInDoubt !== true) return this.document();
     throw new UmbraError('STORE_DAMAGED', 'the newest policies were damaged, so nothing is deleted by older ones', {
       hint: 'Look at "umbra policy show", then say with "umbra policy apply FILE" what is to hold.',
     });
@@ -58,9 +68,27 @@ export class StoredPolicies {
     return policyOf(this.document().policies, machine, found?.host);
   }
 
+  /**
+   * The minimum age of a shadow copy that is being made.
+   * @param host that sends it, where it is not protected
+   */
+  async minimumAgeOf(machine: string, host: string | undefined): Promise<number> {
+    const before = this.#store.catalog.latest(machine)?.minimumAgeMs ?? 0;
+    try {
+      const { policies } = this.document();
+      const [found] = await this.withHosts([machine]);
+      const { minimumAgeMs } = policyOf(policies, machine, found?.host ?? host).policy;
+      // Where the policies that hold may be too old, it is protected no less than the one before.
+      return this.#store.settings.policiesInDoubt === true ? Math.max(minimumAgeMs, before) : minimumAgeMs;
+    } catch (error) {
+      if (isUmbraError(error, 'STORE_DAMAGED')) return before;
+      throw error;
+    }
+  }
+
   /** Machines that are protected or have shadow copies, sorted, with the hosts that run them. @throws {UmbraError} STORE_DAMAGED */
   async machines(): Promise<MachineOnHost[]> {
-    const store = this.#store();
+    const store = this.#store;
     const names = new Set([...store.catalog.machines(), ...store.settings.machines.map(({ name }) => name)]);
     return await this.withHosts([...names].toSorted());
   }
@@ -71,7 +99,7 @@ export class StoredPolicies {
    * @throws {UmbraError} STORE_DAMAGED
    */
   async withHosts(machines: readonly string[]): Promise<MachineOnHost[]> {
-    const store = this.#store();
+    const store = this.#store;
     const hosts = new Map<string, string>();
     const newest = machines.flatMap((machine) => store.catalog.latest(machine) ?? []);
     for (const { listing, summary } of await store.summaries(newest)) {
@@ -91,7 +119,7 @@ export class StoredPolicies {
    * @throws {UmbraError} POLICIES_CHANGED if other ones hold meanwhile; STORE_FULL, STORE_FAILED
    */
   async apply(text: string, ifDigest: string | undefined): Promise<void> {
-    await this.#store().updateSettings(({ policiesInDoubt: _inDoubt, ...settings }) => {
+    await this.#store.updateSettings(({ policiesInDoubt: _inDoubt, ...settings }) => {
       if (ifDigest !== undefined && digestOf(settings.policies ?? DEFAULT_DOCUMENT) !== ifDigest) {
         throw new UmbraError('POLICIES_CHANGED', 'the policies are no longer those that these were made from', {
           hint: 'Look at "umbra policy show", and do it again from there.',

@@ -33,7 +33,6 @@ import type { FileOperations } from '../../src/files/file-operations.js';
 import type { Engine, JobContext, OpenEngine } from '../../src/server/engine.js';
 import { ObjectAccess } from '../../src/server/object-access.js';
 import { PolicyService } from '../../src/server/policy-service.js';
-import { StoredPolicies } from '../../src/store/stored-policies.js';
 import { fakeFiles } from './fake-files.js';
 
 const VERSION = '2026-11-22T10-15-00Z';
@@ -262,8 +261,7 @@ export class FakeEngine implements Engine {
   }
 
   policies(): PolicyService {
-    const stored = new StoredPolicies(noStore, systemClock);
-    return new PolicyService({ store: noStore, stored, clock: systemClock, forget: () => Promise.resolve() });
+    return new PolicyService({ store: noStore, clock: systemClock, forget: () => Promise.resolve() });
   }
 
   fleet(): Fleet {

@@ -3,12 +3,11 @@ import { shadowCopyName } from '../../src/common/names.js';
 import { PolicyService } from '../../src/server/policy-service.js';
 import type { Listing } from '../../src/store/catalog.js';
 import type { Store } from '../../src/store/store.js';
-import { StoredPolicies } from '../../src/store/stored-policies.js';
 import type { Engine, OpenEngine } from '../../src/server/engine.js';
 import { FakeEngine, openFakeEngine } from './fake-engine.js';
 import { startFakeServer } from './fake-store.js';
 import { ManualClock } from './manual-clock.js';
-import { makeEmpty, openTestStore } from './test-store.js';
+import { makeEmpty, memoryDatabases, openTestStore } from './test-store.js';
 
 /** 2026-11-29 08:00 UTC, a Sunday. */
 export const LAB_NOW_MS = Date.UTC(2026, 10, 29, 8);
@@ -29,13 +28,12 @@ export async function policyLab(
   beforeForget: (store: Store) => Promise<void> = () => Promise.resolve(),
 ): Promise<PolicyLab> {
   const clock = new ManualClock(LAB_NOW_MS);
-  const store = await openTestStore();
-  const stored = new StoredPolicies(() => store, clock);
+  const store = await openTestStore(memoryDatabases(), undefined, { clock });
   const forget = async (listing: Listing): Promise<void> => {
     await beforeForget(store);
     await store.forget(listing);
   };
-  const service = new PolicyService({ store: () => store, stored, clock, forget });
+  const service = new PolicyService({ store: () => store, clock, forget });
   return {
     store,
     service,

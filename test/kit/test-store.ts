@@ -10,10 +10,11 @@ import type { KvStore } from '../../src/store/kv.js';
 import { openMemoryKv } from '../../src/store/memory-kv.js';
 import type { ShadowCopyRecord, VolumeRecord } from '../../src/store/records.js';
 import type { IngestSession } from '../../src/store/session.js';
-import { Store } from '../../src/store/store.js';
+import { Store, type StoreParts } from '../../src/store/store.js';
 import { decodeLeaf, encodeLeaf, regionCount } from '../../src/tree/node.js';
 import { TreeBuilder } from '../../src/tree/tree-builder.js';
 import { TreeReader } from '../../src/tree/tree-reader.js';
+import { ManualClock } from './manual-clock.js';
 import type { Random } from './random.js';
 
 /** One seed for all test stores, so that a store can be opened again over the same databases. */
@@ -30,10 +31,17 @@ export function memoryDatabases(): Databases {
   return { objects: openMemoryKv(), meta: openMemoryKv() };
 }
 
-/** @param syncedBytes what is synced batch by batch before all is flushed at once: tests have less to write than the store's own limit */
-export function openTestStore(databases: Databases = memoryDatabases(), syncedBytes?: number): Promise<Store> {
+/**
+ * @param syncedBytes what is synced batch by batch before all is flushed at once: tests have less to write than the store's own limit
+ * @param clocks other than this machine's
+ */
+export function openTestStore(
+  databases: Databases = memoryDatabases(),
+  syncedBytes?: number,
+  clocks: Partial<Pick<StoreParts, 'clock' | 'boot'>> = {},
+): Promise<Store> {
   const syncing = syncedBytes === undefined ? {} : { syncedBytes };
-  return Store.open({ ...databases, format: TEST_FORMAT, clock: systemClock, ...syncing });
+  return Store.open({ ...databases, format: TEST_FORMAT, clock: systemClock, ...syncing, ...clocks });
 }
 
 /** Back up a machine of one volume from memory, in this thread: what a backup does, without workers and images. */
@@ -65,10 +73,11 @@ export async function backUp(
  * @returns the store as it was opened last
  */
 export async function makeTwice(databases: Databases, machine: string): Promise<Store> {
-  const first = await openTestStore(databases);
+  const clocks = { clock: new ManualClock(), boot: () => ({ id: 'boot', uptimeMs: 0 }) };
+  const first = await openTestStore(databases, undefined, clocks);
   await makeEmpty(first, machine, 5);
   await first.forget(first.catalog.find(machine, 'latest'));
-  const second = await openTestStore(databases);
+  const second = await openTestStore(databases, undefined, clocks);
   await makeEmpty(second, machine, 5);
   return second;
 }

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { DEFAULT_DOCUMENT } from '../../../src/policies/default-document.js';
 import type { PrunedShadowCopy, PruneResult } from '../../../src/protocol/policies-api.js';
+import { forgetShadowCopies } from '../../../src/server/forget.js';
 import type { PolicyService } from '../../../src/server/policy-service.js';
 import { Machines } from '../../../src/store/machines.js';
 import { ask } from '../../kit/api-client.js';
@@ -116,6 +117,25 @@ t.test('the one that was made last stays, also by a clock that went wrong', asyn
     [last, ['made last']],
     ['2026-11-29T06-00-00Z', []],
   ]);
+});
+
+t.test('what is too young is neither pruned nor forgotten, whoever asks and however', async (t) => {
+  const { store, service, clock } = await policyLab(t);
+  await service.apply({ text: 'default: a\npolicies: { a: { keep: { last: 1 }, minimumAge: 7d } }\n' });
+  const names = await daily(store, 'web', 3);
+  const dry = await prune(service, undefined, true);
+  t.match(dry.result, { kept: 1, deleted: 0, skipped: 2 });
+  t.match(dry.items[1], { fate: 'skipped', reason: /is protected until 2026-12-06 08:00 UTC/ });
+  t.match((await prune(service)).result, { kept: 1, deleted: 0, skipped: 2 });
+  const forget = (force: boolean): Promise<unknown> =>
+    forgetShadowCopies(
+      { shadowCopies: [{ machine: 'web', version: names[2] ?? '' }], dryRun: false, force },
+      { store, signal: new AbortController().signal, forget: (listing) => store.forget(listing) },
+    );
+  await t.rejects(forget(false), { code: 'SHADOW_COPY_PROTECTED' });
+  await t.rejects(forget(true), { code: 'SHADOW_COPY_PROTECTED' });
+  clock.advance(7 * 86_400_000);
+  t.match((await prune(service)).result, { kept: 1, deleted: 2, skipped: 0 });
 });
 
 t.test('a prune that is interrupted has deleted what it said', async (t) => {

@@ -1,7 +1,6 @@
 import t from 'tap';
 import { ObjectType } from '../../../src/codec/formats.js';
 import { claimedName } from '../../../src/codec/frame.js';
-import { systemClock } from '../../../src/common/clock.js';
 import { DEFAULT_DOCUMENT } from '../../../src/policies/default-document.js';
 import { encodeFormatRecord } from '../../../src/store/format-record.js';
 import { Machines } from '../../../src/store/machines.js';
@@ -9,7 +8,7 @@ import { rebuildMeta } from '../../../src/store/rebuild.js';
 import { MAX_POLICIES_CHARACTERS } from '../../../src/store/settings.js';
 import { Shares } from '../../../src/store/shares.js';
 import type { Store } from '../../../src/store/store.js';
-import { StoredPolicies } from '../../../src/store/stored-policies.js';
+import type { StoredPolicies } from '../../../src/store/stored-policies.js';
 import { makeEmpty, memoryDatabases, openTestStore, TEST_FORMAT, type Databases } from '../../kit/test-store.js';
 
 const quiet = { signal: new AbortController().signal, progress: () => undefined };
@@ -17,7 +16,7 @@ const HOURLY = '# mine\ndefault: a\npolicies: { a: { shadowCopies: { every: 1h }
 const BY_HOST = 'default: a\npolicies: { a: {}, b: {} }\nhosts: { hv1: { policy: b } }\n';
 
 function policiesOf(store: Store): StoredPolicies {
-  return new StoredPolicies(() => store, systemClock);
+  return store.policies;
 }
 
 /** Damage the newest settings, so that the store finds it when it is opened. */

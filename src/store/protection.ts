@@ -1,21 +1,25 @@
 import { UmbraError } from '../common/errors.js';
 import { durationText } from '../common/durations.js';
 import type { Listing } from './catalog.js';
+import { formerMinimumOf, type FormerMinimum } from './former-minimums.js';
 import type { TrustedTime } from './trusted-time.js';
 
 /**
  * How long a shadow copy may not be deleted by anybody yet; 0 if it may. It is as old as the store has certainly had it, and must be as old
- * as the policy said when it was made, or as the one says that holds now, whichever is more.
+ * as the policies said when it was made, since then, and now, whichever is most.
  * @param minimumAgeMs of the policy that holds
+ * @param formers those that held since
  */
 export function protectedForMs(
-  { timeMs, storedAtMs, minimumAgeMs: minimumThen = 0 }: Listing,
+  { machine, timeMs, storedAtMs, minimumAgeMs: minimumThen = 0 }: Listing,
   minimumAgeMs: number,
+  formers: readonly FormerMinimum[],
   trusted: TrustedTime,
 ): number {
   // Of one that was made before there was a trusted time only the wall clock of then is known.
   const since = storedAtMs ?? Math.min(timeMs, trusted.sinceMs);
-  return Math.max(0, since + Math.max(minimumThen, minimumAgeMs) - trusted.now());
+  const formerly = formerMinimumOf(formers, machine, since);
+  return Math.max(0, since + Math.max(minimumThen, formerly, minimumAgeMs) - trusted.now());
 }
 
 /** @param nowMs of the wall clock */
@@ -24,6 +28,6 @@ export function protectedError({ machine, name }: Listing, remainingMs: number, 
   const left = durationText(Math.max(60_000, Math.ceil(remainingMs / 60_000) * 60_000));
   const message = `${machine}@${name} is protected until ${until} UTC, for another ${left}`;
   return new UmbraError('SHADOW_COPY_PROTECTED', message, {
-    hint: 'Nobody deletes it before that: it is younger than the minimum age that its policy has, or had when it was made.',
+    hint: 'Nobody deletes it before that: it is younger than the minimum age that its policy has, or had since it was made.',
   });
 }

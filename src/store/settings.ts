@@ -1,6 +1,7 @@
 import { ObjectType } from '../codec/formats.js';
 import { isMachineName } from '../common/names.js';
 import { isShareName, isSharePath, type Share } from '../common/share-names.js';
+import { parseFormerMinimum, type FormerMinimum } from './former-minimums.js';
 import { encodeFormatRecord, type FormatRecord } from './format-record.js';
 import type { KvReader } from './kv.js';
 import type { ProtectedMachine } from '../protocol/agents-api.js';
@@ -26,6 +27,8 @@ export interface Settings {
   readonly policies?: string;
   /** Newer policies could not be read: by the older ones that there are, nothing is deleted until somebody applies some. */
   readonly policiesInDoubt?: true;
+  /** Minimum ages that were made shorter, for what was stored before. */
+  readonly formerMinimums?: readonly FormerMinimum[];
 }
 
 /** As long as the text of policies may be; {@link parseSettings} leaves out what is longer. */
@@ -106,9 +109,8 @@ export async function quarantinedSettings(meta: KvReader): Promise<string[]> {
 
 /** What is not right in it is left out: its digest was right, so a newer version wrote it. */
 function parseSettings(text: string): Settings {
-  const { shares, lost, machines, leaving, policies, policiesInDoubt } = JSON.parse(text) as Readonly<
-    Record<string, unknown>
-  >;
+  const fields = JSON.parse(text) as Readonly<Record<string, unknown>>;
+  const { shares, lost, machines, leaving, policies, policiesInDoubt, formerMinimums } = fields;
   return {
     shares: parseShares(shares),
     machines: parseMachines(machines),
@@ -116,6 +118,7 @@ function parseSettings(text: string): Settings {
     ...(lost === undefined ? {} : { lost: parseShares(lost) }),
     ...parsePolicies(policies),
     ...(policiesInDoubt === true ? { policiesInDoubt } : {}),
+    ...(Array.isArray(formerMinimums) ? { formerMinimums: formerMinimums.flatMap(parseFormerMinimum) } : {}),
   };
 }
 

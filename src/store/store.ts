@@ -166,7 +166,8 @@ export class Store {
    */
   async assertUnprotected(listing: Listing): Promise<void> {
     const { policy } = await this.policies.policyOf(listing.machine);
-    const leftMs = protectedForMs(listing, policy.minimumAgeMs, this.#trusted);
+    const { formerMinimums = [] } = this.#settings;
+    const leftMs = protectedForMs(listing, policy.minimumAgeMs, formerMinimums, this.#trusted);
     if (leftMs > 0) throw protectedError(listing, leftMs, this.#clock.now());
   }
 
@@ -202,8 +203,10 @@ export class Store {
    */
   updateSettings(change: (settings: Settings) => Settings): Promise<void> {
     const updating = this.#lastSetting.then(async () => {
-      const settings = change(this.#settings);
-      if (settings !== this.#settings) await this.#writeSettings(settings);
+      const before = this.#settings;
+      const settings = change(before);
+      if (settings === before) return;
+      await this.#writeSettings(await this.policies.keepProtection(before, settings, this.#trusted.now()));
     });
     this.#lastSetting = updating.catch(() => undefined);
     return updating;

@@ -6,6 +6,7 @@ import { parsePolicies } from '../policies/parse-policies.js';
 import type { Policies } from '../policies/policy.js';
 import { policyOf, type EffectivePolicy } from '../policies/resolve-policy.js';
 import type { Catalog, Listing } from './catalog.js';
+import { rememberMinimums } from './former-minimums.js';
 import type { Settings } from './settings.js';
 
 /** The policies that hold. */
@@ -98,18 +99,53 @@ export class StoredPolicies {
    * protected no more stays in its group.
    * @throws {UmbraError} STORE_DAMAGED
    */
-  async withHosts(machines: readonly string[]): Promise<MachineOnHost[]> {
-    const store = this.#store;
+  async withHosts(machines: readonly string[], settings = this.#store.settings): Promise<MachineOnHost[]> {
     const hosts = new Map<string, string>();
-    const newest = machines.flatMap((machine) => store.catalog.latest(machine) ?? []);
-    for (const { listing, summary } of await store.summaries(newest)) {
+    const newest = machines.flatMap((machine) => this.#store.catalog.latest(machine) ?? []);
+    for (const { listing, summary } of await this.#store.summaries(newest)) {
       if (summary.host !== undefined) hosts.set(listing.machine, summary.host);
     }
-    for (const { name, host } of store.settings.machines) hosts.set(name, host);
+    for (const { name, host } of settings.machines) hosts.set(name, host);
     return machines.map((machine) => {
       const host = hosts.get(machine);
       return host === undefined ? { machine } : { machine, host };
     });
+  }
+
+  /**
+   * The settings `after`, in which it is remembered which minimum ages they make shorter: a change of policies, or of the host that protects
+   * a machine, frees nothing that was stored before.
+   * @param nowMs by the store's trusted time
+   */
+  async keepProtection(before: Settings, after: Settings, nowMs: number): Promise<Settings> {
+    if (before.policies === after.policies && before.machines === after.machines) return after;
+    const is = await this.#minimums(after);
+    const shortened = [...(await this.#minimums(before))]
+      .filter(([machine, minimumAgeMs]) => minimumAgeMs > (is.get(machine) ?? 0))
+      .map(([machine, minimumAgeMs]) => ({ machine, minimumAgeMs, untilMs: nowMs }));
+    const { formerMinimums = [], ...settings } = after;
+    const remembered = rememberMinimums(formerMinimums, shortened, nowMs);
+    return remembered.length === 0 ? settings : { ...settings, formerMinimums: remembered };
+  }
+
+  /** The minimum age of each machine that has shadow copies; of policies that can't be understood, none. */
+  async #minimums(settings: Settings): Promise<Map<string, number>> {
+    const policies = this.#policiesOf(settings);
+    const machines = policies === undefined ? [] : await this.withHosts(this.#store.catalog.machines(), settings);
+    return new Map(
+      machines.flatMap(({ machine, host }) =>
+        policies === undefined ? [] : [[machine, policyOf(policies, machine, host).policy.minimumAgeMs]],
+      ),
+    );
+  }
+
+  #policiesOf({ policies }: Settings): Policies | undefined {
+    try {
+      return this.#understand(policies ?? DEFAULT_DOCUMENT);
+    } catch (error) {
+      if (isUmbraError(error, 'STORE_DAMAGED')) return undefined;
+      throw error;
+    }
   }
 
   /**

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { Machines } from '../../../src/store/machines.js';
 import { rebuildMeta } from '../../../src/store/rebuild.js';
 import type { Store } from '../../../src/store/store.js';
 import { ManualClock } from '../../kit/manual-clock.js';
@@ -51,34 +52,65 @@ t.test('nobody deletes what is younger than its policy says, whatever the wall c
   t.equal(store.catalog.shadowCopies('web').length, 1);
 });
 
-t.test(
-  'a policy that asks for less does not free what was made before; one that asks for more protects it',
-  async (t) => {
-    const clock = new ManualClock();
-    const databases = memoryDatabases();
-    const boot = (): { id: string; uptimeMs: number } => ({ id: 'boot', uptimeMs: clock.monotonic() });
-    let store = await openTestStore(databases, undefined, { clock, boot });
-    await store.policies.apply(minimum(7), undefined);
-    const first = await makeEmpty(store, 'web', clock.now());
-    await store.policies.apply(minimum(0), undefined);
-    const second = await makeEmpty(store, 'web', clock.now());
-    await t.rejects(forgetNamed(store, first), PROTECTED);
-    await store.policies.apply(minimum(30), undefined);
-    clock.advance(29 * DAY_MS);
-    await t.rejects(forgetNamed(store, second), PROTECTED);
-    await store.policies.apply(minimum(0), undefined);
-    const third = await makeEmpty(store, 'web', clock.now());
-    await store.policies.apply(minimum(7), undefined);
-    const fourth = await makeEmpty(store, 'web', clock.now());
-    await store.policies.apply(minimum(0), undefined);
-    const { meta } = memoryDatabases();
-    await rebuildMeta(databases.objects, meta, quiet);
-    store = await openTestStore({ objects: databases.objects, meta }, undefined, { clock, boot });
-    await t.rejects(forgetNamed(store, fourth), PROTECTED, 'a rebuild does not free it');
-    for (const name of [first, second, third]) await forgetNamed(store, name);
-    t.match(store.catalog.shadowCopies('web'), [{ name: fourth, minimumAgeMs: 7 * DAY_MS }]);
-  },
-);
+t.test('a policy that asks for less frees nothing of before; one that asks for more protects it', async (t) => {
+  const clock = new ManualClock();
+  const databases = memoryDatabases();
+  const boot = (): { id: string; uptimeMs: number } => ({ id: 'boot', uptimeMs: clock.monotonic() });
+  let store = await openTestStore(databases, undefined, { clock, boot });
+  await store.policies.apply(minimum(7), undefined);
+  const first = await makeEmpty(store, 'web', clock.now());
+  await store.policies.apply(minimum(0), undefined);
+  clock.advance(1000);
+  const second = await makeEmpty(store, 'web', clock.now());
+  await t.rejects(forgetNamed(store, first), PROTECTED, 'as when it was made');
+  await store.policies.apply(minimum(30), undefined);
+  await t.rejects(forgetNamed(store, second), PROTECTED, 'as it is now');
+  clock.advance(20 * DAY_MS);
+  await store.policies.apply(minimum(0), undefined);
+  clock.advance(1000);
+  const third = await makeEmpty(store, 'web', clock.now());
+  await forgetNamed(store, third);
+  clock.advance(9 * DAY_MS);
+  await t.rejects(forgetNamed(store, second), PROTECTED, 'as it was in between');
+  const { meta } = memoryDatabases();
+  await rebuildMeta(databases.objects, meta, quiet);
+  store = await openTestStore({ objects: databases.objects, meta }, undefined, { clock, boot });
+  await t.rejects(forgetNamed(store, second), PROTECTED, 'a rebuild does not free it');
+  clock.advance(60 * DAY_MS);
+  await makeEmpty(store, 'web', clock.now());
+  for (const name of [first, second]) await forgetNamed(store, name);
+  await store.policies.apply(minimum(1), undefined);
+  t.equal(store.settings.formerMinimums, undefined, 'what matters no more is not remembered');
+});
+
+t.test('the record says it also when the settings are lost', async (t) => {
+  const clock = new ManualClock();
+  const clocks = { clock, boot: () => ({ id: 'boot', uptimeMs: 0 }) };
+  const store = await openTestStore(memoryDatabases(), undefined, clocks);
+  await store.policies.apply(minimum(7), undefined);
+  const name = await makeEmpty(store, 'web', clock.now());
+  await store.updateSettings(({ policies: _policies, ...settings }) => settings);
+  await store.updateSettings(({ formerMinimums: _formers, ...settings }) => settings);
+  t.equal(store.settings.formerMinimums, undefined);
+  await t.rejects(forgetNamed(store, name), PROTECTED);
+});
+
+t.test('another host for a machine does not free what is stored', async (t) => {
+  const store = await openTestStore();
+  const machines = new Machines(() => store);
+  const web = { name: 'web', hostName: 'web', tracker: 'auto' } as const;
+  await machines.protect({ ...web, host: 'hv1' });
+  const document = 'default: a\npolicies: { a: {}, b: { minimumAge: 7d } }\nhosts: { hv1: { policy: b } }\n';
+  await makeEmpty(store, 'web', Date.now());
+  await store.policies.apply(document, undefined);
+  const name = store.catalog.latest('web')?.name ?? '';
+  t.equal(store.catalog.latest('web')?.minimumAgeMs, undefined, 'its record says nothing');
+  await machines.protect({ ...web, host: 'hv2' });
+  t.match(store.settings.formerMinimums, [{ machine: 'web', minimumAgeMs: 7 * DAY_MS }]);
+  await t.rejects(forgetNamed(store, name), PROTECTED);
+  await machines.unprotect('web');
+  await t.rejects(forgetNamed(store, name), PROTECTED);
+});
 
 t.test('shadow copies of before there was a trusted time are as old as their times say', async (t) => {
   const clock = new ManualClock();

@@ -141,6 +141,24 @@ module.exports = {
       },
     ),
     forbid(
+      'policies-reach',
+      'Policies are pure: src/policies imports src/common only.',
+      { path: '^src/policies/' },
+      {
+        path: PRODUCT,
+        pathNot: '^src/(policies|common)/',
+      },
+    ),
+    forbid(
+      'scheduler-reach',
+      'The scheduler knows machines, backups and the store through what it is given.',
+      { path: '^src/scheduler/' },
+      {
+        path: PRODUCT,
+        pathNot: '^src/(scheduler|policies|common|protocol)/|^src/store/job-records\\.ts$',
+      },
+    ),
+    forbid(
       'files-reach',
       'What reads files of guests knows nothing of who asks for it.',
       { path: '^src/files/' },

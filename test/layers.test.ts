@@ -17,6 +17,8 @@ const BROKEN: Readonly<Record<string, string>> = {
   'src/protocol/clean.ts': "import '../common/clean.js';",
   'src/files/a.ts': "import '../server/clean.js';", // files-reach
   'src/remote/a.ts': "import '../server/clean.js';", // remote-reach
+  'src/policies/a.ts': "import '../protocol/clean.js';", // policies-reach
+  'src/scheduler/a.ts': "import '../server/clean.js';", // scheduler-reach
   'src/server/clean.ts': "import '../store/clean.js';",
   'src/server/a.ts': "import 'classic-level';", // level-in-store
   'src/server/b.ts': "import '../../test/kit/a.js';", // product-without-tests
@@ -49,12 +51,14 @@ const EXPECTED = [
   'level-in-store src/server/a.ts',
   'mount-reach mount/c.ts',
   'no-cycles src/common/circle-a.ts',
+  'policies-reach src/policies/a.ts',
   'product-without-dev-packages src/server/c.ts',
   'product-without-tests src/server/b.ts',
   'protocol-reach src/protocol/a.ts',
   'qcow2-reach src/qcow2/a.ts',
   'remote-reach src/remote/a.ts',
   'resolvable src/server/d.ts',
+  'scheduler-reach src/scheduler/a.ts',
   'store-reach src/store/a.ts',
   'system-reach src/system/a.ts',
   'transport-reach src/transport/a.ts',

@@ -32,16 +32,14 @@ interface Connected {
 /** The agents that are connected, what they see, and what they are at. */
 export class AgentConnections {
   readonly #clock: Clock;
-  readonly #onConnected: (host: string) => void;
   readonly #connected = new Map<string, Connected>();
   readonly #reports = new Map<string, DiscoveryReport>();
   readonly #pending = new Map<string, Pending>();
   readonly #waits = new Map<string, () => void>();
+  readonly #listeners: ((host: string) => void)[] = [];
 
-  /** @param onConnected - called when an agent listens */
-  constructor(clock: Clock, onConnected: (host: string) => void = () => undefined) {
+  constructor(clock: Clock) {
     this.#clock = clock;
-    this.#onConnected = onConnected;
   }
 
   isConnected(host: string): boolean {
@@ -51,6 +49,11 @@ export class AgentConnections {
   /** How many agents are connected. */
   get count(): number {
     return this.#connected.size;
+  }
+
+  /** `listener` is told of every agent that listens from now on. */
+  onConnect(listener: (host: string) => void): void {
+    this.#listeners.push(listener);
   }
 
   /** What each agent said last, also those that are gone. */
@@ -76,7 +79,7 @@ export class AgentConnections {
         fail(new UmbraError('AGENT_FAILED', `the agent of ${host} was started anew`));
     }
     for (const id of running) if (!this.#pending.has(id)) connection.send({ cancel: id });
-    this.#onConnected(host);
+    for (const listener of this.#listeners) listener(host);
     return () => {
       if (this.#connected.get(host) !== connection) return;
       this.#connected.delete(host);

@@ -42,11 +42,12 @@ export class Fleet {
   constructor(options: FleetOptions) {
     this.#options = options;
     const { clock, machines } = options;
-    this.connections = new AgentConnections(clock, (host) => {
+    this.connections = new AgentConnections(clock);
+    this.#leaving = new LeavingMachines({ machines, connections: this.connections, clock });
+    this.connections.onConnect((host) => {
       // A store that can't be asked now is asked when the agent connects the next time.
       this.#leaving.agentConnected(host).catch(() => undefined);
     });
-    this.#leaving = new LeavingMachines({ machines, connections: this.connections, clock });
   }
 
   list(): MachinesResult {

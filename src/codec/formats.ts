@@ -72,6 +72,10 @@ export const MetaPrefix = {
   highWater: 0x68,
   /** `f` → the store's id, so that the two databases are known to belong together. */
   store: 0x66,
+  /** `j` number → a job. */
+  job: 0x6a,
+  /** `p` machine → since when it is planned for. */
+  planned: 0x70,
 } as const;
 
 /** Volume tree nodes: first byte, and the version in the second. */

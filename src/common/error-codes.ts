@@ -55,6 +55,10 @@ export const ERROR_CODES = {
   LAST_SHADOW_COPY: { exit: 'REFUSED', meaning: 'the last shadow copy of a machine is only deleted with --force' },
   POLICIES_CHANGED: { exit: 'REFUSED', meaning: 'somebody else has changed the policies since they were read' },
   MACHINE_BUSY: { exit: 'BUSY', meaning: 'a backup of the machine is running' },
+  CONSISTENCY_MISSED: {
+    exit: 'IMAGE',
+    meaning: 'a shadow copy was made that is not as consistent as its policy wants',
+  },
   NOT_OWNER: { exit: 'REFUSED', meaning: 'the store belongs to another user' },
   UNAUTHENTICATED: { exit: 'REFUSED', meaning: 'the server does not know who asks, or no longer believes it' },
   NOT_ENROLLED: { exit: 'NOT_FOUND', meaning: 'the host is not enrolled at a server' },

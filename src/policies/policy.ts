@@ -52,7 +52,7 @@ export interface Policy {
   readonly dataLossMs: number;
   readonly quiet: readonly QuietWindow[];
   readonly consistency: WantedConsistency;
-  /** If it can't be had: make the shadow copy all the same, labelled as what it is, or none. */
+  /** If it can't be had: the shadow copy stays, labelled as what it is; that is accepted, or its job fails. */
   readonly otherwise: 'accept' | 'fail';
   /** Younger ones are not deleted by anybody. */
   readonly minimumAgeMs: number;

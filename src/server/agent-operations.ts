@@ -1,6 +1,8 @@
 import type { Progress } from '../protocol/api.js';
 import { UmbraError } from '../common/errors.js';
+import type { AgentBackupAnswer } from '../protocol/agents-api.js';
 import { AGENTS, type Caller } from './caller.js';
+import type { JobContext } from './engine.js';
 import * as answers from './answers/agent-answers.js';
 import * as params from './agent-params.js';
 import { operation, type Operation, type Services } from './operation.js';
@@ -34,7 +36,11 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
     result: answers.machineInfo,
     claim: () => ({ kind: 'machines' }),
     what: ({ machine }) => machine,
-    run: ({ engine }, request) => engine.fleet().protect(request),
+    run: async ({ engine, scheduling }, request) => {
+      const info = await engine.fleet().protect(request);
+      scheduling.changed();
+      return info;
+    },
   }),
   operation({
     method: 'POST',
@@ -48,7 +54,11 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
     result: answers.unprotected,
     claim: () => ({ kind: 'machines' }),
     what: ({ machine }) => machine,
-    run: ({ engine }, { machine }, { signal }) => engine.fleet().unprotect(machine, signal),
+    run: async ({ engine, scheduling }, { machine }, { signal }) => {
+      const unprotected = await engine.fleet().unprotect(machine, signal);
+      scheduling.changed();
+      return unprotected;
+    },
   }),
   operation({
     method: 'POST',
@@ -59,8 +69,7 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
     result: answers.agentBackup,
     claim: ({ machine }) => ({ kind: 'request', machine }),
     what: ({ machine }) => `a backup of ${machine}`,
-    run: (services, { machine }, { signal, progress }) =>
-      withProgress(services, machine, progress, () => services.engine.fleet().backUp(machine, signal)),
+    run: (services, { machine }, context) => backUpWithProgress(services, machine, context),
   }),
   operation({
     method: 'POST',
@@ -98,6 +107,15 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
 export function hostOf(caller: Caller): string {
   if (caller.role === 'agent') return caller.host;
   throw new UmbraError('INTERNAL', 'only agents have a host');
+}
+
+/** Have a machine's agent make a shadow copy, and tell how far it is. @throws {UmbraError} as {@link Fleet.backUp} */
+export function backUpWithProgress(
+  services: Services,
+  machine: string,
+  { signal, progress }: JobContext,
+): Promise<AgentBackupAnswer> {
+  return withProgress(services, machine, progress, () => services.engine.fleet().backUp(machine, signal));
 }
 
 /** Tell how far the upload of a machine is while `work` waits for its agent. */

@@ -21,7 +21,8 @@ export type OperationKind =
   | 'machines'
   | 'lease'
   | 'request'
-  | 'agent';
+  | 'agent'
+  | 'jobs';
 
 /** An operation that runs or wants to. */
 export interface Claim {

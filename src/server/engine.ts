@@ -21,6 +21,7 @@ import type {
 } from '../protocol/api.js';
 import type { Uploads } from '../ingest/uploads.js';
 import type { Fleet } from '../agents/fleet.js';
+import type { SchedulerParts } from '../scheduler/scheduler-parts.js';
 import type { ObjectAccess } from './object-access.js';
 import type { PolicyService } from './policy-service.js';
 import type { StoreFigures } from '../store/figures.js';
@@ -88,6 +89,8 @@ export interface Engine {
   policies(): PolicyService;
   /** The machines that agents see and protect. */
   fleet(): Fleet;
+  /** What is planned for, what there is of it, and where that is noted. */
+  planning(): Pick<SchedulerParts, 'machines' | 'latest' | 'jobs'>;
   /** The shadow copies that agents are sending. */
   uploads(): Uploads;
   /** What clients elsewhere may read of its shadow copies. */

@@ -33,12 +33,12 @@ export class Jobs {
 
   /**
    * Run `work` as a job; refused before anything was done when it may not run now.
+   * @param id a number that {@link newId} gave; a new one without it
    * @throws {UmbraError} MACHINE_BUSY, STORE_IN_USE, SERVER_STOPPING; and whatever `work` throws
    */
-  async run<T>(claim: Claim, what: string, work: (job: Job) => Promise<T>): Promise<T> {
+  async run<T>(claim: Claim, what: string, work: (job: Job) => Promise<T>, id = this.newId()): Promise<T> {
     this.refuse(claim);
     const controller = new AbortController();
-    const id = (this.#lastId += 1);
     let end: () => void = () => undefined;
     const ended = new Promise<void>((resolve) => {
       end = resolve;
@@ -53,6 +53,17 @@ export class Jobs {
       this.#running.delete(id);
       end();
     }
+  }
+
+  /** A number that no job of this server has, above `least`. */
+  newId(least = 0): number {
+    this.#lastId = Math.max(this.#lastId, least) + 1;
+    return this.#lastId;
+  }
+
+  /** Numbers up to this one are taken. */
+  reserve(highest: number): void {
+    this.#lastId = Math.max(this.#lastId, highest);
   }
 
   /** @throws {UmbraError} when an operation with this claim may not start now */

@@ -43,11 +43,13 @@ import { Verification } from '../store/verify.js';
 import { RegionCache } from '../tree/region-cache.js';
 import type { ReadContext } from '../tree/volume-reader.js';
 import { WorkerPool } from '../workers/pool.js';
+import { chosen } from './chosen-format.js';
 import type { Engine, JobContext, OpenEngine } from './engine.js';
 import { forgetShadowCopies } from './forget.js';
 import { LocalSource } from './local-source.js';
 import { ObjectAccess } from './object-access.js';
 import { PolicyService } from './policy-service.js';
+import { planningOf } from './planning.js';
 
 /** What mounts keep decoded, all together: regions read in sequence, and single chunks. */
 const REGION_CACHE_BYTES = 32 * 1024 * 1024;
@@ -63,15 +65,6 @@ export const openLocalEngine: OpenEngine = async ({ store, create, onLocked }) =
   });
   return new LocalEngine(directory, systemClock);
 };
-
-function chosen(create: { codec?: 'zstd' | 'lz4'; level?: number; seed?: string }): {
-  compression?: { codec: 'zstd' | 'lz4'; level: number };
-  seed?: string;
-} {
-  const { codec, level, seed } = create;
-  const compression = { codec: codec ?? 'zstd', level: codec === 'lz4' ? 1 : (level ?? 1) } as const;
-  return { compression, ...(seed === undefined ? {} : { seed }) };
-}
 
 class LocalEngine implements Engine {
   readonly #directory: StoreDirectory;
@@ -241,6 +234,10 @@ class LocalEngine implements Engine {
 
   fleet(): Fleet {
     return this.#fleet;
+  }
+
+  planning(): ReturnType<Engine['planning']> {
+    return planningOf(() => this.#store);
   }
 
   uploads(): Uploads {

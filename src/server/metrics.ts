@@ -3,6 +3,7 @@ import type { StatusResult } from '../protocol/server-api.js';
 import type { StoreFigures } from '../store/figures.js';
 import type { Claim, OperationKind } from './conflicts.js';
 import { counter, familiesText, gauge, label, type Family } from './metric-family.js';
+import type { SchedulingFigures } from './planned-work.js';
 import { storeFamilies } from './store-metrics.js';
 
 /** How a job ended. */
@@ -18,6 +19,8 @@ export interface Gauges {
   readonly refusedTokens: number;
   /** Agents that listen for what they are to do. */
   readonly agents: number;
+  /** Absent in a server that does nothing by itself. */
+  readonly scheduling?: SchedulingFigures;
   /** Absent while the store is not open. */
   readonly store?: StoreFigures;
 }
@@ -63,7 +66,7 @@ export class Metrics {
   }
 
   /** The text of all figures. */
-  text({ jobs, mounts, connections, refusedTokens, agents, store }: Gauges): string {
+  text({ jobs, mounts, connections, refusedTokens, agents, store, scheduling }: Gauges): string {
     const running = new Map<string, number>();
     for (const { kind } of jobs) running.set(kind, (running.get(kind) ?? 0) + 1);
     const backups = [...this.#backups];
@@ -82,6 +85,7 @@ export class Metrics {
         'When the last backup of a machine ended, however it did, in seconds since 1970.',
         backups.map(([machine, { endedMs }]) => [label('machine', machine), endedMs / 1000]),
       ),
+      ...(scheduling === undefined ? [] : schedulingFamilies(scheduling)),
       ...(store === undefined ? [] : storeFamilies(store, this.#clock.now())),
       gauge('umbra_agents_connected', 'Agents that are connected.', [['', agents]]),
       gauge('umbra_mounts', 'Mounts of this server.', [['', mounts]]),
@@ -99,6 +103,21 @@ export class Metrics {
     ];
     return familiesText(families);
   }
+}
+
+function schedulingFamilies({ open, lastDone }: SchedulingFigures): readonly Family[] {
+  return [
+    gauge(
+      'umbra_scheduled_jobs',
+      'Jobs of the scheduler that have not ended, by their state.',
+      [...open].map(([state, number]) => [label('state', state), number]),
+    ),
+    gauge(
+      'umbra_scheduled_last_success_timestamp_seconds',
+      'When the last scheduled shadow copy of a machine that succeeded was begun, in seconds since 1970.',
+      lastDone.slice(0, MOST_MACHINES).map(({ machine, beganMs }) => [label('machine', machine), beganMs / 1000]),
+    ),
+  ];
 }
 
 function labelled(byKind: ReadonlyMap<string, number>): Family['samples'] {

@@ -6,6 +6,7 @@ import { OPERATORS, type Caller, type Permission } from './caller.js';
 import type { Claim } from './conflicts.js';
 import type { Engine, JobContext } from './engine.js';
 import type { MountTable } from './mount-table.js';
+import type { PlannedWork } from './planned-work.js';
 import type { Shape } from '../common/json-schema.js';
 import type { Validator } from '../common/params.js';
 import type { RouteDescription } from './route-description.js';
@@ -17,6 +18,8 @@ export interface Services {
   /** The files inside shadow copies. */
   readonly files: FilesService;
   readonly clock: Clock;
+  /** What the server does by itself. */
+  readonly scheduling: PlannedWork;
 }
 
 /** What an operation is given besides its request. */

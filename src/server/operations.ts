@@ -5,6 +5,7 @@ import { OWNER_ONLY } from './caller.js';
 import { AGENT_OPERATIONS } from './agent-operations.js';
 import { FILE_OPERATIONS } from './file-operations.js';
 import { POLICY_OPERATIONS } from './policy-operations.js';
+import { JOB_OPERATIONS } from './job-operations.js';
 import type { ActiveMount, MountTable } from './mount-table.js';
 import { named, operation, type Operation, type Prepared } from './operation.js';
 import * as params from './request-params.js';
@@ -148,6 +149,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...FILE_OPERATIONS,
   ...AGENT_OPERATIONS,
   ...POLICY_OPERATIONS,
+  ...JOB_OPERATIONS,
   operation({
     method: 'GET',
     route: '/v1/shares',

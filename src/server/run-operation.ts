@@ -27,6 +27,8 @@ export interface RunOperationOptions {
 export interface Asked {
   readonly caller: Caller;
   readonly gone: AbortSignal;
+  /** The job's number; a new one without it. */
+  readonly id?: number;
 }
 
 /** The route of an operation. */
@@ -94,44 +96,50 @@ async function answerBytes(
 
 /** Run an operation as a job that ends when its client is gone, and log how it went. */
 export function runJob(
-  { caller, gone }: Asked,
+  { caller, gone, id }: Asked,
   prepared: Prepared,
   services: Services,
-  { jobs, log, clock, metrics }: RunOperationOptions,
+  { jobs, log, clock, metrics }: Pick<RunOperationOptions, 'jobs' | 'log' | 'clock' | 'metrics'>,
   stream?: StreamAnswer,
   bytes?: ByteSink,
 ): Promise<unknown> {
-  return jobs.run(prepared.claim, prepared.what, async (job) => {
-    stream?.send({ job: job.id });
-    const cancel = (): void => {
-      jobs.cancel(job.id);
-    };
-    gone.addEventListener('abort', cancel);
-    if (gone.aborted) cancel();
-    const startedMs = clock.monotonic();
-    try {
-      const result = await prepared.run(services, {
-        caller,
-        signal: job.signal,
-        progress: (progress) => stream?.progress(progress),
-        emit: async (items) => stream?.items(items),
-        ingested: (count) => {
-          metrics.ingested(count);
-        },
-        ...(bytes === undefined ? {} : { bytes }),
-      });
-      const seconds = secondsSince(clock, startedMs);
-      metrics.jobEnded(job.claim, 'done', seconds);
-      if (stream !== undefined || prepared.claim.kind === 'backup') log.info('job done', { ...describe(job), seconds });
-      return result;
-    } catch (error) {
-      metrics.jobEnded(job.claim, job.signal.aborted ? 'cancelled' : 'failed', secondsSince(clock, startedMs));
-      logFailure(log, job, error, secondsSince(clock, startedMs));
-      throw error;
-    } finally {
-      gone.removeEventListener('abort', cancel);
-    }
-  });
+  return jobs.run(
+    prepared.claim,
+    prepared.what,
+    async (job) => {
+      stream?.send({ job: job.id });
+      const cancel = (): void => {
+        jobs.cancel(job.id);
+      };
+      gone.addEventListener('abort', cancel);
+      if (gone.aborted) cancel();
+      const startedMs = clock.monotonic();
+      try {
+        const result = await prepared.run(services, {
+          caller,
+          signal: job.signal,
+          progress: (progress) => stream?.progress(progress),
+          emit: async (items) => stream?.items(items),
+          ingested: (count) => {
+            metrics.ingested(count);
+          },
+          ...(bytes === undefined ? {} : { bytes }),
+        });
+        const seconds = secondsSince(clock, startedMs);
+        metrics.jobEnded(job.claim, 'done', seconds);
+        if (stream !== undefined || id !== undefined || prepared.claim.kind === 'backup')
+          log.info('job done', { ...describe(job), seconds });
+        return result;
+      } catch (error) {
+        metrics.jobEnded(job.claim, job.signal.aborted ? 'cancelled' : 'failed', secondsSince(clock, startedMs));
+        logFailure(log, job, error, secondsSince(clock, startedMs));
+        throw error;
+      } finally {
+        gone.removeEventListener('abort', cancel);
+      }
+    },
+    id,
+  );
 }
 
 function describe(job: Job): { job: number; kind: string; what: string } {

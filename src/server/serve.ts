@@ -17,6 +17,7 @@ export interface RunOptions {
   readonly log: Log;
   readonly parts: ServerParts;
   readonly background?: boolean;
+  readonly schedule?: boolean;
   readonly onLocked?: () => void;
   /** Called when the server answers. */
   readonly onReady: () => void;
@@ -73,6 +74,8 @@ export interface ServeOptions extends Pick<RunOptions, 'store' | 'idleExitMs' | 
   /** Absolute path of a directory where all shadow copies are shown. */
   readonly mount?: string;
   readonly allowOther: boolean;
+  /** Do nothing by itself. */
+  readonly paused: boolean;
 }
 
 /**
@@ -84,6 +87,7 @@ export async function serveInForeground({
   listen,
   mount,
   allowOther,
+  paused,
   ...options
 }: ServeOptions): Promise<void> {
   const read = config === undefined ? {} : (await import('./config-file.js')).readConfigFile(config);
@@ -91,6 +95,8 @@ export async function serveInForeground({
   const mountPoint = mount ?? read.mount;
   await runServer({
     ...options,
+    // One that ends when nobody asks for anything keeps no schedule.
+    schedule: !paused && options.idleExitMs === undefined,
     log: logFrom(read.log ?? 'info', stderrLog(systemClock)),
     ...(address === undefined ? {} : { listen: { address: parseHostAndPort(address), names: read.names ?? [] } }),
     ...(mountPoint === undefined ? {} : { mount: { mountPoint, allowOther: allowOther || read.allowOther === true } }),

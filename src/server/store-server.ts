@@ -15,6 +15,7 @@ import { checkStoreOwner, listenOnStore } from './listen.js';
 import { Metrics, type Gauges } from './metrics.js';
 import type { OpenMounts } from './mount-table.js';
 import type { Services } from './operation.js';
+import { orSay, Scheduling } from './scheduling.js';
 import type { RemoteAccess } from './remote-access.js';
 import type { RemoteServer, RemoteServerLimits } from './remote-server.js';
 import { createRequestHandler, type RequestHandler } from './request-handler.js';
@@ -35,6 +36,8 @@ export interface StoreServerOptions {
   readonly openMounts: OpenMounts;
   /** True if a command started it, which whoever wants to serve the store himself need not know of. */
   readonly background?: boolean;
+  /** Do what policies say, by itself. */
+  readonly schedule?: boolean;
   /** Called when the store's lock is taken, before listening. */
   readonly onLocked?: () => void;
 }
@@ -58,6 +61,7 @@ export class StoreServer {
   readonly ended: Promise<void>;
   readonly #options: StoreServerOptions;
   readonly #jobs: Jobs;
+  readonly #scheduling: Scheduling;
   readonly #http: Server;
   readonly #handler: RequestHandler;
   #remote: Promise<RemoteAccess> | undefined;
@@ -73,21 +77,25 @@ export class StoreServer {
     this.#options = options;
     this.#startedMs = clock.now();
     this.#jobs = new Jobs(clock, () => this.#mounts().map((mount) => mount.mountPoint));
+    const running = {
+      services: () => this.#opening,
+      jobs: this.#jobs,
+      stopping: this.#stopping.signal,
+      clock,
+      log,
+      metrics: new Metrics(clock),
+    };
+    this.#scheduling = new Scheduling(running);
     const onIdle = (): void => {
       log.info('idle');
       void this.stop();
     };
     const isNeeded = (): boolean => this.#services === undefined || this.#mounts().length > 0;
     this.#handler = createRequestHandler({
-      services: () => this.#opening,
-      jobs: this.#jobs,
+      ...running,
       idle: new IdleTimer(clock, idleExitMs ?? Infinity, isNeeded, onIdle),
-      stopping: this.#stopping.signal,
-      clock,
-      log,
       status: () => this.#status(),
       stop: () => this.stop(),
-      metrics: new Metrics(clock),
       gauges: () => this.#gauges(),
       health: () => this.#health(),
       remote: () => this.#openRemote(),
@@ -150,7 +158,9 @@ export class StoreServer {
       const source = engine.shadowCopySource();
       const files = new FilesService({ source, find: findDevices, clock: this.#options.clock, log });
       const mounts = await openMounts({ store, source, files, log });
-      return { engine, files, mounts, clock: this.#options.clock };
+      const services = { engine, files, mounts, clock: this.#options.clock, scheduling: this.#scheduling };
+      if (this.#options.schedule === true) await orSay(this.#scheduling.prepare(services), log);
+      return services;
     } catch (error) {
       await engine.close();
       throw error;
@@ -159,8 +169,9 @@ export class StoreServer {
 
   /** Mount, and answer at the port, as far as that was asked for. */
   async #show(): Promise<void> {
-    const { store, mount, listen, clock, log } = this.#options;
+    const { store, mount, listen, clock, log, schedule } = this.#options;
     const { mounts } = await this.#opening;
+    if (schedule === true) await orSay(this.#scheduling.start(), log);
     if (mount !== undefined) await mounts.mount({ ...mount, leased: false });
     if (listen === undefined) return;
     const { address, names, limits = {} } = listen;
@@ -202,6 +213,7 @@ export class StoreServer {
     const engine = this.#services?.engine;
     // While it is rebuilt there are none.
     const store = await engine?.figures().catch(() => undefined);
+    const scheduling = this.#scheduling.figures();
     return {
       jobs: this.#jobs.list(),
       mounts: this.#mounts().length,
@@ -209,6 +221,7 @@ export class StoreServer {
       refusedTokens: (await this.#remote)?.failedTries.total ?? 0,
       agents: engine?.fleet().connections.count ?? 0,
       ...(store && { store }),
+      ...(scheduling && { scheduling }),
     };
   }
 
@@ -220,7 +233,8 @@ export class StoreServer {
     const { log } = this.#options;
     const reason = new UmbraError('SERVER_STOPPING', 'the server is shutting down', { hint: 'Try again in a moment.' });
     const cancelledJobs = this.#jobs.list().length;
-    const jobsEnded = this.#jobs.stop(reason);
+    const scheduled = this.#scheduling.stop();
+    const jobsEnded = Promise.all([this.#jobs.stop(reason), scheduled]);
     const services = await this.#opening;
     services.engine.fleet().connections.close(reason);
     await services.engine.uploads().close(reason);
@@ -250,7 +264,7 @@ export class StoreServer {
   }
 
   /** @returns false when `work` was not done in time */
-  #within(limitMs: number, work: Promise<void>): Promise<boolean> {
+  #within(limitMs: number, work: Promise<unknown>): Promise<boolean> {
     return new Promise((resolve) => {
       const cancel = this.#options.clock.after(limitMs, () => {
         resolve(false);

@@ -59,6 +59,19 @@ export const highWaterKey: Buffer = Buffer.of(MetaPrefix.highWater);
 export const trustedTimeKey: Buffer = Buffer.of(MetaPrefix.trustedTime);
 export const storeKey: Buffer = Buffer.of(MetaPrefix.store);
 
+/** `j` number of a job, so that keys come in the order in which jobs were made. */
+export function jobKey(id: number): Buffer {
+  const key = Buffer.allocUnsafe(9);
+  key[0] = MetaPrefix.job;
+  key.writeBigUInt64BE(BigInt(id), 1);
+  return key;
+}
+
+/** `p` machine. */
+export function plannedKey(machine: string): Buffer {
+  return Buffer.from(`${String.fromCharCode(MetaPrefix.planned)}${machine}`, 'latin1');
+}
+
 /** All keys that begin with one of the prefixes of {@link MetaPrefix}. */
 export function prefixRange(prefix: number): { readonly gte: Buffer; readonly lt: Buffer } {
   return { gte: Buffer.of(prefix), lt: Buffer.of(prefix + 1) };

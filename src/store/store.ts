@@ -9,6 +9,7 @@ import { packRecord, withCheck, withoutCheck } from './checked.js';
 import { collect, type CollectOptions, type CollectResult } from './collect.js';
 import type { FormatRecord } from './format-record.js';
 import { highWaterKey, objectName, storeKey } from './keys.js';
+import { JobRecords } from './job-records.js';
 import type { KvStore } from './kv.js';
 import { Leases } from './leases.js';
 import { highestIndexed, quarantined as quarantinedObjects } from './object-index.js';
@@ -43,6 +44,8 @@ export class Store {
   readonly objectStore: ObjectStore;
   readonly policies: StoredPolicies;
   readonly #trusted: TrustedTime;
+  /** What the scheduler notes. */
+  readonly jobs: JobRecords;
   readonly #meta: KvStore;
   readonly #clock: Clock;
   /** Names that commits under way will use. */
@@ -56,6 +59,7 @@ export class Store {
   private constructor(parts: StoreParts, objectStore: ObjectStore, catalog: Catalog, trusted: TrustedTime) {
     this.format = parts.format;
     this.objectStore = objectStore;
+    this.jobs = new JobRecords(parts.meta);
     this.#meta = parts.meta;
     this.#clock = parts.clock;
     this.#catalog = catalog;

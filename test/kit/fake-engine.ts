@@ -8,6 +8,9 @@ import { systemClock } from '../../src/common/clock.js';
 import { UmbraError } from '../../src/common/errors.js';
 import { Fleet } from '../../src/agents/fleet.js';
 import { Uploads } from '../../src/ingest/uploads.js';
+import { storedJobs } from '../../src/scheduler/job-store.js';
+import { JobRecords } from '../../src/store/job-records.js';
+import { openMemoryKv } from '../../src/store/memory-kv.js';
 import { Machines } from '../../src/store/machines.js';
 import type {
   BackupRequest,
@@ -271,6 +274,11 @@ export class FakeEngine implements Engine {
       clock: systemClock,
       giveUp: () => Promise.resolve(),
     });
+  }
+
+  planning(): ReturnType<Engine['planning']> {
+    const records = new JobRecords(openMemoryKv());
+    return { machines: () => [], latest: () => undefined, jobs: storedJobs(() => records) };
   }
 
   uploads(): Uploads {

@@ -28,6 +28,11 @@ export class ManualClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
+  /** When the next timer is due; undefined if there is none. */
+  get nextMs(): number | undefined {
+    return this.#timers.size === 0 ? undefined : Math.min(...[...this.#timers].map(({ atMs }) => atMs));
+  }
+
   /** Let time pass; what was due is called, in its order. */
   advance(ms: number): void {
     const endMs = this.#nowMs + ms;

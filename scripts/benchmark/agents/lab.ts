@@ -71,7 +71,7 @@ export class AgentsLab {
     this.directory = directory;
     this.store = store;
     this.#client = new Client({ store: this.store, clock: systemClock });
-    const args = ['serve', '--store', this.store, '--listen', '127.0.0.1:0'];
+    const args = ['serve', '--store', this.store, '--listen', '127.0.0.1:0', '--paused'];
     this.#server = new Running(args, path.join(directory, 'server.out'));
     this.#looking = setInterval(() => {
       this.#peakAnonymousBytes = Math.max(this.#peakAnonymousBytes, anonymousBytes(this.#server.pid));

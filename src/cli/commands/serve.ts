@@ -11,11 +11,12 @@ const PAUSE_MS = 25;
 
 export const command: Command = {
   usage: '',
-  synopsis: '[--listen ADDRESS:PORT] [--mount DIR] [--config FILE] [--idle-exit SECONDS]',
+  synopsis: '[--listen ADDRESS:PORT] [--mount DIR] [--paused] [--config FILE] [--idle-exit SECONDS]',
   description: `Run the server of a store in the foreground, until Ctrl-C, SIGTERM or "umbra stop". Every command that needs a server
 starts one by itself, which ends after ${DEFAULT_IDLE_SECONDS} s with nothing to do and nothing mounted ($UMBRA_IDLE_SECONDS), and at once
 for "serve" if it does nothing just then. "serve" is for service managers, for watching, and for everything that comes over the network: with --listen it answers at an HTTPS port, too, for
-agents and for administrators who have a token ("umbra token add"). With --mount it shows all shadow copies as long as it runs.
+agents and for administrators who have a token ("umbra token add"). It makes the shadow copies of protected machines by itself, as
+their policies say ("umbra jobs --next"), but with --paused or --idle-exit. With --mount it shows all shadow copies as long as it runs.
 --config names a file of YAML with listen, names (further names in its certificate), mount, allowOther and log (info, warn,
 error); what the command line says comes before it. It logs to standard error: on a terminal for people, else as JSON.`,
   examples: [
@@ -28,6 +29,7 @@ error); what the command line says comes before it. It logs to standard error: o
     listen: textOption('Answer over HTTPS at this address and port, too'),
     mount: textOption('Show all shadow copies in this empty directory'),
     'allow-other': flagOption('mount: let other users in, as far as owners and modes of the files allow'),
+    paused: flagOption('Make no shadow copies by itself'),
     config: textOption('A file of YAML with the same and more'),
     'idle-exit': textOption('End after so many seconds with nothing to do; never without it'),
   },
@@ -47,6 +49,7 @@ error); what the command line says comes before it. It logs to standard error: o
         ...(mount === undefined ? {} : { mount }),
         ...(config === undefined ? {} : { config }),
         allowOther: args.flag('allow-other'),
+        paused: args.flag('paused'),
         ...(idleSeconds === undefined ? {} : { idleExitMs: idleSeconds * 1000 }),
         parts,
         onReady: () => {

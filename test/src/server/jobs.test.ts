@@ -84,3 +84,13 @@ void t.test('stopping ends all and refuses more', async (t) => {
     reason,
   );
 });
+
+void t.test('numbers that are taken are given to nobody', async (t) => {
+  const jobs = new Jobs(new ManualClock(), () => []);
+  jobs.reserve(7);
+  t.equal(jobs.newId(), 8);
+  t.equal(jobs.newId(20), 21);
+  jobs.reserve(3);
+  await jobs.run({ kind: 'verify' }, 'x', async ({ id }) => t.equal(id, 22));
+  await jobs.run({ kind: 'verify' }, 'x', async ({ id }) => t.equal(id, 8), 8);
+});

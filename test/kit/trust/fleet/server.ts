@@ -17,7 +17,11 @@ export class FleetServer {
   constructor(t: Teardown, store: string, address: string, log: string) {
     this.client = new Client({ store, clock: systemClock });
     this.url = `https://${address}:${PORT}`;
-    this.#program = new LastingProgram(t, umbra('serve', '--store', store, '--listen', `${address}:${PORT}`), log);
+    this.#program = new LastingProgram(
+      t,
+      umbra('serve', '--store', store, '--listen', `${address}:${PORT}`, '--paused'),
+      log,
+    );
   }
 
   /** Resolves when it answers. */

@@ -1,0 +1,200 @@
+import { UmbraError } from '../common/errors.js';
+import { hasEnded, type Job } from './job.js';
+import type { JobStore, StoredChanges } from './job-store.js';
+
+/** So many jobs that have ended are kept, besides the last one of each machine, and the last one that was done. */
+export const MOST_ENDED = 1000;
+
+interface Lasts {
+  readonly ended: Job;
+  readonly done: Job | undefined;
+}
+
+/** All jobs, in memory as they are in the store. Of those that have ended the log is only there. */
+export class JobBook {
+  readonly #store: JobStore;
+  readonly #mostEnded: number;
+  /** Those that have not ended, by machine: there is one at most. */
+  readonly #open = new Map<string, Job>();
+  /** The newest that have ended, in the order in which they did. */
+  readonly #ended = new Map<number, Job>();
+  readonly #lasts = new Map<string, Lasts>();
+  readonly #planned: Map<string, number>;
+  /** What could not be written yet: it is tried with whatever is written next. */
+  #unwritten: StoredChanges[] = [];
+  #highest = 0;
+
+  private constructor(store: JobStore, planned: Map<string, number>, mostEnded: number) {
+    this.#store = store;
+    this.#mostEnded = mostEnded;
+    this.#planned = planned;
+  }
+
+  /** @throws {UmbraError} STORE_FAILED, STORE_DAMAGED */
+  static async open(store: JobStore, mostEnded = MOST_ENDED): Promise<JobBook> {
+    const book = new JobBook(store, await store.planned(), mostEnded);
+    const jobs: Job[] = [];
+    for (const job of await store.all()) {
+      book.#highest = Math.max(book.#highest, job.id);
+      if (hasEnded(job)) jobs.push(withoutLog(job));
+      else book.#open.set(job.machine, job);
+    }
+    jobs.sort((a, b) => endOf(a) - endOf(b) || a.id - b.id);
+    // What is too much is deleted with what is written first.
+    book.#unwritten.push({ remove: jobs.flatMap((job) => book.#end(job)) });
+    return book;
+  }
+
+  /** The highest number of a job. */
+  get highest(): number {
+    return this.#highest;
+  }
+
+  /** The job of a machine that has not ended. */
+  open(machine: string): Job | undefined {
+    return this.#open.get(machine);
+  }
+
+  /** All that have not ended. */
+  allOpen(): readonly Job[] {
+    return [...this.#open.values()];
+  }
+
+  /** Those that have ended, the newest first. */
+  allEnded(): readonly Job[] {
+    const older = [...this.#lasts.values()].flatMap(({ ended, done }) => [
+      ended,
+      ...(done === undefined ? [] : [done]),
+    ]);
+    const jobs = new Map(
+      [...older.filter(({ id }) => !this.#ended.has(id)), ...this.#ended.values()].map((job) => [job.id, job]),
+    );
+    return [...jobs.values()].sort((a, b) => endOf(b) - endOf(a) || b.id - a.id);
+  }
+
+  /** The last job of a machine that has ended. */
+  last(machine: string): Job | undefined {
+    return this.#lasts.get(machine)?.ended;
+  }
+
+  /** The last job of a machine that was done. */
+  lastDone(machine: string): Job | undefined {
+    return this.#lasts.get(machine)?.done;
+  }
+
+  /** Since when a machine is planned for. */
+  plannedSince(machine: string): number | undefined {
+    return this.#planned.get(machine);
+  }
+
+  /** The machines that are planned for, or have a job that has not ended. */
+  machines(): ReadonlySet<string> {
+    return new Set([...this.#planned.keys(), ...this.#open.keys()]);
+  }
+
+  /** A job with its log. @throws {UmbraError} NOT_FOUND, STORE_FAILED */
+  async find(id: number): Promise<Job> {
+    for (const job of this.#open.values()) if (job.id === id) return job;
+    // A store that was rebuilt has lost it, with what it had to say.
+    const job = (await this.#store.find(id)) ?? this.#ended.get(id);
+    if (job !== undefined) return job;
+    throw new UmbraError('NOT_FOUND', `there is no job ${id}`, {
+      hint: `Run "umbra jobs" to see what there is: of those that have ended the last ${this.#mostEnded} are kept.`,
+    });
+  }
+
+  /** Write jobs, and machines that are planned for now; nothing of it holds if that fails. @throws {UmbraError} STORE_* */
+  async write(jobs: readonly Job[], plan: StoredChanges['plan'] = []): Promise<void> {
+    await this.#write({ put: jobs, plan });
+    for (const { machine, sinceMs } of plan) this.#planned.set(machine, sinceMs);
+    for (const job of jobs) this.#take(job);
+  }
+
+  /**
+   * Write what has happened to a job. It holds even if that fails: then it is written with what is written next.
+   * @throws {UmbraError} STORE_*
+   */
+  async settle(job: Job): Promise<void> {
+    const remove = this.#take(job);
+    await this.#writeNowOrLater({ put: [job], remove });
+  }
+
+  /** A job that was not begun is not wanted any more. @throws {UmbraError} STORE_* */
+  async drop(job: Job): Promise<void> {
+    this.#open.delete(job.machine);
+    await this.#writeNowOrLater({ remove: [job.id] });
+  }
+
+  /** A machine is not planned for any more. @throws {UmbraError} STORE_* */
+  async unplan(machine: string): Promise<void> {
+    const lasts = this.#lasts.get(machine);
+    this.#lasts.delete(machine);
+    const leaving = [lasts?.ended, lasts?.done].filter((job) => job !== undefined && !this.#isKept(job));
+    this.#planned.delete(machine);
+    const changes = { unplan: [machine], remove: leaving.flatMap((job) => job?.id ?? []) };
+    await this.#writeNowOrLater(changes);
+  }
+
+  async #writeNowOrLater(changes: StoredChanges): Promise<void> {
+    try {
+      await this.#write(changes);
+    } catch (error) {
+      this.#unwritten.push(changes);
+      throw error;
+    }
+  }
+
+  async #write(changes: StoredChanges): Promise<void> {
+    const unwritten = this.#unwritten;
+    const all = [...unwritten, changes];
+    await this.#store.write({
+      put: newest(all.flatMap(({ put = [] }) => put)),
+      remove: all.flatMap(({ remove = [] }) => remove),
+      plan: all.flatMap(({ plan = [] }) => plan),
+      unplan: all.flatMap(({ unplan = [] }) => unplan),
+    });
+    this.#unwritten = this.#unwritten.slice(unwritten.length);
+  }
+
+  /** @returns the numbers of jobs that are not kept any more */
+  #take(job: Job): number[] {
+    this.#highest = Math.max(this.#highest, job.id);
+    if (!hasEnded(job)) {
+      this.#open.set(job.machine, job);
+      return [];
+    }
+    if (this.#open.get(job.machine)?.id === job.id) this.#open.delete(job.machine);
+    return this.#end(withoutLog(job));
+  }
+
+  #end(job: Job): number[] {
+    const before = this.#lasts.get(job.machine);
+    this.#ended.set(job.id, job);
+    this.#lasts.set(job.machine, { ended: job, done: job.state === 'done' ? job : before?.done });
+    const leaving = [before?.ended, before?.done].filter((old) => old !== undefined);
+    for (const old of this.#ended.values()) {
+      if (this.#ended.size <= this.#mostEnded) break;
+      this.#ended.delete(old.id);
+      leaving.push(old);
+    }
+    return leaving.filter((old) => !this.#isKept(old)).map(({ id }) => id);
+  }
+
+  #isKept({ id, machine }: Job): boolean {
+    const lasts = this.#lasts.get(machine);
+    return this.#ended.has(id) || lasts?.ended.id === id || lasts?.done?.id === id;
+  }
+}
+
+/** Of several states of a job the last one. */
+function newest(jobs: readonly Job[]): readonly Job[] {
+  return [...new Map(jobs.map((job) => [job.id, job])).values()];
+}
+
+function endOf({ endedMs, dueMs }: Job): number {
+  return endedMs ?? dueMs;
+}
+
+function withoutLog(job: Job): Job {
+  return { ...job, log: [] };
+}

@@ -1,0 +1,69 @@
+import { isUmbraError } from '../common/errors.js';
+import { quietUntil } from '../policies/quiet.js';
+import { DueTimes } from './due.js';
+import type { JobBook } from './job-book.js';
+import type { Job } from './job.js';
+import type { SchedulerParts } from './scheduler-parts.js';
+
+/** Agents come back so soon after the server was away: those that are not there yet are waited for. */
+const GRACE_MS = 60_000;
+
+type Known = Pick<SchedulerParts, 'policyOf' | 'latest' | 'wasThere'>;
+
+/** Says when machines are due and when jobs may begin, by their policies and by what was done so far. */
+export class Moments {
+  /** When the scheduler was started. */
+  startedMs = -Infinity;
+  readonly #parts: Known;
+  readonly #book: JobBook;
+  readonly #due = new DueTimes();
+
+  constructor(parts: Known, book: JobBook) {
+    this.#parts = parts;
+    this.#book = book;
+  }
+
+  /** The same with other policies. */
+  with(parts: Known): Moments {
+    const others = new Moments(parts, this.#book);
+    others.startedMs = this.startedMs;
+    return others;
+  }
+
+  /** When a machine without a job is, or was, due; Infinity if never, or if its policy is not right: it holds up nobody else. */
+  dueMs(machine: string, nowMs: number): number {
+    const { shadowCopies, timeZone } = this.#parts.policyOf(machine);
+    const sinceMs = Math.min(this.#book.plannedSince(machine) ?? nowMs, nowMs);
+    const lastMs = this.#lastMs(machine, nowMs);
+    return orNever(() => this.#due.of(shadowCopies, timeZone, { lastMs, sinceMs }, nowMs));
+  }
+
+  /** When a job that waits may begin, as far as its machine is concerned; Infinity if never. */
+  readyMs({ machine, host, readyMs }: Pick<Job, 'machine' | 'host' | 'readyMs'>, nowMs: number): number {
+    const { quiet, timeZone } = this.#parts.policyOf(machine);
+    const { wasThere } = this.#parts;
+    const earliestMs = wasThere(host) ? readyMs : Math.max(readyMs, this.startedMs + GRACE_MS);
+    if (earliestMs === Infinity) return Infinity;
+    return orNever(() => quietUntil(quiet, timeZone, Math.max(earliestMs, nowMs)) ?? earliestMs);
+  }
+
+  /** The begin of the last run. What lies in the future, since the clock was set back, does not count. */
+  #lastMs(machine: string, nowMs: number): number | undefined {
+    const job = this.#book.last(machine);
+    const cancelledMs = job?.state === 'cancelled' ? job.endedMs : undefined;
+    let lastMs: number | undefined;
+    for (const timeMs of [job?.beganMs, cancelledMs, this.#parts.latest(machine)?.timeMs]) {
+      if (timeMs !== undefined && timeMs <= nowMs) lastMs = Math.max(lastMs ?? timeMs, timeMs);
+    }
+    return lastMs;
+  }
+}
+
+function orNever(moment: () => number | undefined): number {
+  try {
+    return moment() ?? Infinity;
+  } catch (error) {
+    if (isUmbraError(error, 'BAD_ARGUMENT')) return Infinity;
+    throw error;
+  }
+}

@@ -1,0 +1,70 @@
+import { isUmbraError, UmbraError } from '../common/errors.js';
+import type { Policy } from '../policies/policy.js';
+import { toWireError } from '../protocol/wire-error.js';
+import { keptError, saying, type Job } from './job.js';
+import { mayPass, MOST_ATTEMPTS, retryDelayMs } from './retry.js';
+import type { Made } from './scheduler-parts.js';
+import { fulfils } from './wanted-consistency.js';
+
+/** What a running job has become, now that its attempt has made a shadow copy. */
+export function made(job: Job, { shadowCopy, consistency, notes }: Made, policy: Policy, nowMs: number): Job {
+  let ended: Job = { ...job, endedMs: nowMs, shadowCopy, consistency };
+  for (const note of notes) ended = saying(ended, nowMs, note);
+  const said = `made ${shadowCopy}, ${consistency}`;
+  if (fulfils(consistency, policy.consistency)) return saying({ ...ended, state: 'done' }, nowMs, said);
+  const short = `${said}: the policy wants ${policy.consistency}`;
+  if (policy.otherwise === 'accept')
+    return saying({ ...ended, state: 'done' }, nowMs, `${short}, and takes what it gets`);
+  const error = new UmbraError('CONSISTENCY_MISSED', `${shadowCopy} is ${consistency}, not ${policy.consistency}`, {
+    hint: `It was made and stays. "umbra machines ${job.machine}" says why it is no better.`,
+  });
+  return saying({ ...ended, state: 'failed', error: keptError(toWireError(error)) }, nowMs, short);
+}
+
+/**
+ * What a running job has become, now that its attempt has failed with `error`.
+ * @param reason why the attempt was aborted, if it was
+ */
+export function failed(job: Job, error: unknown, reason: unknown, nowMs: number, random: () => number): Job {
+  if (isUmbraError(reason ?? error, 'SERVER_STOPPING'))
+    return again({ ...job, attempts: job.attempts - 1 }, INTERRUPTED, nowMs, nowMs);
+  if (reason !== undefined) return saying({ ...job, state: 'cancelled', endedMs: nowMs }, nowMs, 'cancelled');
+  return mayPass(error) ? retryOrFail(job, error, nowMs, random) : fail(job, error, nowMs);
+}
+
+/**
+ * What a job has become that was running when the server died.
+ * @param latest the machine's newest shadow copy: if it has come since the job began, the job was done
+ */
+export function interrupted(
+  job: Job,
+  latest: { readonly name: string; readonly timeMs: number } | undefined,
+  nowMs: number,
+  random: () => number,
+): Job {
+  if (latest !== undefined && latest.name !== job.before && latest.timeMs >= (job.beganMs ?? Infinity)) {
+    const done: Job = { ...job, state: 'done', endedMs: nowMs, shadowCopy: latest.name };
+    return saying(done, nowMs, `made ${latest.name}; the server ended before that was noted`);
+  }
+  return retryOrFail(job, INTERRUPTED, nowMs, random);
+}
+
+/** What became of a job whose server ended. */
+export const INTERRUPTED = new UmbraError('SERVER_STOPPING', 'interrupted: the server ended while it ran');
+
+function retryOrFail(job: Job, error: unknown, nowMs: number, random: () => number): Job {
+  if (job.attempts >= MOST_ATTEMPTS) return fail(job, error, nowMs);
+  return again(job, error, nowMs, nowMs + retryDelayMs(job.attempts, random));
+}
+
+function again(job: Job, error: unknown, nowMs: number, readyMs: number): Job {
+  const kept = keptError(toWireError(error));
+  const seconds = Math.round((readyMs - nowMs) / 1000);
+  const text = `${kept.code}: ${kept.message}${seconds === 0 ? '' : `; it is tried again in ${seconds} s`}`;
+  return saying({ ...job, state: 'retrying', readyMs, error: kept }, nowMs, text);
+}
+
+function fail(job: Job, error: unknown, nowMs: number): Job {
+  const kept = keptError(toWireError(error));
+  return saying({ ...job, state: 'failed', endedMs: nowMs, error: kept }, nowMs, `${kept.code}: ${kept.message}`);
+}

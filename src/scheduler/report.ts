@@ -1,0 +1,107 @@
+import type { Rhythm } from '../policies/policy.js';
+import type { JobDetails, JobInfo, JobsRequest, JobsResult, PlannedRun, ScheduleResult } from '../protocol/jobs-api.js';
+import { choose, MOST_AT_ONCE, MOST_OF_HOST } from './choose.js';
+import { isoTime, jobDetails, jobInfo, type Job } from './job.js';
+import type { Moments } from './moments.js';
+import { INTERRUPTED } from './outcome.js';
+import type { Scheduler } from './scheduler.js';
+import type { SchedulerParts } from './scheduler-parts.js';
+
+/** Jobs that have ended are shown up to this number, unless another one is asked for. */
+const USUAL_LIMIT = 100;
+const ORDER = ['running', 'retrying', 'waiting'] as const;
+
+/** The jobs there are, as they are told. */
+export function listJobs(
+  scheduler: Scheduler,
+  { machine, failed = false, limit = USUAL_LIMIT }: JobsRequest,
+): JobsResult {
+  const { book, isScheduling } = scheduler;
+  const wanted = (job: Job): boolean =>
+    (machine === undefined || job.machine === machine) && (!failed || job.state === 'failed');
+  const rank = ({ state }: Job): number => ORDER.findIndex((other) => other === state);
+  const open = book
+    .allOpen()
+    .map((job) => asItIs(scheduler, job))
+    .filter(wanted)
+    .sort((a, b) => rank(a) - rank(b) || a.readyMs - b.readyMs || a.id - b.id);
+  const ended = book.allEnded().filter(wanted).slice(0, limit);
+  return { jobs: [...open, ...ended].map((job) => withProgress(scheduler, jobInfo(job))), isScheduling };
+}
+
+/** A job with its log. @throws {UmbraError} NOT_FOUND, STORE_* */
+export async function describeJob(scheduler: Scheduler, id: number): Promise<JobDetails> {
+  const details = jobDetails(asItIs(scheduler, await scheduler.book.find(id)));
+  return { ...details, ...withProgress(scheduler, details) };
+}
+
+/**
+ * What is done next for each machine, and why then; what comes first is first.
+ * @param parts those of the scheduler; with others' policies it is what would be if they held
+ */
+export function planOf(scheduler: Scheduler, parts: SchedulerParts): ScheduleResult {
+  const moments = scheduler.moments.with(parts);
+  const nowMs = parts.clock.now();
+  const turns = new Set(turnsOf(scheduler, moments, parts, nowMs));
+  const planned = parts.machines().map(({ name, host }): PlannedRun & { readonly atMs: number } => {
+    const open = scheduler.book.open(name);
+    const job = open && asItIs(scheduler, open);
+    const { shadowCopies, timeZone } = parts.policyOf(name);
+    const rhythm = describeRhythm(shadowCopies, timeZone);
+    const base = { machine: name, host, kind: 'shadow-copy', ...(job === undefined ? {} : { job: job.id }) } as const;
+    const fromMs = job?.readyMs ?? moments.dueMs(name, nowMs);
+    const atMs =
+      job?.state === 'running'
+        ? (job.beganMs ?? nowMs)
+        : moments.readyMs({ machine: name, host, readyMs: fromMs }, job === undefined ? fromMs : nowMs);
+    const held = heldUp(job, { fromMs, atMs, nowMs, isItsTurn: turns.has(job?.id ?? 0) });
+    return { ...base, ...(Number.isFinite(atMs) ? { at: isoTime(atMs) } : {}), reason: `${rhythm}${held}`, atMs };
+  });
+  planned.sort((a, b) => a.atMs - b.atMs || (a.machine < b.machine ? -1 : 1));
+  return { planned: planned.map(({ atMs: _atMs, ...run }) => run), isScheduling: scheduler.isScheduling };
+}
+
+/** The numbers of the jobs that would begin now. */
+function turnsOf(scheduler: Scheduler, moments: Moments, parts: SchedulerParts, nowMs: number): number[] {
+  const open = scheduler.book.allOpen();
+  const running = open.filter((job) => scheduler.isRunning(job.machine));
+  const ofHost = new Map<string, number>();
+  for (const { host } of running) ofHost.set(host, (ofHost.get(host) ?? 0) + 1);
+  const ready = open.filter((job) => !running.includes(job) && moments.readyMs(job, nowMs) <= nowMs);
+  const mostOf = (host: string): number => parts.limitsOf(host).concurrent ?? MOST_OF_HOST;
+  return choose(ready, { ofHost, all: running.length }, mostOf).map(({ id }) => id);
+}
+
+interface Times {
+  readonly fromMs: number;
+  readonly atMs: number;
+  readonly nowMs: number;
+  readonly isItsTurn: boolean;
+}
+
+function heldUp(job: Job | undefined, { fromMs, atMs, nowMs, isItsTurn }: Times): string {
+  if (job?.state === 'running') return '; it runs';
+  if (atMs === Infinity) return fromMs === Infinity ? '; never' : '; the quiet windows never end';
+  if (job?.state === 'retrying') return `; tried again after ${job.error?.code ?? 'a failure'}`;
+  if (atMs > fromMs) return '; then its quiet window ends';
+  if (job === undefined || atMs > nowMs || isItsTurn) return '';
+  return `; waits for its turn: ${MOST_AT_ONCE} run at a time, and as many of its host as that bears`;
+}
+
+function describeRhythm(rhythm: Rhythm, timeZone: string): string {
+  if (rhythm.kind === 'calendar') return `at "${rhythm.cron.join('" and "')}" in ${timeZone}`;
+  const minutes = rhythm.everyMs / 60_000;
+  if (minutes % 1440 === 0) return `every ${minutes / 1440} d`;
+  return minutes % 60 === 0 ? `every ${minutes / 60} h` : `every ${Math.round(minutes)} min`;
+}
+
+/** A job that no attempt runs for was running in a server that died. */
+function asItIs(scheduler: Scheduler, job: Job): Job {
+  if (job.state !== 'running' || scheduler.isRunning(job.machine)) return job;
+  return { ...job, state: 'retrying', error: { code: INTERRUPTED.code, message: INTERRUPTED.message } };
+}
+
+function withProgress<T extends JobInfo>(scheduler: Scheduler, job: T): T {
+  const progress = job.state === 'running' ? scheduler.progressOf(job.machine) : undefined;
+  return progress === undefined ? job : { ...job, progress };
+}

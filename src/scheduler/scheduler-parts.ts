@@ -1,0 +1,50 @@
+import type { Clock } from '../common/clock.js';
+import type { Log } from '../common/log.js';
+import type { HostLimits, Policy } from '../policies/policy.js';
+import type { Consistency, Progress } from '../protocol/api.js';
+import type { JobStore } from './job-store.js';
+
+/** A machine that something is done for. */
+export interface PlannedMachine {
+  readonly name: string;
+  readonly host: string;
+}
+
+/** What an attempt has made. */
+export interface Made {
+  readonly shadowCopy: string;
+  readonly consistency: Consistency;
+  readonly notes: readonly string[];
+}
+
+/** An attempt under way. */
+export interface Attempt {
+  /** The job's number. */
+  readonly id: number;
+  /** Aborted with CANCELLED by whoever cancels it, and with SERVER_STOPPING when the server ends; anybody may. */
+  readonly controller: AbortController;
+  readonly progress: (progress: Progress) => void;
+}
+
+/** What the scheduler works with. */
+export interface SchedulerParts {
+  /** The machines that there are. @throws {UmbraError} STORE_IN_USE while the store is rebuilt */
+  readonly machines: () => readonly PlannedMachine[];
+  readonly policyOf: (machine: string) => Policy;
+  /** Whether the agent of a host has been there since the server started. */
+  readonly wasThere: (host: string) => boolean;
+  readonly limitsOf: (host: string) => HostLimits;
+  /** The newest shadow copy of a machine, whoever made it. */
+  readonly latest: (machine: string) => { readonly name: string; readonly timeMs: number } | undefined;
+  /** Make a shadow copy of a machine. Settles soon after the attempt was aborted. @throws {UmbraError} why there is none */
+  readonly backUp: (machine: string, attempt: Attempt) => Promise<Made>;
+  readonly jobs: JobStore;
+  /** For tests. */
+  readonly mostEnded?: number;
+  /** A number that no job has, above `least`. */
+  readonly newId: (least: number) => number;
+  readonly clock: Clock;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly log: Log;
+}

@@ -1,0 +1,297 @@
+import { messageOf, UmbraError } from '../common/errors.js';
+import type { Progress } from '../protocol/api.js';
+import { choose, MOST_OF_HOST } from './choose.js';
+import { JobBook } from './job-book.js';
+import { hasEnded, saying, type Job } from './job.js';
+import { Moments } from './moments.js';
+import { failed, interrupted, made } from './outcome.js';
+import { FIRST_DELAY_MS } from './retry.js';
+import type { PlannedMachine, SchedulerParts } from './scheduler-parts.js';
+
+/** It is looked again after so long at the latest: clocks are set, and computers sleep. */
+const LONGEST_SLEEP_MS = 60 * 60_000;
+/** What is due for longer was missed. */
+const LATE_MS = 5 * 60_000;
+/** After the store could not be read or written. */
+const AFTER_TROUBLE_MS = 60_000;
+
+interface Running {
+  readonly host: string;
+  readonly controller: AbortController;
+  progress?: Progress;
+}
+
+/**
+ * Has done what is due, by whoever it is given. It sleeps until the next moment at which something is, and looks when something has happened. All that it decides
+ * it notes before it does it; one step comes after the other.
+ */
+export class Scheduler {
+  readonly book: JobBook;
+  readonly moments: Moments;
+  readonly #parts: SchedulerParts;
+  readonly #running = new Map<string, Running>();
+  readonly #attempts = new Set<Promise<void>>();
+  #last: Promise<unknown> = Promise.resolve();
+  #cancelTimer = (): void => undefined;
+  #isScheduling = false;
+  #isPoked = false;
+
+  private constructor(parts: SchedulerParts, book: JobBook) {
+    this.#parts = parts;
+    this.book = book;
+    this.moments = new Moments(parts, book);
+  }
+
+  /** One that knows its jobs, and begins none before it is started. @throws {UmbraError} STORE_FAILED, STORE_DAMAGED */
+  static async open(parts: SchedulerParts): Promise<Scheduler> {
+    return new Scheduler(parts, await JobBook.open(parts.jobs, parts.mostEnded));
+  }
+
+  get isScheduling(): boolean {
+    return this.#isScheduling;
+  }
+
+  /** Begin to do what is due. */
+  start(): void {
+    this.#isScheduling = true;
+    this.moments.startedMs = this.#parts.clock.now();
+    this.poke();
+  }
+
+  /** Begin nothing more; resolves when what runs has ended and is noted. Somebody else aborts it. */
+  async stop(): Promise<void> {
+    this.#isScheduling = false;
+    this.#cancelTimer();
+    await this.#inOrder(() => Promise.resolve());
+    await Promise.all(this.#attempts);
+  }
+
+  /** Something has changed that may matter: machines, policies, limits. */
+  poke(): void {
+    if (!this.#isScheduling || this.#isPoked) return;
+    this.#isPoked = true;
+    void this.#inOrder(async () => {
+      this.#isPoked = false;
+      await this.#step();
+    });
+  }
+
+  /** The agent of a host is there again: what failed since it was not is done now. */
+  hostIsBack(host: string): void {
+    if (!this.#isScheduling) return;
+    void this.#inOrder(async () => {
+      const nowMs = this.#parts.clock.now();
+      const machines = this.#parts.machines().filter((machine) => machine.host === host);
+      await this.book.write(machines.flatMap((machine) => this.#hurry(machine, nowMs)));
+      await this.#step();
+    }).catch((error: unknown) => {
+      this.#trouble(error);
+    });
+  }
+
+  isRunning(machine: string): boolean {
+    return this.#running.has(machine);
+  }
+
+  /** How far the attempt of a machine is, if one runs. */
+  progressOf(machine: string): Progress | undefined {
+    return this.#running.get(machine)?.progress;
+  }
+
+  /**
+   * Cancel a job: one that waits has ended then, one that runs ends soon.
+   * @throws {UmbraError} NOT_FOUND; BAD_ARGUMENT when it has ended; STORE_*
+   */
+  cancel(id: number): Promise<Job> {
+    return this.#inOrder(async () => {
+      const job = await this.book.find(id);
+      if (hasEnded(job)) throw new UmbraError('BAD_ARGUMENT', `job ${id} has ended: it is ${job.state}`);
+      const running = this.#running.get(job.machine);
+      if (running !== undefined) {
+        running.controller.abort(new UmbraError('CANCELLED', 'cancelled'));
+        return job;
+      }
+      const nowMs = this.#parts.clock.now();
+      const cancelled = saying({ ...job, state: 'cancelled', endedMs: nowMs }, nowMs, 'cancelled');
+      await this.book.settle(cancelled);
+      this.poke();
+      return cancelled;
+    });
+  }
+
+  /** One after the other; whoever calls hears of errors. */
+  #inOrder<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  async #step(): Promise<void> {
+    this.#cancelTimer();
+    if (!this.#isScheduling) return;
+    const { clock } = this.#parts;
+    try {
+      const machines = this.#parts.machines();
+      await this.#recover();
+      await this.#letGo(machines);
+      await this.#noteDue(machines, clock.now());
+      await this.#begin(clock.now());
+      this.#sleep(this.#nextMs(machines, clock.now()) - clock.now());
+    } catch (error) {
+      this.#trouble(error);
+    }
+  }
+
+  /** Nothing is begun that can't be noted; it is tried again. */
+  #trouble(error: unknown): void {
+    this.#parts.log.warn('scheduling is held up', { error: messageOf(error) });
+    this.#sleep(AFTER_TROUBLE_MS);
+  }
+
+  #sleep(delayMs: number): void {
+    this.#cancelTimer();
+    if (!this.#isScheduling) return;
+    this.#cancelTimer = this.#parts.clock.after(Math.min(Math.max(delayMs, 0), LONGEST_SLEEP_MS), () => {
+      this.poke();
+    });
+  }
+
+  /** Jobs that ran in a server that died. */
+  async #recover(): Promise<void> {
+    const { clock, random, latest } = this.#parts;
+    for (const job of this.book.allOpen()) {
+      if (job.state !== 'running' || this.#running.has(job.machine)) continue;
+      await this.book.settle(interrupted(job, latest(job.machine), clock.now(), random));
+    }
+  }
+
+  /** Machines that are not protected any more. */
+  async #letGo(machines: readonly PlannedMachine[]): Promise<void> {
+    const names = new Set(machines.map(({ name }) => name));
+    const nowMs = this.#parts.clock.now();
+    for (const name of this.book.machines()) {
+      if (names.has(name)) continue;
+      const job = this.book.open(name);
+      const running = this.#running.get(name);
+      running?.controller.abort(new UmbraError('CANCELLED', 'the machine is not protected any more'));
+      if (running !== undefined) continue;
+      if (job !== undefined) {
+        await this.book.settle(saying({ ...job, state: 'cancelled', endedMs: nowMs }, nowMs, 'not protected any more'));
+      }
+      await this.book.unplan(name);
+    }
+  }
+
+  /** Make the jobs that are due, all in one write. */
+  async #noteDue(machines: readonly PlannedMachine[], nowMs: number): Promise<void> {
+    const jobs: Job[] = [];
+    const plan: { machine: string; sinceMs: number }[] = [];
+    for (const { name, host } of machines) {
+      if (this.book.plannedSince(name) === undefined) plan.push({ machine: name, sinceMs: nowMs });
+      const job = this.book.open(name);
+      if (job?.state === 'running') continue;
+      // One that failed is due in any case; of one that waits somebody may have made the shadow copy, or the policy is another one now.
+      const dueMs = job?.state === 'retrying' ? job.dueMs : this.moments.dueMs(name, nowMs);
+      if (dueMs > nowMs) await this.#drop(job);
+      else if (job === undefined) jobs.push(this.#newJob({ name, host }, dueMs, nowMs));
+      else if (job.host !== host) jobs.push({ ...job, host });
+    }
+    if (jobs.length + plan.length > 0) await this.book.write(jobs, plan);
+  }
+
+  async #drop(job: Job | undefined): Promise<void> {
+    if (job !== undefined) await this.book.drop(job);
+  }
+
+  #newJob({ name, host }: PlannedMachine, dueMs: number, nowMs: number): Job {
+    const id = this.#parts.newId(this.book.highest);
+    const job = {
+      id,
+      machine: name,
+      host,
+      kind: 'shadow-copy',
+      state: 'waiting',
+      dueMs,
+      readyMs: dueMs,
+      attempts: 0,
+      log: [],
+    } as const;
+    return saying(job, nowMs, nowMs - dueMs > LATE_MS ? 'made up: it was due before' : 'due');
+  }
+
+  async #begin(nowMs: number): Promise<void> {
+    const ready = this.book
+      .allOpen()
+      .filter((job) => !this.#running.has(job.machine) && this.moments.readyMs(job, nowMs) <= nowMs);
+    const ofHost = new Map<string, number>();
+    for (const { host } of this.#running.values()) ofHost.set(host, (ofHost.get(host) ?? 0) + 1);
+    const mostOf = (host: string): number => this.#parts.limitsOf(host).concurrent ?? MOST_OF_HOST;
+    for (const job of choose(ready, { ofHost, all: this.#running.size }, mostOf)) {
+      if (this.#isScheduling) await this.#attempt(job);
+    }
+  }
+
+  async #attempt(waiting: Job): Promise<void> {
+    const { clock, latest } = this.#parts;
+    const { error: _error, before: _before, ...rest } = waiting;
+    const before = latest(waiting.machine)?.name;
+    const beganMs = clock.now();
+    const attempts = waiting.attempts + 1;
+    const begun: Job = { ...rest, state: 'running', beganMs, attempts, ...(before === undefined ? {} : { before }) };
+    const job = saying(begun, beganMs, attempts === 1 ? 'begun' : `begun, attempt ${attempts}`);
+    await this.book.write([job]);
+    const running: Running = { host: job.host, controller: new AbortController() };
+    this.#running.set(job.machine, running);
+    const attempt = this.#run(job, running).finally(() => this.#attempts.delete(attempt));
+    this.#attempts.add(attempt);
+  }
+
+  async #run(job: Job, running: Running): Promise<void> {
+    const { clock, random, backUp, log } = this.#parts;
+    const { controller } = running;
+    const policy = this.#parts.policyOf(job.machine);
+    const progress = (now: Progress): void => {
+      running.progress = now;
+    };
+    let ended: Job;
+    try {
+      const result = await backUp(job.machine, { id: job.id, controller, progress });
+      ended = made(job, result, policy, clock.now());
+    } catch (error) {
+      ended = failed(job, error, controller.signal.aborted ? controller.signal.reason : undefined, clock.now(), random);
+    }
+    await this.#inOrder(async () => {
+      this.#running.delete(job.machine);
+      await this.book.settle(ended);
+    }).catch((error: unknown) => {
+      log.error('a job could not be noted', { job: job.id, error: messageOf(error) });
+    });
+    this.poke();
+  }
+
+  /** A job that waits for its agent has waited long enough; one that has failed without it is made up. */
+  #hurry(machine: PlannedMachine, nowMs: number): Job[] {
+    const job = this.book.open(machine.name);
+    const last = this.book.last(machine.name);
+    if (job !== undefined) {
+      const wasAway = job.error?.code === 'AGENT_UNREACHABLE' || job.error?.code === 'SERVER_STOPPING';
+      return job.state === 'retrying' && wasAway ? [{ ...job, readyMs: Math.min(job.readyMs, nowMs) }] : [];
+    }
+    if (last?.state !== 'failed' || last.error?.code !== 'AGENT_UNREACHABLE') return [];
+    // An agent that comes and goes makes nobody try all the time.
+    if (nowMs - (last.endedMs ?? 0) < FIRST_DELAY_MS) return [];
+    return [{ ...this.#newJob(machine, nowMs, nowMs), state: 'retrying', error: last.error }];
+  }
+
+  /** The next moment at which something may be begun, but for what waits for the end of something else. */
+  #nextMs(machines: readonly PlannedMachine[], nowMs: number): number {
+    let nextMs = Infinity;
+    for (const { name } of machines) {
+      if (this.#running.has(name)) continue;
+      const job = this.book.open(name);
+      const atMs = job === undefined ? this.moments.dueMs(name, nowMs) : this.moments.readyMs(job, nowMs);
+      if (job === undefined || atMs > nowMs) nextMs = Math.min(nextMs, atMs);
+    }
+    return nextMs;
+  }
+}

@@ -1,0 +1,161 @@
+import { messageOf } from '../common/errors.js';
+import type { Log } from '../common/log.js';
+import { DEFAULT_POLICY } from '../policies/default-policy.js';
+import type { Policy } from '../policies/policy.js';
+import type { JobDetails, JobsRequest, JobsResult, ScheduleResult } from '../protocol/jobs-api.js';
+import type * as reports from '../scheduler/report.js';
+import type { Scheduler } from '../scheduler/scheduler.js';
+import type { Attempt, Made, SchedulerParts } from '../scheduler/scheduler-parts.js';
+import { backUpWithProgress } from './agent-operations.js';
+import { OWNER } from './caller.js';
+import type { Services } from './operation.js';
+import type { PlannedWork, SchedulingFigures } from './planned-work.js';
+import { runJob, type RunOperationOptions } from './run-operation.js';
+
+interface Opened {
+  readonly scheduler: Scheduler;
+  readonly parts: SchedulerParts;
+  readonly report: typeof reports;
+}
+
+/** What a server does by itself. It is loaded when it is started, or first asked for: most servers never are. */
+export class Scheduling implements PlannedWork {
+  readonly #options: RunOperationOptions;
+  #opening: Promise<Opened> | undefined;
+  #opened: Opened | undefined;
+
+  constructor(options: RunOperationOptions) {
+    this.#options = options;
+  }
+
+  /** Read what there is before anybody is answered, so that numbers of jobs mean one thing. @throws {UmbraError} STORE_FAILED, STORE_DAMAGED */
+  async prepare(services: Services): Promise<void> {
+    await this.#open(services);
+  }
+
+  /** From now on do what is due. @throws {UmbraError} STORE_FAILED, STORE_DAMAGED */
+  async start(): Promise<void> {
+    const { scheduler } = await this.#open();
+    const { engine } = await this.#options.services();
+    engine.fleet().connections.onConnect((host) => {
+      scheduler.hostIsBack(host);
+    });
+    scheduler.start();
+  }
+
+  /** Machines or policies have changed. */
+  changed(): void {
+    this.#opened?.scheduler.poke();
+  }
+
+  /** Begin nothing more; resolves when what was begun is noted, once somebody has aborted it. */
+  async stop(): Promise<void> {
+    const opened = this.#opened ?? (await this.#opening?.catch(() => undefined));
+    await opened?.scheduler.stop();
+  }
+
+  async list(request: JobsRequest): Promise<JobsResult> {
+    const { scheduler, report } = await this.#open();
+    return report.listJobs(scheduler, request);
+  }
+
+  /** @throws {UmbraError} NOT_FOUND, STORE_* */
+  async find(id: number): Promise<JobDetails> {
+    const { scheduler, report } = await this.#open();
+    return await report.describeJob(scheduler, id);
+  }
+
+  /** @throws {UmbraError} NOT_FOUND, BAD_ARGUMENT when it has ended, STORE_* */
+  async cancel(id: number): Promise<JobDetails> {
+    const { scheduler, report } = await this.#open();
+    await scheduler.cancel(id);
+    return await report.describeJob(scheduler, id);
+  }
+
+  async plan(policyOf?: (machine: string) => Policy): Promise<ScheduleResult> {
+    const { scheduler, parts, report } = await this.#open();
+    return report.planOf(scheduler, policyOf === undefined ? parts : { ...parts, policyOf });
+  }
+
+  /** Undefined while it is not known. */
+  figures(): SchedulingFigures | undefined {
+    if (this.#opened === undefined) return undefined;
+    const { book } = this.#opened.scheduler;
+    const open = new Map<string, number>([
+      ['waiting', 0],
+      ['running', 0],
+      ['retrying', 0],
+    ]);
+    for (const { state } of book.allOpen()) open.set(state, (open.get(state) ?? 0) + 1);
+    const lastDone = [...book.machines()].flatMap((machine) => {
+      const beganMs = book.lastDone(machine)?.beganMs;
+      return beganMs === undefined ? [] : [{ machine, beganMs }];
+    });
+    return { open, lastDone };
+  }
+
+  #open(services: Services | Promise<Services> = this.#options.services()): Promise<Opened> {
+    this.#opening ??= this.#load(services).catch((error: unknown) => {
+      this.#opening = undefined;
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  async #load(given: Services | Promise<Services>): Promise<Opened> {
+    const services = await given;
+    const [{ Scheduler: Loaded }, report] = await Promise.all([
+      import('../scheduler/scheduler.js'),
+      import('../scheduler/report.js'),
+    ]);
+    const parts = this.#parts(services);
+    const scheduler = await Loaded.open(parts);
+    this.#options.jobs.reserve(scheduler.book.highest);
+    this.#opened = { scheduler, parts, report };
+    return this.#opened;
+  }
+
+  #parts(services: Services): SchedulerParts {
+    const { jobs, clock, log } = this.#options;
+    const { connections } = services.engine.fleet();
+    return {
+      ...services.engine.planning(),
+      // Until policies can be set, all machines have this one.
+      policyOf: () => DEFAULT_POLICY,
+      limitsOf: () => ({}),
+      wasThere: (host) => connections.isConnected(host) || connections.reports().has(host),
+      backUp: (machine, attempt) => this.#backUp(services, machine, attempt),
+      newId: (least) => jobs.newId(least),
+      clock,
+      random: Math.random,
+      log,
+    };
+  }
+
+  /** As an operation that somebody asks for, so that it is seen, counted and logged as one, and cancelled when the server stops. */
+  async #backUp(services: Services, machine: string, { id, controller, progress }: Attempt): Promise<Made> {
+    let made: Made | undefined;
+    const prepared = {
+      claim: { kind: 'request', machine },
+      what: `a shadow copy of ${machine}, as its policy says`,
+      run: async (_services: Services, { signal }: { readonly signal: AbortSignal }) => {
+        signal.addEventListener('abort', () => {
+          controller.abort(signal.reason);
+        });
+        made = await backUpWithProgress(services, machine, { signal, progress });
+      },
+    } as const;
+    await runJob({ caller: OWNER, gone: controller.signal, id }, prepared, services, this.#options);
+    if (made !== undefined) return made;
+    throw new TypeError('a backup ended without a result');
+  }
+}
+
+/** Where the records can't be read nothing is done by itself; everything else goes on. */
+export async function orSay(work: Promise<void>, log: Log): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    log.error('scheduling does not start', { error: messageOf(error) });
+  }
+}

@@ -127,6 +127,12 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
         load: () => import('./commands/serve.js'),
       },
       { name: 'status', summary: 'Show what the server does', load: () => import('./commands/status.js') },
+      {
+        name: 'jobs',
+        summary: 'List what the server does by itself, and when',
+        load: () => import('./commands/jobs.js'),
+      },
+      { name: 'job', summary: 'Show, follow or cancel a job of the server', load: () => import('./commands/job.js') },
       { name: 'stop', summary: 'End the server', load: () => import('./commands/stop.js') },
       { name: 'login', summary: 'Log in to a server elsewhere', load: () => import('./commands/login.js') },
       { name: 'logout', summary: 'End a log-in', load: () => import('./commands/logout.js') },

@@ -27,6 +27,7 @@ import type {
   UnprotectAnswer,
   UnprotectRequest,
 } from '../protocol/agents-api.js';
+import type { JobDetails, JobRequest, JobsRequest, JobsResult, ScheduleResult } from '../protocol/jobs-api.js';
 import type { AddShareRequest, RemoveShareRequest, ShareInfo } from '../protocol/shares-api.js';
 import type {
   CopyFilesRequest,
@@ -135,6 +136,10 @@ export const requests = {
     path: '/v1/machines/backup',
     body,
   }),
+  jobs: (body: JobsRequest): Request<JobsResult> => ({ method: 'POST', path: '/v1/jobs/list', body }),
+  job: (body: JobRequest): Request<JobDetails> => ({ method: 'POST', path: '/v1/jobs/show', body }),
+  cancelJob: (body: JobRequest): Request<JobDetails> => ({ method: 'POST', path: '/v1/jobs/cancel', body }),
+  schedule: (): Request<ScheduleResult> => ({ method: 'GET', path: '/v1/schedule' }),
   mount: (body: MountRequest): Request<MountInfo> => ({ method: 'POST', path: '/v1/mounts', body }),
   unmount: (body: UnmountRequest): Request<MountInfo> => ({ method: 'DELETE', path: '/v1/mounts', body }),
   tokens: (): Request<readonly TokenInfo[]> => ({ method: 'GET', path: '/v1/tokens' }),

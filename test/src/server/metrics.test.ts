@@ -56,6 +56,17 @@ void t.test('everybody may ask how the server is, administrators for figures', a
   t.ok(rebuilding.has('umbra_mounts'));
 });
 
+void t.test('what the server does by itself, of a bounded number of machines', async (t) => {
+  const gauges = { jobs: [], mounts: 0, refusedTokens: 0, agents: 0 };
+  const lastDone = Array.from({ length: 5000 }, (_, index) => ({ machine: `m${index}`, beganMs: 1500 }));
+  const scheduling = { open: new Map([['waiting', 7]]), lastDone };
+  const figures = parsePrometheus(new Metrics(new ManualClock(0)).text({ ...gauges, scheduling }));
+  t.same([...(figures.get('umbra_scheduled_jobs')?.samples ?? [])], [['state="waiting"', 7]]);
+  const last = figures.get('umbra_scheduled_last_success_timestamp_seconds')?.samples;
+  t.equal(last?.get('machine="m0"'), 1.5);
+  t.equal(last?.size, 4096);
+});
+
 void t.test('so many last backups are remembered, the newest', async (t) => {
   const metrics = new Metrics(new ManualClock(0));
   for (let index = 0; index <= 4096; index += 1) {

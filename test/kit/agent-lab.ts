@@ -10,7 +10,7 @@ import { silentLog } from '../../src/common/log.js';
 import type { Invitation } from '../../src/protocol/access-api.js';
 import type { MachinesResult } from '../../src/protocol/agents-api.js';
 import { openLocalEngine } from '../../src/server/local-engine.js';
-import { StoreServer } from '../../src/server/store-server.js';
+import { StoreServer, type StoreServerOptions } from '../../src/server/store-server.js';
 import { ask } from './api-client.js';
 import { FakeMounts } from './fake-mounts.js';
 import { runUmbra } from './run-umbra.js';
@@ -34,7 +34,7 @@ export interface RunningAgent {
   readonly ended: Promise<void>;
 }
 
-export async function startAgentLab(t: Test): Promise<AgentLab> {
+export async function startAgentLab(t: Test, options: Pick<StoreServerOptions, 'schedule'> = {}): Promise<AgentLab> {
   const directory = temporaryDirectory(t);
   const store = join(directory, 'store');
   const server = await StoreServer.start({
@@ -45,6 +45,7 @@ export async function startAgentLab(t: Test): Promise<AgentLab> {
     openEngine: openLocalEngine,
     openMounts: () => Promise.resolve(new FakeMounts()),
     listen: { address: { host: '127.0.0.1', port: 0 }, names: [] },
+    ...options,
   });
   t.teardown(async () => {
     await server.stop();

@@ -18,7 +18,7 @@ policies:
     dataLoss: 24h           # older than this, the newest replica is reported
     quiet: []               # nothing begins then, as in: [mon-fri 08:00-18:00]
     consistency: crash      # or filesystem
-    otherwise: accept       # if that can't be had; or fail: no shadow copy then
+    otherwise: accept       # what is less consistent; or fail: it stays, and its job fails
     minimumAge: 0           # as 14d: younger ones nobody deletes
 
 # groups:

@@ -21,8 +21,8 @@ import type {
 } from '../protocol/api.js';
 import type { Uploads } from '../ingest/uploads.js';
 import type { Fleet } from '../agents/fleet.js';
-import type { SchedulerParts } from '../scheduler/scheduler-parts.js';
 import type { ObjectAccess } from './object-access.js';
+import type { Planning } from './planning.js';
 import type { PolicyService } from './policy-service.js';
 import type { StoreFigures } from '../store/figures.js';
 import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
@@ -90,7 +90,7 @@ export interface Engine {
   /** The machines that agents see and protect. */
   fleet(): Fleet;
   /** What is planned for, what there is of it, and where that is noted. */
-  planning(): Pick<SchedulerParts, 'machines' | 'latest' | 'jobs'>;
+  planning(): Planning;
   /** The shadow copies that agents are sending. */
   uploads(): Uploads;
   /** What clients elsewhere may read of its shadow copies. */

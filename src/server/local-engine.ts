@@ -49,7 +49,7 @@ import { forgetShadowCopies } from './forget.js';
 import { LocalSource } from './local-source.js';
 import { ObjectAccess } from './object-access.js';
 import { PolicyService } from './policy-service.js';
-import { planningOf } from './planning.js';
+import { planningOf, type Planning } from './planning.js';
 
 /** What mounts keep decoded, all together: regions read in sequence, and single chunks. */
 const REGION_CACHE_BYTES = 32 * 1024 * 1024;
@@ -236,7 +236,7 @@ class LocalEngine implements Engine {
     return this.#fleet;
   }
 
-  planning(): ReturnType<Engine['planning']> {
+  planning(): Planning {
     return planningOf(() => this.#store);
   }
 

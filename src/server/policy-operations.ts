@@ -1,6 +1,7 @@
 import { noParams } from './request-params.js';
 import * as answers from './answers/policy-answers.js';
 import { operation, type Operation } from './operation.js';
+import { forgetDeleted } from './prune-after.js';
 import { applyPoliciesParams, checkPoliciesParams, previewPoliciesParams, pruneParams } from './policy-params.js';
 
 /** What operators do with policies. */
@@ -26,7 +27,11 @@ export const POLICY_OPERATIONS: readonly Operation[] = [
     result: answers.policies,
     claim: () => ({ kind: 'policies' }),
     what: () => 'the policies',
-    run: ({ engine }, request) => engine.policies().apply(request),
+    run: async ({ engine, scheduling }, request) => {
+      const applied = await engine.policies().apply(request);
+      scheduling.changed();
+      return applied;
+    },
   }),
   operation({
     method: 'POST',
@@ -68,11 +73,7 @@ export const POLICY_OPERATIONS: readonly Operation[] = [
       engine.policies().prune(request, {
         signal,
         emit: async (items) => {
-          // Who looked into it keeps its data from collection, for a while.
-          if (!request.dryRun) {
-            for (const { machine, shadowCopy, fate } of items)
-              if (fate === 'deleted') files.forget(machine, shadowCopy);
-          }
+          if (!request.dryRun) forgetDeleted(files, items);
           await emit(items);
         },
       }),

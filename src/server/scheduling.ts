@@ -1,6 +1,5 @@
 import { messageOf } from '../common/errors.js';
 import type { Log } from '../common/log.js';
-import { DEFAULT_POLICY } from '../policies/default-policy.js';
 import type { Policy } from '../policies/policy.js';
 import type { JobDetails, JobsRequest, JobsResult, ScheduleResult } from '../protocol/jobs-api.js';
 import type * as reports from '../scheduler/report.js';
@@ -8,8 +7,11 @@ import type { Scheduler } from '../scheduler/scheduler.js';
 import type { Attempt, Made, SchedulerParts } from '../scheduler/scheduler-parts.js';
 import { backUpWithProgress } from './agent-operations.js';
 import { OWNER } from './caller.js';
+import type { JobContext } from './engine.js';
 import type { Services } from './operation.js';
 import type { PlannedWork, SchedulingFigures } from './planned-work.js';
+import { CollectSoon } from './collect-soon.js';
+import { pruneAfter } from './prune-after.js';
 import { runJob, type RunOperationOptions } from './run-operation.js';
 
 interface Opened {
@@ -21,11 +23,14 @@ interface Opened {
 /** What a server does by itself. It is loaded when it is started, or first asked for: most servers never are. */
 export class Scheduling implements PlannedWork {
   readonly #options: RunOperationOptions;
+  readonly #collecting: CollectSoon;
   #opening: Promise<Opened> | undefined;
   #opened: Opened | undefined;
 
   constructor(options: RunOperationOptions) {
     this.#options = options;
+    const { clock, log } = options;
+    this.#collecting = new CollectSoon({ collect: (gone) => this.#collect(gone), clock, log });
   }
 
   /** Read what there is before anybody is answered, so that numbers of jobs mean one thing. @throws {UmbraError} STORE_FAILED, STORE_DAMAGED */
@@ -50,6 +55,7 @@ export class Scheduling implements PlannedWork {
 
   /** Begin nothing more; resolves when what was begun is noted, once somebody has aborted it. */
   async stop(): Promise<void> {
+    this.#collecting.stop();
     const opened = this.#opened ?? (await this.#opening?.catch(() => undefined));
     await opened?.scheduler.stop();
   }
@@ -120,9 +126,6 @@ export class Scheduling implements PlannedWork {
     const { connections } = services.engine.fleet();
     return {
       ...services.engine.planning(),
-      // Until policies can be set, all machines have this one.
-      policyOf: () => DEFAULT_POLICY,
-      limitsOf: () => ({}),
       wasThere: (host) => connections.isConnected(host) || connections.reports().has(host),
       backUp: (machine, attempt) => this.#backUp(services, machine, attempt),
       newId: (least) => jobs.newId(least),
@@ -142,12 +145,25 @@ export class Scheduling implements PlannedWork {
         signal.addEventListener('abort', () => {
           controller.abort(signal.reason);
         });
-        made = await backUpWithProgress(services, machine, { signal, progress });
+        const { notes, ...result } = await backUpWithProgress(services, machine, { signal, progress });
+        const pruned = await pruneAfter(services, machine, signal);
+        if (pruned.deleted > 0) this.#collecting.soon();
+        made = { ...result, notes: [...notes, ...pruned.notes] };
       },
     } as const;
     await runJob({ caller: OWNER, gone: controller.signal, id }, prepared, services, this.#options);
     if (made !== undefined) return made;
     throw new TypeError('a backup ended without a result');
+  }
+
+  async #collect(gone: AbortSignal): Promise<void> {
+    const services = await this.#options.services();
+    const prepared = {
+      claim: { kind: 'gc' },
+      what: 'the store, since shadow copies were deleted',
+      run: ({ engine }: Services, { signal, progress }: JobContext) => engine.gc({ signal, progress }),
+    } as const;
+    await runJob({ caller: OWNER, gone }, prepared, services, this.#options);
   }
 }
 

@@ -34,7 +34,10 @@ export interface RunningAgent {
   readonly ended: Promise<void>;
 }
 
-export async function startAgentLab(t: Test, options: Pick<StoreServerOptions, 'schedule'> = {}): Promise<AgentLab> {
+export async function startAgentLab(
+  t: Test,
+  options: Partial<Pick<StoreServerOptions, 'schedule' | 'clock'>> = {},
+): Promise<AgentLab> {
   const directory = temporaryDirectory(t);
   const store = join(directory, 'store');
   const server = await StoreServer.start({

@@ -35,6 +35,7 @@ import type { StoreFigures } from '../../src/store/figures.js';
 import type { FileOperations } from '../../src/files/file-operations.js';
 import type { Engine, JobContext, OpenEngine } from '../../src/server/engine.js';
 import { ObjectAccess } from '../../src/server/object-access.js';
+import { DEFAULT_POLICY } from '../../src/policies/default-policy.js';
 import { PolicyService } from '../../src/server/policy-service.js';
 import { fakeFiles } from './fake-files.js';
 
@@ -278,7 +279,8 @@ export class FakeEngine implements Engine {
 
   planning(): ReturnType<Engine['planning']> {
     const records = new JobRecords(openMemoryKv());
-    return { machines: () => [], latest: () => undefined, jobs: storedJobs(() => records) };
+    const [policyOf, limitsOf] = [() => DEFAULT_POLICY, () => ({})];
+    return { machines: () => [], policyOf, limitsOf, latest: () => undefined, jobs: storedJobs(() => records) };
   }
 
   uploads(): Uploads {

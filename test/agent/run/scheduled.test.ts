@@ -5,11 +5,16 @@ import type { MachinesResult } from '../../../src/protocol/agents-api.js';
 import type { ShadowCopyInfo } from '../../../src/protocol/api.js';
 import type { JobsResult, ScheduleResult } from '../../../src/protocol/jobs-api.js';
 import { startAgent, startAgentLab } from '../../kit/agent-lab.js';
+import { systemClock } from '../../../src/common/clock.js';
 import { ask, until } from '../../kit/api-client.js';
 import { runUmbra } from '../../kit/run-umbra.js';
 
 t.test('a machine that is protected gets its shadow copies without anybody asking', async (t) => {
-  const lab = await startAgentLab(t, { schedule: true });
+  let aheadMs = 0;
+  const lab = await startAgentLab(t, {
+    schedule: true,
+    clock: { ...systemClock, now: () => systemClock.now() + aheadMs },
+  });
   const images = join(lab.directory, 'images');
   mkdirSync(images);
   const content = Buffer.alloc(1024 * 1024, 'umbra');
@@ -39,6 +44,21 @@ t.test('a machine that is protected gets its shadow copies without anybody askin
   const figures = String((await ask(lab.store, 'GET', '/metrics')).body);
   t.match(figures, /umbra_scheduled_last_success_timestamp_seconds\{machine="web"\} \d{10}/);
   t.match(figures, /umbra_jobs_total\{kind="request",outcome="done"\} 1/);
+
+  // Policies that are applied hold at once: of what is due by them, and of what is kept.
+  const policies = join(lab.directory, 'policies.yaml');
+  writeFileSync(policies, 'default: lean\npolicies: { lean: { shadowCopies: { every: 6h }, keep: { last: 1 } } }\n');
+  aheadMs = 7 * 3_600_000;
+  await lab.umbra('policy', 'apply', policies);
+  await until(async () => (await jobs('web')).filter(({ state }) => state === 'done').length === 2);
+  const [second] = await jobs('web');
+  const kept = (await lab.umbra('list', 'web')) as readonly ShadowCopyInfo[];
+  t.same(
+    kept.map(({ shadowCopy }) => shadowCopy),
+    [second?.shadowCopy],
+  );
+  const { stdout } = await runUmbra(['job', String(second?.id)], lab.store);
+  t.match(stdout, `deleted, as the policy does not keep it: ${job?.shadowCopy}`);
 
   // Nobody is there when the next machine is due: it is done as soon as somebody is.
   await agent.stop();

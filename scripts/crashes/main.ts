@@ -37,7 +37,7 @@ function makeRun(directory: string, seed: number, { powerCuts, agents }: CrashOp
 }
 
 function fleetRun(directory: string, random: Random): Run {
-  const run = new FleetRun(directory, random);
+  const run = new FleetRun(directory, random, true);
   return {
     round: async () => {
       await run.round();

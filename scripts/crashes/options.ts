@@ -32,8 +32,9 @@ checks that everything acknowledged is there and whole; again and again. A failu
   --minutes M     begin no round after so many minutes
   --seed N        repeat a run; without it a new one, which is printed
   --power-cuts    cut the power of the store's disk, which then forgets what was not synced, instead of killing
-  --agents        have an agent back up running machines (QEMU, libvirt, overlays, a filter), kill any of them, cut the network, fill
-                  the disks, and compare the next shadow copies with the machines' disks
+  --agents        have an agent back up running machines (QEMU, libvirt, overlays, a filter, Linux with a guest
+                  agent), kill any of them, cut the network, fill the disks, see that no guest stays frozen, and compare
+                  the next shadow copies with the machines' disks
   -h, --help      show this
 `;
 

@@ -28,18 +28,21 @@ export class FleetRun {
   readonly #scope = new Scope();
   readonly #directory: string;
   readonly #random: Random;
+  readonly #withGuestAgent: boolean;
   #fleet: Fleet | undefined;
   #strikes: readonly Strike[] = [];
   #backupMs = 0;
 
-  constructor(directory: string, random: Random) {
+  /** @param withGuestAgent - see {@link startFleet} */
+  constructor(directory: string, random: Random, withGuestAgent = false) {
     this.#directory = directory;
     this.#random = random;
+    this.#withGuestAgent = withGuestAgent;
   }
 
   /** Start everything, and make the first shadow copies. */
   async start(): Promise<void> {
-    const fleet = await startFleet(this.#scope, this.#directory, this.#random);
+    const fleet = await startFleet(this.#scope, this.#directory, this.#random, this.#withGuestAgent);
     this.#fleet = fleet;
     this.#strikes = strikesOf(fleet, this.#random);
     for (const machine of fleet.machines) await this.#protect(fleet, machine);
@@ -62,6 +65,7 @@ export class FleetRun {
     await inTime(fleet.server.untilQuiet(), 'the agent is there again');
     for (const machine of fleet.machines) {
       await inTime(untilRunning(machine), `${machine.name} runs again`);
+      await inTime(untilThawed(machine), `${machine.name} is thawed`);
       await machine.followHint?.();
     }
     await this.#backUpAll(fleet);
@@ -200,6 +204,10 @@ async function untilRunning(machine: FleetMachine): Promise<void> {
     if (machine.isOnFilledDisk === true && state === 'io-error') await machine.resume();
     await sleep(20);
   }
+}
+
+async function untilThawed(machine: FleetMachine): Promise<void> {
+  while ((await machine.isThawed?.()) === false) await sleep(50);
 }
 
 function counterOf(file: string): number {

@@ -5,6 +5,7 @@ import type { Random } from '../../random.js';
 import { ext4Disk, type SmallDisk } from '../../small-disk.js';
 import type { Teardown } from '../../umbra-program.js';
 import { FleetAgent } from './agent.js';
+import { agentGuest } from './agent-guest.js';
 import { FilteredFleetMachine } from './filtered-machine.js';
 import { LibvirtFleetMachine } from './libvirt-machine.js';
 import type { FleetMachine } from './machine.js';
@@ -36,8 +37,17 @@ export interface Fleet {
   readonly left: () => string[];
 }
 
-/** Everything runs, nothing is protected yet. @param directory - short, for logs and images */
-export async function startFleet(t: Teardown, directory: string, random: Random): Promise<Fleet> {
+/**
+ * Everything runs, nothing is protected yet.
+ * @param directory - short, for logs and images
+ * @param withGuestAgent - one machine more is Linux with a guest agent, which takes long to start
+ */
+export async function startFleet(
+  t: Teardown,
+  directory: string,
+  random: Random,
+  withGuestAgent: boolean,
+): Promise<Fleet> {
   // Before libvirt, which sees no mount that comes later.
   const [serverDisk, agentDisk] = [ext4Disk(t, SERVER_DISK_BYTES), ext4Disk(t, AGENT_DISK_BYTES)];
   const places = {
@@ -62,6 +72,7 @@ export async function startFleet(t: Teardown, directory: string, random: Random)
       isOnFilledDisk: true,
     }),
     new FilteredFleetMachine(t, directory, places.state, random),
+    ...(withGuestAgent ? [await linuxMachine(libvirt, directory)] : []),
   ];
   const store = join(serverDisk.directory, 'store');
   for (const command of ['init', 'stop']) await runProgram(umbra(command, '--store', store));
@@ -80,6 +91,15 @@ export async function startFleet(t: Teardown, directory: string, random: Random)
     ]),
   ];
   return { server, agent, network, libvirt, machines, serverDisk, agentDisk, left };
+}
+
+async function linuxMachine(libvirt: PrivateLibvirt, directory: string): Promise<FleetMachine> {
+  return await LibvirtFleetMachine.make(libvirt, {
+    name: 'linux',
+    directory: join(libvirt.directory, 'linux'),
+    formats: ['qcow2', 'qcow2'],
+    guest: await agentGuest(join(directory, 'initrd')),
+  });
 }
 
 async function startLibvirt(t: Teardown, directory: string): Promise<PrivateLibvirt> {

@@ -2,15 +2,22 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { list, record, text } from '../../../../agent/json-values.js';
+import type { Guest } from '../../guest.js';
 import { domainXml, type PrivateLibvirt } from '../../libvirt.js';
 import { DISK_BYTES } from '../../machine-lab.js';
 import { firmware, waitForWrites } from '../../qemu-machine.js';
 import { qemuImg } from '../../qemu.js';
+import { AGENT_CHANNEL, makeGuestDisk } from './agent-guest.js';
 import { EVERY_MS, ofSeveral, type FleetMachine } from './machine.js';
 import { compareExports, leftInQemu, runState, type Monitor } from './monitor.js';
 
-/** What libvirt calls the devices of its IDE bus. */
-const DEVICES = { hda: 'ide0-0-0', hdb: 'ide0-0-1' } as const;
+/** What libvirt calls the devices. */
+const DEVICES: Readonly<Record<string, string>> = {
+  hda: 'ide0-0-0',
+  hdb: 'ide0-0-1',
+  vda: '/machine/peripheral/virtio-disk0/virtio-backend',
+  vdb: '/machine/peripheral/virtio-disk1/virtio-backend',
+};
 
 export interface LibvirtFleetOptions {
   readonly name: string;
@@ -19,22 +26,27 @@ export interface LibvirtFleetOptions {
   readonly formats: readonly [string, string];
   readonly tracker?: 'differencing';
   readonly isOnFilledDisk?: boolean;
+  /** Linux with a guest agent, instead of what only writes. */
+  readonly guest?: Guest;
 }
 
-/** A domain of libvirt's with the guest that writes to both disks of its IDE bus. */
+/** A domain of libvirt's with a guest that writes to both of its disks. */
 export class LibvirtFleetMachine implements FleetMachine {
   readonly name: string;
   readonly settings = {};
-  readonly volumes = ['hda', 'hdb'] as const;
+  readonly volumes: readonly [string, string];
   readonly tracker: 'auto' | 'differencing';
   readonly isOnFilledDisk: boolean;
   readonly #libvirt: PrivateLibvirt;
   readonly #directory: string;
   readonly #monitor: Monitor;
+  readonly #hasAgent: boolean;
 
   private constructor(libvirt: PrivateLibvirt, options: LibvirtFleetOptions) {
-    const { name, directory, tracker = 'auto', isOnFilledDisk = false } = options;
+    const { name, directory, tracker = 'auto', isOnFilledDisk = false, guest } = options;
     this.name = name;
+    this.volumes = guest === undefined ? ['hda', 'hdb'] : ['vda', 'vdb'];
+    this.#hasAgent = guest !== undefined;
     this.tracker = tracker;
     this.isOnFilledDisk = isOnFilledDisk;
     this.#libvirt = libvirt;
@@ -44,14 +56,19 @@ export class LibvirtFleetMachine implements FleetMachine {
 
   static async make(libvirt: PrivateLibvirt, options: LibvirtFleetOptions): Promise<LibvirtFleetMachine> {
     const machine = new LibvirtFleetMachine(libvirt, options);
-    const { directory, formats } = options;
+    const { directory, formats, guest } = options;
     mkdirSync(directory);
-    const bios = join(directory, 'firmware');
-    writeFileSync(bios, firmware(true, EVERY_MS));
     const disks = machine.volumes.map((target, index) => {
       const format = formats[index] ?? 'raw';
       return { target, path: join(directory, `${target}.${format}`), format };
     });
+    if (guest !== undefined) {
+      for (const { path, format } of disks) makeGuestDisk(path, format);
+      await libvirt.define(domainXml({ name: machine.name, disks, guest, devices: AGENT_CHANNEL }));
+      return machine;
+    }
+    const bios = join(directory, 'firmware');
+    writeFileSync(bios, firmware(true, EVERY_MS));
     for (const { path, format } of disks) qemuImg('create', '-q', '-f', format, path, String(DISK_BYTES));
     const xml = domainXml({ name: machine.name, disks })
       .replaceAll("bus='virtio'", "bus='ide'")
@@ -66,6 +83,8 @@ export class LibvirtFleetMachine implements FleetMachine {
     // libvirtd may have been killed, too; and an agent that reads the images of a domain that is off holds their locks.
     while (!(await this.#isOff()) || !(await this.#hasStarted())) await sleep(50);
     await this.writes();
+    // Its agent may come a moment later.
+    while (!(await this.isThawed())) await sleep(50);
   }
 
   async kill(): Promise<void> {
@@ -86,6 +105,14 @@ export class LibvirtFleetMachine implements FleetMachine {
 
   async state(): Promise<string> {
     return await runState(this.#monitor);
+  }
+
+  async isThawed(): Promise<boolean> {
+    if (!this.#hasAgent) return true;
+    const command = '{"execute": "guest-fsfreeze-status"}';
+    // Who asks at the same time as the agent does, or while libvirtd is away, gets an error.
+    const answer = await this.#libvirt.virsh('qemu-agent-command', this.name, command).catch(() => '');
+    return answer.includes('thawed');
   }
 
   /** A libvirt that was killed as it began a backup begins no other one. */
@@ -138,7 +165,7 @@ export class LibvirtFleetMachine implements FleetMachine {
   }
 
   /** What QEMU says of the top of a disk. */
-  async #inserted(): Promise<(volume: keyof typeof DEVICES) => Readonly<Record<string, unknown>>> {
+  async #inserted(): Promise<(volume: string) => Readonly<Record<string, unknown>>> {
     const blocks = list(await this.#monitor.execute('query-block')).map(record);
     return (volume) => record(blocks.find(({ qdev }) => qdev === DEVICES[volume])?.['inserted']);
   }

@@ -26,6 +26,8 @@ export interface FleetMachine {
   resume(): Promise<void>;
   /** `running`, or why not. */
   state(): Promise<string>;
+  /** False while a guest agent holds its file systems, or can't be asked; without it there is none. */
+  isThawed?(): Promise<boolean>;
   /** Do what an error of the agent's asks for, where whoever runs the machine can't be backed up from any more. */
   followHint?(): Promise<void>;
   /** What there is of an agent's that has no business being there when no backup runs. */

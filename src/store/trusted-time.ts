@@ -92,7 +92,7 @@ export class TrustedTime {
   }
 }
 
-/** True if a note is no longer good to go on from: what passes from now on would not be counted, or twice. */
+/** True if a note is no longer good to go on from: what has passed would not be counted after the machine's next start, or not at all. */
 function isOld(noted: Note, trustedMs: number, wallMs: number, { id }: Boot): boolean {
   return trustedMs - noted.trustedMs >= NOTE_MS || id !== noted.bootId || wallMs < noted.wallMs;
 }

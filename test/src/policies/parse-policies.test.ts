@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { UmbraError } from '../../../src/common/errors.js';
 import { DEFAULT_DOCUMENT } from '../../../src/policies/default-document.js';
@@ -41,6 +42,13 @@ t.test('the built-in document is the built-in policy', (t) => {
   t.same(all.groups, { databases: { policy: 'standard', machines: ['db1', 'db2'] } }, 'what it proposes is right too');
   t.same(all.hosts, { hv1: { policy: 'standard', concurrent: 2, bytesPerSecond: 100_000_000 } });
   t.same(all.machines, { web1: { policy: 'standard' } });
+  t.end();
+});
+
+t.test('the document in the README is right', (t) => {
+  const readme = readFileSync(new URL('../../../../README.md', import.meta.url), 'utf8');
+  const [, document = ''] = /```yaml\n(default:[^]*?)```/.exec(readme) ?? [];
+  t.match(parse(document), { default: 'standard', policies: { databases: { minimumAgeMs: 14 * 24 * HOUR_MS } } });
   t.end();
 });
 

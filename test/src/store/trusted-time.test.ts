@@ -124,6 +124,23 @@ t.test('what passes while the machine is off does not count, and what it runs co
     time = await machine.open();
     t.equal(time.now(), START_MS + HOUR_MS + minutes * MINUTE_MS);
   }
+  time.close();
+  machine.reboot(0);
+  await machine.pass(MINUTE_MS);
+  t.equal(
+    (await machine.open()).now(),
+    START_MS + HOUR_MS + 2 * MINUTE_MS,
+    'each start is noted, however short it lasts',
+  );
+});
+
+t.test('a store that moves to a machine that runs for long is no older than the wall clock says', async (t) => {
+  const machine = new Machine();
+  (await machine.open()).close();
+  machine.wallMs += HOUR_MS;
+  machine.bootId = 'other machine';
+  machine.uptimeMs = 500 * DAY_MS;
+  t.equal((await machine.open()).now(), START_MS + HOUR_MS);
 });
 
 t.test('a machine that stops loses ten minutes at most', async (t) => {

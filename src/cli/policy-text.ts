@@ -25,7 +25,7 @@ export function policyText(machine: MachinePolicy, policy: PolicyInfo): string {
     ['time zone', policy.timeZone],
     ['acceptable data loss', durationText(policy.dataLossMs)],
     ['quiet times', policy.quiet.length === 0 ? 'none' : policy.quiet.map(quietText).join('; ')],
-    ['consistency', `${consistency}, else ${otherwise === 'accept' ? 'what can be had' : 'none is made'}`],
+    ['consistency', `${consistency}, else ${otherwise === 'accept' ? 'what can be had' : 'the job fails'}`],
     ['minimum age', minimumAgeMs === 0 ? 'none' : durationText(minimumAgeMs)],
   ]);
 }

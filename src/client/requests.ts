@@ -140,6 +140,11 @@ export const requests = {
   job: (body: JobRequest): Request<JobDetails> => ({ method: 'POST', path: '/v1/jobs/show', body }),
   cancelJob: (body: JobRequest): Request<JobDetails> => ({ method: 'POST', path: '/v1/jobs/cancel', body }),
   schedule: (): Request<ScheduleResult> => ({ method: 'GET', path: '/v1/schedule' }),
+  previewSchedule: (body: CheckPoliciesRequest): Request<ScheduleResult> => ({
+    method: 'POST',
+    path: '/v1/schedule/preview',
+    body,
+  }),
   mount: (body: MountRequest): Request<MountInfo> => ({ method: 'POST', path: '/v1/mounts', body }),
   unmount: (body: UnmountRequest): Request<MountInfo> => ({ method: 'DELETE', path: '/v1/mounts', body }),
   tokens: (): Request<readonly TokenInfo[]> => ({ method: 'GET', path: '/v1/tokens' }),

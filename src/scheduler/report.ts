@@ -55,7 +55,12 @@ export function planOf(scheduler: Scheduler, parts: SchedulerParts): ScheduleRes
         ? (job.beganMs ?? nowMs)
         : moments.readyMs({ machine: name, host, readyMs: fromMs }, job === undefined ? fromMs : nowMs);
     const held = heldUp(job, { fromMs, atMs, nowMs, isItsTurn: turns.has(job?.id ?? 0) });
-    return { ...base, ...(Number.isFinite(atMs) ? { at: isoTime(atMs) } : {}), reason: `${rhythm}${held}`, atMs };
+    return {
+      ...base,
+      ...(Number.isFinite(atMs) ? { at: isoTime(atMs) } : {}),
+      reason: `${parts.policyNameOf(name)}: ${rhythm}${held}`,
+      atMs,
+    };
   });
   planned.sort((a, b) => a.atMs - b.atMs || (a.machine < b.machine ? -1 : 1));
   return { planned: planned.map(({ atMs: _atMs, ...run }) => run), isScheduling: scheduler.isScheduling };

@@ -31,6 +31,8 @@ export interface SchedulerParts {
   /** The machines that there are. @throws {UmbraError} STORE_IN_USE while the store is rebuilt */
   readonly machines: () => readonly PlannedMachine[];
   readonly policyOf: (machine: string) => Policy;
+  /** What it is called and why it is the machine's, for people. */
+  readonly policyNameOf: (machine: string) => string;
   /** Whether the agent of a host has been there since the server started. */
   readonly wasThere: (host: string) => boolean;
   readonly limitsOf: (host: string) => HostLimits;

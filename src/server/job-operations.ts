@@ -1,6 +1,7 @@
 import { boolean, machine, object, whole } from '../common/params.js';
 import * as answers from './answers/job-answers.js';
 import { operation, type Operation } from './operation.js';
+import { checkPoliciesParams } from './policy-params.js';
 import { noParams } from './request-params.js';
 
 const MOST_JOBS = 20_000;
@@ -55,5 +56,16 @@ export const JOB_OPERATIONS: readonly Operation[] = [
     claim: () => ({ kind: 'jobs' }),
     what: () => 'the schedule',
     run: ({ scheduling }) => scheduling.plan(),
+  }),
+  operation({
+    method: 'POST',
+    route: '/v1/schedule/preview',
+    answer: 'json',
+    summary: 'What would be done next for each protected machine if other policies held',
+    params: checkPoliciesParams,
+    result: answers.schedule,
+    claim: () => ({ kind: 'jobs' }),
+    what: () => 'the schedule',
+    run: ({ engine, scheduling }, request) => scheduling.plan(engine.policies().parse(request)),
   }),
 ];

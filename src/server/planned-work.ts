@@ -1,4 +1,4 @@
-import type { Policy } from '../policies/policy.js';
+import type { Policies } from '../policies/policy.js';
 import type { JobDetails, JobsRequest, JobsResult, ScheduleResult } from '../protocol/jobs-api.js';
 
 /** What a server does by itself, as its operations ask about it. */
@@ -8,8 +8,8 @@ export interface PlannedWork {
   readonly find: (id: number) => Promise<JobDetails>;
   /** @throws {UmbraError} NOT_FOUND, BAD_ARGUMENT when it has ended, STORE_* */
   readonly cancel: (id: number) => Promise<JobDetails>;
-  /** @param policyOf what would be if these policies held; those that hold without it */
-  readonly plan: (policyOf?: (machine: string) => Policy) => Promise<ScheduleResult>;
+  /** @param policies what would be if these held; by those that hold without them */
+  readonly plan: (policies?: Policies) => Promise<ScheduleResult>;
   /** Machines or policies have changed. */
   readonly changed: () => void;
 }

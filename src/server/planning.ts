@@ -1,40 +1,56 @@
 import { isUmbraError } from '../common/errors.js';
 import { DEFAULT_POLICY } from '../policies/default-policy.js';
-import type { HostLimits, Policies, Policy } from '../policies/policy.js';
-import { policyOf } from '../policies/resolve-policy.js';
+import type { Policies } from '../policies/policy.js';
 import { storedJobs } from '../scheduler/job-store.js';
-import type { SchedulerParts } from '../scheduler/scheduler-parts.js';
+import type { PlannedMachine, SchedulerParts } from '../scheduler/scheduler-parts.js';
 import { Machines } from '../store/machines.js';
 import type { Store } from '../store/store.js';
+import { policyParts, type PolicyParts } from './effective-policies.js';
 
 /** What a scheduler goes by in a store. */
-export type Planning = Pick<SchedulerParts, 'machines' | 'policyOf' | 'limitsOf' | 'latest' | 'jobs'>;
+export type Planning = Pick<SchedulerParts, 'machines' | 'latest' | 'jobs'> & PolicyParts;
 
 /** @param store asked for each time: it may be rebuilt */
 export function planningOf(store: () => Store): Planning {
   const machines = new Machines(store);
+  const parts = whileTheyHold(store, () => machines.list());
   return {
     machines: () => machines.list(),
-    policyOf: (name): Policy => {
-      const policies = policiesIn(store());
-      const host = machines.list().find((machine) => machine.name === name)?.host;
-      return policies === undefined ? DEFAULT_POLICY : policyOf(policies, name, host).policy;
-    },
-    limitsOf: (host): HostLimits => {
-      const hosts = policiesIn(store())?.hosts ?? {};
-      return (Object.hasOwn(hosts, host) ? hosts[host] : undefined) ?? {};
-    },
     latest: (machine) => store().catalog.latest(machine),
     jobs: storedJobs(() => store().jobs),
+    policyOf: (machine) => parts().policyOf(machine),
+    policyNameOf: (machine) => parts().policyNameOf(machine),
+    limitsOf: (host) => parts().limitsOf(host),
   };
 }
 
-/** Undefined if they can't be understood: shadow copies are made all the same, as by default. */
-function policiesIn(store: Store): Policies | undefined {
+/** The policies that hold, looked at again when they are others, or the machines are. */
+function whileTheyHold(store: () => Store, machines: () => readonly PlannedMachine[]): () => PolicyParts {
+  let known: { policies: Policies; machines: readonly PlannedMachine[]; parts: PolicyParts } | undefined;
+  return () => {
+    const policies = policiesOf(store());
+    const now = machines();
+    if (known?.policies !== policies || known.machines !== now) {
+      known = { policies, machines: now, parts: policyParts(policies, now) };
+    }
+    return known.parts;
+  };
+}
+
+const BUILT_IN: Policies = {
+  policies: { standard: DEFAULT_POLICY },
+  default: 'standard',
+  groups: {},
+  hosts: {},
+  machines: {},
+};
+
+/** Those that nobody can read any more stop no shadow copies: the built-in ones make them until somebody says what holds. */
+function policiesOf(store: Store): Policies {
   try {
     return store.policies.document().policies;
   } catch (error) {
-    if (isUmbraError(error, 'STORE_DAMAGED')) return undefined;
+    if (isUmbraError(error, 'STORE_DAMAGED')) return BUILT_IN;
     throw error;
   }
 }

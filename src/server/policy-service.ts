@@ -49,12 +49,12 @@ export class PolicyService {
 
   /** @throws {UmbraError} BAD_ARGUMENT with the line */
   async check(request: CheckPoliciesRequest): Promise<PoliciesMeaning> {
-    return await this.#meaning(this.#parse(request));
+    return await this.#meaning(this.parse(request));
   }
 
   /** @throws {UmbraError} BAD_ARGUMENT with the line, POLICIES_CHANGED, STORE_FULL, STORE_FAILED */
   async apply(request: ApplyPoliciesRequest): Promise<PoliciesResult> {
-    this.#parse(request);
+    this.parse(request);
     await this.#options.store().policies.apply(request.text, request.ifDigest);
     return await this.show();
   }
@@ -66,7 +66,7 @@ export class PolicyService {
 
   /** @throws {UmbraError} BAD_ARGUMENT with the line, NOT_FOUND, STORE_*, CANCELLED */
   async preview({ machines, ...document }: PreviewPoliciesRequest, job: PruneJob): Promise<PruneResult> {
-    return await this.#prune(this.#parse(document), machines, true, job);
+    return await this.#prune(this.parse(document), machines, true, job);
   }
 
   async #prune(
@@ -81,7 +81,8 @@ export class PolicyService {
     return await prune({ store: store(), policies, machines, dryRun, nowMs: clock.now(), signal, emit, forget });
   }
 
-  #parse({ text, file = 'policies' }: CheckPoliciesRequest): Policies {
+  /** What a document says. @throws {UmbraError} BAD_ARGUMENT with the line */
+  parse({ text, file = 'policies' }: CheckPoliciesRequest): Policies {
     return parsePolicies(text, file, this.#options.clock.now());
   }
 

@@ -1,6 +1,6 @@
 import { messageOf } from '../common/errors.js';
 import type { Log } from '../common/log.js';
-import type { Policy } from '../policies/policy.js';
+import type { Policies } from '../policies/policy.js';
 import type { JobDetails, JobsRequest, JobsResult, ScheduleResult } from '../protocol/jobs-api.js';
 import type * as reports from '../scheduler/report.js';
 import type { Scheduler } from '../scheduler/scheduler.js';
@@ -9,6 +9,7 @@ import { backUpWithProgress } from './agent-operations.js';
 import { OWNER } from './caller.js';
 import type { JobContext } from './engine.js';
 import type { Services } from './operation.js';
+import { policyParts } from './effective-policies.js';
 import type { PlannedWork, SchedulingFigures } from './planned-work.js';
 import { CollectSoon } from './collect-soon.js';
 import { pruneAfter } from './prune-after.js';
@@ -78,9 +79,12 @@ export class Scheduling implements PlannedWork {
     return await report.describeJob(scheduler, id);
   }
 
-  async plan(policyOf?: (machine: string) => Policy): Promise<ScheduleResult> {
+  async plan(policies?: Policies): Promise<ScheduleResult> {
     const { scheduler, parts, report } = await this.#open();
-    return report.planOf(scheduler, policyOf === undefined ? parts : { ...parts, policyOf });
+    return report.planOf(
+      scheduler,
+      policies === undefined ? parts : { ...parts, ...policyParts(policies, parts.machines()) },
+    );
   }
 
   /** Undefined while it is not known. */

@@ -8,6 +8,7 @@ import { systemClock } from '../../src/common/clock.js';
 import { UmbraError } from '../../src/common/errors.js';
 import { Fleet } from '../../src/agents/fleet.js';
 import { Uploads } from '../../src/ingest/uploads.js';
+import { DEFAULT_POLICY } from '../../src/policies/default-policy.js';
 import { storedJobs } from '../../src/scheduler/job-store.js';
 import { JobRecords } from '../../src/store/job-records.js';
 import { openMemoryKv } from '../../src/store/memory-kv.js';
@@ -35,7 +36,6 @@ import type { StoreFigures } from '../../src/store/figures.js';
 import type { FileOperations } from '../../src/files/file-operations.js';
 import type { Engine, JobContext, OpenEngine } from '../../src/server/engine.js';
 import { ObjectAccess } from '../../src/server/object-access.js';
-import { DEFAULT_POLICY } from '../../src/policies/default-policy.js';
 import { PolicyService } from '../../src/server/policy-service.js';
 import { fakeFiles } from './fake-files.js';
 
@@ -279,8 +279,14 @@ export class FakeEngine implements Engine {
 
   planning(): ReturnType<Engine['planning']> {
     const records = new JobRecords(openMemoryKv());
-    const [policyOf, limitsOf] = [() => DEFAULT_POLICY, () => ({})];
-    return { machines: () => [], policyOf, limitsOf, latest: () => undefined, jobs: storedJobs(() => records) };
+    return {
+      machines: () => [],
+      latest: () => undefined,
+      jobs: storedJobs(() => records),
+      policyOf: () => DEFAULT_POLICY,
+      policyNameOf: () => 'standard (default)',
+      limitsOf: () => ({}),
+    };
   }
 
   uploads(): Uploads {

@@ -162,6 +162,7 @@ export class ScheduleLab {
     return {
       machines: () => this.machines,
       policyOf: (machine) => this.#policyOf(machine),
+      policyNameOf: (machine) => `policy of ${machine}`,
       limitsOf: limits,
       wasThere: (host) => this.#options.wasThere?.(host) ?? true,
       latest: (machine) => this.#latest.get(machine),

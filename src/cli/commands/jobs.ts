@@ -1,3 +1,4 @@
+import { UmbraError } from '../../common/errors.js';
 import { checkMachineName } from '../../common/names.js';
 import { printable } from '../../common/printable.js';
 import { requests } from '../../client/requests.js';
@@ -5,6 +6,7 @@ import type { JobInfo, JobsResult, ScheduleResult } from '../../protocol/jobs-ap
 import type { Args } from '../args.js';
 import { flagOption, textOption, type Command } from '../command.js';
 import { formatSeconds, formatTime } from '../format.js';
+import { readPolicyFile } from '../policy-file.js';
 import type { Session } from '../session.js';
 import { formatTable } from '../table.js';
 
@@ -13,7 +15,7 @@ const NOT_SCHEDULING = 'This server does nothing by itself: "umbra serve" does.\
 
 export const command: Command = {
   usage: '',
-  synopsis: '[--machine MACHINE] [--failed] [--limit N] | --next',
+  synopsis: '[--machine MACHINE] [--failed] [--limit N] | --next [--policies FILE]',
   description: `List what the server does by itself: the jobs that run, those that wait, and those that have ended, the newest first, with why
 they failed. A job that waits is "waiting" for its turn or the end of a quiet window, or "retrying" what failed for a reason that may pass.
 With --next, list when something is done next for each machine, and why then.`,
@@ -21,6 +23,7 @@ With --next, list when something is done next for each machine, and why then.`,
     ['umbra jobs', 'what runs, what waits, and what was done last'],
     ['umbra jobs --failed --machine web1', 'what went wrong with one machine'],
     ['umbra jobs --next', 'the schedule'],
+    ['umbra jobs --next --policies new.yaml', 'what it would be by other policies'],
   ],
   next: 'Next: "umbra job ID" shows all of one, "umbra job ID --cancel" cancels it.',
   positionals: {},
@@ -29,8 +32,12 @@ With --next, list when something is done next for each machine, and why then.`,
     failed: flagOption('Only those that failed'),
     limit: textOption('At most so many of those that have ended; 100 without it'),
     next: flagOption('When something is done next'),
+    policies: textOption('With --next: by this file instead of the policies that hold'),
   },
   run: async (args, session) => {
+    if (args.optionalText('policies') !== undefined && !args.flag('next')) {
+      throw new UmbraError('BAD_ARGUMENT', '--policies needs --next');
+    }
     await (args.flag('next') ? showNext(args, session) : showJobs(args, session));
     return 'OK';
   },
@@ -51,7 +58,10 @@ async function showJobs(args: Args, session: Session): Promise<void> {
 
 async function showNext(args: Args, session: Session): Promise<void> {
   const machine = args.optionalText('machine');
-  const { planned, ...rest } = await session.call(requests.schedule());
+  const file = args.optionalText('policies');
+  const request =
+    file === undefined ? requests.schedule() : requests.previewSchedule(readPolicyFile(file, args.path('policies')));
+  const { planned, ...rest } = await session.call(request);
   const result = { ...rest, planned: planned.filter((run) => (machine ?? run.machine) === run.machine) };
   session.answer(result, () => describeNext(result));
 }

@@ -41,12 +41,17 @@ t.test('a machine that is protected gets its shadow copies without anybody askin
   t.ok(isScheduling);
   const hours = (Date.parse(planned[0]?.at ?? '') - Date.parse(job?.startedAt ?? '')) / 3_600_000;
   t.ok(hours >= 4 && hours < 4.01, `${hours} h after the first one`);
+  t.match(planned, [{ reason: 'standard (default): every 4 h' }]);
+  const policies = join(lab.directory, 'policies.yaml');
+  writeFileSync(policies, 'default: d\npolicies: { d: { shadowCopies: { daily: ["22:00"] } } }\n');
+  await lab.umbra('policy', 'apply', policies);
+  const { planned: others } = (await lab.umbra('jobs', '--next')) as ScheduleResult;
+  t.match(others, [{ reason: 'd (default): at "0 22 * * *" in UTC', at: /T22:00:00/ }]);
   const figures = String((await ask(lab.store, 'GET', '/metrics')).body);
   t.match(figures, /umbra_scheduled_last_success_timestamp_seconds\{machine="web"\} \d{10}/);
   t.match(figures, /umbra_jobs_total\{kind="request",outcome="done"\} 1/);
 
-  // Policies that are applied hold at once: of what is due by them, and of what is kept.
-  const policies = join(lab.directory, 'policies.yaml');
+  // What is due by other policies is done as soon as they are applied, and what they do not keep is deleted.
   writeFileSync(policies, 'default: lean\npolicies: { lean: { shadowCopies: { every: 6h }, keep: { last: 1 } } }\n');
   aheadMs = 7 * 3_600_000;
   await lab.umbra('policy', 'apply', policies);

@@ -1,45 +1,48 @@
 import t from 'tap';
+import { DEFAULT_DOCUMENT } from '../../../src/policies/default-document.js';
 import { DEFAULT_POLICY } from '../../../src/policies/default-policy.js';
 import { planningOf } from '../../../src/server/planning.js';
 import { Machines } from '../../../src/store/machines.js';
-import { openTestStore } from '../../kit/test-store.js';
+import { backUp, openTestStore } from '../../kit/test-store.js';
 
-const POLICIES = `default: a
-policies: { a: { shadowCopies: { every: 1h } }, b: { shadowCopies: { every: 2h } }, c: { shadowCopies: { every: 3h } } }
-hosts: { hv1: { policy: b, concurrent: 5 } }
-groups: { few: { machines: [db], policy: c } }
+const DOCUMENT = `
+default: often
+policies:
+  often: { shadowCopies: { every: 15min } }
+  nightly: { shadowCopies: { daily: ["22:00"] }, timeZone: Europe/Zurich }
+hosts:
+  hv1: { policy: nightly, concurrent: 5 }
+machines:
+  web: { policy: often }
 `;
 
-t.test('a machine is planned for by the policy that is its own', async (t) => {
+void t.test('the policies that hold, from the moment on in which they do', async (t) => {
   const store = await openTestStore();
+  const machines = new Machines(() => store);
+  for (const name of ['web', 'db']) await machines.protect({ name, host: 'hv1', hostName: name, tracker: 'auto' });
   const planning = planningOf(() => store);
-  for (const [name, host] of [
-    ['web', 'hv1'],
-    ['db', 'hv1'],
-    ['mail', 'hv2'],
-  ] as const) {
-    await new Machines(() => store).protect({ name, host, hostName: name, tracker: 'auto' });
-  }
-  t.same(planning.policyOf('web'), DEFAULT_POLICY);
+  t.match(planning.machines(), [{ name: 'db' }, { name: 'web' }]);
+  t.match(planning.policyOf('db'), DEFAULT_POLICY, 'the built-in one');
   t.same(planning.limitsOf('hv1'), {});
-  await store.policies.apply(POLICIES, undefined);
-  const hours = (machine: string): unknown => planning.policyOf(machine).shadowCopies;
-  for (const [machine, every] of [
-    ['web', 2],
-    ['db', 3],
-    ['mail', 1],
-  ] as const) {
-    t.same(hours(machine), { kind: 'interval', everyMs: every * 3_600_000 });
-  }
-  t.match(planning.limitsOf('hv1'), { concurrent: 5 });
-  t.same(planning.limitsOf('hv2'), {});
-  t.same(planning.limitsOf('constructor'), {});
+  await store.policies.apply(DOCUMENT, undefined);
+  const named = (): string[] => ['web', 'db'].map((machine) => planning.policyNameOf(machine));
+  t.same(named(), ['often (its own)', 'nightly (host hv1)']);
+  t.match(planning.policyOf('db'), { shadowCopies: { kind: 'calendar' }, timeZone: 'Europe/Zurich' });
+  t.match([planning.limitsOf('hv1'), planning.limitsOf('hv2')], [{ concurrent: 5 }, {}]);
+  await machines.protect({ name: 'db', host: 'hv2', hostName: 'db', tracker: 'auto' });
+  t.same(named(), ['often (its own)', 'often (default)'], 'it has moved');
+  await store.policies.apply(DEFAULT_DOCUMENT, undefined);
+  t.same(named(), ['standard (default)', 'standard (default)']);
+  t.equal(planning.latest('db'), undefined);
+  const { name } = await backUp(store, 'db', Buffer.alloc(4096, 1));
+  t.match(planning.latest('db'), { name });
 });
 
-t.test('policies that nobody understands keep no machine from its shadow copies', async (t) => {
+void t.test('policies that nobody understands stop no shadow copies', async (t) => {
   const store = await openTestStore();
+  await store.updateSettings((settings) => ({ ...settings, policies: 'from: the future' }));
   const planning = planningOf(() => store);
-  await store.updateSettings((settings) => ({ ...settings, policies: 'of another: [version' }));
+  t.throws(() => store.policies.document(), { code: 'STORE_DAMAGED' });
   t.same(planning.policyOf('web'), DEFAULT_POLICY);
   t.same(planning.limitsOf('hv1'), {});
 });

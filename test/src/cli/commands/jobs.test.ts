@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
 import { systemClock, type Clock } from '../../../../src/common/clock.js';
@@ -11,6 +13,7 @@ import { startFakeServer } from '../../../kit/fake-store.js';
 import { ask } from '../../../kit/api-client.js';
 import { ManualClock } from '../../../kit/manual-clock.js';
 import { parsePrometheus } from '../../../kit/prometheus.js';
+import { temporaryDirectory } from '../../../kit/temporary.js';
 import { runUmbra } from '../../../kit/run-umbra.js';
 
 const AT_MS = Date.parse('2026-11-22T10:00:00Z');
@@ -53,8 +56,9 @@ async function serverWith(
     schedule,
     clock,
     openEngine: async (options) => {
-      const planning = { machines: () => machines, latest: () => undefined, jobs };
-      return Object.assign(await openFakeEngine(options), { planning: () => planning });
+      const engine = await openFakeEngine(options);
+      const planning = { ...engine.planning(), machines: () => machines, jobs };
+      return Object.assign(engine, { planning: () => planning });
     },
   });
 }
@@ -92,9 +96,24 @@ void t.test('jobs --next: when something is done next, and why then', async (t) 
   const { stdout } = await runUmbra(['jobs', '--next'], store);
   t.match(stdout, /m6 +hv1 +shadow-copy +.*every 4 h; tried again after AGENT_UNREACHABLE \(job 6\)\n/);
   t.match(stdout, /m5 .*every 4 h; tried again after SERVER_STOPPING \(job 5\)\n/);
-  t.match(stdout, /m8 +hv1 +shadow-copy +\S+ \S+ \S+ +every 4 h\n/);
+  t.match(stdout, /m8 +hv1 +shadow-copy +\S+ \S+ \S+ +standard \(default\): every 4 h\n/);
   const one = JSON.parse((await runUmbra(['jobs', '--next', '--machine', 'm7', '--json'], store)).stdout) as unknown;
   t.match(one, { isScheduling: false, planned: [{ machine: 'm7', job: 7, at: '2026-11-22T10:00:00.000Z' }] });
+});
+
+void t.test('jobs --next --policies: what it would be by others', async (t) => {
+  const { store } = await serverWith(t);
+  const file = join(temporaryDirectory(t), 'new.yaml');
+  writeFileSync(
+    file,
+    'default: d\npolicies: { d: { shadowCopies: { every: 2h } } }\nmachines: { m8: { policy: d } }\n',
+  );
+  const { stdout } = await runUmbra(['jobs', '--next', '--policies', file], store);
+  t.match(stdout, /m7 .*d \(default\): every 2 h \(job 7\)\n/);
+  t.match(stdout, /m8 .*d \(its own\): every 2 h\n/);
+  writeFileSync(file, 'default: e\npolicies: { d: {} }\n');
+  t.match(await runUmbra(['jobs', '--next', '--policies', file], store), { code: 2, stderr: /new\.yaml:1/ });
+  t.match(await runUmbra(['jobs', '--policies', file], store), { code: 2, stderr: /--policies needs --next/ });
 });
 
 void t.test('job: all about one, until it has ended, or no more', async (t) => {

@@ -19,7 +19,7 @@ Given again, it changes how the machine is protected.`,
     ['umbra protect lab --as-is', 'its overlays one by one: each is stored once'],
     ['umbra protect "Web Server" --host hv2 --as web2', 'with a name that does for the store'],
   ],
-  next: 'Next: "umbra backup MACHINE" makes a shadow copy.',
+  next: 'Next: "umbra jobs --next" says when "umbra serve" makes its shadow copies, "umbra backup MACHINE" makes one at once.',
   positionals: { MACHINE: word('Its name on its host, or its UUID, as "umbra machines" shows') },
   options: {
     host: textOption('The host, where several have a machine of that name; or where it has moved to'),

@@ -1,6 +1,8 @@
 import t from 'tap';
 import { DEFAULT_DOCUMENT } from '../../../src/policies/default-document.js';
 import { DEFAULT_POLICY } from '../../../src/policies/default-policy.js';
+import { parsePolicies } from '../../../src/policies/parse-policies.js';
+import { policyParts } from '../../../src/server/effective-policies.js';
 import { planningOf } from '../../../src/server/planning.js';
 import { Machines } from '../../../src/store/machines.js';
 import { backUp, openTestStore } from '../../kit/test-store.js';
@@ -45,4 +47,19 @@ void t.test('policies that nobody understands stop no shadow copies', async (t) 
   t.throws(() => store.policies.document(), { code: 'STORE_DAMAGED' });
   t.same(planning.policyOf('web'), DEFAULT_POLICY);
   t.same(planning.limitsOf('hv1'), {});
+});
+
+void t.test('whose policy is which is found out once, not each time', async (t) => {
+  const machines = Array.from({ length: 3 }, (_, index) => ({ name: `m${index}`, host: 'hv1' }));
+  const policies = parsePolicies(DOCUMENT, 'policies', 0);
+  let asked = 0;
+  const groups = new Proxy(policies.groups, {
+    ownKeys: (target) => {
+      asked += 1;
+      return Reflect.ownKeys(target);
+    },
+  });
+  const parts = policyParts({ ...policies, groups }, machines);
+  for (let round = 0; round < 10; round++) for (const { name } of machines) parts.policyOf(name);
+  t.equal(asked, 3);
 });

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { UmbraError } from '../../../../src/common/errors.js';
+import type { ScheduleResult } from '../../../../src/protocol/jobs-api.js';
 import type { StatusResult, StopResult } from '../../../../src/protocol/server-api.js';
 import { ask, until } from '../../../kit/api-client.js';
 import { fakeParts } from '../../../kit/fake-parts.js';
@@ -35,6 +36,27 @@ void t.test('a store that is taken for a moment is asked for again, one that sta
   opened = 0;
   t.match(await runUmbra(['serve'], store, { serverParts: takenFor(Infinity) }), { code: 4, stderr: /is in use/ });
   t.equal(opened, 20);
+});
+
+void t.test('it does things by itself, unless it is paused or ends when nobody asks for anything', async (t) => {
+  const store = join(temporaryDirectory(t), 'store');
+  const serverParts = (): Promise<typeof fakeParts> =>
+    Promise.resolve({
+      ...fakeParts,
+      openEngine: (options) => fakeParts.openEngine({ ...options, create: { mode: 'may' } }),
+    });
+  const found: unknown[] = [];
+  for (const options of [[], ['--paused'], ['--idle-exit', '3600']]) {
+    const serving = runUmbra(['serve', ...options], store, { serverParts });
+    const schedule = async (): Promise<Partial<ScheduleResult> | undefined> =>
+      (await ask(store, 'GET', '/v1/schedule').catch(() => undefined))?.body as Partial<ScheduleResult> | undefined;
+    // It begins just after it answers first.
+    await until(async () => (await schedule())?.isScheduling !== undefined);
+    found.push((await schedule())?.isScheduling);
+    await ask(store, 'POST', '/v1/stop');
+    t.match(await serving, { code: 0 });
+  }
+  t.same(found, [true, false, false]);
 });
 
 void t.test('a server makes room only if a command started it, and it does nothing', async (t) => {

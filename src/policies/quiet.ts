@@ -1,5 +1,5 @@
 import type { QuietWindow } from './policy.js';
-import { localTime, momentsOf, weekdayOf } from './zone.js';
+import { dayIn, momentsOf, weekdayOf } from './zone.js';
 
 /** Windows that lie one behind the other are followed so far; after that it is said that they never end. */
 const FARTHEST_MS = 15 * 24 * 60 * 60 * 1000;
@@ -24,7 +24,7 @@ export function quietUntil(windows: readonly QuietWindow[], timeZone: string, ti
 /** The last of the ends of those windows in which `timeMs` lies. */
 function latestEnd(windows: readonly QuietWindow[], timeZone: string, timeMs: number): number | undefined {
   if (windows.length === 0) return undefined;
-  const { day } = localTime(timeZone, timeMs);
+  const day = dayIn(timeZone, timeMs);
   let latest: number | undefined;
   for (const window of windows) {
     // One of yesterday may reach over midnight; where clocks are set back at midnight, one of tomorrow has begun.

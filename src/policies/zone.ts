@@ -1,14 +1,5 @@
 import { UmbraError } from '../common/errors.js';
-
-/** What the clocks of a time zone show. */
-export interface LocalTime {
-  /** Days since 1970-01-01. */
-  readonly day: number;
-  /** 0 is Sunday. */
-  readonly weekday: number;
-  /** Minutes since midnight. */
-  readonly minute: number;
-}
+import { isTimeZone, localTime } from './local-time.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const MINUTE_MS = 60 * 1000;
@@ -18,19 +9,12 @@ const FIRST_WEEKDAY = 4;
 /** Offsets that are kept for each zone: to ask for one takes some 20 µs. */
 const MOST_OFFSETS = 10_000;
 
-interface Zone {
-  readonly format: Intl.DateTimeFormat;
-  /** By the minute: clocks are set at whole ones. */
-  readonly offsets: Map<number, number>;
-}
+/** How far the clocks of a zone are ahead of UTC, by the minute: they are set at whole ones. */
+const offsets = new Map<string, Map<number, number>>();
 
-const zones = new Map<string, Zone>();
-
-/** @throws {UmbraError} BAD_ARGUMENT for a time zone that nobody knows */
-export function localTime(zone: string, timeMs: number): LocalTime {
-  const local = timeMs + offsetAt(zone, timeMs);
-  const day = Math.floor(local / DAY_MS);
-  return { day, weekday: weekdayOf(day), minute: Math.floor((local - day * DAY_MS) / MINUTE_MS) };
+/** The day that the calendars of a time zone show, in days since 1970-01-01. @throws {UmbraError} BAD_ARGUMENT for no time zone */
+export function dayIn(zone: string, timeMs: number): number {
+  return Math.floor((timeMs + offsetAt(zone, timeMs)) / DAY_MS);
 }
 
 /** @param day days since 1970-01-01 @returns 0 for Sunday */
@@ -60,6 +44,14 @@ export function momentsOf(
   return { first: change, last: change };
 }
 
+/** @throws {UmbraError} BAD_ARGUMENT for a time zone that nobody knows */
+export function checkZone(zone: string): void {
+  if (isTimeZone(zone)) return;
+  throw new UmbraError('BAD_ARGUMENT', `there is no time zone "${zone}"`, {
+    hint: "Give IANA's name, as Europe/Zurich or UTC.",
+  });
+}
+
 /** The first moment after `from` at which the clocks are as at `to`. */
 function changeBetween(zone: string, from: number, to: number): number {
   const after = offsetAt(zone, to);
@@ -74,43 +66,23 @@ function changeBetween(zone: string, from: number, to: number): number {
 }
 
 /** How far the clocks of a zone are ahead of UTC, in milliseconds. */
-function offsetAt(name: string, timeMs: number): number {
-  const { format, offsets } = zoneOf(name);
+function offsetAt(zone: string, timeMs: number): number {
+  const known = offsetsOf(zone);
   const minute = Math.floor(timeMs / MINUTE_MS);
-  const known = offsets.get(minute);
+  const found = known.get(minute);
+  if (found !== undefined) return found;
+  const shown = localTime(minute * MINUTE_MS, zone);
+  const local = Date.UTC(shown.year, shown.month - 1, shown.day, shown.hour, shown.minute, shown.second);
+  if (known.size >= MOST_OFFSETS) known.clear();
+  known.set(minute, local - minute * MINUTE_MS);
+  return local - minute * MINUTE_MS;
+}
+
+function offsetsOf(zone: string): Map<number, number> {
+  const known = offsets.get(zone);
   if (known !== undefined) return known;
-  const offset = readOffset(format, minute * MINUTE_MS);
-  if (offsets.size >= MOST_OFFSETS) offsets.clear();
-  offsets.set(minute, offset);
-  return offset;
-}
-
-function readOffset(format: Intl.DateTimeFormat, timeMs: number): number {
-  const found: Partial<Record<Intl.DateTimeFormatPartTypes, number>> = {};
-  for (const { type, value } of format.formatToParts(timeMs)) found[type] = Number(value);
-  const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = found;
-  return Date.UTC(year, month - 1, day, hour, minute, second) - timeMs;
-}
-
-/** @throws {UmbraError} BAD_ARGUMENT for a time zone that nobody knows */
-export function checkZone(name: string): void {
-  zoneOf(name);
-}
-
-function zoneOf(name: string): Zone {
-  const known = zones.get(name);
-  if (known !== undefined) return known;
-  const number = 'numeric';
-  const fields = { year: number, month: number, day: number, hour: number, minute: number, second: number } as const;
-  try {
-    const format = new Intl.DateTimeFormat('en-US', { timeZone: name, hourCycle: 'h23', ...fields });
-    const zone = { format, offsets: new Map<number, number>() };
-    zones.set(name, zone);
-    return zone;
-  } catch (cause) {
-    throw new UmbraError('BAD_ARGUMENT', `there is no time zone "${name}"`, {
-      hint: "Give IANA's name, as Europe/Zurich or UTC.",
-      cause,
-    });
-  }
+  checkZone(zone);
+  const none = new Map<number, number>();
+  offsets.set(zone, none);
+  return none;
 }

@@ -1,3 +1,4 @@
+import { durationText } from '../common/durations.js';
 import type { Rhythm } from '../policies/policy.js';
 import type { JobDetails, JobInfo, JobsRequest, JobsResult, PlannedRun, ScheduleResult } from '../protocol/jobs-api.js';
 import { choose, MOST_AT_ONCE, MOST_OF_HOST } from './choose.js';
@@ -95,9 +96,7 @@ function heldUp(job: Job | undefined, { fromMs, atMs, nowMs, isItsTurn }: Times)
 
 function describeRhythm(rhythm: Rhythm, timeZone: string): string {
   if (rhythm.kind === 'calendar') return `at "${rhythm.cron.join('" and "')}" in ${timeZone}`;
-  const minutes = rhythm.everyMs / 60_000;
-  if (minutes % 1440 === 0) return `every ${minutes / 1440} d`;
-  return minutes % 60 === 0 ? `every ${minutes / 60} h` : `every ${Math.round(minutes)} min`;
+  return `every ${durationText(rhythm.everyMs)}`;
 }
 
 /** A job that no attempt runs for was running in a server that died. */

@@ -41,7 +41,7 @@ t.test('a machine that is protected gets its shadow copies without anybody askin
   t.ok(isScheduling);
   const hours = (Date.parse(planned[0]?.at ?? '') - Date.parse(job?.startedAt ?? '')) / 3_600_000;
   t.ok(hours >= 4 && hours < 4.01, `${hours} h after the first one`);
-  t.match(planned, [{ reason: 'standard (default): every 4 h' }]);
+  t.match(planned, [{ reason: 'standard (default): every 4h' }]);
   const policies = join(lab.directory, 'policies.yaml');
   writeFileSync(policies, 'default: d\npolicies: { d: { shadowCopies: { daily: ["22:00"] } } }\n');
   await lab.umbra('policy', 'apply', policies);

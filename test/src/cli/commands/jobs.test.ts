@@ -94,9 +94,9 @@ void t.test('jobs: what runs and waits first, then what has ended', async (t) =>
 void t.test('jobs --next: when something is done next, and why then', async (t) => {
   const { store } = await serverWith(t);
   const { stdout } = await runUmbra(['jobs', '--next'], store);
-  t.match(stdout, /m6 +hv1 +shadow-copy +.*every 4 h; tried again after AGENT_UNREACHABLE \(job 6\)\n/);
-  t.match(stdout, /m5 .*every 4 h; tried again after SERVER_STOPPING \(job 5\)\n/);
-  t.match(stdout, /m8 +hv1 +shadow-copy +\S+ \S+ \S+ +standard \(default\): every 4 h\n/);
+  t.match(stdout, /m6 +hv1 +shadow-copy +.*every 4h; tried again after AGENT_UNREACHABLE \(job 6\)\n/);
+  t.match(stdout, /m5 .*every 4h; tried again after SERVER_STOPPING \(job 5\)\n/);
+  t.match(stdout, /m8 +hv1 +shadow-copy +\S+ \S+ \S+ +standard \(default\): every 4h\n/);
   const one = JSON.parse((await runUmbra(['jobs', '--next', '--machine', 'm7', '--json'], store)).stdout) as unknown;
   t.match(one, { isScheduling: false, planned: [{ machine: 'm7', job: 7, at: '2026-11-22T10:00:00.000Z' }] });
 });
@@ -109,8 +109,8 @@ void t.test('jobs --next --policies: what it would be by others', async (t) => {
     'default: d\npolicies: { d: { shadowCopies: { every: 2h } } }\nmachines: { m8: { policy: d } }\n',
   );
   const { stdout } = await runUmbra(['jobs', '--next', '--policies', file], store);
-  t.match(stdout, /m7 .*d \(default\): every 2 h \(job 7\)\n/);
-  t.match(stdout, /m8 .*d \(its own\): every 2 h\n/);
+  t.match(stdout, /m7 .*d \(default\): every 2h \(job 7\)\n/);
+  t.match(stdout, /m8 .*d \(its own\): every 2h\n/);
   writeFileSync(file, 'default: e\npolicies: { d: {} }\n');
   t.match(await runUmbra(['jobs', '--next', '--policies', file], store), { code: 2, stderr: /new\.yaml:1/ });
   t.match(await runUmbra(['jobs', '--policies', file], store), { code: 2, stderr: /--policies needs --next/ });

@@ -18,9 +18,21 @@ const FIELDS = ['default', 'policies', 'groups', 'hosts', 'machines'] as const;
  * @throws {UmbraError} BAD_ARGUMENT with the line, and what to do
  */
 export function parsePolicies(text: string, file: string, nowMs: number): Policies {
+  return parse(text, file, { calendars: MOST_CALENDARS, nowMs, isKept: false });
+}
+
+/**
+ * A document that was checked when it was applied. What was right then is right for good: nothing is refused of which the answer
+ * depends on the day, as how long it is until a calendar comes next, or whether clocks are set back before.
+ * @throws {UmbraError} BAD_ARGUMENT as {@link parsePolicies}
+ */
+export function parseKeptPolicies(text: string, file: string, nowMs: number): Policies {
+  return parse(text, file, { calendars: MOST_CALENDARS, nowMs, isKept: true });
+}
+
+function parse(text: string, file: string, counts: Counts): Policies {
   const document = YamlPart.of(text, file);
   const fields = document.fields(FIELDS);
-  const counts: Counts = { calendars: MOST_CALENDARS, nowMs };
   const policies = named(fields.get('policies'), (part) => parsePolicy(part, counts));
   const policy = (part: YamlPart): string => policyName(part, policies);
   const standard = fields.get('default');

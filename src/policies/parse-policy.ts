@@ -33,6 +33,8 @@ export interface Counts {
   /** Calendar expressions that it may still have: each costs some milliseconds. */
   calendars: number;
   readonly nowMs: number;
+  /** It was checked when it was applied: what depends on `nowMs` is not judged again. */
+  readonly isKept: boolean;
 }
 
 /** One policy; what it does not say is as in the built-in one. @throws {UmbraError} BAD_ARGUMENT with the line */
@@ -53,7 +55,7 @@ export function parsePolicy(part: YamlPart, counts: Counts): Policy {
     shadowCopies,
     timeZone,
     ...(keep === undefined ? {} : { keep }),
-    dataLossMs: given('dataLoss', (field) => parseDataLoss(field, pauseMs), usualDataLoss(pauseMs)),
+    dataLossMs: given('dataLoss', (field) => parseDataLoss(field, pauseMs, counts), usualDataLoss(pauseMs)),
     quiet: given('quiet', parseQuiet, DEFAULT_POLICY.quiet),
     consistency: given('consistency', (field) => values.oneOf(field, WANTED_CONSISTENCIES), DEFAULT_POLICY.consistency),
     otherwise: given('otherwise', (field) => values.oneOf(field, ['accept', 'fail']), DEFAULT_POLICY.otherwise),
@@ -134,9 +136,9 @@ function usualDataLoss(pauseMs: number): number {
   return Math.max(DEFAULT_POLICY.dataLossMs, Math.ceil((pauseMs * 1.5) / LEAST_INTERVAL_MS) * LEAST_INTERVAL_MS);
 }
 
-function parseDataLoss(part: YamlPart, pauseMs: number): number {
+function parseDataLoss(part: YamlPart, pauseMs: number, { isKept }: Counts): number {
   const ms = values.duration(part, LEAST_INTERVAL_MS, LONGEST_MS);
-  if (ms >= pauseMs) return ms;
+  if (isKept || ms >= pauseMs) return ms;
   throw part.wrong(
     `is ${durationText(ms)}, but ${durationText(pauseMs)} may pass between two times`,
     'Have changes replicated more often ("replicate: { every: 15min }"), or shadow copies made more often, or allow more.',

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import { DEFAULT_DOCUMENT } from '../policies/default-document.js';
-import { parsePolicies } from '../policies/parse-policies.js';
+import { parseKeptPolicies } from '../policies/parse-policies.js';
 import type { Policies } from '../policies/policy.js';
 import { policyOf, type EffectivePolicy } from '../policies/resolve-policy.js';
 import type { Catalog, Listing } from './catalog.js';
@@ -167,7 +167,7 @@ export class StoredPolicies {
 
   #understand(text: string): Policies {
     try {
-      return parsePolicies(text, 'policies', this.#clock.now());
+      return parseKeptPolicies(text, 'policies', this.#clock.now());
     } catch (cause) {
       if (!isUmbraError(cause)) throw cause;
       throw new UmbraError('STORE_DAMAGED', `the policies of the store cannot be understood: ${cause.message}`, {

@@ -2,6 +2,7 @@ import t from 'tap';
 import { ObjectType } from '../../../src/codec/formats.js';
 import { claimedName } from '../../../src/codec/frame.js';
 import { DEFAULT_DOCUMENT } from '../../../src/policies/default-document.js';
+import { parsePolicies } from '../../../src/policies/parse-policies.js';
 import { encodeFormatRecord } from '../../../src/store/format-record.js';
 import { Machines } from '../../../src/store/machines.js';
 import { rebuildMeta } from '../../../src/store/rebuild.js';
@@ -9,6 +10,7 @@ import { MAX_POLICIES_CHARACTERS } from '../../../src/store/settings.js';
 import { Shares } from '../../../src/store/shares.js';
 import type { Store } from '../../../src/store/store.js';
 import type { StoredPolicies } from '../../../src/store/stored-policies.js';
+import { ManualClock } from '../../kit/manual-clock.js';
 import { makeEmpty, memoryDatabases, openTestStore, TEST_FORMAT, type Databases } from '../../kit/test-store.js';
 
 const quiet = { signal: new AbortController().signal, progress: () => undefined };
@@ -100,6 +102,23 @@ t.test('by older policies nothing is deleted when newer ones are damaged', async
   await policies.apply(HOURLY, undefined);
   t.equal(policies.documentToDeleteBy().text, HOURLY, 'who says what holds is believed');
   t.equal(policiesOf(await openTestStore(databases)).documentToDeleteBy().text, HOURLY);
+});
+
+t.test('policies that were right when they were applied are right on any day', async (t) => {
+  const text = `default: a
+policies:
+  a: { shadowCopies: { daily: '22:00' }, timeZone: Europe/Zurich, dataLoss: 24h }
+  b: { shadowCopies: { cron: '*/20 8-17 * * *' }, dataLoss: 1h }
+`;
+  const noon = Date.parse('2027-06-07T12:00:00Z');
+  parsePolicies(text, 'policies', noon);
+  const databases = memoryDatabases();
+  await policiesOf(await openTestStore(databases)).apply(text, undefined);
+  // The clocks are set back soon, so that a day has 25 hours; and it is evening, and long until the morning.
+  const clock = new ManualClock(Date.parse('2027-10-28T20:00:00Z'));
+  t.throws(() => parsePolicies(text, 'policies', clock.now()), { code: 'BAD_ARGUMENT' });
+  const later = policiesOf(await openTestStore(databases, undefined, { clock }));
+  t.match(later.documentToDeleteBy(), { text, policies: { policies: { b: { dataLossMs: 60 * 60_000 } } } });
 });
 
 t.test('policies that this version does not understand are named, and can be replaced', async (t) => {

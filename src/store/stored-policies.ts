@@ -40,6 +40,8 @@ export class StoredPolicies {
   readonly #store: PolicyStore;
   readonly #clock: Clock;
   #known: PolicyDocument | undefined;
+  /** Why the text that was read last can't be understood: reading it anew for each machine that it is asked for would take long. */
+  #refused: { readonly text: string; readonly error: UmbraError } | undefined;
 
   constructor(store: PolicyStore, clock: Clock) {
     this.#store = store;
@@ -51,8 +53,15 @@ export class StoredPolicies {
     const { policies: applied } = this.#store.settings;
     const text = applied ?? DEFAULT_DOCUMENT;
     if (this.#known?.text === text) return this.#known;
-    this.#known = { text, digest: digestOf(text), isBuiltIn: applied === undefined, policies: this.#understand(text) };
-    return this.#known;
+    if (this.#refused?.text === text) throw this.#refused.error;
+    try {
+      const policies = this.#understand(text);
+      this.#known = { text, digest: digestOf(text), isBuiltIn: applied === undefined, policies };
+      return this.#known;
+    } catch (error) {
+      if (isUmbraError(error, 'STORE_DAMAGED')) this.#refused = { text, error };
+      throw error;
+    }
   }
 
   /** Those by which shadow copies may be deleted. @throws {UmbraError} STORE_DAMAGED also if newer ones were lost */

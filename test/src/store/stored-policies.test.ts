@@ -121,6 +121,23 @@ policies:
   t.match(later.documentToDeleteBy(), { text, policies: { policies: { b: { dataLossMs: 60 * 60_000 } } } });
 });
 
+t.test('policies that nobody understands are read once, however often they are asked for', async (t) => {
+  const databases = memoryDatabases();
+  const policies = policiesOf(await openTestStore(databases));
+  await policies.apply('default: nowhere\n', undefined);
+  const errors = [1, 2].map(() => {
+    try {
+      return policies.document();
+    } catch (error) {
+      return error;
+    }
+  });
+  t.match(errors[0], { code: 'STORE_DAMAGED' });
+  t.equal(errors[1], errors[0]);
+  await policies.apply(HOURLY, undefined);
+  t.equal(policies.document().text, HOURLY);
+});
+
 t.test('policies that this version does not understand are named, and can be replaced', async (t) => {
   for (const stored of [
     'default: a\npolicies: { a: { shadowCopies: { moons: 2 } } }\n',

@@ -23,13 +23,20 @@ export function made(job: Job, { shadowCopy, consistency, notes }: Made, policy:
 
 /**
  * What a running job has become, now that its attempt has failed with `error`.
- * @param reason why the attempt was aborted, if it was
+ * @param reason why the attempt was given up, if it was: by whoever cancelled it, or since this server ends
  */
 export function failed(job: Job, error: unknown, reason: unknown, nowMs: number, random: () => number): Job {
-  if (isUmbraError(reason ?? error, 'SERVER_STOPPING'))
+  // An agent may say so, too, for reasons of its own: that waits as anything else that may pass.
+  if (isUmbraError(reason, 'SERVER_STOPPING'))
     return again({ ...job, attempts: job.attempts - 1 }, INTERRUPTED, nowMs, nowMs);
   if (reason !== undefined) return saying({ ...job, state: 'cancelled', endedMs: nowMs }, nowMs, 'cancelled');
   return mayPass(error) ? retryOrFail(job, error, nowMs, random) : fail(job, error, nowMs);
+}
+
+/** Why an attempt was given up, if it was. @param isEnding this server ends: it may have refused the attempt before anybody aborted it */
+export function givenUpFor({ aborted, reason }: AbortSignal, error: unknown, isEnding: boolean): unknown {
+  if (aborted) return reason;
+  return isEnding && isUmbraError(error, 'SERVER_STOPPING') ? error : undefined;
 }
 
 /**

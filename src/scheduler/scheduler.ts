@@ -4,7 +4,7 @@ import { choose, MOST_OF_HOST } from './choose.js';
 import { JobBook } from './job-book.js';
 import { hasEnded, saying, type Job } from './job.js';
 import { Moments } from './moments.js';
-import { failed, interrupted, made } from './outcome.js';
+import { failed, givenUpFor, interrupted, made } from './outcome.js';
 import { FIRST_DELAY_MS } from './retry.js';
 import type { PlannedMachine, SchedulerParts } from './scheduler-parts.js';
 
@@ -258,7 +258,8 @@ export class Scheduler {
       const result = await backUp(job.machine, { id: job.id, controller, progress });
       ended = made(job, result, policy, clock.now());
     } catch (error) {
-      ended = failed(job, error, controller.signal.aborted ? controller.signal.reason : undefined, clock.now(), random);
+      const reason = givenUpFor(controller.signal, error, !this.#isScheduling);
+      ended = failed(job, error, reason, clock.now(), random);
     }
     await this.#inOrder(async () => {
       this.#running.delete(job.machine);

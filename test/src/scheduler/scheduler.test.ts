@@ -251,6 +251,15 @@ void t.test('what ran when the server died is made up, unless its shadow copy is
   t.match(lab.scheduler.book.last('web'), { state: 'done', shadowCopy: 'copy-0' });
 });
 
+void t.test('an agent that says that the server ends is not asked again at once', async (t) => {
+  const error = new UmbraError('SERVER_STOPPING', 'the server is shutting down');
+  const lab = labWith({ web: NIGHTLY }, () => ({ takesMs: 1000, error }));
+  await lab.start();
+  await lab.run(14 * HOUR_MS);
+  t.equal(lab.tried.length, MOST_ATTEMPTS);
+  t.match(lab.scheduler.book.last('web'), { state: 'failed', error: { code: 'SERVER_STOPPING' } });
+});
+
 void t.test('an orderly end costs no attempt', async (t) => {
   const lab = labWith({ web: NIGHTLY }, () => ({ takesMs: 30 * MINUTE_MS }));
   await lab.start();

@@ -3,6 +3,7 @@ import { quietUntil } from '../policies/quiet.js';
 import { DueTimes } from './due.js';
 import type { JobBook } from './job-book.js';
 import type { Job } from './job.js';
+import { LONGEST_DELAY_MS } from './retry.js';
 import type { SchedulerParts } from './scheduler-parts.js';
 
 /** Agents come back so soon after the server was away: those that are not there yet are waited for. */
@@ -42,7 +43,9 @@ export class Moments {
   readyMs({ machine, host, readyMs }: Pick<Job, 'machine' | 'host' | 'readyMs'>, nowMs: number): number {
     const { quiet, timeZone } = this.#parts.policyOf(machine);
     const { wasThere } = this.#parts;
-    const earliestMs = wasThere(host) ? readyMs : Math.max(readyMs, this.startedMs + GRACE_MS);
+    // No job waits for longer to be tried again: what is later was said by a clock that was ahead.
+    const saidMs = Number.isFinite(readyMs) && readyMs > nowMs + LONGEST_DELAY_MS ? nowMs : readyMs;
+    const earliestMs = wasThere(host) ? saidMs : Math.max(saidMs, this.startedMs + GRACE_MS);
     if (earliestMs === Infinity) return Infinity;
     return orNever(() => quietUntil(quiet, timeZone, Math.max(earliestMs, nowMs)) ?? earliestMs);
   }

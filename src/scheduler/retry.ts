@@ -4,7 +4,7 @@ import { isUmbraError } from '../common/errors.js';
 /** A job is begun so often before its next due time is waited for. */
 export const MOST_ATTEMPTS = 6;
 export const FIRST_DELAY_MS = 60_000;
-const LONGEST_DELAY_MS = 30 * 60_000;
+export const LONGEST_DELAY_MS = 30 * 60_000;
 
 /** Errors that may be gone when it is tried again, without anybody doing something about them. */
 const PASSING: readonly ErrorCode[] = [

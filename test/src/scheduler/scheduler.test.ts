@@ -260,6 +260,23 @@ void t.test('an agent that says that the server ends is not asked again at once'
   t.match(lab.scheduler.book.last('web'), { state: 'failed', error: { code: 'SERVER_STOPPING' } });
 });
 
+void t.test('a job is tried again soon although the clock was far ahead when it failed', async (t) => {
+  const course = (): Course => ({ takesMs: 1000, error: new UmbraError('AGENT_FAILED', 'no') });
+  const failing = labWith({ web: NIGHTLY }, course);
+  await failing.start();
+  await failing.run(13 * HOUR_MS + MINUTE_MS / 2);
+  await failing.stop();
+  const ahead = labWith({ web: NIGHTLY }, course, { meta: failing.meta, startMs: START_MS + 400 * 24 * HOUR_MS });
+  await ahead.start();
+  await ahead.run(HOUR_MS / 4);
+  t.match(ahead.scheduler.book.open('web'), { state: 'retrying' });
+  await ahead.stop();
+  const right = labWith({ web: NIGHTLY }, undefined, { meta: failing.meta, startMs: START_MS + 14 * HOUR_MS });
+  await right.start();
+  await right.run(HOUR_MS);
+  t.equal(right.made.length, 1);
+});
+
 void t.test('an orderly end costs no attempt', async (t) => {
   const lab = labWith({ web: NIGHTLY }, () => ({ takesMs: 30 * MINUTE_MS }));
   await lab.start();

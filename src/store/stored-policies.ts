@@ -127,9 +127,10 @@ export class StoredPolicies {
    * @param nowMs by the store's trusted time
    */
   async keepProtection(before: Settings, after: Settings, nowMs: number): Promise<Settings> {
-    if (before.policies === after.policies && before.machines === after.machines) return after;
-    const is = await this.#minimums(after);
-    const shortened = [...(await this.#minimums(before))]
+    const machines = before.policies === after.policies ? changedHosts(before, after) : this.#store.catalog.machines();
+    if (machines.length === 0) return after;
+    const is = await this.#minimums(after, machines);
+    const shortened = [...(await this.#minimums(before, machines))]
       .filter(([machine, minimumAgeMs]) => minimumAgeMs > (is.get(machine) ?? 0))
       .map(([machine, minimumAgeMs]) => ({ machine, minimumAgeMs, untilMs: nowMs }));
     const { formerMinimums = [], ...settings } = after;
@@ -137,10 +138,11 @@ export class StoredPolicies {
     return remembered.length === 0 ? settings : { ...settings, formerMinimums: remembered };
   }
 
-  /** The minimum age of each machine that has shadow copies; of policies that can't be understood, none. */
-  async #minimums(settings: Settings): Promise<Map<string, number>> {
+  /** The minimum age of those machines that have shadow copies; of policies that can't be understood, none. */
+  async #minimums(settings: Settings, names: readonly string[]): Promise<Map<string, number>> {
     const policies = this.#policiesOf(settings);
-    const machines = policies === undefined ? [] : await this.withHosts(this.#store.catalog.machines(), settings);
+    const stored = names.filter((name) => this.#store.catalog.latest(name) !== undefined);
+    const machines = policies === undefined ? [] : await this.withHosts(stored, settings);
     return new Map(
       machines.flatMap(({ machine, host }) =>
         policies === undefined ? [] : [[machine, policyOf(policies, machine, host).policy.minimumAgeMs]],
@@ -185,6 +187,14 @@ export class StoredPolicies {
       });
     }
   }
+}
+
+/** The machines that another host protects then, or none does any more. */
+function changedHosts(before: Settings, after: Settings): string[] {
+  if (before.machines === after.machines) return [];
+  const was = new Map(before.machines.map(({ name, host }) => [name, host]));
+  const is = new Map(after.machines.map(({ name, host }) => [name, host]));
+  return [...new Set([...was.keys(), ...is.keys()])].filter((name) => was.get(name) !== is.get(name));
 }
 
 function digestOf(text: string): string {

@@ -9,7 +9,7 @@ import { rebuildMeta } from '../../../src/store/rebuild.js';
 import { MAX_POLICIES_CHARACTERS } from '../../../src/store/settings.js';
 import { Shares } from '../../../src/store/shares.js';
 import type { Store } from '../../../src/store/store.js';
-import type { StoredPolicies } from '../../../src/store/stored-policies.js';
+import { StoredPolicies } from '../../../src/store/stored-policies.js';
 import { ManualClock } from '../../kit/manual-clock.js';
 import { makeEmpty, memoryDatabases, openTestStore, TEST_FORMAT, type Databases } from '../../kit/test-store.js';
 
@@ -102,6 +102,34 @@ t.test('by older policies nothing is deleted when newer ones are damaged', async
   await policies.apply(HOURLY, undefined);
   t.equal(policies.documentToDeleteBy().text, HOURLY, 'who says what holds is believed');
   t.equal(policiesOf(await openTestStore(databases)).documentToDeleteBy().text, HOURLY);
+});
+
+t.test('of a machine that is protected or not any more, no other one is looked at', async (t) => {
+  const store = await openTestStore();
+  for (const machine of ['db', 'web']) await makeEmpty(store, machine, 5);
+  await policiesOf(store).apply(BY_HOST.replace('b: {}', 'b: { minimumAge: 14d }'), undefined);
+  const asked: string[] = [];
+  const { settings, catalog } = store;
+  const policies = new StoredPolicies(
+    {
+      settings,
+      catalog,
+      summaries: (listings) => {
+        asked.push(...listings.map(({ machine }) => machine));
+        return store.summaries(listings);
+      },
+      updateSettings: (change) => store.updateSettings(change),
+    },
+    new ManualClock(),
+  );
+  const machine = { name: 'web', host: 'hv1', hostName: 'web', tracker: 'auto' } as const;
+  const other = { ...machine, name: 'db' };
+  const before = { ...settings, machines: [other, machine] };
+  const left = await policies.keepProtection(before, { ...settings, machines: [other] }, 7);
+  t.same(left.formerMinimums, [{ machine: 'web', minimumAgeMs: 14 * 24 * 3_600_000, untilMs: 7 }]);
+  t.same([...new Set(asked)], ['web']);
+  const same = { ...settings, machines: [other, { ...machine, tracker: 'scan' }] } as const;
+  t.equal(await policies.keepProtection(before, same, 7), same);
 });
 
 t.test('policies that were right when they were applied are right on any day', async (t) => {

@@ -10,6 +10,15 @@ export interface PlannedMachine {
   readonly host: string;
 }
 
+/** The newest shadow copy of a machine. */
+export interface Newest {
+  readonly name: string;
+  /** The moment that it shows, by the wall clock of then. */
+  readonly timeMs: number;
+  /** How much time has certainly passed since it was stored; absent where nobody knows. */
+  readonly leastAgeMs?: number;
+}
+
 /** What an attempt has made. */
 export interface Made {
   readonly shadowCopy: string;
@@ -37,7 +46,7 @@ export interface SchedulerParts {
   readonly wasThere: (host: string) => boolean;
   readonly limitsOf: (host: string) => HostLimits;
   /** The newest shadow copy of a machine, whoever made it. */
-  readonly latest: (machine: string) => { readonly name: string; readonly timeMs: number } | undefined;
+  readonly latest: (machine: string) => Newest | undefined;
   /** Make a shadow copy of a machine. Settles soon after the attempt was aborted. @throws {UmbraError} why there is none */
   readonly backUp: (machine: string, attempt: Attempt) => Promise<Made>;
   readonly jobs: JobStore;

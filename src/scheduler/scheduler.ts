@@ -187,7 +187,9 @@ export class Scheduler {
     const jobs: Job[] = [];
     const plan: { machine: string; sinceMs: number }[] = [];
     for (const { name, host } of machines) {
-      if (this.book.plannedSince(name) === undefined) plan.push({ machine: name, sinceMs: nowMs });
+      const sinceMs = this.book.plannedSince(name);
+      // Since the clock was set back: its data loss would count from a moment that is yet to come.
+      if (sinceMs === undefined || sinceMs > nowMs) plan.push({ machine: name, sinceMs: nowMs });
       const job = this.book.open(name);
       if (job?.state === 'running') continue;
       // One that failed is due in any case; of one that waits somebody may have made the shadow copy, or the policy is another one now.

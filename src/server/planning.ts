@@ -16,7 +16,7 @@ export function planningOf(store: () => Store): Planning {
   const parts = whileTheyHold(store, () => machines.list());
   return {
     machines: () => machines.list(),
-    latest: (machine) => store().catalog.latest(machine),
+    latest: (machine) => store().newest(machine),
     jobs: storedJobs(() => store().jobs),
     policyOf: (machine) => parts().policyOf(machine),
     policyNameOf: (machine) => parts().policyNameOf(machine),

@@ -11,15 +11,25 @@ import type { TrustedTime } from './trusted-time.js';
  * @param formers those that held since
  */
 export function protectedForMs(
-  { machine, timeMs, storedAtMs, minimumAgeMs: minimumThen = 0 }: Listing,
+  listing: Listing,
   minimumAgeMs: number,
   formers: readonly FormerMinimum[],
   trusted: TrustedTime,
 ): number {
-  // Of one that was made before there was a trusted time only the wall clock of then is known.
-  const since = storedAtMs ?? Math.min(timeMs, trusted.sinceMs);
+  const { machine, minimumAgeMs: minimumThen = 0 } = listing;
+  const since = storedSince(listing, trusted);
   const formerly = formerMinimumOf(formers, machine, since);
   return Math.max(0, since + Math.max(minimumThen, formerly, minimumAgeMs) - trusted.now());
+}
+
+/** How much time has certainly passed since a shadow copy was stored, whatever the wall clock says now. */
+export function leastAgeMs(listing: Listing, trusted: TrustedTime): number {
+  return Math.max(0, trusted.now() - storedSince(listing, trusted));
+}
+
+/** By the trusted time. Of one that was made before there was one only the wall clock of then is known. */
+function storedSince({ timeMs, storedAtMs }: Listing, trusted: TrustedTime): number {
+  return storedAtMs ?? Math.min(timeMs, trusted.sinceMs);
 }
 
 /** @param nowMs of the wall clock */

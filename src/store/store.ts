@@ -18,7 +18,7 @@ import { ObjectStore } from './object-store.js';
 import { adoptUnindexed, highestObject, quarantineLost, recoverCatalog } from './recover.js';
 import { parseShadowCopyRecord, type ShadowCopyRecord, type TombstoneRecord } from './records.js';
 import type { IngestSession } from './session.js';
-import { protectedError, protectedForMs } from './protection.js';
+import { leastAgeMs, protectedError, protectedForMs } from './protection.js';
 import { StoredPolicies } from './stored-policies.js';
 import { TrustedTime } from './trusted-time.js';
 import { encodeSettings, NO_SETTINGS, quarantinedSettings, readSettings, type Settings } from './settings.js';
@@ -173,6 +173,12 @@ export class Store {
     const { formerMinimums = [] } = this.#settings;
     const leftMs = protectedForMs(listing, policy.minimumAgeMs, formerMinimums, this.#trusted);
     if (leftMs > 0) throw protectedError(listing, leftMs, this.#clock.now());
+  }
+
+  /** The newest shadow copy of a machine, and how much time has certainly passed since it was stored. */
+  newest(machine: string): (Listing & { readonly leastAgeMs: number }) | undefined {
+    const listing = this.#catalog.latest(machine);
+    return listing && { ...listing, leastAgeMs: leastAgeMs(listing, this.#trusted) };
   }
 
   /** How a new shadow copy is protected. */

@@ -144,3 +144,14 @@ t.test(
     t.equal(store.catalog.latest('other')?.minimumAgeMs, undefined);
   },
 );
+
+t.test('how long a shadow copy was there for goes on, whatever the wall clock says', async (t) => {
+  const clock = new SetClock();
+  const boot = (): { id: string; uptimeMs: number } => ({ id: 'boot', uptimeMs: clock.monotonic() });
+  const store = await openTestStore(memoryDatabases(), undefined, { clock, boot });
+  t.equal(store.newest('web'), undefined);
+  await makeEmpty(store, 'web', clock.now());
+  clock.setMs = -300 * DAY_MS;
+  clock.advance(2 * DAY_MS);
+  t.equal(store.newest('web')?.leastAgeMs, 2 * DAY_MS);
+});

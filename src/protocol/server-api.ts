@@ -1,3 +1,6 @@
+import type { WireError } from './api.js';
+import type { JobState } from './jobs-api.js';
+
 /** What crosses the server's wire, and what `--json` prints, about the server itself and its mounts. */
 
 export interface MountRequest {
@@ -17,6 +20,41 @@ export interface MountInfo {
   readonly version?: string;
 }
 
+/** How a protected machine is. Times are ISO 8601, in UTC. */
+export interface MachineStatus {
+  readonly machine: string;
+  readonly host: string;
+  /** `late`: its newest shadow copy has more than three quarters of the age that its policy accepts; `breach`: it is older than that. */
+  readonly state: 'ok' | 'late' | 'breach';
+  /**
+   * Of the newest shadow copy; of a machine without one, since it is planned for. Absent if it has none and nothing is planned
+   * to make one.
+   */
+  readonly ageSeconds?: number;
+  /** What its policy accepts. */
+  readonly acceptableSeconds: number;
+  /** The newest. */
+  readonly shadowCopy?: string;
+  /** The moment that it shows. */
+  readonly time?: string;
+  readonly plannedSince?: string;
+  /** When the next one is due; absent if never. */
+  readonly nextAt?: string;
+  /** Whether the agent of its host is connected. */
+  readonly isConnected: boolean;
+  /** What there is to say why there is no newer one: the job that has not ended, or the last one that made none. */
+  readonly job?: { readonly id: number; readonly state: JobState; readonly error?: WireError };
+}
+
+/** The protected machines, the worst first. */
+export interface FleetStatus {
+  /** When this was so, by the clock of the server. */
+  readonly asOf: string;
+  readonly machines: readonly MachineStatus[];
+  /** False if this server makes no shadow copies by itself. */
+  readonly isScheduling: boolean;
+}
+
 export interface StatusResult {
   readonly pid: number;
   readonly version: string;
@@ -34,6 +72,8 @@ export interface StatusResult {
     readonly what: string;
     readonly startedAt: string;
   }[];
+  /** Absent while it is not known: the store is opened, or rebuilt. */
+  readonly fleet?: FleetStatus;
 }
 
 export interface UnmountRequest {

@@ -31,6 +31,14 @@ export interface Claim {
   readonly machine?: string;
 }
 
+/** Operations after which the newest shadow copy of a machine, or what its policy accepts, may be another one. */
+const CHANGE_DATA_LOSS: readonly OperationKind[] = ['backup', 'request', 'forget', 'rebuild', 'policies', 'machines'];
+
+/** True if the data loss of a machine may be another one after an operation. */
+export function changesDataLoss({ kind }: Claim): boolean {
+  return CHANGE_DATA_LOSS.includes(kind);
+}
+
 /**
  * Say whether `wanted` may run beside what is running. The store is safe for every pair that is
  * not refused here; ARCHITECTURE.md has the table of all pairs and why.

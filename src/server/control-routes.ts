@@ -1,5 +1,5 @@
 import { UmbraError } from '../common/errors.js';
-import type { StatusResult, StopResult } from '../protocol/server-api.js';
+import type { FleetStatus, StatusResult, StopResult } from '../protocol/server-api.js';
 import { OPERATORS } from './caller.js';
 import type { Route } from './exchange.js';
 import { readParams, sendJson } from './http-request.js';
@@ -12,12 +12,14 @@ import { jobId, noParams, stopParams } from './request-params.js';
 export interface ControlOptions {
   readonly jobs: Jobs;
   readonly status: () => StatusResult;
+  /** Resolves to undefined while it is not known. */
+  readonly fleet: () => Promise<FleetStatus | undefined>;
   /** Shuts everything down but the HTTP servers, which go last. */
   readonly stop: () => Promise<StopResult>;
 }
 
 /** Routes that speak about the server itself. */
-export function controlRoutes({ jobs, status, stop }: ControlOptions): readonly Route[] {
+export function controlRoutes({ jobs, status, fleet, stop }: ControlOptions): readonly Route[] {
   return [
     {
       method: 'GET',
@@ -25,13 +27,13 @@ export function controlRoutes({ jobs, status, stop }: ControlOptions): readonly 
       permission: OPERATORS,
       anyProtocol: true,
       description: {
-        summary: 'What the server is, what runs on it, and what it has mounted',
+        summary: 'What the server is, how the protected machines are, what runs on it, and what it has mounted',
         params: noParams,
         answer: { as: 'json', result: answers.status },
       },
-      answer: ({ response }) => {
-        sendJson(response, 200, status());
-        return Promise.resolve();
+      answer: async ({ response }) => {
+        const known = await fleet();
+        sendJson(response, 200, { ...status(), ...(known && { fleet: known }) });
       },
     },
     {

@@ -22,13 +22,16 @@ interface RunningJob extends Job {
 export class Jobs {
   readonly #clock: Clock;
   readonly #mountPoints: () => readonly string[];
+  readonly #onEnd: (claim: Claim) => void;
   readonly #running = new Map<number, RunningJob>();
   #lastId = 0;
   #refusal: UmbraError | undefined;
 
-  constructor(clock: Clock, mountPoints: () => readonly string[]) {
+  /** @param onEnd told of each operation that has ended, however it did */
+  constructor(clock: Clock, mountPoints: () => readonly string[], onEnd: (claim: Claim) => void = () => undefined) {
     this.#clock = clock;
     this.#mountPoints = mountPoints;
+    this.#onEnd = onEnd;
   }
 
   /**
@@ -52,6 +55,7 @@ export class Jobs {
     } finally {
       this.#running.delete(id);
       end();
+      this.#onEnd(claim);
     }
   }
 

@@ -1,7 +1,9 @@
 import type { Clock } from '../common/clock.js';
 import type { StatusResult } from '../protocol/server-api.js';
+import type { WatchedMachine } from '../scheduler/fleet.js';
 import type { StoreFigures } from '../store/figures.js';
 import type { Claim, OperationKind } from './conflicts.js';
+import { dataLossFamilies } from './data-loss-metrics.js';
 import { counter, familiesText, gauge, label, type Family } from './metric-family.js';
 import type { SchedulingFigures } from './planned-work.js';
 import { storeFamilies } from './store-metrics.js';
@@ -21,6 +23,8 @@ export interface Gauges {
   readonly agents: number;
   /** Absent in a server that does nothing by itself. */
   readonly scheduling?: SchedulingFigures;
+  /** The protected machines, the worst first; absent while they are not known. */
+  readonly watched?: readonly WatchedMachine[];
   /** Absent while the store is not open. */
   readonly store?: StoreFigures;
 }
@@ -66,7 +70,7 @@ export class Metrics {
   }
 
   /** The text of all figures. */
-  text({ jobs, mounts, connections, refusedTokens, agents, store, scheduling }: Gauges): string {
+  text({ jobs, mounts, connections, refusedTokens, agents, store, scheduling, watched }: Gauges): string {
     const running = new Map<string, number>();
     for (const { kind } of jobs) running.set(kind, (running.get(kind) ?? 0) + 1);
     const backups = [...this.#backups];
@@ -86,6 +90,7 @@ export class Metrics {
         backups.map(([machine, { endedMs }]) => [label('machine', machine), endedMs / 1000]),
       ),
       ...(scheduling === undefined ? [] : schedulingFamilies(scheduling)),
+      ...(watched === undefined ? [] : dataLossFamilies(watched)),
       ...(store === undefined ? [] : storeFamilies(store, this.#clock.now())),
       gauge('umbra_agents_connected', 'Agents that are connected.', [['', agents]]),
       gauge('umbra_mounts', 'Mounts of this server.', [['', mounts]]),

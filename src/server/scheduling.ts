@@ -1,12 +1,16 @@
-import { messageOf } from '../common/errors.js';
+import { isUmbraError, messageOf } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import type { Policies } from '../policies/policy.js';
 import type { JobDetails, JobsRequest, JobsResult, ScheduleResult } from '../protocol/jobs-api.js';
+import type { FleetStatus } from '../protocol/server-api.js';
+import type * as fleets from '../scheduler/fleet.js';
 import type * as reports from '../scheduler/report.js';
 import type { Scheduler } from '../scheduler/scheduler.js';
 import type { Attempt, Made, SchedulerParts } from '../scheduler/scheduler-parts.js';
 import { backUpWithProgress } from './agent-operations.js';
 import { OWNER } from './caller.js';
+import { changesDataLoss, type Claim } from './conflicts.js';
+import { DataLossWatch } from './data-loss-watch.js';
 import type { JobContext } from './engine.js';
 import type { Services } from './operation.js';
 import { policyParts } from './effective-policies.js';
@@ -19,6 +23,9 @@ interface Opened {
   readonly scheduler: Scheduler;
   readonly parts: SchedulerParts;
   readonly report: typeof reports;
+  readonly fleet: typeof fleets;
+  /** Whether the agent of a host is connected. */
+  readonly isConnected: (host: string) => boolean;
 }
 
 /** What a server does by itself. It is loaded when it is started, or first asked for: most servers never are. */
@@ -27,6 +34,7 @@ export class Scheduling implements PlannedWork {
   readonly #collecting: CollectSoon;
   #opening: Promise<Opened> | undefined;
   #opened: Opened | undefined;
+  #watch: DataLossWatch | undefined;
 
   constructor(options: RunOperationOptions) {
     this.#options = options;
@@ -41,22 +49,32 @@ export class Scheduling implements PlannedWork {
 
   /** From now on do what is due. @throws {UmbraError} STORE_FAILED, STORE_DAMAGED */
   async start(): Promise<void> {
-    const { scheduler } = await this.#open();
+    const { scheduler, parts, fleet } = await this.#open();
     const { engine } = await this.#options.services();
     engine.fleet().connections.onConnect((host) => {
       scheduler.hostIsBack(host);
     });
     scheduler.start();
+    const { clock, log } = this.#options;
+    this.#watch = new DataLossWatch({ machines: () => fleet.watchedMachines(scheduler, parts), clock, log });
+    this.#watch.look();
   }
 
   /** Machines or policies have changed. */
   changed(): void {
     this.#opened?.scheduler.poke();
+    this.#watch?.look();
+  }
+
+  /** An operation has ended, however it did. */
+  operationEnded(claim: Claim): void {
+    if (changesDataLoss(claim)) this.#watch?.look();
   }
 
   /** Begin nothing more; resolves when what was begun is noted, once somebody has aborted it. */
   async stop(): Promise<void> {
     this.#collecting.stop();
+    this.#watch?.stop();
     const opened = this.#opened ?? (await this.#opening?.catch(() => undefined));
     await opened?.scheduler.stop();
   }
@@ -87,6 +105,28 @@ export class Scheduling implements PlannedWork {
     );
   }
 
+  /** How the protected machines are, the worst first; undefined while the store is rebuilt, or can't be read. */
+  async fleet(): Promise<FleetStatus | undefined> {
+    return await this.#ask(({ scheduler, parts, fleet, isConnected }) =>
+      fleet.fleetStatus(scheduler, parts, isConnected),
+    );
+  }
+
+  /** The same for figures. */
+  async watched(): Promise<readonly fleets.WatchedMachine[] | undefined> {
+    return await this.#ask(({ scheduler, parts, fleet }) => fleet.watchedMachines(scheduler, parts));
+  }
+
+  async #ask<T>(question: (opened: Opened) => T): Promise<T | undefined> {
+    try {
+      return question(await this.#open());
+    } catch (error) {
+      if (!isUmbraError(error, 'STORE_IN_USE'))
+        this.#options.log.warn('the machines are not known', { error: messageOf(error) });
+      return undefined;
+    }
+  }
+
   /** Undefined while it is not known. */
   figures(): SchedulingFigures | undefined {
     if (this.#opened === undefined) return undefined;
@@ -114,14 +154,17 @@ export class Scheduling implements PlannedWork {
 
   async #load(given: Services | Promise<Services>): Promise<Opened> {
     const services = await given;
-    const [{ Scheduler: Loaded }, report] = await Promise.all([
+    const [{ Scheduler: Loaded }, report, fleet] = await Promise.all([
       import('../scheduler/scheduler.js'),
       import('../scheduler/report.js'),
+      import('../scheduler/fleet.js'),
     ]);
     const parts = this.#parts(services);
     const scheduler = await Loaded.open(parts);
     this.#options.jobs.reserve(scheduler.book.highest);
-    this.#opened = { scheduler, parts, report };
+    const { connections } = services.engine.fleet();
+    const isConnected = (host: string): boolean => connections.isConnected(host);
+    this.#opened = { scheduler, parts, report, fleet, isConnected };
     return this.#opened;
   }
 

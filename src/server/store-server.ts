@@ -19,6 +19,7 @@ import { orSay, Scheduling } from './scheduling.js';
 import type { RemoteAccess } from './remote-access.js';
 import type { RemoteServer, RemoteServerLimits } from './remote-server.js';
 import { createRequestHandler, type RequestHandler } from './request-handler.js';
+import { within } from './within.js';
 
 export interface StoreServerOptions {
   /** Absolute path of the store's directory. */
@@ -76,7 +77,13 @@ export class StoreServer {
     const { clock, log, idleExitMs } = options;
     this.#options = options;
     this.#startedMs = clock.now();
-    this.#jobs = new Jobs(clock, () => this.#mounts().map((mount) => mount.mountPoint));
+    this.#jobs = new Jobs(
+      clock,
+      () => this.#mounts().map((mount) => mount.mountPoint),
+      (claim) => {
+        this.#scheduling.operationEnded(claim);
+      },
+    );
     const running = {
       services: () => this.#opening,
       jobs: this.#jobs,
@@ -95,6 +102,7 @@ export class StoreServer {
       ...running,
       idle: new IdleTimer(clock, idleExitMs ?? Infinity, isNeeded, onIdle),
       status: () => this.#status(),
+      fleet: () => this.#whenOpen(() => this.#scheduling.fleet()),
       stop: () => this.stop(),
       gauges: () => this.#gauges(),
       health: () => this.#health(),
@@ -213,6 +221,7 @@ export class StoreServer {
     const engine = this.#services?.engine;
     // While it is rebuilt there are none.
     const store = await engine?.figures().catch(() => undefined);
+    const watched = await this.#whenOpen(() => this.#scheduling.watched());
     const scheduling = this.#scheduling.figures();
     return {
       jobs: this.#jobs.list(),
@@ -222,7 +231,13 @@ export class StoreServer {
       agents: engine?.fleet().connections.count ?? 0,
       ...(store && { store }),
       ...(scheduling && { scheduling }),
+      ...(watched && { watched }),
     };
+  }
+
+  /** Nobody is kept waiting for a store that is opened, and none is asked that is closed. */
+  async #whenOpen<T>(work: () => Promise<T | undefined>): Promise<T | undefined> {
+    return this.#health() === 'ok' ? await work() : undefined;
   }
 
   #urls(): readonly string[] {
@@ -238,7 +253,7 @@ export class StoreServer {
     const services = await this.#opening;
     services.engine.fleet().connections.close(reason);
     await services.engine.uploads().close(reason);
-    if (!(await this.#within(STOP_LIMIT_MS, jobsEnded)))
+    if (!(await within(this.#options.clock, STOP_LIMIT_MS, jobsEnded)))
       log.error('jobs do not end', { jobs: this.#jobs.list().length });
     const mounted = services.mounts.list();
     this.#stopping.abort(reason);
@@ -261,19 +276,6 @@ export class StoreServer {
       this.#https?.server.closeAllConnections();
     });
     return { pid: process.pid, cancelledJobs, unmounted, left };
-  }
-
-  /** @returns false when `work` was not done in time */
-  #within(limitMs: number, work: Promise<unknown>): Promise<boolean> {
-    return new Promise((resolve) => {
-      const cancel = this.#options.clock.after(limitMs, () => {
-        resolve(false);
-      });
-      void work.then(() => {
-        cancel();
-        resolve(true);
-      });
-    });
   }
 
   #mounts(): StatusResult['mounts'] {

@@ -21,6 +21,7 @@ export function handlerOptions(store: string): RequestHandlerOptions {
     clock: systemClock,
     log: silentLog,
     status: () => ({ pid: 1, version: '1', store, startedAt: '', background: false, mounts: [], jobs: [] }),
+    fleet: () => Promise.resolve(undefined),
     remote: () => Promise.reject(new UmbraError('INTERNAL', 'not here')),
     urls: () => [],
     metrics: new Metrics(systemClock),

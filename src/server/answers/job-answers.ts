@@ -1,8 +1,8 @@
 import type { Shape } from '../../common/json-schema.js';
 import { oneOf } from '../../common/params.js';
-import { count, eachOf, flag, listOf, shape, text } from '../../common/shapes.js';
+import { count, flag, listOf, shape, text } from '../../common/shapes.js';
 import type * as api from '../../protocol/jobs-api.js';
-import { consistency, progress, wireError } from './store-answers.js';
+import { consistency, jobState, progress, wireError } from './store-answers.js';
 
 /** What is answered about what the server does by itself, as src/protocol/jobs-api.ts has it. */
 
@@ -12,14 +12,7 @@ const required = {
   id: count,
   machine: text,
   kind,
-  state: eachOf<api.JobState>({
-    waiting: true,
-    running: true,
-    retrying: true,
-    done: true,
-    failed: true,
-    cancelled: true,
-  }),
+  state: jobState,
   dueAt: text,
   attempts: count,
 } as const;

@@ -4,6 +4,7 @@ import { oneOf } from '../../common/params.js';
 import { amount, anyOf, count, eachOf, fields, flag, listOf, nothing, shape, text } from '../../common/shapes.js';
 import type { TrackerKind } from '../../protocol/agents-api.js';
 import type * as api from '../../protocol/api.js';
+import type { JobState } from '../../protocol/jobs-api.js';
 import type * as serverApi from '../../protocol/server-api.js';
 import type { ShareInfo } from '../../protocol/shares-api.js';
 
@@ -17,6 +18,21 @@ export const consistency = eachOf<api.Consistency>({
   none: true,
 });
 export const tracker = eachOf<TrackerKind>({ 'qemu-bitmap': true, filter: true, differencing: true, scan: true });
+
+export const wireError = shape<api.WireError>(
+  'WireError',
+  { code: oneOf(...Object.keys(ERROR_CODES)), message: text },
+  { hint: text },
+);
+
+export const jobState = eachOf<JobState>({
+  waiting: true,
+  running: true,
+  retrying: true,
+  done: true,
+  failed: true,
+  cancelled: true,
+});
 
 const volumeInfo = shape<api.VolumeInfo>('VolumeInfo', { name: text, sizeBytes: count, root: text });
 
@@ -169,6 +185,31 @@ export const mount = shape<serverApi.MountInfo>('MountInfo', { mountPoint: text 
 
 const job = fields<serverApi.StatusResult['jobs'][number]>({ id: count, kind: text, what: text, startedAt: text });
 
+const machineStatus = shape<serverApi.MachineStatus>(
+  'MachineStatus',
+  {
+    machine: text,
+    host: text,
+    state: eachOf<serverApi.MachineStatus['state']>({ ok: true, late: true, breach: true }),
+    acceptableSeconds: amount,
+    isConnected: flag,
+  },
+  {
+    ageSeconds: amount,
+    shadowCopy: text,
+    time: text,
+    plannedSince: text,
+    nextAt: text,
+    job: fields<NonNullable<serverApi.MachineStatus['job']>>({ id: count, state: jobState }, { error: wireError }),
+  },
+);
+
+const fleetStatus = shape<serverApi.FleetStatus>('FleetStatus', {
+  asOf: text,
+  machines: listOf(machineStatus),
+  isScheduling: flag,
+});
+
 export const status = shape<serverApi.StatusResult>(
   'StatusResult',
   {
@@ -180,7 +221,7 @@ export const status = shape<serverApi.StatusResult>(
     mounts: listOf(mount),
     jobs: listOf(job),
   },
-  { listening: text, urls: listOf(text) },
+  { listening: text, urls: listOf(text), fleet: fleetStatus },
 );
 
 export const stop = shape<serverApi.StopResult>('StopResult', {
@@ -193,9 +234,3 @@ export const stop = shape<serverApi.StopResult>('StopResult', {
 export const share = shape<ShareInfo>('ShareInfo', { name: text, machine: text, path: text });
 
 export const progress = shape<api.Progress>('Progress', { what: text, doneBytes: count }, { totalBytes: count });
-
-export const wireError = shape<api.WireError>(
-  'WireError',
-  { code: oneOf(...Object.keys(ERROR_CODES)), message: text },
-  { hint: text },
-);

@@ -1,0 +1,80 @@
+import { dataLossOf, usedUp, type DataLoss } from '../policies/data-loss.js';
+import type { JobState } from '../protocol/jobs-api.js';
+import type { FleetStatus, MachineStatus } from '../protocol/server-api.js';
+import { isoTime, type Job } from './job.js';
+import { planOf } from './report.js';
+import type { Scheduler } from './scheduler.js';
+import type { Newest, SchedulerParts } from './scheduler-parts.js';
+
+/** A machine that is watched. */
+export interface WatchedMachine extends DataLoss {
+  readonly machine: string;
+  readonly host: string;
+  readonly newest?: Newest;
+  /** Since when it is planned for. */
+  readonly sinceMs?: number;
+}
+
+/** The age of each machine's newest shadow copy, against what its policy accepts; the worst is first. @throws {UmbraError} STORE_IN_USE */
+export function watchedMachines(scheduler: Scheduler, parts: SchedulerParts): readonly WatchedMachine[] {
+  const nowMs = parts.clock.now();
+  const machines = parts.machines().map(({ name, host }): WatchedMachine => {
+    const newest = parts.latest(name);
+    const sinceMs = sinceOf(scheduler, name, nowMs);
+    const known = { ...(newest && { newest }), ...(sinceMs === undefined ? {} : { sinceMs }) };
+    return { machine: name, host, ...known, ...dataLossOf({ ...known, ...parts.policyOf(name) }, nowMs) };
+  });
+  return machines.sort((a, b) => compare(usedUp(b), usedUp(a)) || compare(a.machine, b.machine));
+}
+
+/** The same, with when the next shadow copy is due, and what is known why there is none. @throws {UmbraError} STORE_IN_USE */
+export function fleetStatus(
+  scheduler: Scheduler,
+  parts: SchedulerParts,
+  isConnected: (host: string) => boolean,
+): FleetStatus {
+  const { planned, isScheduling } = planOf(scheduler, parts);
+  const nextAt = new Map(planned.map(({ machine, at }) => [machine, at]));
+  const machines = watchedMachines(scheduler, parts).map((watched): MachineStatus => {
+    const { machine, host, newest, sinceMs, state, ageMs, acceptableMs } = watched;
+    const next = nextAt.get(machine);
+    const job = tellingJob(scheduler, machine, newest);
+    return {
+      machine,
+      host,
+      state,
+      acceptableSeconds: acceptableMs / 1000,
+      isConnected: isConnected(host),
+      ...(ageMs === undefined ? {} : { ageSeconds: ageMs / 1000 }),
+      ...(newest && { shadowCopy: newest.name, time: isoTime(newest.timeMs) }),
+      ...(sinceMs === undefined ? {} : { plannedSince: isoTime(sinceMs) }),
+      ...(next === undefined ? {} : { nextAt: next }),
+      ...(job && { job }),
+    };
+  });
+  return { asOf: isoTime(parts.clock.now()), machines, isScheduling };
+}
+
+/** One that was protected just now is planned for in a moment. */
+function sinceOf({ book, isScheduling }: Scheduler, machine: string, nowMs: number): number | undefined {
+  return book.plannedSince(machine) ?? (isScheduling ? nowMs : undefined);
+}
+
+/** The job that says why there is no newer shadow copy: the one that has not ended, or the last one if it made none and nobody has since. */
+function tellingJob(scheduler: Scheduler, machine: string, newest: Newest | undefined): MachineStatus['job'] {
+  const open = scheduler.book.open(machine);
+  // One that ran in a server that died waits.
+  if (open?.state === 'running' && !scheduler.isRunning(machine)) return told(open, 'retrying');
+  if (open !== undefined) return told(open, open.state);
+  const last = scheduler.book.last(machine);
+  if (last === undefined || last.state === 'done') return undefined;
+  return newest !== undefined && newest.timeMs > (last.endedMs ?? last.dueMs) ? undefined : told(last, last.state);
+}
+
+function told({ id, error }: Job, state: JobState): MachineStatus['job'] {
+  return { id, state, ...(error && { error }) };
+}
+
+function compare<T extends number | string>(a: T, b: T): number {
+  return a === b ? 0 : a < b ? -1 : 1;
+}

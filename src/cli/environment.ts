@@ -6,6 +6,8 @@ export interface Output {
   readonly write: (text: string) => void;
   /** The width of the terminal in characters; undefined when it is not one. */
   readonly terminalColumns: () => number | undefined;
+  /** Its height in lines. */
+  readonly terminalRows: () => number | undefined;
 }
 
 /** Where results go, also those that are no text, or more than should be in memory. */

@@ -33,6 +33,15 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
+/** A duration to be seen at a glance: `42 s`, `12 min`, `3 h 20 min`, `2 d 5 h`. */
+export function formatAge(seconds: number): string {
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 24 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
 /** An ISO 8601 time as the local date and time with its offset: `2026-11-22 11:15:00 +01:00`. */
 export function formatTime(iso: string): string {
   const time = new Date(iso);

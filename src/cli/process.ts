@@ -64,6 +64,7 @@ function output(stream: NodeJS.WriteStream & { readonly fd: number }): ByteOutpu
       if (!stream.write(bytes)) await once(stream, 'drain');
     },
     terminalColumns: () => (stream.isTTY ? stream.columns : undefined),
+    terminalRows: () => (stream.isTTY ? stream.rows : undefined),
   };
 }
 

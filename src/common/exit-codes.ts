@@ -14,6 +14,7 @@ export const EXIT_CODES = {
   SERVER: { code: 11, meaning: 'the server cannot be reached' },
   REFUSED: { code: 12, meaning: 'refused, to protect data' },
   SYSTEM: { code: 13, meaning: 'a program or library is missing' },
+  BREACH: { code: 14, meaning: 'a machine would lose more than its policy accepts' },
   CANCELLED: { code: 130, meaning: 'interrupted' },
 } as const;
 

@@ -1,16 +1,14 @@
-import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { execFile, fork, spawnSync, type ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import { readMounts } from '../../src/system/mounts.js';
-import { PLAIN_NODE, plainEnvironment } from './umbra-program.js';
 import type { MountChildApi, MountChildCall, MountChildReply } from './mount-child-api.js';
 
-const CHILD = fileURLToPath(new URL('./mount-child.js', import.meta.url));
+const CHILD = new URL('./mount-child.js', import.meta.url);
 
 /** An error that the child's answer carried. */
 export class MountChildError extends Error {
@@ -43,12 +41,6 @@ export function scratch(t: Test): string {
   return directory;
 }
 
-export interface MountServerOptions {
-  readonly directory?: string;
-  readonly kernelCacheSeconds?: number;
-  readonly isMeasured?: boolean;
-}
-
 /** A process that serves mounts, and the way to tell it what to do. */
 export class MountServer {
   readonly directory: string;
@@ -57,16 +49,12 @@ export class MountServer {
   readonly #waiting = new Map<number, (reply: MountChildReply) => void>();
   #calls = 0;
 
-  /**
-   * Started, with an empty source and a table of mounts. The test's end ends it.
-   * @param options.isMeasured - its coverage counts, which it can only if it {@link leave}s, and which makes it slow
-   */
+  /** Started, with an empty source and a table of mounts. The test's end ends it. */
   static async start(
     t: Test,
-    { directory = scratch(t), isMeasured = false, ...options }: MountServerOptions = {},
+    { directory = scratch(t), kernelCacheSeconds }: { directory?: string; kernelCacheSeconds?: number } = {},
   ): Promise<MountServer> {
-    const { kernelCacheSeconds } = options;
-    const server = new MountServer(directory, isMeasured ? [process.execPath] : PLAIN_NODE);
+    const server = new MountServer(directory);
     t.teardown(() => server.kill());
     mkdirSync(server.store, { recursive: true });
     await server.call('openMounts', {
@@ -76,14 +64,10 @@ export class MountServer {
     return server;
   }
 
-  private constructor(directory: string, [program, ...args]: readonly [string, ...string[]]) {
+  private constructor(directory: string) {
     this.directory = directory;
     this.store = join(directory, 'store');
-    this.#child = spawn(program, [...args, CHILD], {
-      env: plainEnvironment(),
-      serialization: 'advanced',
-      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    });
+    this.#child = fork(CHILD, { serialization: 'advanced' });
     this.#child.on('message', (reply: MountChildReply) => {
       this.#waiting.get(reply.id)?.(reply);
       this.#waiting.delete(reply.id);
@@ -161,11 +145,11 @@ export async function run(program: string, ...args: readonly string[]): Promise<
   }
 }
 
-/** Waits until `condition` holds, at most twenty seconds. */
+/** Waits until `condition` holds, at most ten seconds. */
 export async function until(condition: () => Promise<boolean>): Promise<boolean> {
-  for (let attempt = 0; attempt < 1000; attempt++) {
+  for (let attempt = 0; attempt < 200; attempt++) {
     if (await condition()) return true;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, 50));
   }
   return false;
 }

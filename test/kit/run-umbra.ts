@@ -37,10 +37,12 @@ export async function runUmbra(
         return Promise.resolve();
       },
       terminalColumns: () => undefined,
+      terminalRows: () => undefined,
     },
     stderr: {
       write: (text) => (stderr += text),
       terminalColumns: () => undefined,
+      terminalRows: () => undefined,
     },
     readInput: () => Promise.resolve(''),
     clock: systemClock,

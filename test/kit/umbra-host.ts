@@ -41,8 +41,9 @@ async function run({ id, commandLine }: HostCall): Promise<HostAnswer> {
           return Promise.resolve();
         },
         terminalColumns: () => undefined,
+        terminalRows: () => undefined,
       },
-      stderr: { write: (text) => (stderr += text), terminalColumns: () => undefined },
+      stderr: { write: (text) => (stderr += text), terminalColumns: () => undefined, terminalRows: () => undefined },
       readInput: () => Promise.resolve(''),
       clock: systemClock,
       interrupted: new AbortController().signal,

@@ -15,7 +15,7 @@ async function isMounted(mountPoint: string): Promise<boolean> {
 }
 
 t.test('several mounts in one process; unmounting one leaves the others', async (t) => {
-  const server = await MountServer.start(t, { isMeasured: true });
+  const server = await MountServer.start(t);
   await server.call('add', 'vm', T0, { volumes: VOLUMES });
   const [a, b, c] = [await server.mount('a'), await server.mount('b'), await server.mount('c')];
   t.strictSame(await server.call('list'), [{ mountPoint: a }, { mountPoint: b }, { mountPoint: c }]);

@@ -33,8 +33,6 @@ export interface ManifestEntry {
 export type Manifest = Map<string, Partial<ManifestEntry>>;
 
 const PIECE_BYTES = 1024 * 1024;
-/** What contents of directories are read into, one after the other: zeroing a new one takes longer than reading most files. */
-const piece = Buffer.alloc(PIECE_BYTES);
 
 /**
  * Everything in a directory of this machine: a file system mounted by the kernel or by another project's FUSE program.
@@ -131,6 +129,7 @@ function typeOfMode(mode: number): FileType {
 
 function sha256OfFile(path: Buffer): string {
   const hash = createHash('sha256');
+  const piece = Buffer.alloc(PIECE_BYTES);
   const fd = openSync(path, 'r');
   try {
     for (let length = readSync(fd, piece); length > 0; length = readSync(fd, piece)) {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { socketPath } from '../../../src/protocol/socket-path.js';
 import { ask, until } from '../../kit/api-client.js';
-import { FAKE_UMBRA, runUmbra, spawnUmbra, type Outcome } from '../../kit/run-umbra.js';
+import { FAKE_UMBRA, runUmbra, spawnUmbra } from '../../kit/run-umbra.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
 
 /** A new store's path; what serves it is ended with the test. */
@@ -12,11 +12,6 @@ function storeOf(t: Test): string {
   const store = join(temporaryDirectory(t), 'store');
   t.teardown(() => runUmbra(['stop'], store));
   return store;
-}
-
-/** A command whose beginning and end are not looked at: in this process. Its server outlives the test. */
-async function umbra(store: string, ...commandLine: readonly string[]): Promise<Outcome> {
-  return await runUmbra(commandLine, store, { variables: { UMBRA_STORE: store, UMBRA_IDLE_SECONDS: '600' } });
 }
 
 async function serverPid(store: string): Promise<number> {
@@ -38,7 +33,7 @@ void t.test('the server ends when idle, and the next command starts another', as
   t.match(await spawnUmbra(['init'], store, { idleSeconds: 1 }).done, { code: 0 });
   const first = await serverPid(store);
   await until(() => !existsSync(socketPath(store)));
-  t.match(await umbra(store, 'list'), { code: 0 });
+  t.match(await spawnUmbra(['list'], store).done, { code: 0 });
   t.not(await serverPid(store), first);
 });
 
@@ -60,7 +55,7 @@ void t.test('an interruption cancels a backup', async (t) => {
 
 void t.test('a reader that goes away is no error', async (t) => {
   const store = storeOf(t);
-  await umbra(store, 'backup', 'web1', 'a.raw');
+  await spawnUmbra(['backup', 'web1', 'a.raw'], store).done;
   const list = spawnUmbra(['list'], store);
   list.closeStdout();
   t.match(await list.done, { code: 0, stderr: '' });
@@ -68,7 +63,7 @@ void t.test('a reader that goes away is no error', async (t) => {
 
 void t.test('output that can not be written is an error', async (t) => {
   const store = storeOf(t);
-  await umbra(store, 'backup', 'web1', 'a.raw');
+  await spawnUmbra(['backup', 'web1', 'a.raw'], store).done;
   const full = openSync('/dev/full', 'w');
   t.teardown(() => {
     closeSync(full);
@@ -93,7 +88,7 @@ void t.test('a working directory that is gone is said so', async (t) => {
 
 void t.test('a foreground mount ends with a signal', async (t) => {
   const store = storeOf(t);
-  await umbra(store, 'init');
+  await spawnUmbra(['init'], store).done;
   const point = temporaryDirectory(t);
   const mount = spawnUmbra(['mount', point], store);
   await mount.says('mounted at');
@@ -108,7 +103,7 @@ void t.test('a foreground mount ends with a signal', async (t) => {
 
 void t.test('a foreground mount says when its server dies, and the next command starts another', async (t) => {
   const store = storeOf(t);
-  await umbra(store, 'init');
+  await spawnUmbra(['init'], store).done;
   const mount = spawnUmbra(['mount', temporaryDirectory(t), '--json'], store);
   await mount.says('mountPoint');
   const pid = await serverPid(store);
@@ -118,12 +113,12 @@ void t.test('a foreground mount says when its server dies, and the next command 
   t.match(stderr, /the server ended before/);
   t.match(JSON.parse(stdout), { mountPoint: String }, 'still one document');
   t.ok(existsSync(socketPath(store)), 'the dead socket is still there');
-  t.match(await umbra(store, 'list'), { code: 0 });
+  t.match(await spawnUmbra(['list'], store).done, { code: 0 });
 });
 
 void t.test('a client that is killed takes its mount along', async (t) => {
   const store = storeOf(t);
-  await umbra(store, 'init');
+  await spawnUmbra(['init'], store).done;
   const mount = spawnUmbra(['mount', temporaryDirectory(t)], store);
   await mount.says('mounted at');
   mount.kill('SIGKILL');
@@ -133,11 +128,11 @@ void t.test('a client that is killed takes its mount along', async (t) => {
 
 void t.test('serve runs in the foreground until a signal', async (t) => {
   const store = storeOf(t);
-  await umbra(store, 'init');
-  await umbra(store, 'stop');
+  await spawnUmbra(['init'], store).done;
+  await spawnUmbra(['stop'], store).done;
   const serve = spawnUmbra(['serve', '--json'], store);
   await serve.says('"pid"');
-  t.match(await umbra(store, 'list'), { code: 0 });
+  t.match(await spawnUmbra(['list'], store).done, { code: 0 });
   t.match(await spawnUmbra(['serve'], store).done, { code: 4, stderr: /in use by process \d+, "umbra serve"/ });
   serve.kill('SIGTERM');
   const { code, stderr } = await serve.done;
@@ -148,7 +143,7 @@ void t.test('serve runs in the foreground until a signal', async (t) => {
 
 void t.test('serve takes over from an idle server that a command started', async (t) => {
   const store = storeOf(t);
-  await umbra(store, 'init');
+  await spawnUmbra(['init'], store, { idleSeconds: 600 }).done;
   const first = await serverPid(store);
   const serve = spawnUmbra(['serve', '--json'], store);
   await serve.says('"pid"');
@@ -159,10 +154,10 @@ void t.test('serve takes over from an idle server that a command started', async
 
 void t.test('what keeps a server from starting has its code', async (t) => {
   const store = storeOf(t);
-  t.match(await umbra(store, 'list'), { code: 3, stderr: /there is no store at/ });
-  t.match(await umbra(store, 'serve'), { code: 3, stderr: /there is no store at/ });
-  await umbra(store, 'init');
-  await umbra(store, 'stop');
+  t.match(await spawnUmbra(['list'], store).done, { code: 3, stderr: /there is no store at/ });
+  t.match(await spawnUmbra(['serve'], store).done, { code: 3, stderr: /there is no store at/ });
+  await spawnUmbra(['init'], store).done;
+  await spawnUmbra(['stop'], store).done;
   writeFileSync(join(store, 'format'), 'other');
-  t.match(await umbra(store, 'list'), { code: 10, stderr: /is not a store/ });
+  t.match(await spawnUmbra(['list'], store).done, { code: 10, stderr: /is not a store/ });
 });

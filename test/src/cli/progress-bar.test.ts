@@ -28,7 +28,10 @@ void t.test('more than all is all', async (t) => {
 void t.test('the bar measures its rate and cleans up', async (t) => {
   let text = '';
   const clock = new ManualClock();
-  const bar = new ProgressBar({ write: (more) => (text += more), terminalColumns: () => 100 }, clock);
+  const bar = new ProgressBar(
+    { write: (more) => (text += more), terminalColumns: () => 100, terminalRows: () => 24 },
+    clock,
+  );
   for (let step = 0; step <= 10; step += 1) {
     bar.show({ what: 'reading', doneBytes: step * MIB, totalBytes: 20 * MIB });
     clock.advance(1000);
@@ -41,7 +44,10 @@ void t.test('the bar measures its rate and cleans up', async (t) => {
 
 void t.test('without a terminal there is no bar', async (t) => {
   let text = '';
-  const bar = new ProgressBar({ write: (more) => (text += more), terminalColumns: () => undefined }, new ManualClock());
+  const bar = new ProgressBar(
+    { write: (more) => (text += more), terminalColumns: () => undefined, terminalRows: () => undefined },
+    new ManualClock(),
+  );
   bar.show({ what: 'reading', doneBytes: 1 });
   bar.clear();
   t.equal(text, '');

@@ -48,7 +48,7 @@ void t.test('without images it is its agent that is asked', async (t) => {
 void t.test('a bar shows on a terminal', async (t) => {
   const { store } = await startFakeServer(t);
   let text = '';
-  const stderr = { write: (more: string) => (text += more), terminalColumns: () => 80 };
+  const stderr = { write: (more: string) => (text += more), terminalColumns: () => 80, terminalRows: () => 24 };
   await runUmbra(['backup', 'web1', 'a.raw'], store, { stderr });
   t.match(text, /reading web1 {2}\[/);
   text = '';

@@ -14,7 +14,17 @@ const FROZEN = {
   Codec: { none: 0, zstd: 1, lz4: 2 },
   FRAME: { magic: 0x4f424d55, version: 1, headerBytes: 56 },
   MAX_OBJECT_BYTES: 67108864,
-  MetaPrefix: { digest: 0x64, sequence: 0x73, catalog: 0x63, quarantine: 0x71, highWater: 0x68, store: 0x66 },
+  MetaPrefix: {
+    digest: 0x64,
+    sequence: 0x73,
+    catalog: 0x63,
+    quarantine: 0x71,
+    trustedTime: 0x74,
+    highWater: 0x68,
+    store: 0x66,
+    job: 0x6a,
+    planned: 0x70,
+  },
   NODE: { leaf: 0x4c, inner: 0x49, version: 1 },
 };
 

@@ -4,6 +4,7 @@ import { isUmbraError, messageOf, UmbraError } from '../../src/common/errors.js'
 import type { Log } from '../../src/common/log.js';
 import type {
   AgentBackupResult,
+  AgentLimits,
   AgentTask,
   DiscoveredMachine,
   DiscoveryReport,
@@ -17,6 +18,8 @@ import type { ServerApi } from './server-api.js';
 export interface AgentWork {
   /** All machines of this host. Never rejects: what can't be looked at is a note. */
   discover(): Promise<DiscoveryReport>;
+  /** What holds from now on, also for backups that run. */
+  limit(limits: AgentLimits): void;
   /** @throws {UmbraError} */
   backUp(task: BackupTask, machine: DiscoveredMachine, signal: AbortSignal): Promise<AgentBackupResult>;
   /**
@@ -107,7 +110,7 @@ export class Agent {
     const running = [...this.#running.keys(), ...this.#outcomes.keys()];
     this.#reported = '';
     let isFirst = true;
-    for await (const { task, cancel } of server.tasks(running, signal)) {
+    for await (const { limits, task, cancel } of server.tasks(running, signal)) {
       if (isFirst) {
         log.info('connected to the server');
         onConnected();
@@ -115,6 +118,7 @@ export class Agent {
         void this.#report().catch(this.#failed);
       }
       isFirst = false;
+      if (limits !== undefined) this.#options.work.limit(limits);
       if (cancel !== undefined) this.#running.get(cancel)?.controller.abort(cancelled());
       if (task !== undefined) this.#start(task);
     }

@@ -4,9 +4,16 @@ import { join } from 'node:path';
 import type { Clock } from '../../src/common/clock.js';
 import { isUmbraError, messageOf, UmbraError } from '../../src/common/errors.js';
 import type { Log } from '../../src/common/log.js';
-import type { AgentBackupResult, DiscoveredMachine, DiscoveryReport } from '../../src/protocol/agents-api.js';
+import type {
+  AgentBackupResult,
+  AgentLimits,
+  DiscoveredMachine,
+  DiscoveryReport,
+} from '../../src/protocol/agents-api.js';
+import { Bandwidth } from '../send/bandwidth.js';
 import { sendShadowCopy } from '../send/send-shadow-copy.js';
 import type { Connect } from '../send/connection.js';
+import { throttled } from '../send/throttled.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../trackers/tracker.js';
 import type { AgentWork, BackupTask, ForgetTask } from './agent.js';
 import type { Candidate } from './candidate.js';
@@ -43,6 +50,8 @@ interface Chosen {
 export class HostWork implements AgentWork {
   readonly #options: HostWorkOptions;
   readonly #unfinished: Unfinished;
+  /** Of all backups together. */
+  readonly #bandwidth: Bandwidth;
   /** A backup that was cancelled may still be on its way out of a machine when the next one comes. */
   readonly #turns = new Turns();
   readonly #running = new Set<string>();
@@ -50,11 +59,16 @@ export class HostWork implements AgentWork {
 
   constructor(options: HostWorkOptions) {
     this.#options = options;
+    this.#bandwidth = new Bandwidth(options.clock);
     this.#unfinished = new Unfinished(join(options.stateDirectory, 'machines'));
   }
 
   discover(): Promise<DiscoveryReport> {
     return this.#options.discover();
+  }
+
+  limit({ bytesPerSecond }: AgentLimits): void {
+    this.#bandwidth.limit(bytesPerSecond);
   }
 
   async backUp(task: BackupTask, machine: DiscoveredMachine, signal: AbortSignal): Promise<AgentBackupResult> {
@@ -144,7 +158,7 @@ export class HostWork implements AgentWork {
         checkpoint,
         trackerReason: reason,
         base: task.base,
-        connect,
+        connect: throttled(connect, this.#bandwidth.share()),
         fingerprintFile: (volume) => join(stateDirectory, 'fingerprints', name, volume),
         clock,
         signal,

@@ -55,7 +55,6 @@ export class UploadStream {
 
   readonly #abort = (): void => {
     this.#fail(new UmbraError('CANCELLED', 'cancelled'));
-    this.#connection.close();
   };
 
   async begin(frame: BeginFrame | ResumeFrame): Promise<BegunFrame> {
@@ -85,7 +84,7 @@ export class UploadStream {
       throw error;
     }
     this.#outstanding.set(keyOf(frame), region);
-    await this.#connection.send(frame, body);
+    await this.#sendBody(frame, body);
   }
 
   /** Resolves when all that was sent is settled. */
@@ -94,7 +93,16 @@ export class UploadStream {
   }
 
   async end(frame: EndFrame, config: Uint8Array): Promise<void> {
-    await this.#connection.send(frame, config);
+    await this.#sendBody(frame, config);
+  }
+
+  /** A frame that waited in vain, since the stream is over, fails with why it is. */
+  async #sendBody(frame: AgentFrame, body: Uint8Array): Promise<void> {
+    try {
+      await this.#connection.send(frame, body);
+    } catch (error) {
+      throw this.#failure === undefined ? error : this.#failure.error;
+    }
   }
 
   async done(): Promise<DoneFrame> {
@@ -151,6 +159,8 @@ export class UploadStream {
 
   #fail(error: unknown): void {
     this.#failure ??= { error };
+    // What waits to be sent would come to nothing.
+    this.#connection.close();
     this.#wake();
   }
 

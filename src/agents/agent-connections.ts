@@ -3,6 +3,7 @@ import type { Clock } from '../common/clock.js';
 import { UmbraError } from '../common/errors.js';
 import type {
   AgentBackupResult,
+  AgentLimits,
   AgentTask,
   AgentTaskLine,
   DiscoveryReport,
@@ -44,6 +45,11 @@ export class AgentConnections {
 
   isConnected(host: string): boolean {
     return this.#connected.has(host);
+  }
+
+  /** The hosts whose agents are connected. */
+  hosts(): readonly string[] {
+    return [...this.#connected.keys()];
   }
 
   /** How many agents are connected. */
@@ -90,6 +96,11 @@ export class AgentConnections {
         }),
       );
     };
+  }
+
+  /** Say what an agent keeps to from now on; one that is not connected hears nothing of it. */
+  limit(host: string, limits: AgentLimits): void {
+    this.#connected.get(host)?.send({ limits });
   }
 
   /** How a task of this host ended; one that nobody waits for is let be. */

@@ -1,6 +1,6 @@
 import { toHex } from '../codec/digest.js';
 import type { Clock } from '../common/clock.js';
-import { UmbraError } from '../common/errors.js';
+import { isUmbraError, UmbraError } from '../common/errors.js';
 import { checkMachineName, isMachineName } from '../common/names.js';
 import type {
   AgentBackupAnswer,
@@ -45,6 +45,7 @@ export class Fleet {
     this.connections = new AgentConnections(clock);
     this.#leaving = new LeavingMachines({ machines, connections: this.connections, clock });
     this.connections.onConnect((host) => {
+      this.#limitOfNew(host);
       // A store that can't be asked now is asked when the agent connects the next time.
       this.#leaving.agentConnected(host).catch(() => undefined);
     });
@@ -90,6 +91,28 @@ export class Fleet {
     if (listing === undefined) return {};
     const { tracker, consistency, pauseMs, notes = [] } = await store.record(listing);
     return { made: { tracker, consistency, pauseMs, notes } };
+  }
+
+  /** Other policies hold: backups that run keep to what they say, too. */
+  policiesChanged(): void {
+    for (const host of this.connections.hosts()) this.#limit(host);
+  }
+
+  /** A store that can't be asked now is asked with each backup. */
+  #limitOfNew(host: string): void {
+    try {
+      this.#limit(host);
+    } catch (error) {
+      if (!isUmbraError(error)) throw error;
+    }
+  }
+
+  /** Policies that can't be understood change nothing of what the agent was told before. */
+  #limit(host: string): void {
+    const limits = this.#options.store().policies.limitsOf(host);
+    if (limits === undefined) return;
+    const { bytesPerSecond } = limits;
+    this.connections.limit(host, bytesPerSecond === undefined ? {} : { bytesPerSecond });
   }
 
   /**
@@ -171,6 +194,7 @@ export class Fleet {
     const { name } = machine;
     const started = clock.monotonic();
     const base = await this.#base(name);
+    this.#limit(machine.host);
     const task = { kind: 'backup', machine, ...(base === undefined ? {} : { base }) } as const;
     const result = await this.#run(name, machine.host, task, signal);
     if (result === undefined)

@@ -8,6 +8,8 @@ import * as values from './values.js';
 const MOST_NAMED = 4096;
 const MOST_CALENDARS = 100;
 const MOST_CONCURRENT = 64;
+/** In bytes a second: a region, which is sent as a whole, takes a minute then. */
+const LEAST_BANDWIDTH = 64 * 1024;
 
 const FIELDS = ['default', 'policies', 'groups', 'hosts', 'machines'] as const;
 
@@ -98,7 +100,7 @@ function parseHost(part: YamlPart, policy: (part: YamlPart) => string): HostRule
   return {
     ...(chosen === undefined ? {} : { policy: policy(chosen) }),
     ...(concurrent === undefined ? {} : { concurrent: values.whole(concurrent, 1, MOST_CONCURRENT) }),
-    ...(bandwidth === undefined ? {} : { bytesPerSecond: values.rate(bandwidth) }),
+    ...(bandwidth === undefined ? {} : { bytesPerSecond: values.rate(bandwidth, LEAST_BANDWIDTH) }),
   };
 }
 

@@ -72,11 +72,12 @@ export function timeZone(part: YamlPart): string {
 }
 
 /** In bytes for each second. */
-export function rate(part: YamlPart): number {
+export function rate(part: YamlPart, least: number): number {
   const [, digits = '', unit = ''] = RATE.exec(text(part)) ?? [];
   const bytes = Math.round(Number(digits) * (RATE_UNITS.get(unit) ?? 0));
-  if (bytes >= 1) return bytes;
-  throw part.wrong('must be a rate', 'Write 100MB/s, or 20MiB/s.');
+  if (unit === '') throw part.wrong('must be a rate', 'Write 100MB/s, or 20MiB/s.');
+  if (bytes >= least) return bytes;
+  throw part.wrong('is too low a rate', `Write at least ${least / 1024}KiB/s.`);
 }
 
 /** Minutes since midnight. */

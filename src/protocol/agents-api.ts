@@ -86,8 +86,16 @@ export type AgentTask =
   | { readonly kind: 'forget'; readonly id: string; readonly machine: ProtectedMachine }
   | { readonly kind: 'discover'; readonly id: string };
 
+/** What an agent keeps to. */
+export interface AgentLimits {
+  /** Of all the backups that it sends, together; without it they go as fast as they can. */
+  readonly bytesPerSecond?: number;
+}
+
 /** A line of the stream in which an agent is told what to do; an empty one comes now and then. */
 export interface AgentTaskLine {
+  /** What holds from now on, instead of what was said before. */
+  readonly limits?: AgentLimits;
   readonly task?: AgentTask;
   /** A task that is not wanted any more. */
   readonly cancel?: string;

@@ -90,7 +90,14 @@ class LocalEngine implements Engine {
     const chunks = new ByteCache<Uint8Array>(CHUNK_CACHE_BYTES);
     const reading: ReadContext['reading'] = new Map();
     this.#shares = new Shares(() => this.#store);
-    this.#policies = new PolicyService({ store: () => this.#store, clock, forget: this.#forgetOne });
+    this.#policies = new PolicyService({
+      store: () => this.#store,
+      clock,
+      forget: this.#forgetOne,
+      changed: () => {
+        this.#fleet.policiesChanged();
+      },
+    });
     const machines = new Machines(() => this.#store);
     this.#fleet = new Fleet({
       store: () => this.#store,

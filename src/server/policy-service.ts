@@ -24,6 +24,8 @@ export interface PolicyServiceOptions {
   readonly clock: Clock;
   /** Deletes a shadow copy. */
   readonly forget: (listing: Listing) => Promise<void>;
+  /** Called when other policies hold. */
+  readonly changed?: () => void;
 }
 
 export interface PruneJob {
@@ -56,6 +58,7 @@ export class PolicyService {
   async apply(request: ApplyPoliciesRequest): Promise<PoliciesResult> {
     this.parse(request);
     await this.#options.store().policies.apply(request.text, request.ifDigest);
+    this.#options.changed?.();
     return await this.show();
   }
 

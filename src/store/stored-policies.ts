@@ -3,7 +3,7 @@ import type { Clock } from '../common/clock.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import { DEFAULT_DOCUMENT } from '../policies/default-document.js';
 import { parseKeptPolicies } from '../policies/parse-policies.js';
-import type { Policies } from '../policies/policy.js';
+import type { HostLimits, Policies } from '../policies/policy.js';
 import { policyOf, type EffectivePolicy } from '../policies/resolve-policy.js';
 import type { Catalog, Listing } from './catalog.js';
 import { rememberMinimums } from './former-minimums.js';
@@ -60,6 +60,17 @@ export class StoredPolicies {
       return this.#known;
     } catch (error) {
       if (isUmbraError(error, 'STORE_DAMAGED')) this.#refused = { text, error };
+      throw error;
+    }
+  }
+
+  /** What a host is asked to bear; undefined if that can't be understood. */
+  limitsOf(host: string): HostLimits | undefined {
+    try {
+      const { hosts } = this.document().policies;
+      return Object.hasOwn(hosts, host) ? hosts[host] : {};
+    } catch (error) {
+      if (isUmbraError(error, 'STORE_DAMAGED')) return undefined;
       throw error;
     }
   }

@@ -122,7 +122,9 @@ const task: Shape<api.AgentTask> = anyOf(
   fields<TaskOf<'discover'>>({ kind: oneOf('discover'), id: text }),
 );
 
-export const taskLine = shape<api.AgentTaskLine>('AgentTaskLine', {}, { task, cancel: text });
+const limits = fields<api.AgentLimits>({}, { bytesPerSecond: count });
+
+export const taskLine = shape<api.AgentTaskLine>('AgentTaskLine', {}, { limits, task, cancel: text });
 
 /** What is answered where nothing is to be said. */
 export const done = fields<object>({});

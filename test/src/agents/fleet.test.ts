@@ -3,6 +3,7 @@ import { Fleet } from '../../../src/agents/fleet.js';
 import { systemClock } from '../../../src/common/clock.js';
 import type { AgentTask, AgentTaskLine, DiscoveredMachine } from '../../../src/protocol/agents-api.js';
 import type { WireError } from '../../../src/protocol/api.js';
+import { PolicyService } from '../../../src/server/policy-service.js';
 import { Machines } from '../../../src/store/machines.js';
 import { Shares } from '../../../src/store/shares.js';
 import { ManualClock } from '../../kit/manual-clock.js';
@@ -283,4 +284,52 @@ t.test('the upload of an agent that was killed is given up with its task', async
   fleet.connections.connect('hv1', [], { send: () => undefined, close: () => undefined });
   await t.rejects(backup, { code: 'AGENT_FAILED', message: /started anew/ });
   t.strictSame(givenUp, ['web']);
+});
+
+t.test('an agent is told what its backups keep to, whenever that changes', async (t) => {
+  const store = await openTestStore();
+  const clock = new ManualClock();
+  const fleet = new Fleet({
+    store: () => store,
+    machines: new Machines(() => store),
+    clock,
+    giveUp: () => Promise.resolve(),
+  });
+  const policies = new PolicyService({
+    store: () => store,
+    clock,
+    forget: () => Promise.resolve(),
+    changed: () => {
+      fleet.policiesChanged();
+    },
+  });
+  const apply = async (hosts: string): Promise<void> => {
+    await policies.apply({ text: `default: a\npolicies: { a: {} }\nhosts: ${hosts}\n` });
+  };
+  const connect = (host: string): AgentTaskLine[] => {
+    const lines: AgentTaskLine[] = [];
+    fleet.connections.connect(host, [], { send: (line) => lines.push(line), close: () => undefined });
+    return lines;
+  };
+  await apply('{ hv1: { bandwidth: 1MB/s } }');
+  const [slow, fast] = [connect('hv1'), connect('hv2')];
+  t.strictSame(slow.splice(0), [{ limits: { bytesPerSecond: 1_000_000 } }], 'as soon as it connects');
+  t.strictSame(fast.splice(0), [{ limits: {} }]);
+  await apply('{ hv1: { bandwidth: 2MB/s } }');
+  t.strictSame(slow.splice(0), [{ limits: { bytesPerSecond: 2_000_000 } }], 'as soon as others are applied');
+  t.strictSame(fast.splice(0), [{ limits: {} }]);
+
+  fleet.connections.report('hv1', { machines: [seen('web')], notes: [] });
+  await fleet.protect({ machine: 'web' });
+  const backup = fleet.backUp('web', new AbortController().signal);
+  while (slow.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  t.match(slow.splice(0), [{ limits: { bytesPerSecond: 2_000_000 } }, { task: { kind: 'backup' } }], 'and before each');
+  fleet.connections.connect('hv1', [], { send: () => undefined, close: () => undefined });
+  await t.rejects(backup, { code: 'AGENT_FAILED' });
+
+  const damaged = connect('hv1');
+  damaged.length = 0;
+  await store.updateSettings((settings) => ({ ...settings, policies: 'default: [' }));
+  fleet.policiesChanged();
+  t.strictSame(damaged, [], 'what can not be understood lifts no limit');
 });

@@ -176,6 +176,10 @@ t.test('each error has its line and says what to do', (t) => {
     ['default: a\npolicies: { a: {} }\ngroups:\n  g: { policy: a, machines: [m, m] }\n', /:4: .*is m a second time/],
     ['default: a\npolicies: { a: {} }\nhosts:\n  h: { concurrent: 0 }\n', /:4: .*from 1 to 64/],
     ['default: a\npolicies: { a: {} }\nhosts:\n  h: { bandwidth: 100 }\n', /:4: .*must be a rate Write 100MB\/s/],
+    [
+      'default: a\npolicies: { a: {} }\nhosts:\n  h: { bandwidth: 63KiB/s }\n',
+      /:4: .*is too low a rate Write at least 64KiB\/s/,
+    ],
     ['default: a\npolicies: { a: {} }\nmachines:\n  m: {}\n', /:4: "machines\.m" has no policy/],
     ['default: a\npolicies: { a: {} }\nmachines:\n  m: { policy: b }\n', /:4: .*there is no such policy/],
   ];

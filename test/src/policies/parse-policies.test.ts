@@ -97,6 +97,19 @@ t.test('the acceptable data loss fits what is done, if nobody said it', (t) => {
   t.end();
 });
 
+t.test('a day is a day on which no clocks are set', (t) => {
+  const text = (times: string, dataLoss: string): string =>
+    `default: a\npolicies: { a: { shadowCopies: { daily: ${times} }, timeZone: Europe/Zurich, dataLoss: ${dataLoss} } }\n`;
+  // Three days later one has 25 hours.
+  const beforeMs = Date.parse('2027-10-28T20:00:00Z');
+  t.ok(parsePolicies(text("'22:00'", '24h'), 'p.yaml', beforeMs));
+  t.ok(parsePolicies(text("['22:00', '06:30', '12:00']", '10h'), 'p.yaml', beforeMs));
+  t.throws(() => parsePolicies(text("['22:00', '06:30', '12:00']", '9h'), 'p.yaml', beforeMs), {
+    message: /but 10h may pass/,
+  });
+  t.end();
+});
+
 t.test('whose policy is whose', (t) => {
   const policies = parse(`
 default: base

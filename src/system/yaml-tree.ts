@@ -20,6 +20,9 @@ export const MAX_YAML_CHARACTERS = 64 * 1024;
 /** Deeper than anything that is read; what composes a document calls itself for each level, and would end the process. */
 const MAX_DEPTH = 40;
 
+/** More than anybody writes. To find what one stands for takes a look at all of the document; and what is there once is read so often. */
+const MAX_ALIASES = 100;
+
 /** A document of YAML whose parts know where they stand. */
 export interface YamlText {
   readonly document: Document;
@@ -33,7 +36,9 @@ export function readYaml(text: string, file: string): YamlText {
   if (text.length > MAX_YAML_CHARACTERS) throw wrongYaml(file, `it is longer than ${MAX_YAML_CHARACTERS} characters`);
   const lines = new LineCounter();
   const tokens = [...new Parser(lines.addNewLine).parse(text)];
-  if (isDeep(tokens)) throw wrongYaml(file, `something in it lies more than ${MAX_DEPTH} levels deep`);
+  const shape = shapeOf(tokens);
+  if (shape.isDeep) throw wrongYaml(file, `something in it lies more than ${MAX_DEPTH} levels deep`);
+  if (shape.aliases > MAX_ALIASES) throw wrongYaml(file, `it has more than ${MAX_ALIASES} aliases`);
   const [composed] = new Composer({ lineCounter: lines, prettyErrors: false }).compose(tokens, true, text.length);
   // With that flag there is one, of an empty text too.
   const document = composed ?? new Document(null);
@@ -42,11 +47,13 @@ export function readYaml(text: string, file: string): YamlText {
   return { document, lines, file };
 }
 
-/** True if anything lies too deep. What lies there is looked at level by level, with no call for each. */
-function isDeep(tokens: readonly CST.Token[]): boolean {
+/** What lies in it is looked at level by level, with no call for each. */
+function shapeOf(tokens: readonly CST.Token[]): { readonly isDeep: boolean; readonly aliases: number } {
+  let aliases = 0;
   let level: (CST.Token | null | undefined)[] = [...tokens];
   for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > MAX_DEPTH) return true;
+    if (depth > MAX_DEPTH) return { isDeep: true, aliases };
+    aliases += level.filter((token) => token?.type === 'alias').length;
     level = level.flatMap((token) => {
       if (token?.type === 'document') return [token.value];
       return token !== null && token !== undefined && 'items' in token
@@ -54,7 +61,7 @@ function isDeep(tokens: readonly CST.Token[]): boolean {
         : [];
     });
   }
-  return false;
+  return { isDeep: false, aliases };
 }
 
 export function wrongYaml(where: string, what: string, hint?: string): UmbraError {

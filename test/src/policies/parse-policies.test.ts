@@ -215,6 +215,10 @@ t.test('hostile documents are refused, soon', (t) => {
     refusal(`default: a\npolicies: { a: {} }\ngroups: { g: { policy: a, machines: [${many}] } }`),
     /more than 4096/,
   );
+  const aliases = (count: number): string =>
+    `default: a\npolicies: { a: &a {}, ${Array.from({ length: count }, (_, n) => `p${n}: *a`).join(', ')} }\n`;
+  t.match(refusal(aliases(101)), /more than 100 aliases/, 'what would take minutes with thousands of them');
+  t.ok(parse(aliases(100)));
   const loop = 'default: a\npolicies: &p\n  a: *p\n';
   t.match(refusal(loop), /"a" is not known|Unresolved|alias/i, 'a document that has itself in it');
   const bomb = [

@@ -2,8 +2,8 @@ import { UmbraError } from '../../src/common/errors.js';
 import { printable } from '../../src/common/printable.js';
 import type { SkippedVolume } from '../../src/protocol/agents-api.js';
 import { list, record, text } from '../json-values.js';
+import type { QmpCommands } from './commands.js';
 import { HIDDEN_BY_JOB } from './disks.js';
-import type { QmpClient } from './qmp.js';
 
 /** Jobs that read or change the disks of a machine, and what lies behind what. */
 const OF_DISKS: readonly unknown[] = ['commit', 'stream', 'mirror', 'backup'];
@@ -21,7 +21,7 @@ export function refuseHidden(skipped: readonly SkippedVolume[]): void {
  * @param own - the id of ours
  * @throws {UmbraError} TRACKER_BUSY
  */
-export async function refuseJobs(qmp: QmpClient, own: string): Promise<void> {
+export async function refuseJobs(qmp: QmpCommands, own: string): Promise<void> {
   for (const job of list(await qmp.execute('query-jobs')).map(record)) {
     const { id, type, status } = job;
     if (id === own || !OF_DISKS.includes(type) || OVER.includes(status)) continue;

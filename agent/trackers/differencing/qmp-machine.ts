@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { setTimeout } from 'node:timers/promises';
 import { basename } from 'node:path';
 import type { Clock } from '../../../src/common/clock.js';
 import { isUmbraError } from '../../../src/common/errors.js';
 import { list, record, text } from '../../json-values.js';
+import { chainNodes } from '../../qemu/chain-nodes.js';
 import { findDisks, type QemuDisk } from '../../qemu/disks.js';
 import { QemuGuestControl } from '../../qemu/guest-control.js';
 import { refuseJobs } from '../../qemu/jobs.js';
@@ -13,6 +13,7 @@ import { describeMachine } from '../qemu-bitmap/describe-machine.js';
 import { ownerOf } from '../qemu-bitmap/nbd-server.js';
 import type { Checkpoint } from '../tracker.js';
 import { refuseDevices } from './chain.js';
+import { beginMerge, endMerge, MERGE_JOB } from './merge-job.js';
 import { notMerged } from './merging.js';
 import { overlayIn } from './names.js';
 import type { ChainDisk, Merge, Overlay, OverlayMachine, WhileStill } from './overlay-machine.js';
@@ -25,11 +26,8 @@ export interface QmpMachineOptions {
   readonly clock: Clock;
 }
 
-const POLL_MS = 20;
-const QUICK_POLL_MS = 1;
-/** What is ours in a QEMU begins so: a node for each overlay, and the job that merges. */
+/** What is ours in a QEMU begins so: a node for each overlay. */
 const NODE = 'umbra-overlay-';
-const JOB = 'umbra-merge';
 
 /** A machine whose QEMU is spoken to directly. It must run. */
 export class QmpMachine implements OverlayMachine {
@@ -89,18 +87,12 @@ export class QmpMachine implements OverlayMachine {
   }
 
   async merge({ disk, layer }: Merge, whileStill: WhileStill): Promise<void> {
-    await refuseJobs(this.#qmp, JOB);
+    await refuseJobs(this.#qmp, MERGE_JOB);
     const { disks } = await findDisks(this.#qmp);
     const root = disks.find(({ volume }) => volume === disk.volume)?.node ?? '';
-    const nodes = await this.#chainOf(root);
-    await this.#qmp.execute('block-commit', {
-      'job-id': JOB,
-      device: root,
-      'top-node': nodes[layer],
-      'base-node': nodes[layer + 1],
-      'auto-dismiss': false,
-    });
-    const failure = await this.#endJob('job-complete', whileStill);
+    const nodes = await chainNodes(this.#qmp, root);
+    await beginMerge(this.#qmp, root, nodes[layer] ?? '', nodes[layer + 1] ?? '');
+    const failure = await endMerge(this.#qmp, 'job-complete', whileStill);
     await this.#removeNodes();
     if (failure === undefined) return;
     const [path = '', onto = ''] = disk.layers.slice(layer);
@@ -108,9 +100,9 @@ export class QmpMachine implements OverlayMachine {
   }
 
   async tidy(_merging: string | undefined, whileStill: WhileStill): Promise<void> {
-    await refuseJobs(this.#qmp, JOB);
+    await refuseJobs(this.#qmp, MERGE_JOB);
     // What it did not do is done again.
-    await this.#endJob('job-cancel', whileStill);
+    await endMerge(this.#qmp, 'job-cancel', whileStill);
     await this.#removeNodes();
   }
 
@@ -123,40 +115,6 @@ export class QmpMachine implements OverlayMachine {
     this.control.releaseAgent();
     this.#qmp.close();
     return Promise.resolve();
-  }
-
-  /**
-   * See the job of ours to its end, if there is one. A guest that writes while QEMU takes away what it writes to may be the
-   * end of QEMU (7.2.22: `bdrv_co_write_req_prepare: Assertion child->perm & BLK_PERM_WRITE failed`): so it stands still.
-   * @param atTop - what is done when all is merged that the guest has written so far
-   * @returns why it failed
-   */
-  async #endJob(atTop: 'job-complete' | 'job-cancel', whileStill: WhileStill): Promise<string | undefined> {
-    const status = await this.#statusOf(['ready', 'concluded', 'none'], false);
-    if (status === 'ready') {
-      await whileStill(async () => {
-        await this.#qmp.execute(atTop, { id: JOB });
-        await this.#statusOf(['concluded', 'none'], true);
-      });
-    }
-    const job = await this.#job();
-    if (job === undefined) return undefined;
-    await this.#qmp.execute('job-dismiss', { id: JOB });
-    return text(job['error']);
-  }
-
-  /** Wait until the job of ours is at one of these. */
-  async #statusOf(wanted: readonly string[], isQuick: boolean): Promise<string> {
-    for (;;) {
-      const status = text((await this.#job())?.['status']) ?? 'none';
-      if (wanted.includes(status)) return status;
-      await setTimeout(isQuick ? QUICK_POLL_MS : POLL_MS);
-    }
-  }
-
-  async #job(): Promise<Readonly<Record<string, unknown>> | undefined> {
-    const jobs = list(await this.#qmp.execute('query-jobs')).map(record);
-    return jobs.find(({ id }) => id === JOB);
   }
 
   /**
@@ -178,22 +136,6 @@ export class QmpMachine implements OverlayMachine {
         if (isOurs && !isUsed) await this.#qmp.execute('blockdev-del', { 'node-name': name });
       }
     }
-  }
-
-  /** The nodes of a chain, the top first: only this debugging command says what lies behind which. */
-  async #chainOf(root: string): Promise<readonly string[]> {
-    const graph = record(await this.#qmp.execute('x-debug-query-block-graph'));
-    const nodes = list(graph['nodes']).map(record);
-    const edges = list(graph['edges']).map(record);
-    const chain: string[] = [];
-    let at = nodes.find(({ name }) => name === root);
-    while (at !== undefined && chain.length < nodes.length) {
-      chain.push(text(at['name']) ?? '');
-      const { id } = at;
-      const edge = edges.find(({ parent, name }) => parent === id && name === 'backing');
-      at = edge && nodes.find((node) => node['id'] === edge['child']);
-    }
-    return chain;
   }
 
   /** How each disk's image is cached, by its path: so shall its overlay be. */

@@ -7,6 +7,7 @@ import { list, record, text } from '../../json-values.js';
 import { refuseBlockJobs } from '../../libvirt/block-jobs.js';
 import type { Domain, Libvirt } from '../../libvirt/libvirt.js';
 import { machineState } from '../../libvirt/machine-state.js';
+import { LibvirtMonitor } from '../../libvirt/monitor.js';
 import { parseBitmaps } from '../../qemu/disks.js';
 import { refuseJobs } from './backup-job.js';
 import type { MadeCheckpoints } from './made-checkpoints.js';
@@ -88,16 +89,17 @@ async function removeLive(
     domain,
     disks.map(({ name }) => name),
   );
-  const jobs = list(await ask(libvirt, domain, 'query-jobs', {})).map(record);
+  const monitor = new LibvirtMonitor(libvirt, domain);
+  const jobs = list(await monitor.execute('query-jobs')).map(record);
   if (jobs.some(({ status }) => !ENDED_JOBS.includes(text(status) ?? ''))) {
     throw new UmbraError('TRACKER_BUSY', `a job of the QEMU of ${domain.name} runs`);
   }
-  const nodes = list(await ask(libvirt, domain, 'query-named-block-nodes', { flat: true })).map(record);
+  const nodes = list(await monitor.execute('query-named-block-nodes', { flat: true })).map(record);
   const lost = nodes.flatMap((node) => {
     const names = parseBitmaps(node['dirty-bitmaps']).map(({ name }) => name);
     return names.filter(isLost).map((name) => ({ node: node['node-name'], name }));
   });
-  return await removeAll(lost, (bitmap) => ask(libvirt, domain, 'block-dirty-bitmap-remove', bitmap));
+  return await removeAll(lost, (bitmap) => monitor.execute('block-dirty-bitmap-remove', bitmap));
 }
 
 /** Each under QEMU's lock: no QEMU starts with the image meanwhile. */
@@ -132,17 +134,4 @@ async function removeAll<T extends { readonly name: string }>(
   }
   if (problems.length === 0) return bitmaps.map(({ name }) => name);
   throw new UmbraError('TRACKER_FAILED', `bitmaps could not be removed: ${problems.join('; ')}`);
-}
-
-async function ask(
-  libvirt: Libvirt,
-  domain: Domain,
-  execute: string,
-  args: Readonly<Record<string, unknown>>,
-): Promise<unknown> {
-  const command = JSON.stringify({ execute, arguments: args });
-  const answer = record(JSON.parse(await libvirt.monitorCommand(domain, command, 'qmp')));
-  if ('return' in answer) return answer['return'];
-  const why = text(record(answer['error'])['desc']) ?? 'no reason given';
-  throw new UmbraError('TRACKER_FAILED', `QEMU refused ${execute}: ${why}`);
 }

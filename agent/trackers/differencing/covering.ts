@@ -16,6 +16,7 @@ import { makeOverlayFiles } from './overlay-files.js';
 import { overlayOf, type ChainDisk, type Overlay, type OverlayMachine, type WhileStill } from './overlay-machine.js';
 import { OverlayNotes } from './overlay-state.js';
 import { mergeToRelease, release } from './release.js';
+import { takeBack } from './take-back.js';
 
 export interface DifferencingOptions extends MachineTrackerOptions {
   /** Connect to the machine. */
@@ -59,6 +60,7 @@ export class Covering {
         const options = { machine: name, notes: this.#standstill, clock: this.clock, log: this.log };
         await undoStandstill(machine.stillControl ?? machine.control, options);
         await machine.tidy((await this.notes.read()).merging?.volume, this.#mergeTools(machine).whileStill);
+        await takeBack(machine, this.#mergeTools(machine), { machine: name, log: this.log });
         const result = await work(machine);
         if (closes) await machine.close();
         return result;

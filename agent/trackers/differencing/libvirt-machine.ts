@@ -9,15 +9,18 @@ import { busyDisk, refuseBlockJobs } from '../../libvirt/block-jobs.js';
 import { LibvirtGuestControl, NeverPaused } from '../../libvirt/guest-control.js';
 import { Libvirt, type Domain } from '../../libvirt/libvirt.js';
 import { machineState } from '../../libvirt/machine-state.js';
+import { LibvirtMonitor } from '../../libvirt/monitor.js';
 import { pastTakenNames } from '../../libvirt/taken-names.js';
 import { escapeXml } from '../../xml.js';
-import { refuseLostJob } from '../qemu-bitmap-libvirt/backup-job.js';
+import { refuseJobs, refuseLostJob } from '../qemu-bitmap-libvirt/backup-job.js';
 import { ownerIn } from '../qemu-bitmap-libvirt/plan.js';
 import type { Checkpoint } from '../tracker.js';
 import { refuseDevices } from './chain.js';
 import type { StartImage } from './newest-overlay.js';
-import type { ChainDisk, Merge, Overlay, OverlayMachine, WhileStill } from './overlay-machine.js';
+import type { ChainDisk, Merge, Merged, Overlay, OverlayMachine, WhileStill } from './overlay-machine.js';
+import { startFromLeft, type DiskStart } from './start-from-left.js';
 import { withImage } from './start-image.js';
+import { findUnknown, mergeUnknown, mustRunOn, type Unknown } from './unknown-overlays.js';
 
 export interface LibvirtOverlayOptions {
   readonly address: LibvirtAddress;
@@ -38,7 +41,10 @@ export class LibvirtOverlayMachine implements OverlayMachine {
   /** With its processors stopped, other than for a checkpoint. */
   readonly #still: LibvirtGuestControl;
 
-  private constructor(libvirt: Libvirt, domain: Domain, isOff: boolean) {
+  readonly #clock: Clock;
+
+  private constructor(libvirt: Libvirt, domain: Domain, isOff: boolean, clock: Clock) {
+    this.#clock = clock;
     this.#libvirt = libvirt;
     this.#domain = domain;
     this.isOff = isOff;
@@ -51,7 +57,7 @@ export class LibvirtOverlayMachine implements OverlayMachine {
     const libvirt = await Libvirt.open(address, clock);
     try {
       const domain = await libvirt.domainByUuid(uuid);
-      return new LibvirtOverlayMachine(libvirt, domain, machineState(await libvirt.state(domain)) === 'off');
+      return new LibvirtOverlayMachine(libvirt, domain, machineState(await libvirt.state(domain)) === 'off', clock);
     } catch (error) {
       await libvirt.close();
       throw error;
@@ -122,10 +128,28 @@ export class LibvirtOverlayMachine implements OverlayMachine {
     }
   }
 
-  readonly startFrom = async ({ layers }: ChainDisk, image: StartImage): Promise<void> => {
-    const xml = await this.#libvirt.secretXml(this.#domain);
-    await this.#libvirt.define(this.#domain, withImage(xml, layers[0] ?? '', image));
-  };
+  async takeBack(left: readonly string[], whileStill: WhileStill): Promise<readonly Merged[]> {
+    const { disks } = await this.disks();
+    if (this.isOff) {
+      await startFromLeft(disks, left, this.#clock, (starts) => this.#startFrom(starts));
+      return [];
+    }
+    const monitor = new LibvirtMonitor(this.#libvirt, this.#domain);
+    const find = (): Promise<readonly Unknown[]> => findUnknown(monitor, disks, left);
+    const refuse = async (): Promise<void> => {
+      const volumes = disks.map(({ volume }) => volume);
+      await refuseJobs(this.#libvirt, this.#domain);
+      await refuseBlockJobs(this.#libvirt, this.#domain, volumes);
+    };
+    try {
+      const unknown = await find();
+      return unknown.length === 0 ? [] : await mergeUnknown(monitor, find, refuse, whileStill);
+    } catch (error) {
+      throw mustRunOn(this.#domain, left, error);
+    }
+  }
+
+  readonly startFrom = (disk: ChainDisk, image: StartImage): Promise<void> => this.#startFrom([{ disk, image }]);
 
   config(): Promise<Checkpoint['config']> {
     return libvirtConfig(this.#libvirt, this.#domain);
@@ -133,6 +157,12 @@ export class LibvirtOverlayMachine implements OverlayMachine {
 
   close(): Promise<void> {
     return this.#libvirt.close();
+  }
+
+  async #startFrom(starts: readonly DiskStart[]): Promise<void> {
+    const xml = await this.#libvirt.secretXml(this.#domain);
+    const changed = starts.reduce((before, { disk, image }) => withImage(before, disk.layers[0] ?? '', image), xml);
+    await this.#libvirt.define(this.#domain, changed);
   }
 
   /**

@@ -63,7 +63,7 @@ function isGone(path: string): boolean {
 }
 
 /** Nothing was ever written to it. One that is not there is none. */
-async function isEmpty(path: string): Promise<boolean> {
+export async function isEmpty(path: string): Promise<boolean> {
   const alone = { driver: 'qcow2', file: { driver: 'file', filename: path }, backing: null };
   try {
     const map: unknown = JSON.parse(

@@ -27,6 +27,12 @@ export interface Merge {
   readonly layer: number;
 }
 
+/** An overlay that is merged, and not deleted yet. */
+export interface Merged {
+  readonly path: string;
+  readonly onto: string;
+}
+
 /** Does something while the machine stands still, quickly. */
 export type WhileStill = (action: () => Promise<void>) => Promise<void>;
 
@@ -61,6 +67,14 @@ export interface OverlayMachine {
    * @throws {UmbraError} TRACKER_BUSY while somebody else's job of a disk runs, which is left alone
    */
   tidy(merging: string | undefined, whileStill: WhileStill): Promise<void>;
+  /**
+   * Where somebody runs the machine who may not know what overlays it has: have it be as they take it to be. While it runs,
+   * overlays that they don't know of are merged into what they take for the top; while it is off, it starts from them.
+   * @param left - overlays of ours that are on none of its {@link disks}, and may hold something
+   * @returns those that are merged, and part of nothing any more
+   * @throws {UmbraError} TRACKER_BUSY, TRACKER_FAILED: says what must not be done until it succeeds
+   */
+  takeBack?(left: readonly string[], whileStill: WhileStill): Promise<readonly Merged[]>;
   /**
    * Of a machine that is off: it starts from this image of a disk from now on, which all layers above it are merged into.
    * Undefined where nobody knows from what it starts.

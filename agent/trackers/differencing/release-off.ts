@@ -44,7 +44,7 @@ export async function releaseOff(machine: OverlayMachine, disk: ChainDisk, clock
 }
 
 /** Nobody can open the files for writing meanwhile. */
-async function whileLocked(paths: readonly string[], clock: Clock, action: () => Promise<void>): Promise<void> {
+export async function whileLocked(paths: readonly string[], clock: Clock, action: () => Promise<void>): Promise<void> {
   const held: ImageFile[] = [];
   try {
     for (const path of paths) held.push(await ImageFile.open(path, clock));

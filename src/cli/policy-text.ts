@@ -14,13 +14,12 @@ const RULES = ['days', 'last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly']
 
 /** A policy, and why it is a machine's, in words. */
 export function policyText(machine: MachinePolicy, policy: PolicyInfo): string {
-  const { replicate, consistency, otherwise, minimumAgeMs } = policy;
+  const { consistency, otherwise, minimumAgeMs } = policy;
   return formatPairs([
     ['machine', machine.machine],
     ...(machine.host === undefined ? [] : [['host', machine.host] as const]),
     ['policy', `${policy.name} (${sourceText(machine)})`],
     ['shadow copies', rhythmText(policy.shadowCopies)],
-    ['replicated', replicate === undefined ? 'with each shadow copy' : rhythmText(replicate)],
     ['kept', policy.keep === undefined ? 'all' : keepText(policy.keep)],
     ['time zone', policy.timeZone],
     ['acceptable data loss', durationText(policy.dataLossMs)],

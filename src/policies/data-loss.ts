@@ -2,10 +2,10 @@
 export const DATA_LOSS_STATES = ['ok', 'late', 'breach'] as const;
 export type DataLossState = (typeof DATA_LOSS_STATES)[number];
 
-/** Of what is acceptable: older than that, the newest replica is late. */
+/** Of what is acceptable: older than that, the newest shadow copy is late. */
 const LATE = 0.75;
 
-/** The newest replica of a machine. */
+/** The newest shadow copy of a machine. */
 export interface NewestReplica {
   /** The moment that it shows, by the wall clock of then. */
   readonly timeMs: number;
@@ -34,7 +34,7 @@ export interface DataLoss {
 }
 
 /**
- * Judge the age of a machine's newest replica. A machine that never had one counts from when it was planned for.
+ * Judge the age of a machine's newest shadow copy. A machine that never had one counts from when it was planned for.
  *
  * The age is the longer one of what the wall clock says and of what has certainly passed: where the wall clock was set back, a replica lies
  * in the future, and would be new until that comes. Where it was set forward, replicas are old until there is another one: that is said

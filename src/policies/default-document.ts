@@ -15,7 +15,7 @@ policies:
       daily: 7
       weekly: 4
       monthly: 12
-    dataLoss: 24h           # older than this, the newest replica is reported
+    dataLoss: 24h           # older than this, the newest shadow copy is reported
     quiet: []               # nothing begins then, as in: [mon-fri 08:00-18:00]
     consistency: crash      # or filesystem
     otherwise: accept       # what is less consistent; or fail: it stays, and its job fails

@@ -18,7 +18,6 @@ const WEEK_MINUTES = 7 * 24 * 60;
 
 const FIELDS = [
   'shadowCopies',
-  'replicate',
   'timeZone',
   'keep',
   'dataLoss',
@@ -47,11 +46,9 @@ export function parsePolicy(part: YamlPart, counts: Counts): Policy {
   const timeZone = given('timeZone', values.timeZone, DEFAULT_POLICY.timeZone);
   const rhythm = (field: YamlPart): Rhythm => parseRhythm(field, timeZone, counts);
   const shadowCopies = given('shadowCopies', rhythm, DEFAULT_POLICY.shadowCopies);
-  const replicate = given<Rhythm | undefined>('replicate', rhythm, undefined);
   const keep = given('keep', parseKeep, DEFAULT_POLICY.keep);
-  const pauseMs = Math.min(...[shadowCopies, replicate ?? shadowCopies].map((each) => pauseOf(each, timeZone, counts)));
+  const pauseMs = pauseOf(shadowCopies, timeZone, counts);
   return {
-    ...(replicate === undefined ? {} : { replicate }),
     shadowCopies,
     timeZone,
     ...(keep === undefined ? {} : { keep }),
@@ -141,6 +138,6 @@ function parseDataLoss(part: YamlPart, pauseMs: number, { isKept }: Counts): num
   if (isKept || ms >= pauseMs) return ms;
   throw part.wrong(
     `is ${durationText(ms)}, but ${durationText(pauseMs)} may pass between two times`,
-    'Have changes replicated more often ("replicate: { every: 15min }"), or shadow copies made more often, or allow more.',
+    'Have shadow copies made more often ("shadowCopies: { every: 15min }"), or allow more.',
   );
 }

@@ -41,14 +41,12 @@ export const WANTED_CONSISTENCIES = ['filesystem', 'crash'] as const;
 export type WantedConsistency = (typeof WANTED_CONSISTENCIES)[number];
 
 export interface Policy {
-  /** How often changes come to the server between shadow copies; only with these when absent. */
-  readonly replicate?: Rhythm;
   readonly shadowCopies: Rhythm;
   /** IANA's name: `Europe/Zurich`. */
   readonly timeZone: string;
   /** Absent: all are kept. */
   readonly keep?: KeepRules;
-  /** How old the newest replica may become. */
+  /** How old the newest shadow copy may become. */
   readonly dataLossMs: number;
   readonly quiet: readonly QuietWindow[];
   readonly consistency: WantedConsistency;

@@ -24,7 +24,6 @@ export interface QuietInfo {
 
 export interface PolicyInfo {
   readonly name: string;
-  readonly replicate?: RhythmInfo;
   readonly shadowCopies: RhythmInfo;
   readonly timeZone: string;
   /** Absent: all are kept. */

@@ -26,7 +26,6 @@ void t.test('shows the policies, and whose is which', async (t) => {
       'host: hv1',
       'policy: standard (default)',
       'shadow copies: every 4h',
-      'replicated: with each shadow copy',
       'kept: last 3, daily 7, weekly 4, monthly 12',
       'time zone: UTC',
       'acceptable data loss: 1d',

@@ -10,6 +10,7 @@ const ALONE: readonly string[] = [
   'system',
   'mount',
   'src/workers',
+  'src/cli/process',
   'agent/images/qemu-nbd',
   'mount/filesystems/fat/dos-time',
   'scripts/benchmark/watch-processes',

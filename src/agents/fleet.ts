@@ -1,7 +1,6 @@
 import { toHex } from '../codec/digest.js';
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
-import { checkMachineName, isMachineName } from '../common/names.js';
 import type {
   AgentBackupAnswer,
   AgentBackupResult,
@@ -17,6 +16,7 @@ import type { Machines } from '../store/machines.js';
 import type { Store } from '../store/store.js';
 import { AgentConnections, type NewTask } from './agent-connections.js';
 import { LeavingMachines } from './leaving-machines.js';
+import { findSeen, isOf, nameFor, type Seen } from './seen-machines.js';
 
 export interface FleetOptions {
   readonly store: () => Store;
@@ -24,11 +24,6 @@ export interface FleetOptions {
   readonly clock: Clock;
   /** Called when nobody waits for a shadow copy of a machine any more: its upload may end. */
   readonly giveUp: (machine: string) => Promise<void>;
-}
-
-interface Seen {
-  readonly host: string;
-  readonly machine: DiscoveredMachine;
 }
 
 /** All machines that agents see or protect. */
@@ -133,7 +128,7 @@ export class Fleet {
 
   /** @throws {UmbraError} NOT_FOUND, BAD_ARGUMENT, BAD_NAME, STORE_* */
   async protect(request: ProtectRequest): Promise<MachineInfo> {
-    const { host, machine } = this.#find(request);
+    const { host, machine } = findSeen(this.#seen(), request);
     const { volumes, tracker = 'auto', asIs = false } = request;
     if (asIs && tracker !== 'auto' && tracker !== 'differencing') {
       throw new UmbraError('BAD_ARGUMENT', `the tracker ${tracker} reads disks, and no files as they are`, {
@@ -145,7 +140,7 @@ export class Fleet {
       const known = machine.volumes.map((volume) => volume.name).join(', ');
       throw new UmbraError('NOT_FOUND', `${machine.name} has no volume "${name}"`, { hint: `It has: ${known}.` });
     }
-    const name = this.#nameFor(request, host, machine);
+    const name = nameFor(this.#options.machines.list(), request, { host, machine });
     const wanted: ProtectedMachine = {
       name,
       host,
@@ -230,55 +225,6 @@ export class Fleet {
     );
   }
 
-  #find({ machine: wanted, host }: ProtectRequest): Seen {
-    const named = this.#seen().filter(
-      (seen) => (seen.machine.name === wanted || seen.machine.uuid === wanted) && (host ?? seen.host) === seen.host,
-    );
-    const [first, second] = named;
-    if (first === undefined) {
-      const where = host ?? 'any host';
-      throw new UmbraError('NOT_FOUND', `no agent sees a machine "${wanted}" on ${where}`, {
-        hint: 'Run "umbra machines --discover" to see what agents see.',
-      });
-    }
-    if (second === undefined) return first;
-    const hosts = named.map((seen) => seen.host).join(', ');
-    throw new UmbraError('BAD_ARGUMENT', `several hosts have a machine "${wanted}": ${hosts}`, {
-      hint: 'Say which with --host HOST.',
-    });
-  }
-
-  /** @throws {UmbraError} BAD_NAME, BAD_ARGUMENT when the name is another machine's */
-  #nameFor({ as, host: wantedHost }: ProtectRequest, host: string, machine: DiscoveredMachine): string {
-    const before = this.#options.machines.list();
-    const same = before.find((other) => isOf(other, { host, machine }));
-    if (as === undefined && same !== undefined) return same.name;
-    if (as === undefined && !isMachineName(machine.name)) {
-      throw new UmbraError('BAD_NAME', `"${machine.name}" can't be a machine's name here`, {
-        hint: 'Give it one with --as NAME.',
-      });
-    }
-    const name = checkMachineName(as ?? machine.name);
-    if (same !== undefined && same.name !== name) {
-      throw new UmbraError('BAD_ARGUMENT', `it is protected already, as ${same.name}`, {
-        hint: `Run "umbra unprotect ${same.name}" first.`,
-      });
-    }
-    const other = before.find((candidate) => candidate.name === name);
-    if (other === undefined || other === same) return name;
-    if (other.uuid === undefined || other.uuid !== machine.uuid || other.host === host) {
-      throw new UmbraError('BAD_ARGUMENT', `"${name}" is another machine: ${other.hostName} on ${other.host}`, {
-        hint: 'Give it another name with --as NAME.',
-      });
-    }
-    if (wantedHost === undefined) {
-      throw new UmbraError('BAD_ARGUMENT', `"${name}" is protected by the agent of ${other.host}`, {
-        hint: `If it has moved to ${host}, say so with --host ${host}: the agent there gets what there is of it.`,
-      });
-    }
-    return name;
-  }
-
   #info(host: string, hostName: string, discovered: DiscoveredMachine | undefined, of?: ProtectedMachine): MachineInfo {
     const uuid = of?.uuid ?? discovered?.uuid;
     const latest = of === undefined ? undefined : this.#options.store().catalog.latest(of.name)?.name;
@@ -303,12 +249,6 @@ export class Fleet {
       return machine.host === host && machine.hostName === hostName;
     });
   }
-}
-
-/** A machine keeps its UUID when it is renamed. */
-function isOf(of: ProtectedMachine, { host, machine }: Seen): boolean {
-  if (of.host !== host) return false;
-  return of.uuid !== undefined && machine.uuid !== undefined ? of.uuid === machine.uuid : of.hostName === machine.name;
 }
 
 function byHost(a: MachineInfo, b: MachineInfo): number {

@@ -5,10 +5,10 @@ import type { Clock } from '../common/clock.js';
 import { readBoot, type Boot } from '../system/boot-time.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import { deleteListing, listingOf, putListing, readSummaries, type Catalog, type Listing } from './catalog.js';
-import { packRecord, withCheck, withoutCheck } from './checked.js';
+import { packRecord, withCheck } from './checked.js';
 import { collect, type CollectOptions, type CollectResult } from './collect.js';
 import type { FormatRecord } from './format-record.js';
-import { highWaterKey, objectName, storeKey } from './keys.js';
+import { objectName, storeKey } from './keys.js';
 import { JobRecords } from './job-records.js';
 import type { KvStore } from './kv.js';
 import { Leases } from './leases.js';
@@ -19,6 +19,7 @@ import { adoptUnindexed, highestObject, quarantineLost, recoverCatalog } from '.
 import { parseShadowCopyRecord, type ShadowCopyRecord, type TombstoneRecord } from './records.js';
 import type { IngestSession } from './session.js';
 import { leastAgeMs, protectedError, protectedForMs } from './protection.js';
+import { assertSameStore, readHighWater } from './store-marks.js';
 import { StoredPolicies } from './stored-policies.js';
 import { TrustedTime } from './trusted-time.js';
 import { encodeSettings, NO_SETTINGS, quarantinedSettings, readSettings, type Settings } from './settings.js';
@@ -73,7 +74,7 @@ export class Store {
    */
   static async open(parts: StoreParts): Promise<Store> {
     const { format, objects, meta, clock } = parts;
-    await assertSameStore(parts);
+    await assertSameStore(meta, format.id);
     const highest = await highestObject(objects);
     await adoptUnindexed(objects, meta);
     await quarantineLost(meta, highest, clock.now());
@@ -289,20 +290,4 @@ export function databasePaths(directory: string): { readonly objects: string; re
 /** On a full disk what was found out is known to this process only, and found out again by the next. */
 function unlessFull(error: unknown): void {
   if (!isUmbraError(error, 'STORE_FULL')) throw error;
-}
-
-async function assertSameStore(parts: StoreParts): Promise<void> {
-  const value = await parts.meta.get(storeKey);
-  if (value === undefined) return;
-  const id = withoutCheck(storeKey, value)?.toString();
-  if (id === parts.format.id) return;
-  throw new UmbraError('STORE_FOREIGN', 'the index of the store belongs to another store', {
-    hint: 'Run "umbra rebuild": it makes the index again from the objects.',
-  });
-}
-
-async function readHighWater(meta: KvStore): Promise<number> {
-  const value = await meta.get(highWaterKey);
-  const bytes = value === undefined ? undefined : withoutCheck(highWaterKey, value);
-  return bytes?.length === 8 ? Number(bytes.readBigUInt64BE()) : 0;
 }

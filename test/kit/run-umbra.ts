@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../src/common/clock.js';
 import type { Environment } from '../../src/cli/environment.js';
 import { runCli } from '../../src/cli/run.js';
+import { CapturedOutput } from './captured-output.js';
 import { fakeParts } from './fake-parts.js';
 
 const FAKE_SERVER = fileURLToPath(new URL('fake-server.js', import.meta.url));
@@ -23,27 +24,13 @@ export async function runUmbra(
   store?: string,
   overrides: Partial<Environment> = {},
 ): Promise<Outcome> {
-  let stdout = '';
-  let stderr = '';
+  const output = new CapturedOutput();
   const code = await runCli(commandLine, {
     variables: { UMBRA_IDLE_SECONDS: '1', ...(store === undefined ? {} : { UMBRA_STORE: store }) },
     directory: '/',
     home: '/nowhere',
     isRoot: false,
-    stdout: {
-      write: (text) => (stdout += text),
-      writeBytes: (bytes) => {
-        stdout += Buffer.from(bytes).toString();
-        return Promise.resolve();
-      },
-      terminalColumns: () => undefined,
-      terminalRows: () => undefined,
-    },
-    stderr: {
-      write: (text) => (stderr += text),
-      terminalColumns: () => undefined,
-      terminalRows: () => undefined,
-    },
+    ...output.streams,
     readInput: () => Promise.resolve(''),
     clock: systemClock,
     interrupted: new AbortController().signal,
@@ -53,6 +40,7 @@ export async function runUmbra(
     serverParts: () => Promise.resolve(fakeParts),
     ...overrides,
   });
+  const { stdout, stderr } = output;
   return { code, stdout, stderr };
 }
 

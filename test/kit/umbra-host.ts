@@ -6,6 +6,7 @@ import { runCli } from '../../src/cli/run.js';
 import { systemClock } from '../../src/common/clock.js';
 import { messageOf } from '../../src/common/errors.js';
 import { loadLocalParts } from '../../src/server/serve.js';
+import { CapturedOutput } from './captured-output.js';
 import type { HostAnswer, HostCall } from './hosted-umbra.js';
 import { UMBRA_PROGRAM } from './umbra-program.js';
 
@@ -26,24 +27,14 @@ process.on('disconnect', () => {
 });
 
 async function run({ id, commandLine }: HostCall): Promise<HostAnswer> {
-  let stdout = '';
-  let stderr = '';
+  const output = new CapturedOutput();
   try {
     const code = await runCli(commandLine, {
       variables: process.env,
       directory: process.cwd(),
       home: homedir(),
       isRoot: process.geteuid?.() === 0,
-      stdout: {
-        write: (text) => (stdout += text),
-        writeBytes: (bytes) => {
-          stdout += Buffer.from(bytes).toString();
-          return Promise.resolve();
-        },
-        terminalColumns: () => undefined,
-        terminalRows: () => undefined,
-      },
-      stderr: { write: (text) => (stderr += text), terminalColumns: () => undefined, terminalRows: () => undefined },
+      ...output.streams,
       readInput: () => Promise.resolve(''),
       clock: systemClock,
       interrupted: new AbortController().signal,
@@ -52,8 +43,9 @@ async function run({ id, commandLine }: HostCall): Promise<HostAnswer> {
       filterProgram: fileURLToPath(new URL('agent/filter/main.js', bundle)),
       serverParts: loadLocalParts,
     });
+    const { stdout, stderr } = output;
     return { id, code, stdout, stderr };
   } catch (error) {
-    return { id, stdout, stderr: `${stderr}${messageOf(error)}` };
+    return { id, stdout: output.stdout, stderr: `${output.stderr}${messageOf(error)}` };
   }
 }

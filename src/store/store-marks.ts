@@ -1,0 +1,20 @@
+import { UmbraError } from '../common/errors.js';
+import { withoutCheck } from './checked.js';
+import { highWaterKey, storeKey } from './keys.js';
+import type { KvReader } from './kv.js';
+
+/** @param id of the store; a `meta` that has none is new. @throws {UmbraError} STORE_FOREIGN */
+export async function assertSameStore(meta: KvReader, id: string): Promise<void> {
+  const value = await meta.get(storeKey);
+  if (value === undefined || withoutCheck(storeKey, value)?.toString() === id) return;
+  throw new UmbraError('STORE_FOREIGN', 'the index of the store belongs to another store', {
+    hint: 'Run "umbra rebuild": it makes the index again from the objects.',
+  });
+}
+
+/** Above all sequence numbers that were ever used; 0 where nobody noted any. */
+export async function readHighWater(meta: KvReader): Promise<number> {
+  const value = await meta.get(highWaterKey);
+  const bytes = value === undefined ? undefined : withoutCheck(highWaterKey, value);
+  return bytes?.length === 8 ? Number(bytes.readBigUInt64BE()) : 0;
+}

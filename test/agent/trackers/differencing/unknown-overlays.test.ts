@@ -10,7 +10,7 @@ import type { Tracker } from '../../../../agent/trackers/tracker.js';
 import { systemClock } from '../../../../src/common/clock.js';
 import { UmbraError } from '../../../../src/common/errors.js';
 import { applyChanges, contentOf, request, volumeOf } from '../../../kit/checkpoints.js';
-import { privateLibvirt } from '../../../kit/libvirt.js';
+import { privateLibvirt, type PrivateLibvirt } from '../../../kit/libvirt.js';
 import { DISK_BYTES, LibvirtMachine } from '../../../kit/libvirt-machine.js';
 import { exactContents, imageContent, kept, overlaysIn } from '../../../kit/overlays.js';
 import { qemuImg, qemuIo } from '../../../kit/qemu.js';
@@ -101,18 +101,30 @@ function isFilled(t: Test, content: Buffer, byte: number): void {
   t.ok(written.equals(Buffer.alloc(64 * KIB, byte)), `${byte} is there`);
 }
 
+interface BackedUp {
+  readonly machine: LibvirtMachine;
+  readonly tracker: DifferencingTracker;
+  readonly contents: Buffer[];
+}
+
+/** A machine that runs, with its tracker, and its contents as of the checkpoint `c1`, which the server has. */
+async function backedUp(t: Test, daemon: PrivateLibvirt, name: string): Promise<BackedUp> {
+  const machine = new LibvirtMachine(daemon, name, ['raw', 'qcow2']);
+  await machine.define();
+  await machine.start('running');
+  const tracker = changes(machine);
+  const first = await tracker.checkpoint(request('c1'));
+  const { contents } = await exactContents(t, machine.directory, first);
+  await kept(first);
+  return { machine, tracker, contents };
+}
+
 t.test('libvirt was killed before it noted the overlays that QEMU has', async (t) => {
   const daemon = await privateLibvirt(t);
 
   await t.test('while the machine runs they are merged, and the next backup is exact', async (t) => {
-    const machine = new LibvirtMachine(daemon, 'runs', ['raw', 'qcow2']);
+    const { machine, tracker, contents } = await backedUp(t, daemon, 'runs');
     const { directory } = machine;
-    await machine.define();
-    await machine.start('running');
-    const tracker = changes(machine);
-    const first = await tracker.checkpoint(request('c1'));
-    const { contents } = await exactContents(t, directory, first);
-    await kept(first);
     await machine.write(0, 'write -P 2 2M 64k');
     await forgotten(t, machine, changes, 'c2');
     t.same(await topsOf(machine), both('c2'));
@@ -152,14 +164,8 @@ t.test('libvirt was killed before it noted the overlays that QEMU has', async (t
   });
 
   await t.test('when it has ended before the agent came, it starts from them', async (t) => {
-    const machine = new LibvirtMachine(daemon, 'ended', ['raw', 'qcow2']);
+    const { machine, tracker, contents } = await backedUp(t, daemon, 'ended');
     const { directory } = machine;
-    await machine.define();
-    await machine.start('running');
-    const tracker = changes(machine);
-    const first = await tracker.checkpoint(request('c1'));
-    const { contents } = await exactContents(t, directory, first);
-    await kept(first);
     await forgotten(t, machine, changes, 'c2');
     await machine.write(0, 'write -P 2 2M 64k');
     await machine.write(0, 'flush');

@@ -79,6 +79,15 @@ module.exports = {
       },
     ),
     forbid(
+      'alerts-reach',
+      'src/alerts imports src/common, src/protocol, src/store and src/system only.',
+      { path: '^src/alerts/' },
+      {
+        path: PRODUCT,
+        pathNot: '^src/(alerts|common|protocol|store|system)/',
+      },
+    ),
+    forbid(
       'certificates-reach',
       'src/certificates imports src/common and src/system only.',
       { path: '^src/certificates/' },

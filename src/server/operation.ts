@@ -1,4 +1,5 @@
 import type { FilesService } from '../../mount/files/files-service.js';
+import type { Alerts } from '../alerts/alert.js';
 import type { Clock } from '../common/clock.js';
 import type { MountEnd } from '../protocol/wire.js';
 import type { ByteSink } from './byte-answer.js';
@@ -20,6 +21,8 @@ export interface Services {
   readonly clock: Clock;
   /** What the server does by itself. */
   readonly scheduling: PlannedWork;
+  /** Whom what goes wrong is told to. */
+  readonly alerts: Alerts;
 }
 
 /** What an operation is given besides its request. */

@@ -1,3 +1,4 @@
+import type { Alerts } from '../alerts/alert.js';
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
@@ -21,6 +22,8 @@ export interface RunOperationOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Whom what goes wrong is told to. */
+  readonly alerts: Alerts;
 }
 
 /** Who asks for an operation, and until when. */

@@ -1,6 +1,8 @@
 import type { Server } from 'node:http';
 import { FilesService } from '../../mount/files/files-service.js';
 import { findDevices } from '../../mount/files/find-devices.js';
+import type { Alerts } from '../alerts/alert.js';
+import { loggedAlerts } from '../alerts/logged-alerts.js';
 import type { Clock } from '../common/clock.js';
 import { messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
@@ -61,6 +63,7 @@ export class StoreServer {
   /** Resolves when everything is closed and the last client is gone. */
   readonly ended: Promise<void>;
   readonly #options: StoreServerOptions;
+  readonly #alerts: Alerts;
   readonly #jobs: Jobs;
   readonly #scheduling: Scheduling;
   readonly #http: Server;
@@ -77,6 +80,7 @@ export class StoreServer {
     const { clock, log, idleExitMs } = options;
     this.#options = options;
     this.#startedMs = clock.now();
+    this.#alerts = loggedAlerts(log);
     this.#jobs = new Jobs(
       clock,
       () => this.#mounts().map((mount) => mount.mountPoint),
@@ -91,6 +95,7 @@ export class StoreServer {
       clock,
       log,
       metrics: new Metrics(clock),
+      alerts: this.#alerts,
     };
     this.#scheduling = new Scheduling(running);
     const onIdle = (): void => {
@@ -166,7 +171,8 @@ export class StoreServer {
       const source = engine.shadowCopySource();
       const files = new FilesService({ source, find: findDevices, clock: this.#options.clock, log });
       const mounts = await openMounts({ store, source, files, log });
-      const services = { engine, files, mounts, clock: this.#options.clock, scheduling: this.#scheduling };
+      const { clock } = this.#options;
+      const services = { engine, files, mounts, clock, scheduling: this.#scheduling, alerts: this.#alerts };
       if (this.#options.schedule === true) await orSay(this.#scheduling.prepare(services), log);
       return services;
     } catch (error) {

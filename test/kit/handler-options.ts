@@ -5,6 +5,7 @@ import { IdleTimer } from '../../src/server/idle.js';
 import { Jobs } from '../../src/server/jobs.js';
 import { Metrics } from '../../src/server/metrics.js';
 import type { RequestHandlerOptions } from '../../src/server/request-handler.js';
+import { RecordedAlerts } from './recorded-alerts.js';
 
 /** For what answers requests without a store. */
 export function handlerOptions(store: string): RequestHandlerOptions {
@@ -24,6 +25,7 @@ export function handlerOptions(store: string): RequestHandlerOptions {
     fleet: () => Promise.resolve(undefined),
     remote: () => Promise.reject(new UmbraError('INTERNAL', 'not here')),
     urls: () => [],
+    alerts: new RecordedAlerts(),
     metrics: new Metrics(systemClock),
     gauges: () => Promise.reject(new UmbraError('INTERNAL', 'not here')),
     health: () => 'opening',

@@ -43,10 +43,14 @@ export interface AgentOptions {
   readonly discoverEveryMs: number;
   /** How many backups run at a time; others wait. */
   readonly maxBackups: number;
+  /** How often it says that it is at its tasks; a minute when absent. */
+  readonly aliveEveryMs?: number;
 }
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 30_000;
+/** An agent that has tasks says so often that it is at them; the server waits for ten times as long. */
+const ALIVE_MS = 60_000;
 
 interface RunningTask {
   readonly controller: AbortController;
@@ -74,7 +78,7 @@ export class Agent {
     const over = new AbortController();
     const either = AbortSignal.any([signal, over.signal]);
     await this.#recover(either);
-    const others = this.#discoverOn(either);
+    const others = Promise.all([this.#discoverOn(either), this.#sayOn(either)]);
     try {
       await this.#listenOn(either);
     } finally {
@@ -183,12 +187,14 @@ export class Agent {
   }
 
   async #discoverOn(signal: AbortSignal): Promise<void> {
-    const { discoverEveryMs } = this.#options;
-    for (;;) {
-      await sleep(discoverEveryMs, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
-      await this.#report().catch(this.#failed);
-    }
+    await repeat(this.#options.discoverEveryMs, signal, () => this.#report().catch(this.#failed));
+  }
+
+  async #sayOn(signal: AbortSignal): Promise<void> {
+    const { server, aliveEveryMs = ALIVE_MS } = this.#options;
+    await repeat(aliveEveryMs, signal, async () => {
+      if (this.#running.size > 0) await server.alive().catch(this.#failed);
+    });
   }
 
   /** Look for machines, and tell the server if something is different. */
@@ -224,6 +230,14 @@ class Slots {
       if (next === undefined) this.#free++;
       else next();
     }
+  }
+}
+
+async function repeat(everyMs: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    await work();
   }
 }
 

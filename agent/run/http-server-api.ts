@@ -23,6 +23,7 @@ export function httpServerApi(transport: () => AgentTransport): ServerApi {
   return {
     tasks: (running, signal) => listen(transport(), running, signal),
     report: (report) => post('/v1/agent/machines', report),
+    alive: () => post('/v1/agent/alive', {}),
     finish: (outcome) => post('/v1/agent/outcomes', outcome),
     connect: (signal) => openIngest(transport(), signal),
   };

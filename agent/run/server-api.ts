@@ -9,6 +9,8 @@ export interface ServerApi {
    */
   tasks(running: readonly string[], signal: AbortSignal): AsyncIterable<AgentTaskLine>;
   report(report: DiscoveryReport): Promise<void>;
+  /** Say that the agent lives, and is at its tasks. */
+  alive(): Promise<void>;
   finish(outcome: TaskOutcome): Promise<void>;
   /** Opens the bulk stream. */
   readonly connect: Connect;

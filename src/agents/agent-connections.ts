@@ -11,8 +11,8 @@ import type {
 } from '../protocol/agents-api.js';
 import { fromWireError } from '../protocol/wire-error.js';
 
-/** How long an agent that went away in the midst of a task is waited for. */
-const RETURN_LIMIT_MS = 10 * 60 * 1000;
+/** How long an agent is waited for that went away in the midst of a task, says nothing while it has one, or does not end what is cancelled. */
+const PATIENCE_MS = 10 * 60 * 1000;
 
 /** A task without the name that it gets. */
 export type NewTask = AgentTask extends infer T ? (T extends AgentTask ? Omit<T, 'id'> : never) : never;
@@ -22,6 +22,7 @@ interface Pending {
   readonly task: AgentTask;
   readonly settle: (outcome: TaskOutcome) => void;
   readonly fail: (error: unknown) => void;
+  readonly signal: AbortSignal;
 }
 
 interface Connected {
@@ -35,6 +36,8 @@ export class AgentConnections {
   readonly #clock: Clock;
   readonly #connected = new Map<string, Connected>();
   readonly #reports = new Map<string, DiscoveryReport>();
+  /** When each host's agent was heard of last, by the monotonic clock. */
+  readonly #heardMs = new Map<string, number>();
   readonly #pending = new Map<string, Pending>();
   readonly #waits = new Map<string, () => void>();
   readonly #listeners: ((host: string) => void)[] = [];
@@ -68,7 +71,13 @@ export class AgentConnections {
   }
 
   report(host: string, report: DiscoveryReport): void {
+    this.heard(host);
     this.#reports.set(host, report);
+  }
+
+  /** An agent says that it lives: with tasks, it does each minute. */
+  heard(host: string): void {
+    this.#heardMs.set(host, this.#clock.monotonic());
   }
 
   /**
@@ -79,19 +88,21 @@ export class AgentConnections {
   connect(host: string, running: readonly string[], connection: Connected): () => void {
     this.#connected.get(host)?.close(new UmbraError('CANCELLED', 'the agent connected anew'));
     this.#connected.set(host, connection);
+    this.heard(host);
     this.#waits.get(host)?.();
     for (const [id, { host: of, fail }] of this.#pending) {
       if (of === host && !running.includes(id))
         fail(new UmbraError('AGENT_FAILED', `the agent of ${host} was started anew`));
     }
-    for (const id of running) if (!this.#pending.has(id)) connection.send({ cancel: id });
+    // What was cancelled while it was away is not wanted, either.
+    for (const id of running) if (this.#pending.get(id)?.signal.aborted !== false) connection.send({ cancel: id });
     for (const listener of this.#listeners) listener(host);
     return () => {
       if (this.#connected.get(host) !== connection) return;
       this.#connected.delete(host);
       this.#waits.set(
         host,
-        this.#clock.after(RETURN_LIMIT_MS, () => {
+        this.#clock.after(PATIENCE_MS, () => {
           this.#giveUp(host);
         }),
       );
@@ -105,14 +116,16 @@ export class AgentConnections {
 
   /** How a task of this host ended; one that nobody waits for is let be. */
   finish(host: string, outcome: TaskOutcome): void {
+    this.heard(host);
     const pending = this.#pending.get(outcome.id);
     if (pending?.host === host) pending.settle(outcome);
   }
 
   /**
-   * Have an agent do something.
+   * Have an agent do something. One that says nothing for ten minutes, or does not end what was cancelled, is no longer waited for, and
+   * its connection is closed: it would keep others from their turn for ever.
    * @returns its result; undefined for tasks that have none
-   * @throws {UmbraError} AGENT_UNREACHABLE when it is not connected, or does not come back; what it failed with; CANCELLED
+   * @throws {UmbraError} AGENT_UNREACHABLE when it is not connected, does not come back, or says nothing; what it failed with; CANCELLED
    */
   async run(host: string, task: NewTask, signal: AbortSignal): Promise<AgentBackupResult | undefined> {
     const connection = this.#connected.get(host);
@@ -120,10 +133,19 @@ export class AgentConnections {
     const id = randomBytes(8).toString('hex');
     const named: AgentTask = { ...task, id };
     const outcome = new Promise<TaskOutcome>((settle, fail) =>
-      this.#pending.set(id, { host, task: named, settle, fail }),
+      this.#pending.set(id, { host, task: named, settle, fail, signal }),
     );
+    let stopWaiting = this.#watch(host, id);
     const cancel = (): void => {
       this.#connected.get(host)?.send({ cancel: id });
+      stopWaiting();
+      stopWaiting = this.#clock.after(PATIENCE_MS, () => {
+        this.#drop(
+          host,
+          id,
+          new UmbraError('CANCELLED', `cancelled; the agent of ${host} does not say that it has ended`),
+        );
+      });
     };
     signal.addEventListener('abort', cancel);
     try {
@@ -133,6 +155,7 @@ export class AgentConnections {
       if (error !== undefined) throw fromWireError(error);
       return result;
     } finally {
+      stopWaiting();
       signal.removeEventListener('abort', cancel);
       this.#pending.delete(id);
     }
@@ -145,9 +168,35 @@ export class AgentConnections {
     for (const { close } of this.#connected.values()) close(reason);
   }
 
+  /** Drop a task when nothing was heard of its agent for too long. One that is not connected is waited for otherwise. */
+  #watch(host: string, id: string): () => void {
+    const beganMs = this.#clock.monotonic();
+    let stop = (): void => undefined;
+    const look = (): void => {
+      const silentMs = this.#clock.monotonic() - Math.max(beganMs, this.#heardMs.get(host) ?? beganMs);
+      if (silentMs >= PATIENCE_MS && this.isConnected(host)) this.#drop(host, id, silent(host));
+      else stop = this.#clock.after(PATIENCE_MS - (silentMs % PATIENCE_MS), look);
+    };
+    look();
+    return () => {
+      stop();
+    };
+  }
+
+  #drop(host: string, id: string, error: UmbraError): void {
+    this.#pending.get(id)?.fail(error);
+    this.#connected.get(host)?.close(error);
+  }
+
   #giveUp(host: string): void {
     for (const pending of this.#pending.values()) if (pending.host === host) pending.fail(notConnected(host));
   }
+}
+
+function silent(host: string): UmbraError {
+  return new UmbraError('AGENT_UNREACHABLE', `the agent of ${host} is connected and says nothing`, {
+    hint: `On ${host}, look what "umbra agent run" is at, and start it anew.`,
+  });
 }
 
 function notConnected(host: string): UmbraError {

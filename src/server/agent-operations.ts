@@ -101,6 +101,22 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
       return Promise.resolve({});
     },
   }),
+  operation({
+    method: 'POST',
+    route: '/v1/agent/alive',
+    answer: 'json',
+    summary: 'The agent lives, and is at its tasks',
+    details: 'Said each minute while it has any: one that says nothing for ten minutes is no longer waited for.',
+    permission: AGENTS,
+    params: params.aliveParams,
+    result: answers.done,
+    claim: () => ({ kind: 'agent' }),
+    what: () => 'an agent',
+    run: ({ engine }, _nothing, { caller }) => {
+      engine.fleet().connections.heard(hostOf(caller));
+      return Promise.resolve({});
+    },
+  }),
 ];
 
 /** Only agents call what this is asked for. */

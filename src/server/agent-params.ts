@@ -81,4 +81,5 @@ export const outcomeParams = object(
   { id: string },
   { result, error: object({ code: string, message: string }, { hint: string }) },
 );
+export const aliveParams = object({});
 export const tasksParams = object({}, { running: string });

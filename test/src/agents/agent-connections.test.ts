@@ -78,7 +78,10 @@ t.test('an agent may go away and come back in the midst of a task', async (t) =>
   clock.advance(60_000);
   const back = connect(connections, 'hv1', [taskOf(agent), 'forgotten']);
   t.strictSame(back.lines, [{ cancel: 'forgotten' }], 'what the server does not know is not wanted');
-  clock.advance(3_600_000);
+  for (let minute = 0; minute < 60; minute++) {
+    connections.heard('hv1');
+    clock.advance(60_000);
+  }
   connections.finish('hv1', { id: taskOf(agent), result: RESULT });
   t.strictSame(await running, RESULT);
 });
@@ -107,4 +110,63 @@ t.test('the newest connection of a host holds, and all end with the server', asy
   connections.close(new UmbraError('SERVER_STOPPING', 'stopping'));
   await t.rejects(running, { code: 'SERVER_STOPPING' });
   t.match(young.closed, { code: 'SERVER_STOPPING' });
+});
+
+t.test('an agent that is connected and never answers is not waited for for ever', async (t) => {
+  const clock = new ManualClock(0);
+  const connections = new AgentConnections(clock);
+  const agent = connect(connections, 'hv1');
+  const running = run(connections);
+  clock.advance(5 * 60_000);
+  connections.report('hv1', { machines: [], notes: [] });
+  clock.advance(599_999);
+  t.equal(agent.closed, undefined, 'what it says of machines is a sign of life');
+  clock.advance(1);
+  await t.rejects(running, { code: 'AGENT_UNREACHABLE', message: /says nothing/, hint: /umbra agent run/ });
+  t.match(agent.closed, { code: 'AGENT_UNREACHABLE' });
+  t.equal(clock.nextMs, undefined, 'no timer is left');
+});
+
+t.test('one that is away is waited for as one that is away', async (t) => {
+  const clock = new ManualClock(0);
+  const connections = new AgentConnections(clock);
+  const agent = connect(connections, 'hv1');
+  const running = run(connections);
+  clock.advance(599_000);
+  agent.disconnect();
+  clock.advance(599_000);
+  const back = connect(connections, 'hv1', [taskOf(agent)]);
+  clock.advance(599_000);
+  connections.finish('hv1', { id: taskOf(agent), result: RESULT });
+  t.strictSame(await running, RESULT);
+  t.equal(back.closed, undefined);
+});
+
+t.test('what is cancelled and does not end has ended for the server', async (t) => {
+  const clock = new ManualClock(0);
+  const connections = new AgentConnections(clock);
+  const agent = connect(connections, 'hv1');
+  const controller = new AbortController();
+  const running = run(connections, controller.signal);
+  controller.abort();
+  for (let minute = 0; minute < 10; minute++) {
+    t.equal(agent.closed, undefined);
+    connections.heard('hv1');
+    clock.advance(60_000);
+  }
+  await t.rejects(running, { code: 'CANCELLED', message: /does not say that it has ended/ });
+  t.match(agent.closed, { code: 'CANCELLED' });
+});
+
+t.test('what is cancelled while the agent is away is not wanted when it is back', async (t) => {
+  const connections = new AgentConnections(new ManualClock(0));
+  const agent = connect(connections, 'hv1');
+  const controller = new AbortController();
+  const running = run(connections, controller.signal);
+  agent.disconnect();
+  controller.abort();
+  const back = connect(connections, 'hv1', [taskOf(agent)]);
+  t.strictSame(back.lines, [{ cancel: taskOf(agent) }]);
+  connections.finish('hv1', { id: taskOf(agent), error: { code: 'CANCELLED', message: 'cancelled' } });
+  await t.rejects(running, { code: 'CANCELLED' });
 });

@@ -78,7 +78,7 @@ void t.test(
       OPERATIONS.filter(({ permission }) => permission.roles.includes(caller.role)).map(
         ({ method, route }) => `${method} ${route}`,
       );
-    const agents = ['POST /v1/agent/machines', 'POST /v1/agent/outcomes'];
+    const agents = ['POST /v1/agent/machines', 'POST /v1/agent/outcomes', 'POST /v1/agent/alive'];
     t.same(may(AGENT), agents);
     t.equal(may(OWNER).length, OPERATIONS.length - agents.length, 'what agents say nobody else can say for them');
     const owners = may(OWNER).filter((route) => !may(ANNA).includes(route));

@@ -47,7 +47,7 @@ export function parsePolicy(part: YamlPart, counts: Counts): Policy {
   const rhythm = (field: YamlPart): Rhythm => parseRhythm(field, timeZone, counts);
   const shadowCopies = given('shadowCopies', rhythm, DEFAULT_POLICY.shadowCopies);
   const keep = given('keep', parseKeep, DEFAULT_POLICY.keep);
-  const pauseMs = pauseOf(shadowCopies, timeZone, counts);
+  const pauseMs = pauseOf(shadowCopies);
   return {
     shadowCopies,
     timeZone,
@@ -124,8 +124,8 @@ function isWholeWeek(windows: readonly QuietWindow[]): boolean {
 }
 
 /** How long it is at most from one time to the next. */
-function pauseOf(rhythm: Rhythm, timeZone: string, { nowMs }: Counts): number {
-  return rhythm.kind === 'interval' ? rhythm.everyMs : (longestPause(rhythm.cron, timeZone, nowMs) ?? Infinity);
+function pauseOf(rhythm: Rhythm): number {
+  return rhythm.kind === 'interval' ? rhythm.everyMs : (longestPause(rhythm.cron) ?? Infinity);
 }
 
 /** What is not wished otherwise: a day, or half as much again as the time that the policy lets pass. */

@@ -107,6 +107,18 @@ t.test('a day is a day on which no clocks are set', (t) => {
   t.end();
 });
 
+t.test('whether the data loss fits does not depend on when it is asked', (t) => {
+  const text = 'default: a\npolicies: { a: { shadowCopies: { cron: "*/20 8-17 * * *" }, dataLoss: 1h } }\n';
+  for (const at of ['2027-06-07T09:00:00Z', '2027-06-07T19:00:00Z']) {
+    t.throws(() => parsePolicies(text, 'p.yaml', Date.parse(at)), { message: /but 860min may pass/ }, at);
+  }
+  const weekly = 'default: a\npolicies: { a: { shadowCopies: { cron: "*/20 8-17 * * MON" } } }\n';
+  const ofDefault = (at: string): number | undefined =>
+    parsePolicies(weekly, 'p.yaml', Date.parse(at)).policies['a']?.dataLossMs;
+  t.equal(ofDefault('2027-06-07T09:00:00Z'), ofDefault('2027-06-08T09:00:00Z'));
+  t.end();
+});
+
 t.test('whose policy is whose', (t) => {
   const policies = parse(`
 default: base

@@ -43,7 +43,9 @@ export class Machines {
   /** Protect a machine, or protect it otherwise: nobody lets go of it then. @throws {UmbraError} STORE_FULL, STORE_FAILED */
   async protect(machine: ProtectedMachine): Promise<void> {
     await this.#store().updateSettings((settings) => ({
-      ...withLeaving(settings, (other) => other.name !== machine.name && !isSameMachine(other, machine)),
+      ...withLeaving(this.#withFormer(settings, machine), (other) => {
+        return other.name !== machine.name && !isSameMachine(other, machine);
+      }),
       machines: [...withoutName(settings.machines, machine.name), machine].sort(byName),
     }));
   }
@@ -58,11 +60,20 @@ export class Machines {
     if (!isProtected && before !== undefined) return before;
     const machine = this.find(name);
     await this.#store().updateSettings((settings) => ({
-      ...settings,
+      ...this.#withFormer(settings, machine, machine.host),
       machines: withoutName(settings.machines, name),
       leaving: [...withoutName(settings.leaving ?? [], name), machine].sort(byName),
     }));
     return machine;
+  }
+
+  /** Remember which host protected it, if it has shadow copies, or forget that; and of others that have none any more. */
+  #withFormer(settings: Settings, { name }: ProtectedMachine, host?: string): Settings {
+    const { formerHosts: before = [], ...others } = settings;
+    const former = before.filter(({ machine }) => machine !== name);
+    if (host !== undefined) former.push({ machine: name, host });
+    const kept = former.filter(({ machine }) => this.#store().catalog.latest(machine) !== undefined);
+    return kept.length === 0 ? others : { ...others, formerHosts: kept };
   }
 
   /** Nothing is left in a machine that is no longer protected. @throws {UmbraError} STORE_FULL, STORE_FAILED */

@@ -18,6 +18,8 @@ export interface Settings {
   readonly machines: readonly ProtectedMachine[];
   /** Machines that are no longer protected, and in which their agents may have left something, sorted by name. */
   readonly leaving?: readonly ProtectedMachine[];
+  /** The hosts that protected machines which nobody protects any more and whose shadow copies are kept: they stay in their groups. */
+  readonly formerHosts?: readonly FormerHost[];
   /**
    * What older settings shared, where the newest ones could not be read: a share that was removed must not come back by
    * itself, so nothing is shared until somebody says what is to be.
@@ -29,6 +31,11 @@ export interface Settings {
   readonly policiesInDoubt?: true;
   /** Minimum ages that were made shorter, for what was stored before. */
   readonly formerMinimums?: readonly FormerMinimum[];
+}
+
+export interface FormerHost {
+  readonly machine: string;
+  readonly host: string;
 }
 
 /** As long as the text of policies may be; {@link parseSettings} leaves out what is longer. */
@@ -110,11 +117,12 @@ export async function quarantinedSettings(meta: KvReader): Promise<string[]> {
 /** What is not right in it is left out: its digest was right, so a newer version wrote it. */
 function parseSettings(text: string): Settings {
   const fields = JSON.parse(text) as Readonly<Record<string, unknown>>;
-  const { shares, lost, machines, leaving, policies, policiesInDoubt, formerMinimums } = fields;
+  const { shares, lost, machines, leaving, formerHosts, policies, policiesInDoubt, formerMinimums } = fields;
   return {
     shares: parseShares(shares),
     machines: parseMachines(machines),
     ...(leaving === undefined ? {} : { leaving: parseMachines(leaving) }),
+    ...(Array.isArray(formerHosts) ? { formerHosts: formerHosts.flatMap(parseFormerHost) } : {}),
     ...(lost === undefined ? {} : { lost: parseShares(lost) }),
     ...parsePolicies(policies),
     ...(policiesInDoubt === true ? { policiesInDoubt } : {}),
@@ -124,6 +132,12 @@ function parseSettings(text: string): Settings {
 
 function parseMachines(value: unknown): ProtectedMachine[] {
   return Array.isArray(value) ? value.flatMap(parseProtectedMachine) : [];
+}
+
+function parseFormerHost(value: unknown): FormerHost[] {
+  const { machine, host } = Object(value) as Readonly<Record<string, unknown>>;
+  if (typeof machine !== 'string' || typeof host !== 'string') return [];
+  return isMachineName(machine) && host !== '' ? [{ machine, host }] : [];
 }
 
 function parsePolicies(value: unknown): Pick<Settings, 'policies' | 'policiesInDoubt'> {

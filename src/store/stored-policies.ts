@@ -115,8 +115,8 @@ export class StoredPolicies {
   }
 
   /**
-   * The hosts that run machines: that whose agent protects it, else that whose agent sent its newest shadow copy, so that one that is
-   * protected no more stays in its group.
+   * The hosts that run machines: that whose agent protects it, else that whose agent did, so that one that is protected no more stays in its
+   * group, whoever makes shadow copies of it since. Where the settings have lost that, the one that sent its newest shadow copy.
    * @throws {UmbraError} STORE_DAMAGED
    */
   async withHosts(machines: readonly string[], settings = this.#store.settings): Promise<MachineOnHost[]> {
@@ -125,6 +125,7 @@ export class StoredPolicies {
     for (const { listing, summary } of await this.#store.summaries(newest)) {
       if (summary.host !== undefined) hosts.set(listing.machine, summary.host);
     }
+    for (const { machine, host } of settings.formerHosts ?? []) hosts.set(machine, host);
     for (const { name, host } of settings.machines) hosts.set(name, host);
     return machines.map((machine) => {
       const host = hosts.get(machine);

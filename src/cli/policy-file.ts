@@ -11,6 +11,9 @@ export function readPolicyFile(file: string, path: string): CheckPoliciesRequest
   try {
     return { text: readFileSync(path, 'utf8'), file };
   } catch (cause) {
-    throw new UmbraError('BAD_ARGUMENT', `the policies ${file} cannot be read: ${messageOf(cause)}`, { cause });
+    throw new UmbraError('BAD_ARGUMENT', `the policies ${file} cannot be read: ${messageOf(cause)}`, {
+      hint: `Is ${file} where you mean, and may you read it? "umbra policy show > ${file}" makes one of the policies that hold.`,
+      cause,
+    });
   }
 }

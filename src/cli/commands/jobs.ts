@@ -36,7 +36,9 @@ With --next, list when something is done next for each machine, and why then.`,
   },
   run: async (args, session) => {
     if (args.optionalText('policies') !== undefined && !args.flag('next')) {
-      throw new UmbraError('BAD_ARGUMENT', '--policies needs --next');
+      throw new UmbraError('BAD_ARGUMENT', '--policies needs --next', {
+        hint: '"umbra jobs --next --policies FILE" shows the schedule by that file; "umbra policy apply FILE" has it hold.',
+      });
     }
     await (args.flag('next') ? showNext(args, session) : showJobs(args, session));
     return 'OK';

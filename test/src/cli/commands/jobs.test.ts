@@ -113,7 +113,10 @@ void t.test('jobs --next --policies: what it would be by others', async (t) => {
   t.match(stdout, /m8 .*d \(its own\): every 2h\n/);
   writeFileSync(file, 'default: e\npolicies: { d: {} }\n');
   t.match(await runUmbra(['jobs', '--next', '--policies', file], store), { code: 2, stderr: /new\.yaml:1/ });
-  t.match(await runUmbra(['jobs', '--policies', file], store), { code: 2, stderr: /--policies needs --next/ });
+  t.match(await runUmbra(['jobs', '--policies', file], store), {
+    code: 2,
+    stderr: /--policies needs --next\n.*umbra jobs --next/,
+  });
 });
 
 void t.test('job: all about one, until it has ended, or no more', async (t) => {

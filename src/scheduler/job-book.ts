@@ -150,8 +150,7 @@ export class JobBook {
     await this.#store.write({
       put: newest(all.flatMap(({ put = [] }) => put)),
       remove: all.flatMap(({ remove = [] }) => remove),
-      plan: all.flatMap(({ plan = [] }) => plan),
-      unplan: all.flatMap(({ unplan = [] }) => unplan),
+      ...planOf(all),
     });
     this.#unwritten = this.#unwritten.slice(unwritten.length);
   }
@@ -189,6 +188,19 @@ export class JobBook {
 /** Of several states of a job the last one. */
 function newest(jobs: readonly Job[]): readonly Job[] {
   return [...new Map(jobs.map((job) => [job.id, job])).values()];
+}
+
+/** What holds of machines that were let go of and are planned for again, or the other way round, is what was said last. */
+function planOf(changes: readonly StoredChanges[]): Required<Pick<StoredChanges, 'plan' | 'unplan'>> {
+  const since = new Map<string, number | undefined>();
+  for (const { plan = [], unplan = [] } of changes) {
+    for (const machine of unplan) since.set(machine, undefined);
+    for (const { machine, sinceMs } of plan) since.set(machine, sinceMs);
+  }
+  return {
+    plan: [...since].flatMap(([machine, sinceMs]) => (sinceMs === undefined ? [] : [{ machine, sinceMs }])),
+    unplan: [...since].flatMap(([machine, sinceMs]) => (sinceMs === undefined ? [machine] : [])),
+  };
 }
 
 function endOf({ endedMs, dueMs }: Job): number {

@@ -251,12 +251,12 @@ export class Scheduler {
   async #run(job: Job, running: Running): Promise<void> {
     const { clock, random, backUp, log } = this.#parts;
     const { controller } = running;
-    const policy = this.#parts.policyOf(job.machine);
     const progress = (now: Progress): void => {
       running.progress = now;
     };
     let ended: Job;
     try {
+      const policy = this.#parts.policyOf(job.machine);
       const result = await backUp(job.machine, { id: job.id, controller, progress });
       ended = made(job, result, policy, clock.now());
     } catch (error) {

@@ -125,3 +125,19 @@ void t.test('what a job says is bounded, and can be kept', async (t) => {
   await store.write({ put: [long] });
   t.same(await store.find(1), long);
 });
+
+void t.test('a machine that could not be let go of and is planned for again is planned for', async (t) => {
+  const faults = new FaultQueue();
+  const kv = openFaultyKv(openMemoryKv(), faults);
+  const store = stored(kv);
+  const book = await JobBook.open(store);
+  await book.write([], [{ machine: 'web', sinceMs: 5 }]);
+  faults.push({ on: 'write', error: new UmbraError('STORE_FULL', 'full') });
+  await t.rejects(book.unplan('web'), { code: 'STORE_FULL' });
+  await book.write([], [{ machine: 'web', sinceMs: 7 }]);
+  t.same([...(await store.planned())], [['web', 7]], 'what was said last holds');
+  faults.push({ on: 'write', error: new UmbraError('STORE_FULL', 'full') });
+  await t.rejects(book.unplan('web'), { code: 'STORE_FULL' });
+  await book.write([job(1, 'db')]);
+  t.same([...(await store.planned())], []);
+});

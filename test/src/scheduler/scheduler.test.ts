@@ -304,3 +304,14 @@ void t.test('a clock that is set back holds up nobody', async (t) => {
   await earlier.run(HOUR_MS);
   t.same(begun(earlier, 'web'), ['05-08T09:00']);
 });
+
+void t.test('a job whose policy nobody knows once it has begun fails, and nothing hangs on it', async (t) => {
+  const lab = labWith({ web: ALWAYS, db: ALWAYS });
+  const isRunning = (): boolean => lab.isAlive() && lab.scheduler.book.open('web')?.state === 'running';
+  Object.defineProperty(lab.policies, 'web', { get: () => (isRunning() ? undefined : ALWAYS) });
+  await lab.start();
+  await lab.run(5 * HOUR_MS);
+  t.match(lab.scheduler.book.last('web'), { state: 'failed', error: { code: 'INTERNAL' } });
+  t.equal(lab.scheduler.isRunning('web'), false);
+  t.same(begun(lab, 'db'), ['06-07T09:00', '06-07T13:00']);
+});

@@ -12,6 +12,8 @@ const MAX_REGION = MAX_VOLUME_BYTES / REGION_BYTES;
 const MAX_NOTES = 32;
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
+/** What is sensible of it, the upload knows: it looks how long it took itself. */
+const CENTURY_MS = 36_525 * 24 * 60 * 60 * 1000;
 
 const rest = oneOf('base', 'holes');
 const format = oneOf('raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 'vpc');
@@ -57,7 +59,7 @@ const FRAMES = {
   alive: object({ t: oneOf('alive'), volume: place.volume, position: whole(0, MAX_VOLUME_BYTES) }),
   end: object({
     t: oneOf('end'),
-    ageMs: whole(0, WEEK_MS),
+    ageMs: whole(0, CENTURY_MS),
     consistency: oneOf('offline', 'application', 'filesystem', 'crash', 'none'),
     tracker: oneOf('qemu-bitmap', 'filter', 'differencing', 'scan'),
     pauseMs: whole(0, WEEK_MS),

@@ -19,6 +19,7 @@ import type { BackupVolumeResult } from '../protocol/api.js';
 import type { ShadowCopyRecord } from '../store/records.js';
 import type { IngestSession } from '../store/session.js';
 import { parseAgentFrame } from './agent-frames.js';
+import { assertAge } from './assert-age.js';
 import { checkBegin } from './check-begin.js';
 import { configFiles } from './config-files.js';
 import type { Sender } from './sender.js';
@@ -47,6 +48,7 @@ export class Upload {
   readonly #session: IngestSession;
   readonly #volumes: readonly VolumeIngest[];
   readonly #giveBack: () => void;
+  readonly #beganMs: number;
   #connection: UploadConnection | undefined;
   #outstanding: Outstanding[] = [];
   #settling: Promise<void> = Promise.resolve();
@@ -62,6 +64,7 @@ export class Upload {
     this.sender = sender;
     this.machine = begin.machine;
     this.#begin = begin;
+    this.#beganMs = parts.clock.monotonic();
     this.#giveBack = base?.giveBack ?? nothing;
     this.#session = parts.store.openSession();
     const sent = parts.hostChunks.of(sender.name);
@@ -257,6 +260,7 @@ export class Upload {
     const config = configFiles(end, body);
     const volumes = [];
     for (const volume of this.#volumes) volumes.push(await volume.finish());
+    assertAge(end, this.#parts.clock.monotonic() - this.#beganMs);
     const { machine, checkpoint } = this.#begin;
     const { consistency, tracker, pauseMs, notes } = end;
     return await this.#parts.store.commit(this.#session, {

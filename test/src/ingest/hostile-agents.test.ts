@@ -6,6 +6,7 @@ import { encodeFrame, type WireFrame } from '../../../src/protocol/frames.js';
 import type { AgentFrame, BeginFrame } from '../../../src/protocol/ingest.js';
 import { encodeLeaf } from '../../../src/tree/node.js';
 import { ingestServer, rawConnection, type IngestServer } from '../../kit/ingest.js';
+import { ManualClock } from '../../kit/manual-clock.js';
 import { backUp, openTestStore, readBack } from '../../kit/test-store.js';
 import type { Store } from '../../../src/store/store.js';
 
@@ -101,6 +102,26 @@ t.test('whatever an agent sends, it is refused with a reason, and nothing is har
   t.strictSame(store.catalog.machines(), ['other'], 'nothing is listed');
   t.ok((await readBack(store, store.catalog.find('other', 'latest'))).equals(content), 'the others are whole');
   t.equal(store.objectStore.sessions.size, 0, 'no session is left');
+});
+
+t.test('an upload that took weeks may end, and makes nothing else older', async (t) => {
+  const clock = new ManualClock();
+  const store = await openTestStore();
+  const server = ingestServer(store, clock);
+  t.teardown(() => server.pool.close());
+  const weeksMs = 20 * 86_400_000;
+  for (const [ageMs, heard] of [
+    [weeksMs + 8 * 86_400_000, 'error'],
+    [weeksMs + 6 * 86_400_000, 'done'],
+  ] as const) {
+    const { hear, say } = rawConnection(server, 'host1');
+    say(...encodeFrame({ ...BEGIN, volumes: [{ ...BEGIN.volumes[0], sizeBytes: 100 }] }));
+    await hear('begun');
+    clock.advance(weeksMs);
+    say(...encodeFrame({ ...END, ageMs }));
+    await hear(heard);
+    if (heard === 'done') t.equal(store.catalog.latest('vm')?.timeMs, clock.now() - ageMs);
+  }
 });
 
 t.test('what comes with the first frame is let go', async (t) => {

@@ -6,30 +6,34 @@ import type { Listing } from './catalog.js';
 import { objectName } from './keys.js';
 import type { KvReader } from './kv.js';
 import { findSequences } from './object-index.js';
-import type { ObjectReader } from './object-reader.js';
+import type { BulkReader } from './object-reader.js';
 import type { DamagedObject } from './object-store.js';
 import { parseShadowCopyRecord, type VolumeRecord } from './records.js';
 import type { SequenceSet } from './sequence-set.js';
 
-interface PendingNode {
-  readonly digest: Uint8Array;
+/** Nodes looked up and read at once. */
+const BATCH_NODES = 64;
+
+/** Nodes of one level that are to be marked. */
+interface PendingNodes {
   readonly level: number;
+  readonly digests: Uint8Array[];
 }
 
 /**
- * Marks everything that shadow copies refer to. Each distinct node is walked once: a node whose sequence number is
+ * Marks everything that shadow copies refer to. Each distinct node is read once: a node whose sequence number is
  * marked has its whole subtree marked.
  */
 export class Marker {
   readonly #meta: KvReader;
-  readonly #reader: ObjectReader;
+  readonly #reader: BulkReader;
   readonly #marked: SequenceSet;
   readonly #signal: AbortSignal;
   readonly #missing = new Map<string, DamagedObject>();
 
   constructor(options: {
     readonly meta: KvReader;
-    readonly reader: ObjectReader;
+    readonly reader: BulkReader;
     readonly marked: SequenceSet;
     readonly signal: AbortSignal;
   }) {
@@ -50,9 +54,9 @@ export class Marker {
    */
   async mark(listing: Listing): Promise<void> {
     try {
-      if (!(await this.#add(ObjectType.record, listing.record))) return;
-      const record = parseShadowCopyRecord(await this.#reader.read(ObjectType.record, listing.record));
-      for (const volume of record.volumes) await this.#markTree(volume);
+      for (const bytes of await this.#markNodes(ObjectType.record, [listing.record])) {
+        for (const volume of parseShadowCopyRecord(bytes).volumes) await this.#markTree(volume);
+      }
     } catch (cause) {
       if (!isUmbraError(cause, 'STORE_DAMAGED')) throw cause;
       throw new UmbraError(
@@ -66,24 +70,24 @@ export class Marker {
     }
   }
 
+  /** Depth first, so that few nodes wait, and as many at once as wait on one level. */
   async #markTree(volume: VolumeRecord): Promise<void> {
     if (isEmptyDigest(volume.root)) return;
-    const pending: PendingNode[] = [{ digest: volume.root, level: treeHeight(regionCount(volume.sizeBytes)) }];
-    for (let node = pending.pop(); node !== undefined; node = pending.pop()) {
+    const pending: PendingNodes[] = [{ digests: [volume.root], level: treeHeight(regionCount(volume.sizeBytes)) }];
+    for (let nodes = pending.pop(); nodes !== undefined; nodes = pending.pop()) {
       this.#signal.throwIfAborted();
-      const { digest, level } = node;
-      const type = level === 0 ? ObjectType.leaf : ObjectType.inner;
-      if (!(await this.#add(type, digest))) continue;
-      const bytes = await this.#reader.read(type, digest);
-      if (level === 0) await this.#markChunks(bytes);
-      else
-        for (const child of decodeInner(bytes, level))
-          if (child !== undefined) pending.push({ digest: child, level: level - 1 });
+      const { digests, level } = nodes;
+      const batch = digests.splice(-BATCH_NODES);
+      if (digests.length > 0) pending.push(nodes);
+      const read = await this.#markNodes(level === 0 ? ObjectType.leaf : ObjectType.inner, batch);
+      if (read.length === 0) continue;
+      if (level === 0) await this.#markChunks(read);
+      else pending.push({ digests: read.flatMap((node) => childrenOf(node, level)), level: level - 1 });
     }
   }
 
-  async #markChunks(leaf: Buffer): Promise<void> {
-    const digests = decodeLeaf(leaf).map((chunk) => chunk.digest);
+  async #markChunks(leaves: readonly Buffer[]): Promise<void> {
+    const digests = leaves.flatMap((leaf) => decodeLeaf(leaf).map((chunk) => chunk.digest));
     const sequences = await findSequences(this.#meta, ObjectType.chunk, digests);
     for (const [index, digest] of digests.entries()) {
       const sequence = sequences[index];
@@ -92,10 +96,19 @@ export class Marker {
     }
   }
 
-  /** @returns true if the object was not marked before */
-  async #add(type: Type, digest: Uint8Array): Promise<boolean> {
-    const [sequence] = await findSequences(this.#meta, type, [digest]);
-    if (sequence === undefined) throw await this.#reader.reportDamage(type, digest, 'it is not in the index');
-    return this.#marked.add(sequence);
+  /** @returns those that were not marked before */
+  async #markNodes(type: Type, digests: readonly Uint8Array[]): Promise<Buffer[]> {
+    const sequences = await findSequences(this.#meta, type, digests);
+    const fresh: Uint8Array[] = [];
+    for (const [index, digest] of digests.entries()) {
+      const sequence = sequences[index];
+      if (sequence === undefined) throw await this.#reader.reportDamage(type, digest, 'it is not in the index');
+      if (this.#marked.add(sequence)) fresh.push(digest);
+    }
+    return fresh.length === 0 ? [] : await this.#reader.readMany(type, fresh);
   }
+}
+
+function childrenOf(node: Buffer, level: number): Uint8Array[] {
+  return decodeInner(node, level).filter((child) => child !== undefined);
 }

@@ -26,6 +26,15 @@ export interface ObjectReader {
   reportDamage(type: ObjectType, digest: Uint8Array, reason: string): Promise<UmbraError>;
 }
 
+/** Reads many at once: a question to LevelDB takes 0.1 ms, whatever it asks for. */
+export interface BulkReader extends ObjectReader {
+  /**
+   * As {@link ObjectReader.read}, in order, from disk and past the cache: who walks a whole store would empty it.
+   * @throws {UmbraError} STORE_DAMAGED, naming the first that can't be read
+   */
+  readMany(type: ObjectType, digests: readonly Uint8Array[]): Promise<Buffer[]>;
+}
+
 const KIND: Readonly<Record<ObjectType, string>> = {
   [Types.chunk]: 'chunk',
   [Types.leaf]: 'leaf',
@@ -62,7 +71,7 @@ export interface ObjectReaderOptions {
   }) => Promise<void>;
 }
 
-export class StoredObjectReader implements ObjectReader {
+export class StoredObjectReader implements BulkReader {
   readonly #options: ObjectReaderOptions;
   readonly #cache: ByteCache<Buffer>;
 
@@ -75,13 +84,22 @@ export class StoredObjectReader implements ObjectReader {
     const cacheKey = objectName(type, digest);
     const cached = this.#cache.get(cacheKey);
     if (cached !== undefined) return cached;
-    const [result] = await this.readFrames(type, [digest]);
-    if (result === undefined || 'fault' in result)
-      throw await this.reportDamage(type, digest, result?.fault ?? 'missing');
-    const plain = tryDecode(result.frame, type, digest);
-    if (!Buffer.isBuffer(plain)) throw await this.reportDamage(type, digest, plain.fault);
+    const [plain] = await this.readMany(type, [digest]);
+    if (plain === undefined) throw await this.reportDamage(type, digest, 'missing');
     if (type !== Types.chunk) this.#cache.set(cacheKey, plain);
     return plain;
+  }
+
+  async readMany(type: ObjectType, digests: readonly Uint8Array[]): Promise<Buffer[]> {
+    const results = await this.readFrames(type, digests);
+    const objects: Buffer[] = [];
+    for (const [index, digest] of digests.entries()) {
+      const result = results[index] ?? { fault: 'missing' };
+      const plain = 'fault' in result ? result : tryDecode(result.frame, type, digest);
+      if (!Buffer.isBuffer(plain)) throw await this.reportDamage(type, digest, plain.fault);
+      objects.push(plain);
+    }
+    return objects;
   }
 
   async readFrames(type: ObjectType, digests: readonly Uint8Array[]): Promise<FrameResult[]> {

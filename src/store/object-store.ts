@@ -6,7 +6,7 @@ import { objectName, quarantineKey } from './keys.js';
 import type { KvOperation, KvStore } from './kv.js';
 import { findSequences, quarantineOperations } from './object-index.js';
 import { ObjectLog } from './object-log.js';
-import { StoredObjectReader, type ObjectReader } from './object-reader.js';
+import { StoredObjectReader, type BulkReader } from './object-reader.js';
 import type { SequenceSet } from './sequence-set.js';
 import { IngestSession } from './session.js';
 
@@ -44,7 +44,7 @@ export class ObjectStore {
   readonly objects: KvStore;
   readonly meta: KvStore;
   readonly log: ObjectLog;
-  readonly reader: ObjectReader;
+  readonly reader: BulkReader;
   readonly sessions = new Set<IngestSession>();
   readonly #compression: CompressionSettings;
   #guard: CollectionGuard | undefined;

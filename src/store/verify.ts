@@ -33,6 +33,13 @@ interface Place {
   readonly volume: VolumeRecord;
 }
 
+/** A node as the index had it when the one above was read. */
+interface FoundNode {
+  readonly digest: Uint8Array;
+  /** Undefined if it was not there. */
+  readonly sequence: number | undefined;
+}
+
 /** One verification: every object read, decoded and its digest compared, each once. */
 export class Verification {
   readonly #options: VerifyOptions;
@@ -147,18 +154,26 @@ export class Verification {
 
   async #checkVolume(listing: Listing, volume: VolumeRecord): Promise<void> {
     if (isEmptyDigest(volume.root)) return;
-    await this.#checkNode({ listing, volume }, volume.root, treeHeight(regionCount(volume.sizeBytes)), 0);
+    const level = treeHeight(regionCount(volume.sizeBytes));
+    const [root] = await this.#look(level, [volume.root]);
+    if (root !== undefined) await this.#checkNode({ listing, volume }, root, level, 0);
+  }
+
+  /** Look up nodes of one level, all at once: most of a shadow copy's nodes are those of another, which are known to be whole. */
+  async #look(level: number, digests: readonly Uint8Array[]): Promise<FoundNode[]> {
+    const sequences = await findSequences(this.#options.store.objectStore.meta, typeOf(level), digests);
+    return digests.map((digest, index) => ({ digest, sequence: sequences[index] }));
   }
 
   /**
    * Check what lies below a node. A subtree found whole is not walked again, in whichever shadow copy it turns up.
    * @returns true if it is whole
    */
-  async #checkNode(place: Place, digest: Uint8Array, level: number, firstRegion: number): Promise<boolean> {
+  async #checkNode(place: Place, found: FoundNode, level: number, firstRegion: number): Promise<boolean> {
     this.#options.signal.throwIfAborted();
-    const type = level === 0 ? ObjectType.leaf : ObjectType.inner;
+    const { digest, sequence } = found;
+    const type = typeOf(level);
     try {
-      const [sequence] = await findSequences(this.#options.store.objectStore.meta, type, [digest]);
       if (sequence !== undefined && this.#whole.has(sequence)) return true;
       const node = await this.#checker.read(type, digest);
       const whole =
@@ -182,7 +197,15 @@ export class Verification {
 
   async #checkInner(place: Place, node: Buffer, level: number, firstRegion: number): Promise<boolean> {
     let whole = true;
-    for (const [index, child] of decodeInner(node, level).entries()) {
+    const children = [...decodeInner(node, level).entries()].flatMap(([index, digest]) =>
+      digest === undefined ? [] : [{ index, digest }],
+    );
+    const found = await this.#look(
+      level - 1,
+      children.map(({ digest }) => digest),
+    );
+    for (const [at, { index }] of children.entries()) {
+      const child = found[at];
       if (child === undefined) continue;
       const below = await this.#checkNode(place, child, level - 1, firstRegion + index * regionsBelow(level - 1));
       whole = whole && below;
@@ -214,6 +237,10 @@ export class Verification {
       kind,
     });
   }
+}
+
+function typeOf(level: number): typeof ObjectType.leaf | typeof ObjectType.inner {
+  return level === 0 ? ObjectType.leaf : ObjectType.inner;
 }
 
 function base(listing: Listing): { readonly machine: string; readonly shadowCopy: string } {

@@ -22,7 +22,7 @@ t.test('marks what a shadow copy refers to, and no more; chunks that are missing
   const marked = new SequenceSet();
   const marker = new Marker({
     meta: databases.meta,
-    reader: store.reader,
+    reader: store.objectStore.reader,
     marked,
     signal: new AbortController().signal,
   });
@@ -43,6 +43,6 @@ t.test('stops when it is told to', async (t) => {
   const store = await openTestStore({ meta, objects });
   await backUp(store, 'a', new Random(2).bytes(9000));
   const signal = AbortSignal.abort(new RangeError('stopped'));
-  const marker = new Marker({ meta, reader: store.reader, marked: new SequenceSet(), signal });
+  const marker = new Marker({ meta, reader: store.objectStore.reader, marked: new SequenceSet(), signal });
   await t.rejects(marker.mark(listingOf(store, 'a')), { message: 'stopped' });
 });

@@ -1,5 +1,5 @@
 import { FANOUT, ObjectType } from '../codec/formats.js';
-import { isEmptyDigest } from '../codec/digest.js';
+import { isEmptyDigest, sameBytes } from '../codec/digest.js';
 import type { ObjectReader } from '../store/object-reader.js';
 import { decodeInner, decodeLeaf, regionCount, regionsBelow, treeHeight, type ChunkRef } from './node.js';
 
@@ -19,6 +19,11 @@ export interface RegionLeaf {
 export class TreeReader {
   readonly #reader: ObjectReader;
   readonly #root: Uint8Array;
+  /**
+   * The node of each level that was decoded last. Regions are mostly asked for in order, and 256 of them have one way down: a backup asks for
+   * all that lie beside those that changed.
+   */
+  readonly #decoded = new Map<number, DecodedNode>();
   readonly regions: number;
   readonly height: number;
 
@@ -85,7 +90,16 @@ export class TreeReader {
     }
   }
 
-  async #children(digest: Uint8Array, level: number): Promise<(Uint8Array | undefined)[]> {
-    return decodeInner(await this.#reader.read(ObjectType.inner, digest), level);
+  async #children(digest: Uint8Array, level: number): Promise<DecodedNode['children']> {
+    const last = this.#decoded.get(level);
+    if (last !== undefined && sameBytes(last.digest, digest)) return last.children;
+    const children = decodeInner(await this.#reader.read(ObjectType.inner, digest), level);
+    this.#decoded.set(level, { digest, children });
+    return children;
   }
+}
+
+interface DecodedNode {
+  readonly digest: Uint8Array;
+  readonly children: readonly (Uint8Array | undefined)[];
 }

@@ -2,6 +2,7 @@ import t from 'tap';
 import { EMPTY_DIGEST, toHex } from '../../../src/codec/digest.js';
 import { ObjectType } from '../../../src/codec/formats.js';
 import { encodeInner, encodeLeaf } from '../../../src/tree/node.js';
+import { TreeBuilder } from '../../../src/tree/tree-builder.js';
 import { TreeReader } from '../../../src/tree/tree-reader.js';
 import { leafDigest, MemoryNodes } from '../../kit/memory-nodes.js';
 import { Random, testSeed } from '../../kit/random.js';
@@ -42,6 +43,29 @@ t.test('leaves are walked without nodes that lie before the first', async (t) =>
   const tree = new TreeReader(memory, await memory.build(20 * 256, model));
   for await (const { region } of tree.leaves(18 * 256)) t.ok(region >= 18 * 256);
   t.equal(memory.reads, 3);
+});
+
+t.test('whoever asks for regions in order has each node read once', async (t) => {
+  const memory = new MemoryNodes();
+  const model = new Map(Array.from({ length: 40 }, (_, index) => [index * 100, leafDigest(index)]));
+  const root = await memory.build(4000, model);
+  const tree = new TreeReader(memory, root);
+  const found = new Map<number, Uint8Array>();
+  for (let region = 0; region < 4000; region++) {
+    const leaf = await tree.leafDigest(region);
+    if (leaf !== undefined) found.set(region, Uint8Array.from(leaf));
+  }
+  t.same(found, model);
+  t.equal(memory.reads, 1 + Math.ceil(4000 / 256));
+  memory.reads = 0;
+  const builder = new TreeBuilder(
+    4000,
+    (type, node) => Promise.resolve(memory.put(type, node)),
+    new TreeReader(memory, root),
+  );
+  for (const region of [300, 700, 3900]) await builder.add(region, leafDigest(50));
+  t.notSame(await builder.finish(), root.root);
+  t.equal(memory.reads, 1 + 3, 'the regions beside those that changed are all of the same nodes');
 });
 
 t.test('the chunks of a region', async (t) => {

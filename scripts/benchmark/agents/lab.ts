@@ -1,6 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { enrolAgent } from '../../../agent/enrol/agent-identity.js';
@@ -10,43 +8,11 @@ import { systemClock } from '../../../src/common/clock.js';
 import type { AgentBackupAnswer, TrackerChoice } from '../../../src/protocol/agents-api.js';
 import { BenchError } from '../bench-error.js';
 import { run } from '../process.js';
+import { Running, UMBRA } from '../running.js';
 import { anonymousBytes, processSeconds, runTimed, type Timed, writtenBytes } from './process-time.js';
 
-/** The compiled program, not `scripts/umbra`, which first looks for sources that changed. */
-export const UMBRA = path.resolve(import.meta.dirname, '../../../bundle/umbra.js');
 const LOOK_MS = 20;
 const START_LIMIT_MS = 60_000;
-
-/** A program that runs until it is stopped. */
-class Running {
-  readonly pid: number;
-  readonly #child: ChildProcess;
-
-  constructor(args: readonly string[], log: string) {
-    const out = openSync(log, 'a');
-    this.#child = spawn(process.execPath, [...nodeArguments(args), UMBRA, ...args], { stdio: ['ignore', out, out] });
-    closeSync(out);
-    this.pid = this.#child.pid ?? 0;
-  }
-
-  get hasEnded(): boolean {
-    return this.#child.exitCode !== null || this.#child.signalCode !== null;
-  }
-
-  async stop(): Promise<void> {
-    if (this.hasEnded) return;
-    const gone = once(this.#child, 'exit');
-    this.#child.kill('SIGTERM');
-    await gone;
-  }
-}
-
-/** `UMBRA_BENCH_PROFILE=DIRECTORY` has server and agents leave profiles of V8 there. */
-function nodeArguments(args: readonly string[]): string[] {
-  const directory = process.env['UMBRA_BENCH_PROFILE'];
-  if (directory === undefined) return [];
-  return ['--cpu-prof', `--cpu-prof-dir=${directory}`, `--cpu-prof-name=${args[0] ?? ''}-${Date.now()}.cpuprofile`];
-}
 
 /** A backup by an agent, asked for by a command of the user's. */
 export interface TimedBackup {
@@ -63,14 +29,14 @@ export class AgentsLab {
   readonly store: string;
   readonly #server: Running;
   readonly #agents = new Map<string, Running>();
-  readonly #client: Client;
+  readonly client: Client;
   #peakAnonymousBytes = 0;
   readonly #looking: NodeJS.Timeout;
 
   private constructor(directory: string, store: string) {
     this.directory = directory;
     this.store = store;
-    this.#client = new Client({ store: this.store, clock: systemClock });
+    this.client = new Client({ store: this.store, clock: systemClock });
     const args = ['serve', '--store', this.store, '--listen', '127.0.0.1:0', '--paused'];
     this.#server = new Running(args, path.join(directory, 'server.out'));
     this.#looking = setInterval(() => {
@@ -87,8 +53,8 @@ export class AgentsLab {
     try {
       await lab.#until('umbra serve', lab.#server, 'server.out', async () => {
         // The one that made the store may be about to end.
-        const isAnswering = await lab.#client.isAnswering();
-        return isAnswering && (await lab.#client.call(requests.status())).listening !== undefined;
+        const isAnswering = await lab.client.isAnswering();
+        return isAnswering && (await lab.client.call(requests.status())).listening !== undefined;
       });
       return lab;
     } catch (error) {
@@ -101,6 +67,11 @@ export class AgentsLab {
     return this.#server.pid;
   }
 
+  /** Of the server and all agents. */
+  get pids(): readonly number[] {
+    return [this.#server, ...this.#agents.values()].map(({ pid }) => pid);
+  }
+
   get peakAnonymousBytes(): number {
     return this.#peakAnonymousBytes;
   }
@@ -109,8 +80,8 @@ export class AgentsLab {
   async addAgent(host: string, config: readonly string[]): Promise<void> {
     const state = path.join(this.directory, `agent-${host}`);
     mkdirSync(state, { mode: 0o700 });
-    const { token } = await this.#client.call(requests.inviteAgent({ host, lifeSeconds: 3600 }));
-    const { listening = '' } = await this.#client.call(requests.status());
+    const { token } = await this.client.call(requests.inviteAgent({ host, lifeSeconds: 3600 }));
+    const { listening = '' } = await this.client.call(requests.status());
     const server = { host: '127.0.0.1', port: Number(listening.split(':').at(-1)) };
     await enrolAgent({ server, token, host, directory: state, clock: systemClock });
     const file = path.join(state, 'agent.yaml');
@@ -121,11 +92,11 @@ export class AgentsLab {
   }
 
   async protect(host: string, machine: string, name: string, tracker: TrackerChoice = 'auto'): Promise<void> {
-    await this.#client.call(requests.protect({ machine, host, as: name, tracker }));
+    await this.client.call(requests.protect({ machine, host, as: name, tracker }));
   }
 
   async unprotect(name: string): Promise<void> {
-    await this.#client.call(requests.unprotect({ machine: name }));
+    await this.client.call(requests.unprotect({ machine: name }));
   }
 
   /** As a user has it done: `umbra backup MACHINE`. */
@@ -137,7 +108,7 @@ export class AgentsLab {
 
   /** Without a command, where many are asked for at once. */
   async ask(name: string): Promise<AgentBackupAnswer> {
-    return await this.#client.run(requests.backupByAgent({ machine: name }));
+    return await this.client.run(requests.backupByAgent({ machine: name }));
   }
 
   /** The backup of an image by the server itself, without an agent. */
@@ -162,13 +133,12 @@ export class AgentsLab {
   }
 
   #processSeconds(): number {
-    const all = [this.#server, ...this.#agents.values()];
-    return all.reduce((sum, { pid }) => sum + processSeconds(pid), 0);
+    return this.pids.reduce((sum, pid) => sum + processSeconds(pid), 0);
   }
 
   async #untilSeen(host: string): Promise<void> {
     await this.#until(`the agent of ${host}`, this.#agents.get(host), `agent-${host}/agent.out`, async () => {
-      const { machines } = await this.#client.run(requests.machines({ discover: false }));
+      const { machines } = await this.client.run(requests.machines({ discover: false }));
       return machines.some((machine) => machine.host === host && machine.isConnected);
     });
   }

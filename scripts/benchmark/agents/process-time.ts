@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { run, type RunOptions } from '../process.js';
 
 /** Linux counts in hundredths of a second for all that is told of it. */
@@ -12,6 +12,24 @@ export function processSeconds(pid: number): number {
     .replace(/^.*\) /s, '')
     .split(' ');
   return TIMES.reduce((sum, at) => sum + Number(fields[at] ?? 0), 0) / TICKS_PER_SECOND;
+}
+
+/**
+ * Seconds of processor time that the threads of a process have used that it still has; 0 when it is gone. To the nanosecond, where
+ * {@link processSeconds} counts in hundredths of a second.
+ */
+export function threadSeconds(pid: number): number {
+  return (
+    threadsOf(pid).reduce((sum, thread) => sum + Number(read(pid, `task/${thread}/schedstat`).split(' ')[0]), 0) / 1e9
+  );
+}
+
+function threadsOf(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
 }
 
 /** The most memory that a process ever had, and the most of it that is no file's, bytes. */

@@ -1,5 +1,10 @@
 import t from 'tap';
-import { peakBytes, processSeconds, runTimed } from '../../../../scripts/benchmark/agents/process-time.js';
+import {
+  peakBytes,
+  processSeconds,
+  runTimed,
+  threadSeconds,
+} from '../../../../scripts/benchmark/agents/process-time.js';
 
 t.test('what a program printed, and how much time of the processors it took', async (t) => {
   const loop = 'for ((i = 0; i < 50000; i++)); do :; done; echo one; echo two >&2; echo three';
@@ -12,6 +17,8 @@ t.test('what a program printed, and how much time of the processors it took', as
 t.test('a process that is there, and one that is not', async (t) => {
   t.ok(processSeconds(process.pid) > 0);
   t.ok(peakBytes(process.pid) > 1024 * 1024);
+  t.ok(threadSeconds(process.pid) > 0);
   t.equal(processSeconds(2 ** 30), 0);
+  t.equal(threadSeconds(2 ** 30), 0);
   t.equal(peakBytes(2 ** 30), 0);
 });

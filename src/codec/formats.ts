@@ -76,6 +76,10 @@ export const MetaPrefix = {
   job: 0x6a,
   /** `p` machine → since when it is planned for. */
   planned: 0x70,
+  /** `a` number → an alert. */
+  alert: 0x61,
+  /** `n` channel → what it was told; `n` channel NUL → the message that it is told. */
+  channel: 0x6e,
 } as const;
 
 /** Volume tree nodes: first byte, and the version in the second. */

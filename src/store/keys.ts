@@ -72,6 +72,19 @@ export function plannedKey(machine: string): Buffer {
   return Buffer.from(`${String.fromCharCode(MetaPrefix.planned)}${machine}`, 'latin1');
 }
 
+/** `a` number of an alert, so that keys come in the order in which alerts began. */
+export function alertKey(id: number): Buffer {
+  const key = Buffer.allocUnsafe(9);
+  key[0] = MetaPrefix.alert;
+  key.writeBigUInt64BE(BigInt(id), 1);
+  return key;
+}
+
+/** `n` channel, and a NUL after it for the message that it is told. */
+export function channelKey(channel: string, part: 'state' | 'message'): Buffer {
+  return Buffer.from(`${String.fromCharCode(MetaPrefix.channel)}${channel}${part === 'message' ? '\0' : ''}`, 'latin1');
+}
+
 /** All keys that begin with one of the prefixes of {@link MetaPrefix}. */
 export function prefixRange(prefix: number): { readonly gte: Buffer; readonly lt: Buffer } {
   return { gte: Buffer.of(prefix), lt: Buffer.of(prefix + 1) };

@@ -9,6 +9,7 @@ import { packRecord, withCheck } from './checked.js';
 import { collect, type CollectOptions, type CollectResult } from './collect.js';
 import type { FormatRecord } from './format-record.js';
 import { objectName, storeKey } from './keys.js';
+import { AlertRecords } from './alert-records.js';
 import { JobRecords } from './job-records.js';
 import type { KvStore } from './kv.js';
 import { Leases } from './leases.js';
@@ -47,6 +48,8 @@ export class Store {
   readonly #trusted: TrustedTime;
   /** What the scheduler notes. */
   readonly jobs: JobRecords;
+  /** What somebody has to be told, and was. */
+  readonly alerts: AlertRecords;
   readonly #meta: KvStore;
   readonly #clock: Clock;
   /** Names that commits under way will use. */
@@ -61,6 +64,7 @@ export class Store {
     this.format = parts.format;
     this.objectStore = objectStore;
     this.jobs = new JobRecords(parts.meta);
+    this.alerts = new AlertRecords(parts.meta);
     this.#meta = parts.meta;
     this.#clock = parts.clock;
     this.#catalog = catalog;

@@ -23,6 +23,8 @@ const FROZEN = {
     highWater: 0x68,
     store: 0x66,
     job: 0x6a,
+    alert: 0x61,
+    channel: 0x6e,
     planned: 0x70,
   },
   NODE: { leaf: 0x4c, inner: 0x49, version: 1 },

@@ -27,3 +27,9 @@ export interface Alerts {
   /** Ends it, if it goes on: announced once. */
   end(kind: AlertKind, subject: string, text: string): void;
 }
+
+/** Alerts for whoever tells everything of a kind, and has to end what a server before began. */
+export interface AlertBoard extends Alerts {
+  /** The subjects of the alerts of a kind that go on. */
+  subjects(kind: AlertKind): readonly string[];
+}

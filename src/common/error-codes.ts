@@ -75,6 +75,7 @@ export const ERROR_CODES = {
   CONFIG_UNREADABLE: { exit: 'IMAGE', meaning: "a machine's configuration cannot be read or understood" },
   AGENT_UNREACHABLE: { exit: 'SERVER', meaning: 'the agent of a host is not connected to the server' },
   AGENT_FAILED: { exit: 'SERVER', meaning: 'the agent of a host broke off what it was doing' },
+  NOTIFY_FAILED: { exit: 'SERVER', meaning: 'somebody could not be told of an alert' },
   PROGRAM_MISSING: { exit: 'SYSTEM', meaning: 'a program or library that is needed is not installed' },
   CANCELLED: { exit: 'CANCELLED', meaning: 'the command was interrupted' },
   INTERNAL: { exit: 'INTERNAL', meaning: 'a defect in Umbra; please report it' },

@@ -1,7 +1,7 @@
-import type { AlertKind, Alerts, NewAlert } from '../../src/alerts/alert.js';
+import type { AlertBoard, AlertKind, NewAlert } from '../../src/alerts/alert.js';
 
 /** Alerts as whoever raises them may be tested with: what goes on, and what was announced, in its order. */
-export class RecordedAlerts implements Alerts {
+export class RecordedAlerts implements AlertBoard {
   /** What goes on, as it was told last. */
   readonly active = new Map<string, NewAlert>();
   /** `begin KIND SUBJECT` and `end KIND SUBJECT`: each once, as people are told. */
@@ -16,6 +16,10 @@ export class RecordedAlerts implements Alerts {
   end(kind: AlertKind, subject: string, _text: string): void {
     const key = `${kind} ${subject}`;
     if (this.active.delete(key)) this.announced.push(`end ${key}`);
+  }
+
+  subjects(kind: AlertKind): readonly string[] {
+    return [...this.active.values()].filter((alert) => alert.kind === kind).map(({ subject }) => subject);
   }
 
   /** What was announced since this was asked last. */

@@ -106,6 +106,7 @@ function whyText({ state, time, isConnected, host, job }: MachineStatus): string
   return parts.join('; ');
 }
 
-function cut(line: string, columns: number | undefined): string {
+/** No longer than there is room for. */
+export function cut(line: string, columns: number | undefined): string {
   return columns === undefined || line.length <= columns ? line : `${line.slice(0, Math.max(0, columns - 1))}…`;
 }

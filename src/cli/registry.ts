@@ -128,6 +128,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
       },
       { name: 'status', summary: 'Show what the server does', load: () => import('./commands/status.js') },
       {
+        name: 'alerts',
+        summary: 'List what goes wrong, and try who is told of it',
+        load: () => import('./commands/alerts.js'),
+      },
+      {
         name: 'jobs',
         summary: 'List what the server does by itself, and when',
         load: () => import('./commands/jobs.js'),

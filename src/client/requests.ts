@@ -27,6 +27,7 @@ import type {
   UnprotectAnswer,
   UnprotectRequest,
 } from '../protocol/agents-api.js';
+import type { AlertsRequest, AlertsResult, TestAlertsRequest, TestAlertsResult } from '../protocol/alerts-api.js';
 import type { JobDetails, JobRequest, JobsRequest, JobsResult, ScheduleResult } from '../protocol/jobs-api.js';
 import type { AddShareRequest, RemoveShareRequest, ShareInfo } from '../protocol/shares-api.js';
 import type {
@@ -143,6 +144,12 @@ export const requests = {
   previewSchedule: (body: CheckPoliciesRequest): Request<ScheduleResult> => ({
     method: 'POST',
     path: '/v1/schedule/preview',
+    body,
+  }),
+  alerts: (body: AlertsRequest): Request<AlertsResult> => ({ method: 'POST', path: '/v1/alerts/list', body }),
+  testAlerts: (body: TestAlertsRequest): Request<TestAlertsResult> => ({
+    method: 'POST',
+    path: '/v1/alerts/test',
     body,
   }),
   mount: (body: MountRequest): Request<MountInfo> => ({ method: 'POST', path: '/v1/mounts', body }),

@@ -15,6 +15,7 @@ export const EXIT_CODES = {
   REFUSED: { code: 12, meaning: 'refused, to protect data' },
   SYSTEM: { code: 13, meaning: 'a program or library is missing' },
   BREACH: { code: 14, meaning: 'a machine would lose more than its policy accepts' },
+  ALERT: { code: 15, meaning: 'an alert goes on' },
   CANCELLED: { code: 130, meaning: 'interrupted' },
 } as const;
 

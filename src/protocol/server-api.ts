@@ -1,4 +1,5 @@
 import type { WireError } from './api.js';
+import type { AlertsSummary } from './alerts-api.js';
 import type { JobState } from './jobs-api.js';
 
 /** What crosses the server's wire, and what `--json` prints, about the server itself and its mounts. */
@@ -74,6 +75,8 @@ export interface StatusResult {
   }[];
   /** Absent while it is not known: the store is opened, or rebuilt. */
   readonly fleet?: FleetStatus;
+  /** Absent while it is not known, as well. */
+  readonly alerts?: AlertsSummary;
 }
 
 export interface UnmountRequest {

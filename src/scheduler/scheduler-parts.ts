@@ -50,6 +50,8 @@ export interface SchedulerParts {
   /** Make a shadow copy of a machine. Settles soon after the attempt was aborted. @throws {UmbraError} why there is none */
   readonly backUp: (machine: string, attempt: Attempt) => Promise<Made>;
   readonly jobs: JobStore;
+  /** Told when jobs have ended, or machines are not planned for any more. */
+  readonly settled?: () => void;
   /** For tests. */
   readonly mostEnded?: number;
   /** A number that no job has, above `least`. */

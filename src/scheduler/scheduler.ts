@@ -136,6 +136,7 @@ export class Scheduler {
       await this.#letGo(machines);
       await this.#noteDue(machines, clock.now());
       await this.#begin(clock.now());
+      this.#parts.settled?.();
       this.#sleep(this.#nextMs(machines, clock.now()) - clock.now());
     } catch (error) {
       this.#trouble(error);
@@ -266,6 +267,7 @@ export class Scheduler {
     await this.#inOrder(async () => {
       this.#running.delete(job.machine);
       await this.book.settle(ended);
+      this.#parts.settled?.();
     }).catch((error: unknown) => {
       log.error('a job could not be noted', { job: job.id, error: messageOf(error) });
     });

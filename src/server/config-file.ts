@@ -1,6 +1,9 @@
 import { dirname, resolve } from 'node:path';
 import { UmbraError } from '../common/errors.js';
-import { parseYaml, readYamlFile, type FieldChecks } from '../system/yaml-file.js';
+import type { Channel } from '../alerts/channel.js';
+import { parseChannels } from '../alerts/parse-channels.js';
+import { parseYaml, readConfigText, type FieldChecks } from '../system/yaml-file.js';
+import { YamlPart } from '../system/yaml-tree.js';
 import { isServerName } from '../protocol/server-address.js';
 import { boolean, list, oneOf, string, validator } from '../common/params.js';
 import { LOG_LEVELS, type LogLevel } from '../system/line-log.js';
@@ -14,6 +17,8 @@ export interface ServerConfig {
   readonly mount?: string;
   readonly allowOther?: boolean;
   readonly log?: LogLevel;
+  /** Who is told of alerts. */
+  readonly notify?: readonly Channel[];
 }
 
 const serverName = validator(string.schema, (value, field): string => {
@@ -22,21 +27,25 @@ const serverName = validator(string.schema, (value, field): string => {
   throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a DNS name or an IP address, not ${JSON.stringify(text)}`);
 });
 
-const FIELDS: FieldChecks<ServerConfig> = {
+/** Channels are looked at with their lines. */
+const FIELDS: FieldChecks<Omit<ServerConfig, 'notify'> & { readonly notify?: true }> = {
   listen: string,
   names: list(serverName),
   mount: string,
   allowOther: boolean,
   log: oneOf(...LOG_LEVELS),
+  notify: () => true,
 };
 
 /** @throws {UmbraError} BAD_ARGUMENT with the line, and what is allowed there */
 export function readConfigFile(file: string): ServerConfig {
-  const config = readYamlFile(file, FIELDS);
+  const config = parseConfig(readConfigText(file), file);
   return config.mount === undefined ? config : { ...config, mount: resolve(dirname(file), config.mount) };
 }
 
 /** @param file for messages */
 export function parseConfig(text: string, file: string): ServerConfig {
-  return parseYaml(text, file, FIELDS);
+  const { notify, ...config } = parseYaml(text, file, FIELDS);
+  const part = notify && YamlPart.of(text, file).entries().get('notify');
+  return part === undefined ? config : { ...config, notify: parseChannels(part, file) };
 }

@@ -22,7 +22,8 @@ export type OperationKind =
   | 'lease'
   | 'request'
   | 'agent'
-  | 'jobs';
+  | 'jobs'
+  | 'alerts';
 
 /** An operation that runs or wants to. */
 export interface Claim {

@@ -1,3 +1,5 @@
+import type { AlertBoard, NewAlert } from '../alerts/alert.js';
+import { durationText } from '../common/durations.js';
 import { messageOf } from '../common/errors.js';
 import type { Clock } from '../common/clock.js';
 import type { Log } from '../common/log.js';
@@ -9,12 +11,14 @@ const LONGEST_SLEEP_MS = 60 * 60_000;
 export interface DataLossWatchOptions {
   /** @throws {UmbraError} STORE_IN_USE while the store is rebuilt */
   readonly machines: () => readonly WatchedMachine[];
+  /** Told of every breach, as long as it goes on. */
+  readonly alerts: AlertBoard;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /**
- * Logs when a machine's newest shadow copy becomes older than its policy accepts, and when that is over: each once. It sleeps until the next
+ * Logs, and tells, when a machine's newest shadow copy becomes older than its policy accepts, and when that is over: each once. It sleeps until the next
  * moment at which one does, and looks when something has happened. A server that starts says once what it finds.
  */
 export class DataLossWatch {
@@ -57,12 +61,15 @@ export class DataLossWatch {
       nextMs = Math.min(nextMs, machine.breachInMs ?? Infinity);
     }
     const names = new Set(machines.map(({ machine }) => machine));
-    for (const machine of this.#inBreach) if (!names.has(machine)) this.#end(machine);
+    // Of those of a server before nothing else is known here.
+    for (const machine of [...this.#inBreach, ...this.#options.alerts.subjects('data-loss')])
+      if (!names.has(machine)) this.#end(machine);
     return nextMs;
   }
 
   #begin(watched: WatchedMachine): void {
     const { machine, host } = watched;
+    this.#options.alerts.begin(alertOf(watched));
     if (this.#inBreach.has(machine)) return;
     this.#inBreach.add(machine);
     this.#options.log.warn('data loss beyond what is acceptable', { machine, host, ...agesOf(watched) });
@@ -70,10 +77,32 @@ export class DataLossWatch {
 
   /** @param now absent if the machine is not protected any more */
   #end(machine: string, now?: WatchedMachine): void {
+    const isOver = now === undefined ? `${machine} is not protected any more.` : `${machine} is ${now.state} again.`;
+    this.#options.alerts.end('data-loss', machine, isOver);
     if (!this.#inBreach.delete(machine)) return;
     const fields = now === undefined ? { isProtected: false } : { host: now.host, ...agesOf(now) };
     this.#options.log.info('data loss acceptable again', { machine, ...fields });
   }
+}
+
+function alertOf(watched: WatchedMachine): NewAlert {
+  const { machine, host, ageMs, acceptableMs, newest } = watched;
+  const age = ageMs === undefined ? 'unknown' : aboutText(ageMs);
+  const what = newest === undefined ? 'has no shadow copy, and is planned for since' : 'has a newest shadow copy of';
+  return {
+    kind: 'data-loss',
+    subject: machine,
+    severity: 'critical',
+    text: `${machine} ${what} ${age}; its policy accepts ${durationText(acceptableMs)}.`,
+    advice: `"umbra status" says why there is no newer one, and "umbra jobs --machine ${machine}" what was tried.`,
+    facts: { host, ...agesOf(watched) },
+  };
+}
+
+/** In minutes, hours or days, of which there are at least two. */
+function aboutText(ms: number): string {
+  const unitMs = [86_400_000, 3_600_000].find((unit) => ms >= 2 * unit) ?? 60_000;
+  return durationText(Math.max(1, Math.floor(ms / unitMs)) * unitMs);
 }
 
 function agesOf({ ageMs, acceptableMs, newest }: WatchedMachine): Record<string, string | number> {

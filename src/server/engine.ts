@@ -20,6 +20,7 @@ import type {
   VerifyResult,
 } from '../protocol/api.js';
 import type { Uploads } from '../ingest/uploads.js';
+import type { AlertStore } from '../alerts/alert-store.js';
 import type { Fleet } from '../agents/fleet.js';
 import type { ObjectAccess } from './object-access.js';
 import type { Planning } from './planning.js';
@@ -91,6 +92,8 @@ export interface Engine {
   fleet(): Fleet;
   /** What is planned for, what there is of it, and where that is noted. */
   planning(): Planning;
+  /** Where alerts are kept; asked for each time: the store may be rebuilt. @throws {UmbraError} STORE_IN_USE while it is */
+  alerts(): AlertStore;
   /** The shadow copies that agents are sending. */
   uploads(): Uploads;
   /** What clients elsewhere may read of its shadow copies. */

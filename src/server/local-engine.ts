@@ -29,6 +29,7 @@ import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
 import { exportQcow2 } from '../restore/export-qcow2.js';
 import { restore } from '../restore/restore-machine.js';
 import { ByteCache } from '../store/byte-cache.js';
+import { alertStoreOf, type AlertStore } from '../alerts/alert-store.js';
 import { Fleet } from '../agents/fleet.js';
 import { Uploads } from '../ingest/uploads.js';
 import type { Listing } from '../store/catalog.js';
@@ -75,6 +76,7 @@ class LocalEngine implements Engine {
   readonly #fleet: Fleet;
   readonly #uploads: Uploads;
   readonly #objects: ObjectAccess;
+  readonly #alerts: () => AlertStore;
   #pool: WorkerPool | undefined;
   #files: { readonly operations: FileOperations; readonly close: () => Promise<void> } | undefined;
   #restoredBytes = 0;
@@ -105,6 +107,7 @@ class LocalEngine implements Engine {
       clock,
       giveUp: (machine) => this.#uploads.giveUp(machine),
     });
+    this.#alerts = alertStoreOf(() => this.#store.alerts);
     this.#objects = new ObjectAccess({ store: () => this.#store, machines });
     this.#uploads = new Uploads({ store: () => this.#store, pool: () => this.#workers, clock });
     this.#source = new LocalSource(
@@ -245,6 +248,10 @@ class LocalEngine implements Engine {
 
   planning(): Planning {
     return planningOf(() => this.#store);
+  }
+
+  alerts(): AlertStore {
+    return this.#alerts();
   }
 
   uploads(): Uploads {

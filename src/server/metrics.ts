@@ -2,6 +2,8 @@ import type { Clock } from '../common/clock.js';
 import type { StatusResult } from '../protocol/server-api.js';
 import type { WatchedMachine } from '../scheduler/fleet.js';
 import type { StoreFigures } from '../store/figures.js';
+import { alertFamilies } from './alert-metrics.js';
+import type { AlertFigures } from './alerting.js';
 import type { Claim, OperationKind } from './conflicts.js';
 import { dataLossFamilies } from './data-loss-metrics.js';
 import { counter, familiesText, gauge, label, type Family } from './metric-family.js';
@@ -26,6 +28,7 @@ export interface Gauges {
   /** The protected machines, the worst first; absent while they are not known. */
   readonly watched?: readonly WatchedMachine[];
   /** Absent while the store is not open. */
+  readonly alerts?: AlertFigures;
   readonly store?: StoreFigures;
 }
 
@@ -70,7 +73,7 @@ export class Metrics {
   }
 
   /** The text of all figures. */
-  text({ jobs, mounts, connections, refusedTokens, agents, store, scheduling, watched }: Gauges): string {
+  text({ jobs, mounts, connections, refusedTokens, agents, store, scheduling, watched, alerts }: Gauges): string {
     const running = new Map<string, number>();
     for (const { kind } of jobs) running.set(kind, (running.get(kind) ?? 0) + 1);
     const backups = [...this.#backups];
@@ -90,6 +93,7 @@ export class Metrics {
         backups.map(([machine, { endedMs }]) => [label('machine', machine), endedMs / 1000]),
       ),
       ...(scheduling === undefined ? [] : schedulingFamilies(scheduling)),
+      ...(alerts === undefined ? [] : alertFamilies(alerts)),
       ...(watched === undefined ? [] : dataLossFamilies(watched)),
       ...(store === undefined ? [] : storeFamilies(store, this.#clock.now())),
       gauge('umbra_agents_connected', 'Agents that are connected.', [['', agents]]),

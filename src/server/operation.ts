@@ -3,6 +3,7 @@ import type { Alerts } from '../alerts/alert.js';
 import type { Clock } from '../common/clock.js';
 import type { MountEnd } from '../protocol/wire.js';
 import type { ByteSink } from './byte-answer.js';
+import type { Alerting } from './alerting.js';
 import { OPERATORS, type Caller, type Permission } from './caller.js';
 import type { Claim } from './conflicts.js';
 import type { Engine, JobContext } from './engine.js';
@@ -23,6 +24,8 @@ export interface Services {
   readonly scheduling: PlannedWork;
   /** Whom what goes wrong is told to. */
   readonly alerts: Alerts;
+  /** The alerts that there are, and who is told of them. */
+  readonly alerting: Pick<Alerting, 'list' | 'test'>;
 }
 
 /** What an operation is given besides its request. */

@@ -2,6 +2,7 @@ import { isUmbraError, UmbraError } from '../common/errors.js';
 import type { MountInfo } from '../protocol/server-api.js';
 import type { MountEnd } from '../protocol/wire.js';
 import { OWNER_ONLY } from './caller.js';
+import { ALERT_OPERATIONS } from './alert-operations.js';
 import { AGENT_OPERATIONS } from './agent-operations.js';
 import { FILE_OPERATIONS } from './file-operations.js';
 import { POLICY_OPERATIONS } from './policy-operations.js';
@@ -150,6 +151,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...AGENT_OPERATIONS,
   ...POLICY_OPERATIONS,
   ...JOB_OPERATIONS,
+  ...ALERT_OPERATIONS,
   operation({
     method: 'GET',
     route: '/v1/shares',

@@ -1,4 +1,4 @@
-import type { Alerts } from '../alerts/alert.js';
+import type { AlertBoard } from '../alerts/alert.js';
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
@@ -23,7 +23,7 @@ export interface RunOperationOptions {
   readonly log: Log;
   readonly metrics: Metrics;
   /** Whom what goes wrong is told to. */
-  readonly alerts: Alerts;
+  readonly alerts: AlertBoard;
 }
 
 /** Who asks for an operation, and until when. */

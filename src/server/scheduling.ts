@@ -15,6 +15,7 @@ import type { JobContext } from './engine.js';
 import type { Services } from './operation.js';
 import { policyParts } from './effective-policies.js';
 import type { PlannedWork, SchedulingFigures } from './planned-work.js';
+import { tellJobFailures } from './job-failures.js';
 import { CollectSoon } from './collect-soon.js';
 import { pruneAfter } from './prune-after.js';
 import { runJob, type RunOperationOptions } from './run-operation.js';
@@ -55,9 +56,11 @@ export class Scheduling implements PlannedWork {
       scheduler.hostIsBack(host);
     });
     scheduler.start();
-    const { clock, log } = this.#options;
-    this.#watch = new DataLossWatch({ machines: () => fleet.watchedMachines(scheduler, parts), clock, log });
+    const { clock, log, alerts } = this.#options;
+    const machines = (): readonly fleets.WatchedMachine[] => fleet.watchedMachines(scheduler, parts);
+    this.#watch = new DataLossWatch({ machines, alerts, clock, log });
     this.#watch.look();
+    this.#tellFailures();
   }
 
   /** Machines or policies have changed. */
@@ -68,7 +71,9 @@ export class Scheduling implements PlannedWork {
 
   /** An operation has ended, however it did. */
   operationEnded(claim: Claim): void {
-    if (changesDataLoss(claim)) this.#watch?.look();
+    if (!changesDataLoss(claim)) return;
+    this.#watch?.look();
+    this.#tellFailures();
   }
 
   /** Begin nothing more; resolves when what was begun is noted, once somebody has aborted it. */
@@ -115,6 +120,21 @@ export class Scheduling implements PlannedWork {
   /** The same for figures. */
   async watched(): Promise<readonly fleets.WatchedMachine[] | undefined> {
     return await this.#ask(({ scheduler, parts, fleet }) => fleet.watchedMachines(scheduler, parts));
+  }
+
+  /** Only a server that does something by itself says what it could not do. */
+  #tellFailures(): void {
+    const { scheduler, parts } = this.#opened ?? {};
+    if (scheduler?.isScheduling !== true || parts === undefined) return;
+    const { book } = scheduler;
+    const newestMs = (machine: string): number | undefined => parts.latest(machine)?.timeMs;
+    const last = (machine: string): ReturnType<typeof book.last> => book.last(machine);
+    try {
+      tellJobFailures({ machines: () => book.machines(), last, newestMs }, this.#options.alerts);
+    } catch (error) {
+      // While the store is rebuilt; the end of that is told.
+      this.#options.log.warn('failed jobs are not told of', { error: messageOf(error) });
+    }
   }
 
   async #ask<T>(question: (opened: Opened) => T): Promise<T | undefined> {
@@ -175,6 +195,9 @@ export class Scheduling implements PlannedWork {
       ...services.engine.planning(),
       wasThere: (host) => connections.isConnected(host) || connections.reports().has(host),
       backUp: (machine, attempt) => this.#backUp(services, machine, attempt),
+      settled: () => {
+        this.#tellFailures();
+      },
       newId: (least) => jobs.newId(least),
       clock,
       random: Math.random,

@@ -1,3 +1,4 @@
+import type { Channel } from '../alerts/channel.js';
 import { systemClock } from '../common/clock.js';
 import { messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
@@ -18,6 +19,7 @@ export interface RunOptions {
   readonly parts: ServerParts;
   readonly background?: boolean;
   readonly schedule?: boolean;
+  readonly channels?: readonly Channel[];
   readonly onLocked?: () => void;
   /** Called when the server answers. */
   readonly onReady: () => void;
@@ -97,6 +99,7 @@ export async function serveInForeground({
     ...options,
     // One that ends when nobody asks for anything keeps no schedule.
     schedule: !paused && options.idleExitMs === undefined,
+    ...(read.notify === undefined ? {} : { channels: read.notify }),
     log: logFrom(read.log ?? 'info', stderrLog(systemClock)),
     ...(address === undefined ? {} : { listen: { address: parseHostAndPort(address), names: read.names ?? [] } }),
     ...(mountPoint === undefined ? {} : { mount: { mountPoint, allowOther: allowOther || read.allowOther === true } }),

@@ -1,14 +1,14 @@
 import type { Server } from 'node:http';
 import { FilesService } from '../../mount/files/files-service.js';
 import { findDevices } from '../../mount/files/find-devices.js';
-import type { Alerts } from '../alerts/alert.js';
-import { loggedAlerts } from '../alerts/logged-alerts.js';
+import type { Channel } from '../alerts/channel.js';
 import type { Clock } from '../common/clock.js';
 import { messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import type { MountRequest, StatusResult, StopResult } from '../protocol/server-api.js';
 import type { HostAndPort } from '../protocol/server-address.js';
 import { VERSION } from '../protocol/version.js';
+import { Alerting } from './alerting.js';
 import type { CreateStoreOptions, OpenEngine } from './engine.js';
 import { createHttpServer } from './http-server.js';
 import { IdleTimer } from './idle.js';
@@ -41,6 +41,8 @@ export interface StoreServerOptions {
   readonly background?: boolean;
   /** Do what policies say, by itself. */
   readonly schedule?: boolean;
+  /** Who is told of alerts. */
+  readonly channels?: readonly Channel[];
   /** Called when the store's lock is taken, before listening. */
   readonly onLocked?: () => void;
 }
@@ -63,7 +65,7 @@ export class StoreServer {
   /** Resolves when everything is closed and the last client is gone. */
   readonly ended: Promise<void>;
   readonly #options: StoreServerOptions;
-  readonly #alerts: Alerts;
+  readonly #alerting: Alerting;
   readonly #jobs: Jobs;
   readonly #scheduling: Scheduling;
   readonly #http: Server;
@@ -80,12 +82,13 @@ export class StoreServer {
     const { clock, log, idleExitMs } = options;
     this.#options = options;
     this.#startedMs = clock.now();
-    this.#alerts = loggedAlerts(log);
+    this.#alerting = new Alerting(options);
     this.#jobs = new Jobs(
       clock,
       () => this.#mounts().map((mount) => mount.mountPoint),
       (claim) => {
         this.#scheduling.operationEnded(claim);
+        this.#alerting.operationEnded(claim);
       },
     );
     const running = {
@@ -95,7 +98,7 @@ export class StoreServer {
       clock,
       log,
       metrics: new Metrics(clock),
-      alerts: this.#alerts,
+      alerts: this.#alerting.book,
     };
     this.#scheduling = new Scheduling(running);
     const onIdle = (): void => {
@@ -171,8 +174,10 @@ export class StoreServer {
       const source = engine.shadowCopySource();
       const files = new FilesService({ source, find: findDevices, clock: this.#options.clock, log });
       const mounts = await openMounts({ store, source, files, log });
+      await this.#alerting.open(() => engine.alerts());
       const { clock } = this.#options;
-      const services = { engine, files, mounts, clock, scheduling: this.#scheduling, alerts: this.#alerts };
+      const told = { alerts: this.#alerting.book, alerting: this.#alerting };
+      const services = { engine, files, mounts, clock, scheduling: this.#scheduling, ...told };
       if (this.#options.schedule === true) await orSay(this.#scheduling.prepare(services), log);
       return services;
     } catch (error) {
@@ -238,6 +243,7 @@ export class StoreServer {
       ...(store && { store }),
       ...(scheduling && { scheduling }),
       ...(watched && { watched }),
+      ...(this.#health() === 'ok' && { alerts: this.#alerting.figures() }),
     };
   }
 
@@ -267,6 +273,7 @@ export class StoreServer {
     const left = services.mounts.list();
     const unmounted = mounted.filter((mount) => !left.includes(mount));
     services.files.close();
+    await this.#alerting.close();
     this.#http.close();
     await this.#closeRemote();
     try {
@@ -297,6 +304,7 @@ export class StoreServer {
       background: this.#options.background === true,
       mounts: this.#mounts(),
       jobs: this.#jobs.list(),
+      ...(this.#health() === 'ok' && { alerts: this.#alerting.summary() }),
       ...(this.#https === undefined ? {} : { listening: this.#https.address, urls: this.#urls() }),
     };
   }

@@ -10,7 +10,7 @@ export type FieldChecks<T> = { readonly [K in keyof T]-?: FieldCheck<NonNullable
 
 /** @throws {UmbraError} BAD_ARGUMENT with the line, and what is allowed there */
 export function readYamlFile<T>(file: string, fields: FieldChecks<T>): Partial<T> {
-  return parseYaml(readText(file), file, fields);
+  return parseYaml(readConfigText(file), file, fields);
 }
 
 /**
@@ -46,7 +46,8 @@ function check<T>(checkField: FieldCheck<T>, name: string, value: unknown, where
   }
 }
 
-function readText(file: string): string {
+/** @throws {UmbraError} BAD_ARGUMENT */
+export function readConfigText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {

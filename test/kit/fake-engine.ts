@@ -6,10 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ShadowCopySource } from '../../mount/source.js';
 import { systemClock } from '../../src/common/clock.js';
 import { UmbraError } from '../../src/common/errors.js';
+import { alertStoreOf, type AlertStore } from '../../src/alerts/alert-store.js';
 import { Fleet } from '../../src/agents/fleet.js';
 import { Uploads } from '../../src/ingest/uploads.js';
 import { DEFAULT_POLICY } from '../../src/policies/default-policy.js';
 import { storedJobs } from '../../src/scheduler/job-store.js';
+import { AlertRecords } from '../../src/store/alert-records.js';
 import { JobRecords } from '../../src/store/job-records.js';
 import { openMemoryKv } from '../../src/store/memory-kv.js';
 import { Machines } from '../../src/store/machines.js';
@@ -92,6 +94,7 @@ export class FakeEngine implements Engine {
   readonly #shares: ShareInfo[] = [];
   readonly #store: string;
   readonly #lock: Server | undefined;
+  readonly #alerts: () => AlertStore;
   closed = 0;
   /** What was asked for, newest last. */
   readonly calls: string[] = [];
@@ -99,6 +102,8 @@ export class FakeEngine implements Engine {
   constructor(store: string, lock?: Server) {
     this.#store = store;
     this.#lock = lock;
+    const records = new AlertRecords(openMemoryKv());
+    this.#alerts = alertStoreOf(() => records);
   }
 
   async backup(request: BackupRequest, context: JobContext): Promise<BackupResult> {
@@ -287,6 +292,10 @@ export class FakeEngine implements Engine {
       policyNameOf: () => 'standard (default)',
       limitsOf: () => ({}),
     };
+  }
+
+  alerts(): AlertStore {
+    return this.#alerts();
   }
 
   uploads(): Uploads {

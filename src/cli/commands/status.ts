@@ -4,6 +4,7 @@ import type { ExitCodeName } from '../../common/exit-codes.js';
 import type { FleetStatus, MountInfo, StatusResult } from '../../protocol/server-api.js';
 import { flagOption, type Command } from '../command.js';
 import { checkText, countsText, fleetText, type Room } from '../fleet-text.js';
+import { alertPairs } from '../alerts-text.js';
 import { formatTime } from '../format.js';
 import type { Session } from '../session.js';
 import { formatPairs, formatTable } from '../table.js';
@@ -18,7 +19,7 @@ export const command: Command = {
   synopsis: '[--all] [--check]',
   description: `Show how the protected machines are, the worst first, and what the server of the store does: its mounts and the operations that run.
 It does not start one. A machine is in BREACH when its newest shadow copy is older than its policy accepts ("dataLoss"), and "late" from three
-quarters of that on; one that never had one counts from when it was planned for.
+quarters of that on; one that never had one counts from when it was planned for. The worst alerts stand above them ("umbra alerts").
 With --check, say in one line what is wrong, for programs that watch: the exit code is 0 when no machine is in breach, 14 when one is,
 11 when no server answers, and 4 when the server does not know now, since the store is opened or rebuilt.`,
   examples: [
@@ -59,10 +60,14 @@ function roomOf({ environment: { stdout } }: Session): Room {
 }
 
 function describe(status: StatusResult, room: Room, showsAll: boolean): string {
-  const { mounts, jobs, fleet } = status;
+  const { mounts, jobs, fleet, alerts } = status;
   const mountRows = mounts.map((mount) => [mount.mountPoint, shown(mount)]);
   const jobRows = jobs.map(({ id, kind, what, startedAt: since }) => [String(id), kind, what, formatTime(since)]);
-  const head = formatPairs([...serverPairs(status), ...(fleet === undefined ? [] : fleetPairs(fleet))]);
+  const head = formatPairs([
+    ...serverPairs(status),
+    ...(fleet === undefined ? [] : fleetPairs(fleet)),
+    ...(alerts === undefined ? [] : alertPairs(alerts, room.columns)),
+  ]);
   const below = [
     mounts.length === 0
       ? 'nothing is mounted\n'

@@ -7,6 +7,7 @@ import type * as api from '../../protocol/api.js';
 import type { JobState } from '../../protocol/jobs-api.js';
 import type * as serverApi from '../../protocol/server-api.js';
 import type { ShareInfo } from '../../protocol/shares-api.js';
+import { alertsSummary } from './alert-answers.js';
 
 /** What the store's operations answer, as src/protocol/api.ts and server-api.ts have it. */
 
@@ -221,7 +222,7 @@ export const status = shape<serverApi.StatusResult>(
     mounts: listOf(mount),
     jobs: listOf(job),
   },
-  { listening: text, urls: listOf(text), fleet: fleetStatus },
+  { listening: text, urls: listOf(text), fleet: fleetStatus, alerts: alertsSummary },
 );
 
 export const stop = shape<serverApi.StopResult>('StopResult', {

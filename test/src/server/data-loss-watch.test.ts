@@ -7,6 +7,7 @@ import { dataLossFamilies } from '../../../src/server/data-loss-metrics.js';
 import { DataLossWatch } from '../../../src/server/data-loss-watch.js';
 import { familiesText } from '../../../src/server/metric-family.js';
 import { ManualClock } from '../../kit/manual-clock.js';
+import { RecordedAlerts } from '../../kit/recorded-alerts.js';
 import { parsePrometheus } from '../../kit/prometheus.js';
 
 const MINUTE_MS = 60_000;
@@ -29,11 +30,13 @@ function lab(dataLossMs: number) {
       return { machine, host: 'hv1', newest: found, ...dataLossOf({ newest: found, dataLossMs }, clock.now()) };
     });
   };
-  const watch = new DataLossWatch({ machines, clock, log: { ...silentLog, info: take, warn: take } });
+  const alerts = new RecordedAlerts();
+  const watch = new DataLossWatch({ machines, alerts, clock, log: { ...silentLog, info: take, warn: take } });
   return {
     clock,
     newest,
     watch,
+    alerts,
     looks: () => looks,
     rebuild: (is: boolean) => (isRebuilt = is),
     said: () => said.splice(0).map(([message, fields]) => `${message}: ${String(fields?.['machine'])}`),

@@ -55,6 +55,30 @@ export async function* changedRegions(volume: CheckpointVolume): AsyncGenerator<
 }
 
 /**
+ * Changed regions, and those that the server wants as they are: they are sent whole, changed or not. Both in order.
+ * @param wanted numbers of regions
+ */
+export async function* withWanted(
+  changed: AsyncIterable<ChangedRegion>,
+  wanted: readonly number[],
+  sizeBytes: number,
+): AsyncGenerator<ChangedRegion> {
+  let next = 0;
+  for await (const region of changed) {
+    for (let one = wanted[next]; one !== undefined && one < region.region; one = wanted[++next])
+      yield wholeRegion(one, sizeBytes);
+    if (wanted[next] === region.region) yield wholeRegion(wanted[next++] ?? 0, sizeBytes);
+    else yield region;
+  }
+  for (const one of wanted.slice(next)) yield wholeRegion(one, sizeBytes);
+}
+
+function wholeRegion(region: number, sizeBytes: number): ChangedRegion {
+  const left = Math.ceil(sizeBytes / BLOCK_BYTES) - region * BLOCKS_PER_REGION;
+  return { region, runs: [{ first: 0, blocks: Math.min(left, BLOCKS_PER_REGION), isZero: false }] };
+}
+
+/**
  * Read the changed blocks of a region, all runs at once.
  * @param memory what is read is taken from it
  * @throws {UmbraError} IMAGE_FAILED, IMAGE_CHANGED

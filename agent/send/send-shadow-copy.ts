@@ -206,6 +206,7 @@ class Sending {
           volume,
           pool,
           byChanges,
+          reread: begun.reread?.[index] ?? [],
           ...(known && fingerprints !== undefined ? { fingerprints } : {}),
           ...(writer === undefined ? {} : { writer }),
         }),

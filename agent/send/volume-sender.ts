@@ -6,7 +6,7 @@ import { decodeLeaf, type ChunkRef } from '../../src/tree/node.js';
 import type { WorkerPool } from '../../src/workers/pool.js';
 import { RegionSlots, type RegionSlot } from '../../src/workers/region-slots.js';
 import type { CheckpointVolume } from '../trackers/tracker.js';
-import { changedRegions, readChanged } from './changed-regions.js';
+import { changedRegions, readChanged, withWanted } from './changed-regions.js';
 import { cutRegionOf, isUnchanged, regionsToCompare, type CutRegion } from './compared-regions.js';
 import type { Fingerprints, FingerprintWriter } from './fingerprints.js';
 import type { UploadStream } from './upload-stream.js';
@@ -25,6 +25,8 @@ export interface VolumeSenderOptions {
   readonly pool: () => WorkerPool;
   /** Send what the tracker says has changed; else compare everything. */
   readonly byChanges: boolean;
+  /** Regions that are sent although nothing has changed in them, in order: what the server has of them is damaged. */
+  readonly reread: readonly number[];
   /** What the server has. */
   readonly fingerprints?: Fingerprints;
   /** Takes what it has after this. */
@@ -70,9 +72,10 @@ export class VolumeSender {
   }
 
   async #sendChanges(stream: UploadStream, from: number): Promise<void> {
-    const { volume, index } = this.#options;
+    const { volume, index, reread } = this.#options;
     const memory = new BodyMemory();
-    const regions = mapInOrder(fromRegion(changedRegions(volume), from), CHANGED_AHEAD, (changed) =>
+    const wanted = withWanted(changedRegions(volume), reread, volume.sizeBytes);
+    const regions = mapInOrder(fromRegion(wanted, from), CHANGED_AHEAD, (changed) =>
       readChanged(volume, changed, memory),
     );
     for await (const { region, data, zeros, body, read } of regions) {
@@ -92,6 +95,7 @@ export class VolumeSender {
 
   async #sendCompared(stream: UploadStream, from: number): Promise<void> {
     const { volume, index, fingerprints, writer } = this.#options;
+    const reread = new Set(this.#options.reread);
     const pool = this.#options.pool();
     // What is read ahead when the connection breaks keeps its slots, so each connection has its own.
     const slots = new RegionSlots(INGEST_WINDOW + READ_AHEAD);
@@ -101,7 +105,7 @@ export class VolumeSender {
       this.#readBytes += cut.readBytes;
       stream.reached(index, cut.region * REGION_BYTES);
       writer?.set(cut.region, cut.leafDigest);
-      if (isUnchanged(cut, fingerprints)) slots.giveBack(cut.slot);
+      if (!reread.has(cut.region) && isUnchanged(cut, fingerprints)) slots.giveBack(cut.slot);
       else await this.#sendLeaf(stream, cut, slots);
     }
   }

@@ -71,7 +71,7 @@ async function backUpVolumes(
     const parent = before?.volumes.find((volume) => volume.name === name);
     const source = originOf(image);
     const { store, pool, signal, progress } = options;
-    const distrustParent = store.objectStore.hasDamage;
+    const distrustParent = parent !== undefined && (await store.objectStore.survey.isTouched(parent, signal));
     if (parent !== undefined && !options.request.reread && !distrustParent && isUnchanged(parent, image)) {
       volumes.push({ ...parent, source });
       results.push(unchangedResult(parent));

@@ -16,6 +16,17 @@ export function spansOf(ranges: readonly number[]): Span[] {
   return spans;
 }
 
+/** Spans in order, those that touch as one: a chunk over the border of two is covered by both. */
+export function joined(spans: readonly Span[]): Span[] {
+  const all: Span[] = [];
+  for (const span of spans) {
+    const last = all.at(-1);
+    if (last?.end === span.first) all[all.length - 1] = { first: last.first, end: span.end };
+    else all.push(span);
+  }
+  return all;
+}
+
 /**
  * The spans of a region that have to be cut again when blocks of it change; chunks outside them stay, and the result is as if
  * the whole region had been cut. A chunk's end is right again as soon as unchanged content alone decides it.

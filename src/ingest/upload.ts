@@ -27,6 +27,8 @@ import { openBase, type UploadBase } from './upload-base.js';
 import type { UploadConnection, UploadParts } from './upload-parts.js';
 import { VolumeIngest, type Data } from './volume-ingest.js';
 
+const NOTHING: ReadonlySet<number> = new Set();
+
 /** A region that was sent, and is not settled. */
 interface Outstanding extends RegionPlace {
   /** Takes the chunks that were asked for. */
@@ -73,6 +75,7 @@ export class Upload {
         new VolumeIngest({
           volume,
           base: base?.record.volumes.find(({ name }) => name === volume.name),
+          reread: base?.reread.get(volume.name) ?? NOTHING,
           store: parts.store,
           session: this.#session,
           pool: parts.pool,
@@ -114,10 +117,12 @@ export class Upload {
     if (this.#connection !== undefined) throw new UmbraError('MACHINE_BUSY', 'the upload has a connection already');
     this.#connection = connection;
     const { seed, zeroBits, maxBlocks } = this.#parts.store.format.cutting;
+    const reread = this.#volumes.map((volume) => volume.reread);
     const begun: BegunFrame = {
       t: 'begun',
       upload: this.id,
       rest: this.#volumes.map(({ rest }) => rest),
+      ...(reread.some((regions) => regions.length > 0) ? { reread } : {}),
       cutting: { seed: seed.toString(16).padStart(16, '0'), zeroBits, maxBlocks },
       ...(this.#settled === undefined ? {} : { settled: this.#settled }),
       ...(done === undefined ? {} : { done }),

@@ -14,13 +14,15 @@ import { TreeReader } from '../tree/tree-reader.js';
 import type { WorkerPool } from '../workers/pool.js';
 import type { RegionSlot } from '../workers/region-slots.js';
 import { includesDigest, type Generations } from './host-chunks.js';
-import { chunksToRead, mergeChunks, spansOf, spansToCut, type Span } from './recut.js';
-import { restOf } from './rest.js';
+import { chunksToRead, joined, mergeChunks, spansOf, spansToCut, type Span } from './recut.js';
+import { restOf, type Reread } from './rest.js';
 
 export interface VolumeIngestOptions {
   readonly volume: IngestVolume;
   /** The volume in the shadow copy that the upload is based on. */
   readonly base: VolumeRecord | undefined;
+  /** What is damaged of it. */
+  readonly reread: Reread;
   readonly store: Store;
   readonly session: IngestSession;
   readonly pool: WorkerPool;
@@ -41,6 +43,8 @@ export type Fetch = (wanted: readonly number[]) => Promise<Data>;
 export class VolumeIngest {
   readonly writer: VolumeWriter;
   readonly rest: Rest;
+  /** Regions that have to come, and have not yet. */
+  readonly #missing: Set<number>;
   readonly #options: VolumeIngestOptions;
   readonly #base: TreeReader | undefined;
   readonly #maxBlocks: number;
@@ -50,15 +54,21 @@ export class VolumeIngest {
   readonly #counts = new Map<number, Counts>();
 
   constructor(options: VolumeIngestOptions) {
-    const { volume, base, store, session, pool } = options;
+    const { volume, base, reread, store, session, pool } = options;
     this.#options = options;
     this.#base = base === undefined ? undefined : new TreeReader(store.reader, base);
     this.#maxBlocks = store.format.cutting.maxBlocks;
-    this.rest = restOf(volume, base, store.objectStore.hasDamage);
+    this.rest = restOf(volume, base, reread);
+    this.#missing = new Set(this.rest === 'base' && reread !== 'all' ? reread : []);
     const regions = regionCount(volume.sizeBytes);
     const rest = this.rest === 'base' && this.#base !== undefined ? { base: this.#base } : {};
     this.writer = new VolumeWriter({ session, pool, regions, window: INGEST_WINDOW + 1, ...rest });
     if (this.rest === 'base') this.#dataBlocks = (base?.dataBytes ?? 0) / BLOCK_BYTES;
+  }
+
+  /** The regions that are damaged in the base and have to be sent, in order, as far as they have not come. */
+  get reread(): readonly number[] {
+    return [...this.#missing];
   }
 
   /** Take a whole region by its leaf. */
@@ -81,7 +91,7 @@ export class VolumeIngest {
       if (first < before) throw wrong(`block ${first} of region ${region} comes twice`);
       if (end > this.#blocksIn(region)) throw outside(region, this.#options.volume);
     }
-    const change = { written, zeros, changed };
+    const change = { written, zeros, changed: joined(changed) };
     return this.writer.submit(region, (claims) =>
       this.#takeBlocks(region, change, data.bytes, claims).finally(data.release),
     );
@@ -96,6 +106,7 @@ export class VolumeIngest {
     this.#dataBlocks += dataBlocks;
     this.#changedBytes += changed;
     this.#counts.delete(region);
+    this.#missing.delete(region);
     return region;
   }
 
@@ -108,6 +119,8 @@ export class VolumeIngest {
   /** @returns what the shadow copy's record says of the volume */
   async finish(): Promise<VolumeRecord> {
     const { name, sizeBytes, path, format, fingerprint } = this.#options.volume;
+    const [missing] = this.#missing;
+    if (missing !== undefined) throw wrong(`region ${missing} of ${name} was asked for and did not come`);
     const root = await this.writer.finish();
     const source = { path, format, ...(fingerprint === undefined ? {} : { fingerprint }) };
     return { name, sizeBytes, dataBytes: this.#dataBlocks * BLOCK_BYTES, root, source };

@@ -115,6 +115,11 @@ export interface BegunFrame {
   readonly upload: string;
   /** For each volume what it may be: a base that is gone, damaged or larger can't be built on. */
   readonly rest: readonly Rest[];
+  /**
+   * For each volume the regions that are damaged in the base, in order: they are sent as they are now, though nothing has changed in
+   * them; absent if there are none.
+   */
+  readonly reread?: readonly (readonly number[])[];
   /** How to cut regions into chunks; `seed` is 16 hex digits. */
   readonly cutting: { readonly seed: string; readonly zeroBits: number; readonly maxBlocks: number };
   /** The last region that is settled; what is behind it is to be sent. */

@@ -2,6 +2,7 @@ import type { ObjectType } from '../codec/formats.js';
 import type { CompressionSettings } from '../codec/compression.js';
 import type { Clock } from '../common/clock.js';
 import { isUmbraError } from '../common/errors.js';
+import { DamageSurvey } from './damage-survey.js';
 import { objectName, quarantineKey } from './keys.js';
 import type { KvOperation, KvStore } from './kv.js';
 import { findSequences, quarantineOperations } from './object-index.js';
@@ -49,7 +50,10 @@ export class ObjectStore {
   readonly #compression: CompressionSettings;
   #guard: CollectionGuard | undefined;
   #epoch = 0;
+  #damageEpoch = 0;
   readonly #quarantined: Set<string>;
+  /** What is damaged in which volumes. */
+  readonly survey: DamageSurvey;
   readonly #clock: Clock;
 
   constructor(options: ObjectStoreOptions) {
@@ -71,6 +75,7 @@ export class ObjectStore {
       nodeCacheBytes: NODE_CACHE_BYTES,
       quarantine: (object) => this.#quarantine(object),
     });
+    this.survey = new DamageSurvey(this);
   }
 
   /** True while some object is known to be damaged: then what a shadow copy refers to may be missing. */
@@ -81,6 +86,11 @@ export class ObjectStore {
   /** The names of the objects that are known to be damaged. */
   get quarantined(): ReadonlySet<string> {
     return this.#quarantined;
+  }
+
+  /** Another number whenever an object more is known to be damaged. */
+  get damageEpoch(): number {
+    return this.#damageEpoch;
   }
 
   /**
@@ -97,7 +107,7 @@ export class ObjectStore {
       for (const [name, { type, digest }] of missing) {
         const [sequence] = await findSequences(this.meta, type, [digest]);
         if (sequence !== undefined || this.#quarantined.has(name)) continue;
-        this.#quarantined.add(name);
+        this.#addDamaged(name);
         operations.push(...this.#quarantineOperations(type, digest, 'it is not in the index'));
       }
       if (operations.length > 0) await this.meta.write(operations, { sync: true });
@@ -144,7 +154,7 @@ export class ObjectStore {
     await this.log.exclusively(async () => {
       const [current] = await findSequences(this.meta, type, [digest]);
       if (current !== sequence || (current === undefined && this.#quarantined.has(name))) return;
-      this.#quarantined.add(name);
+      this.#addDamaged(name);
       try {
         await this.meta.write(this.#quarantineOperations(type, digest, reason), { sync: true });
       } catch (error) {
@@ -152,6 +162,11 @@ export class ObjectStore {
         if (!isUmbraError(error, 'STORE_FULL')) throw error;
       }
     });
+  }
+
+  #addDamaged(name: string): void {
+    this.#quarantined.add(name);
+    this.#damageEpoch++;
   }
 
   #quarantineOperations(type: ObjectType, digest: Uint8Array, reason: string): KvOperation[] {

@@ -53,6 +53,17 @@ export type Codec = (typeof Codec)[keyof typeof Codec];
  */
 export const FRAME = { magic: 0x4f424d55, version: 1, headerBytes: 56 } as const;
 
+/**
+ * A sealed frame is the value of an object in `objects` of an encrypted store (numbers are little-endian):
+ * `0` xxHash64 of everything after it, `8` magic, `12` version, `13` object type, `14` cipher, `15` zero,
+ * `16` keyed name, `48` salt, `72` ciphertext of a frame with zeros behind it, and a tag of 16 bytes.
+ * See {@link FrameSeal} for the key.
+ */
+export const SEALED_FRAME = { version: 2, nameAt: 16, saltAt: 48, saltBytes: 24, headerBytes: 72 } as const;
+
+/** The number of a cipher in a sealed frame. */
+export const CipherNumber = { 'aes-256-gcm': 1, 'chacha20-poly1305': 2 } as const;
+
 /** The longest plain object: bounds what a damaged length can make us allocate. */
 export const MAX_OBJECT_BYTES = 64 * 1024 * 1024;
 

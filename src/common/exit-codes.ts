@@ -16,6 +16,11 @@ export const EXIT_CODES = {
   SYSTEM: { code: 13, meaning: 'a program or library is missing' },
   BREACH: { code: 14, meaning: 'a machine would lose more than its policy accepts' },
   ALERT: { code: 15, meaning: 'an alert goes on' },
+  KEY_MISSING: { code: 16, meaning: 'the store is encrypted, and no key was given' },
+  KEY_WRONG: { code: 17, meaning: 'the key is not one of the store' },
+  KEY_LOST: { code: 18, meaning: 'the wrapped keys of the store are gone' },
+  KEY_DAMAGED: { code: 19, meaning: 'the wrapped keys of the store are damaged' },
+  KEY_UNREADABLE: { code: 20, meaning: 'a key file cannot be read or a key command failed' },
   CANCELLED: { code: 130, meaning: 'interrupted' },
 } as const;
 

@@ -27,19 +27,22 @@ export class Verdicts {
   #written = 0;
 
   readonly #most: number;
+  readonly #nameOf: (digest: Uint8Array) => Uint8Array;
 
   /**
    * @param path of the file; made by the first verdict
    * @param most how many are kept
+   * @param nameOf what a digest is called in the file: in an encrypted store a name that says nothing of the content
    */
-  constructor(path: string, most = MAX_ENTRIES) {
+  constructor(path: string, most = MAX_ENTRIES, nameOf: (digest: Uint8Array) => Uint8Array = (digest) => digest) {
+    this.#nameOf = nameOf;
     this.#path = path;
     this.#most = most;
   }
 
   async get(digest: Uint8Array): Promise<boolean | undefined> {
     await (this.#loading ??= this.#load());
-    const key = keyOf(digest);
+    const key = keyOf(this.#nameOf(digest));
     const same = this.#known.get(key);
     if (same === undefined) return undefined;
     this.#known.delete(key);
@@ -49,7 +52,7 @@ export class Verdicts {
 
   async set(digest: Uint8Array, same: boolean): Promise<void> {
     await (this.#loading ??= this.#load());
-    const key = keyOf(digest);
+    const key = keyOf(this.#nameOf(digest));
     this.#known.delete(key);
     this.#known.set(key, same);
     for (const oldest of this.#known.keys()) {

@@ -127,7 +127,7 @@ class LocalEngine implements Engine {
     const { cutting, compression } = this.#store.format;
     // A library that is missing is said here in plain words; a worker thread would just die of it.
     if (this.#pool === undefined) makeCompressor(compression);
-    return (this.#pool ??= new WorkerPool({ cutting, compression }));
+    return (this.#pool ??= new WorkerPool({ cutting, compression, keys: this.#store.keys }));
   }
 
   backup(request: BackupRequest, context: JobContext): Promise<BackupResult> {

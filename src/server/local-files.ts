@@ -7,6 +7,9 @@ import { LocalFileOperations, type FileOperations } from '../files/file-operatio
 import { Verdicts } from '../files/verdicts.js';
 import type { Store } from '../store/store.js';
 
+/** Where an object has its type, in what its name is made of: it is none. */
+const VERDICT = 0;
+
 export interface OpenFilesOptions {
   readonly store: () => Store;
   readonly source: ShadowCopySource;
@@ -20,7 +23,8 @@ export function openFiles({ store, source, directory, clock }: OpenFilesOptions)
   readonly operations: FileOperations;
   readonly close: () => Promise<void>;
 } {
-  const verdicts = new Verdicts(join(directory, 'compared'));
+  const nameOf = (digest: Uint8Array): Uint8Array => store().objectStore.seal?.nameOf(VERDICT, digest) ?? digest;
+  const verdicts = new Verdicts(join(directory, 'compared'), undefined, nameOf);
   const operations = new LocalFileOperations({
     store,
     source,

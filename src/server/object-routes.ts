@@ -44,9 +44,10 @@ export function objectRoutes(options: RunOperationOptions): readonly Route[] {
       const { clock } = options;
       await access.assertMayReadObjects(sessions.find(session, caller), kind, digests, places);
       response.writeHead(200, { 'content-type': FRAMES_TYPE, [PROTOCOL_HEADER]: PROTOCOL_VERSION });
-      const { reader } = access.store;
+      const { reader, objectStore } = access.store;
+      const { seal } = objectStore;
       const what = { type: TYPE_OF_KIND[kind], digests, checked: checked === true };
-      await sendObjects({ response, reader, ...what, caller, budget, clock, gone });
+      await sendObjects({ response, reader, seal, ...what, caller, budget, clock, gone });
     }),
   ];
 }

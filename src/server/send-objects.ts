@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { decodeFrame, FrameError } from '../codec/frame.js';
 import { BLOCK_BYTES, FRAME, type ObjectType } from '../codec/formats.js';
+import { FrameSeal, openStored } from '../codec/frame-seal.js';
 import type { Clock } from '../common/clock.js';
 import { ByteBudget } from '../ingest/byte-budget.js';
 import { encodeFrame } from '../protocol/frames.js';
@@ -12,7 +13,7 @@ import { describeCaller, type Caller } from './caller.js';
 
 /** Objects that are in memory at a time for one request; chunks have 64 blocks at most. */
 const BATCH = 8;
-const BATCH_BYTES = BATCH * (64 * BLOCK_BYTES + FRAME.headerBytes);
+const BATCH_BYTES = BATCH * FrameSeal.bound(64 * BLOCK_BYTES + FRAME.headerBytes);
 /** What all requests together, and those of one caller, may have in memory. */
 const BUDGET_BYTES = 64 * 1024 * 1024;
 const CALLER_BYTES = 16 * 1024 * 1024;
@@ -39,9 +40,14 @@ export class ObjectBudget {
   }
 }
 
+/** A frame, or why there is none; `isBroken` if there is one that can't be opened. */
+type SentResult = { readonly frame: Uint8Array } | { readonly fault: string; readonly isBroken?: boolean };
+
 export interface SendObjectsOptions {
   readonly response: ServerResponse;
   readonly reader: ObjectReader;
+  /** Of an encrypted store: clients elsewhere get frames that are open. */
+  readonly seal: FrameSeal | undefined;
   readonly type: ObjectType;
   readonly digests: readonly Uint8Array[];
   /** Look whether each is right; what is damaged is noted in the store. */
@@ -74,8 +80,8 @@ export async function sendObjects(options: SendObjectsOptions): Promise<void> {
 }
 
 async function sendBatch(options: SendObjectsOptions, first: number, digests: readonly Uint8Array[]): Promise<void> {
-  const { response, reader, type, checked, clock } = options;
-  const read = await reader.readFrames(type, digests);
+  const { response, reader, type, checked, clock, seal } = options;
+  const read = (await reader.readFrames(type, digests)).map((result) => opened(result, seal));
   const results = checked ? await Promise.all(read.map((result, at) => check(options, digests[at], result))) : read;
   response.cork();
   for (const [index, result] of results.entries()) {
@@ -93,15 +99,29 @@ async function sendBatch(options: SendObjectsOptions, first: number, digests: re
 async function check(
   { reader, type }: SendObjectsOptions,
   digest: Uint8Array | undefined,
-  result: FrameResult,
-): Promise<FrameResult> {
-  if (digest === undefined || 'fault' in result) return result;
+  result: SentResult,
+): Promise<SentResult> {
+  const report = async (reason: string): Promise<SentResult> =>
+    digest === undefined ? result : { fault: (await reader.reportDamage(type, digest, reason)).message };
+  if (digest === undefined) return result;
+  if ('fault' in result) return result.isBroken === true ? report(result.fault) : result;
   try {
     decodeFrame(result.frame, { type, digest });
     return result;
   } catch (error) {
     if (!(error instanceof FrameError)) throw error;
-    return { fault: (await reader.reportDamage(type, digest, error.message)).message };
+    return report(error.message);
+  }
+}
+
+/** What a client elsewhere can read. */
+function opened(result: FrameResult, seal: FrameSeal | undefined): SentResult {
+  if ('fault' in result) return result;
+  try {
+    return { frame: openStored(result.frame, seal) };
+  } catch (error) {
+    if (!(error instanceof FrameError)) throw error;
+    return { fault: error.message, isBroken: true };
   }
 }
 

@@ -3,9 +3,12 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 import { FORMAT_VERSION, PRODUCT } from '../codec/formats.js';
+import { CIPHERS, type CipherName } from '../codec/aead.js';
 import type { CompressionSettings } from '../codec/compression.js';
 import type { CuttingSettings } from '../codec/cutting.js';
 import { isUmbraError, messageOf, systemCode, UmbraError } from '../common/errors.js';
+import type { Argon2idCost } from '../keys/argon2id.js';
+import type { Secret } from '../keys/secret.js';
 import { writeDurably } from '../system/durable-file.js';
 import { makeDirectories } from '../system/make-directory.js';
 
@@ -15,6 +18,17 @@ export interface FormatRecord {
   readonly createdMs: number;
   readonly cutting: CuttingSettings;
   readonly compression: CompressionSettings;
+  /** Of an encrypted store. The seed for cutting is with its keys then, and 0 here until they are known. */
+  readonly encryption?: { readonly cipher: CipherName };
+}
+
+/** How a new store is encrypted. */
+export interface EncryptionOptions {
+  readonly cipher: CipherName;
+  /** What opens it. */
+  readonly secret: Secret;
+  /** How much work guessing a passphrase is. */
+  readonly cost?: Argon2idCost;
 }
 
 /** What may be chosen when a store is made. */
@@ -22,10 +36,14 @@ export interface CreateOptions {
   readonly compression?: CompressionSettings;
   /** 16 hex digits: the cutting seed of a store that this one is to be synchronised with. */
   readonly seed?: string;
+  readonly encryption?: EncryptionOptions;
 }
 
 const FILE = 'format';
 const SEED = /^[0-9a-f]{16}$/;
+const NO_SEED = '0'.repeat(16);
+/** How the names of objects are made of their digests. */
+const KEYED_NAMES = 'hmac-sha-256';
 const DEFAULT_COMPRESSION: CompressionSettings = { codec: 'zstd', level: 1 };
 
 /** @throws {UmbraError} BAD_ARGUMENT for a seed that is none */
@@ -41,19 +59,20 @@ export function newFormatRecord(options: CreateOptions, nowMs: number): FormatRe
     createdMs: nowMs,
     cutting: { seed, zeroBits: 4, maxBlocks: 64 },
     compression: options.compression ?? DEFAULT_COMPRESSION,
+    ...(options.encryption === undefined ? {} : { encryption: { cipher: options.encryption.cipher } }),
   };
 }
 
-/** The record as JSON; the fields for encryption and keyed names are reserved. */
+/** The record as JSON. That of an encrypted store tells nothing that only its keys should: it may be read by everybody. */
 export function encodeFormatRecord(record: FormatRecord): string {
-  const { cutting, ...rest } = record;
+  const { cutting, encryption, ...rest } = record;
   const text = {
     product: PRODUCT,
     formatVersion: FORMAT_VERSION,
     ...rest,
-    cutting: { ...cutting, seed: cutting.seed.toString(16).padStart(16, '0') },
-    encryption: null,
-    keyedNames: null,
+    cutting: { ...cutting, seed: encryption === undefined ? cutting.seed.toString(16).padStart(16, '0') : null },
+    encryption: encryption ?? null,
+    keyedNames: encryption === undefined ? null : KEYED_NAMES,
   };
   return JSON.stringify(text, undefined, 2) + '\n';
 }
@@ -68,10 +87,10 @@ export function parseFormatRecord(text: string, where: string): FormatRecord {
   const version = value['formatVersion'];
   if (!isWholeNumber(version, 1, Number.MAX_SAFE_INTEGER)) throw foreign(where, 'its format file has no version');
   if (version > FORMAT_VERSION) throw newer(where, `format ${version}, and this Umbra reads up to ${FORMAT_VERSION}`);
-  if (value['encryption'] !== null || value['keyedNames'] !== null) throw newer(where, 'encryption or keyed names');
+  const encryption = parseEncryption(value, where);
   const cutting = asObject(value['cutting']);
   const compression = asObject(value['compression']);
-  const seed = cutting['seed'];
+  const seed = encryption === undefined ? cutting['seed'] : NO_SEED;
   const { zeroBits, maxBlocks } = cutting;
   const { codec, level } = compression;
   const { id, createdMs } = value;
@@ -87,7 +106,23 @@ export function parseFormatRecord(text: string, where: string): FormatRecord {
   ) {
     throw foreign(where, 'its format file is not complete');
   }
-  return { id, createdMs, cutting: { seed: BigInt(`0x${seed}`), zeroBits, maxBlocks }, compression: { codec, level } };
+  return {
+    id,
+    createdMs,
+    cutting: { seed: BigInt(`0x${seed}`), zeroBits, maxBlocks },
+    compression: { codec, level },
+    ...(encryption === undefined ? {} : { encryption }),
+  };
+}
+
+function parseEncryption(
+  { encryption, keyedNames }: Readonly<Record<string, unknown>>,
+  where: string,
+): FormatRecord['encryption'] {
+  if (encryption === null && keyedNames === null) return undefined;
+  const cipher = CIPHERS.find((name) => name === asObject(encryption)['cipher']);
+  if (cipher !== undefined && keyedNames === KEYED_NAMES) return { cipher };
+  throw newer(where, 'encryption that this one does not know');
 }
 
 /**
@@ -160,7 +195,7 @@ export async function writeFormatFile(directory: string, record: FormatRecord): 
 }
 
 /** Names that may lie in a directory which is to become a store: what a broken-off attempt leaves, or a new file system has. */
-const LEFTOVERS = new Set([`${FILE}.new`, 'lock', 'server.log', 'server.sock', 'lost+found']);
+const LEFTOVERS = new Set([`${FILE}.new`, 'keys', 'keys.new', 'lock', 'server.log', 'server.sock', 'lost+found']);
 
 async function namesIn(directory: string): Promise<string[]> {
   try {

@@ -1,5 +1,6 @@
 import { ObjectType } from '../codec/formats.js';
 import { decodeBody, FrameError, readFrameHeader } from '../codec/frame.js';
+import { openStored, type FrameSeal } from '../codec/frame-seal.js';
 import { isUmbraError, messageOf, UmbraError } from '../common/errors.js';
 import { parseFormatRecord, readFormatFile, writeFormatFile, type FormatRecord } from './format-record.js';
 import type { KvReader, KvStore } from './kv.js';
@@ -40,7 +41,7 @@ export async function openObjectsRepairing(directory: string): Promise<KvStore> 
  * The format record of a store; if its file is lost or damaged, it is made again from the copy among the objects.
  * @throws {UmbraError} STORE_DAMAGED
  */
-export async function recoverFormat(directory: string, objects: KvReader): Promise<FormatRecord> {
+export async function recoverFormat(directory: string, objects: KvReader, seal?: FrameSeal): Promise<FormatRecord> {
   try {
     const format = await readFormatFile(directory);
     if (format !== undefined) return format;
@@ -48,7 +49,7 @@ export async function recoverFormat(directory: string, objects: KvReader): Promi
     if (!isUmbraError(error, 'STORE_DAMAGED')) throw error;
   }
   for await (const [, frame] of objects.entries()) {
-    const copy = settingsIn(frame);
+    const copy = settingsIn(frame, seal);
     if (copy === undefined) continue;
     const recovered = parseFormatRecord(copy, `the copy of the format record in ${directory}`);
     await writeFormatFile(directory, recovered);
@@ -69,8 +70,9 @@ async function isReadable(objects: KvStore): Promise<boolean> {
   }
 }
 
-function settingsIn(frame: Uint8Array): string | undefined {
+function settingsIn(stored: Uint8Array, seal: FrameSeal | undefined): string | undefined {
   try {
+    const frame = openStored(stored, seal);
     const header = readFrameHeader(frame);
     return header.type === ObjectType.settings ? decodeBody(frame, header).toString() : undefined;
   } catch (error) {

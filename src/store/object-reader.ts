@@ -1,6 +1,7 @@
 import type { ObjectType } from '../codec/formats.js';
 import { ObjectType as Types } from '../codec/formats.js';
-import { decodeFrame, FrameError } from '../codec/frame.js';
+import { decodeFrame, FrameError, type ObjectName } from '../codec/frame.js';
+import { openStored, type FrameSeal } from '../codec/frame-seal.js';
 import { toHex } from '../codec/digest.js';
 import { isUmbraError, messageOf, UmbraError } from '../common/errors.js';
 import { ByteCache } from './byte-cache.js';
@@ -18,7 +19,7 @@ export interface ObjectReader {
    * @throws {UmbraError} STORE_DAMAGED, naming the object
    */
   read(type: ObjectType, digest: Uint8Array): Promise<Buffer>;
-  /** The frames of many objects, as they are stored and not yet checked, in order. */
+  /** The frames of many objects, as they are stored (sealed, if they are) and not yet checked, in order. */
   readFrames(type: ObjectType, digests: readonly Uint8Array[]): Promise<FrameResult[]>;
   /** Which objects are in the index. */
   has(type: ObjectType, digests: readonly Uint8Array[]): Promise<boolean[]>;
@@ -61,6 +62,8 @@ export function damaged(type: ObjectType, digest: Uint8Array, reason: string): U
 export interface ObjectReaderOptions {
   readonly objects: KvReader;
   readonly meta: KvReader;
+  /** Of an encrypted store. */
+  readonly seal: FrameSeal | undefined;
   readonly nodeCacheBytes: number;
   /** Takes the object with this sequence number out of the index; without one it was not there. */
   readonly quarantine: (object: {
@@ -95,7 +98,7 @@ export class StoredObjectReader implements BulkReader {
     const objects: Buffer[] = [];
     for (const [index, digest] of digests.entries()) {
       const result = results[index] ?? { fault: 'missing' };
-      const plain = 'fault' in result ? result : tryDecode(result.frame, type, digest);
+      const plain = 'fault' in result ? result : tryDecode(result.frame, { type, digest }, this.#options.seal);
       if (!Buffer.isBuffer(plain)) throw await this.reportDamage(type, digest, plain.fault);
       objects.push(plain);
     }
@@ -121,11 +124,11 @@ export class StoredObjectReader implements BulkReader {
   }
 
   async reportDamage(type: ObjectType, digest: Uint8Array, reason: string): Promise<UmbraError> {
-    const { objects, meta, quarantine } = this.#options;
+    const { objects, meta, seal, quarantine } = this.#options;
     const [sequence] = await findSequences(meta, type, [digest]);
     if (sequence !== undefined) {
       const [again] = await readEach(objects, [objectKey(sequence)]);
-      if (again instanceof Uint8Array && Buffer.isBuffer(tryDecode(again, type, digest))) {
+      if (again instanceof Uint8Array && Buffer.isBuffer(tryDecode(again, { type, digest }, seal))) {
         return damaged(
           type,
           digest,
@@ -139,9 +142,13 @@ export class StoredObjectReader implements BulkReader {
   }
 }
 
-function tryDecode(frame: Uint8Array, type: ObjectType, digest: Uint8Array): Buffer | { readonly fault: string } {
+function tryDecode(
+  stored: Uint8Array,
+  expected: ObjectName,
+  seal: FrameSeal | undefined,
+): Buffer | { readonly fault: string } {
   try {
-    return decodeFrame(frame, { type, digest });
+    return decodeFrame(openStored(stored, seal), expected);
   } catch (error) {
     if (error instanceof FrameError) return { fault: error.message };
     throw error;

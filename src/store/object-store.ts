@@ -1,5 +1,6 @@
 import type { ObjectType } from '../codec/formats.js';
 import type { CompressionSettings } from '../codec/compression.js';
+import type { FrameSeal } from '../codec/frame-seal.js';
 import type { Clock } from '../common/clock.js';
 import { isUmbraError } from '../common/errors.js';
 import { DamageSurvey } from './damage-survey.js';
@@ -31,6 +32,8 @@ export interface ObjectStoreOptions {
   readonly objects: KvStore;
   readonly meta: KvStore;
   readonly compression: CompressionSettings;
+  /** Of an encrypted store. */
+  readonly seal: FrameSeal | undefined;
   readonly clock: Clock;
   readonly nextSequence: number;
   readonly highWater: number;
@@ -48,6 +51,7 @@ export class ObjectStore {
   readonly reader: BulkReader;
   readonly sessions = new Set<IngestSession>();
   readonly #compression: CompressionSettings;
+  readonly seal: FrameSeal | undefined;
   #guard: CollectionGuard | undefined;
   #epoch = 0;
   #damageEpoch = 0;
@@ -61,6 +65,7 @@ export class ObjectStore {
     this.objects = objects;
     this.meta = meta;
     this.#compression = options.compression;
+    this.seal = options.seal;
     this.#quarantined = options.quarantined;
     this.#clock = clock;
     this.log = new ObjectLog({
@@ -72,6 +77,7 @@ export class ObjectStore {
     this.reader = new StoredObjectReader({
       objects,
       meta,
+      seal: options.seal,
       nodeCacheBytes: NODE_CACHE_BYTES,
       quarantine: (object) => this.#quarantine(object),
     });
@@ -118,6 +124,7 @@ export class ObjectStore {
     const session = new IngestSession({
       log: this.log,
       compression: this.#compression,
+      seal: this.seal,
       find: (type, digests, pins) => this.#findLive(type, digests, pins),
       release: (ended) => {
         this.sessions.delete(ended);

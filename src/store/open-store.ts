@@ -11,11 +11,23 @@ import { openLevelKv } from './level-kv.js';
 import type { OpeningMark } from './opening-mark.js';
 import type { Reserve } from './reserve.js';
 import { databasePaths, Store } from './store.js';
+import { mendKeyring } from './keyring-files.js';
+import { metaOf, unlock, unlockedFormat, type AskSecret, type Unlocked } from './unlock.js';
 
 export interface OpenOptions {
   /** Absolute; locked by the caller. */
   readonly directory: string;
   readonly clock: Clock;
+  /** For an encrypted store. */
+  readonly ask?: AskSecret | undefined;
+  /** What opened it before, where that is known. */
+  readonly unlocked?: Unlocked | undefined;
+}
+
+/** A store, and what opened it if it is encrypted. */
+export interface OpenedStore {
+  readonly store: Store;
+  readonly unlocked: Unlocked | undefined;
 }
 
 /** As {@link openOrExplain}; if the process before died over it, only when the tables are found good. */
@@ -23,7 +35,7 @@ export async function openChecked(
   options: OpenOptions,
   mark: OpeningMark,
   reserve: Reserve,
-): Promise<Store | UmbraError> {
+): Promise<OpenedStore | UmbraError> {
   try {
     // What reads tables is loaded only where it is needed, so that every other start is faster.
     if (mark.isSuspect) await (await import('./table-check.js')).refuseDamagedTables(databasePaths(options.directory));
@@ -40,7 +52,7 @@ export async function openChecked(
 }
 
 /** The store, or why it can't be opened, if rebuilding may help: its databases are damaged or do not belong together. */
-async function openOrExplain(options: OpenOptions): Promise<Store | UmbraError> {
+async function openOrExplain(options: OpenOptions): Promise<OpenedStore | UmbraError> {
   try {
     return await openStore(options);
   } catch (error) {
@@ -49,16 +61,24 @@ async function openOrExplain(options: OpenOptions): Promise<Store | UmbraError> 
   }
 }
 
-async function openStore({ directory, clock }: OpenOptions): Promise<Store> {
+async function openStore({ directory, clock, ask, ...known }: OpenOptions): Promise<OpenedStore> {
   const format = await readFormatFile(directory);
   if (format === undefined) throw new UmbraError('STORE_NOT_FOUND', `there is no store at ${directory}`);
+  const unlocked = known.unlocked ?? (await unlock(directory, format, ask));
   const paths = databasePaths(directory);
   const { meta, objects } = await openDatabases(paths);
   try {
-    const store = await Store.open({ format, objects, meta, clock });
+    const store = await Store.open({
+      format: unlockedFormat(format, unlocked),
+      objects,
+      meta: metaOf(meta, unlocked),
+      keys: unlocked?.keys.frames,
+      clock,
+    });
+    if (unlocked !== undefined) await mendKeyring(directory, format.id);
     // The databases sync their files, not that their own directories are there.
     await syncDirectory(directory);
-    return store;
+    return { store, unlocked };
   } catch (error) {
     await objects.close();
     await meta.close();

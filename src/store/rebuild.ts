@@ -1,6 +1,7 @@
 import { ObjectType } from '../codec/formats.js';
 import { EMPTY_DIGEST } from '../codec/digest.js';
 import { claimedName, decodeBody, FrameError, readFrameHeader } from '../codec/frame.js';
+import { openStored, type FrameSeal } from '../codec/frame-seal.js';
 import { isUmbraError } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
 import { listingOf, putListing, type Listing, type ListingSummary } from './catalog.js';
@@ -26,12 +27,15 @@ export interface RebuildOptions {
   readonly progress: (progress: Progress) => void;
   /** Blocks of objects that are known to be lost; 0 without it. */
   readonly lostBlocks?: number;
+  /** Of an encrypted store; `meta` is {@link sealMeta}'s then. */
+  readonly seal?: FrameSeal | undefined;
 }
 
 /** The operations that give a damaged object to the next collection, and have backups look for what is missing. */
-function damagedEntries(sequence: number, frame: Uint8Array): KvOperation[] {
+function damagedEntries(sequence: number, frame: Uint8Array, isSealed: boolean): KvOperation[] {
   const nameless = { sequence, type: ObjectType.chunk, digest: EMPTY_DIGEST, plainBytes: 0, storedBytes: frame.length };
-  const { type, digest } = claimedName(frame);
+  // What a sealed object is, only its content says: that something is missing is all that is known.
+  const { type, digest } = isSealed ? nameless : claimedName(frame);
   const quarantine = quarantineOperations({ type, digest, reason: 'its record is damaged', timeMs: 0 });
   // Without the entry of its digest, and without deleting one: another copy of the object may be whole.
   return [...putEntry(nameless).slice(1), ...quarantine.filter((operation) => operation.type === 'put')];
@@ -43,7 +47,7 @@ function damagedEntries(sequence: number, frame: Uint8Array): KvOperation[] {
  */
 export async function rebuildMeta(objects: KvReader, meta: KvStore, options: RebuildOptions): Promise<RebuildCounts> {
   const { lostBlocks = 0 } = options;
-  const rebuild = new Rebuild(meta);
+  const rebuild = new Rebuild(meta, options.seal);
   if (lostBlocks > 0) rebuild.noteLoss();
   let doneBytes = 0;
   for await (const [key, frame] of objects.entries()) {
@@ -59,6 +63,7 @@ export async function rebuildMeta(objects: KvReader, meta: KvStore, options: Reb
 
 class Rebuild {
   readonly #meta: KvStore;
+  readonly #seal: FrameSeal | undefined;
   readonly #listings = new Map<string, { readonly listing: Listing; readonly summary: ListingSummary }>();
   /** By name of a record, the sequence number of its last tombstone. */
   readonly #deleted = new Map<string, number>();
@@ -66,26 +71,28 @@ class Rebuild {
   #objects = 0;
   #damagedObjects = 0;
 
-  constructor(meta: KvStore) {
+  constructor(meta: KvStore, seal: FrameSeal | undefined) {
     this.#meta = meta;
+    this.#seal = seal;
   }
 
-  async add(sequence: number, frame: Uint8Array): Promise<void> {
+  async add(sequence: number, stored: Uint8Array): Promise<void> {
     try {
+      const frame = openStored(stored, this.#seal);
       const header = readFrameHeader(frame);
       const { type, digest, plainBytes } = header;
       if (type === ObjectType.record || type === ObjectType.tombstone) {
         this.#note(
-          { sequence, type, digest: Uint8Array.from(digest), plainBytes, storedBytes: frame.length },
+          { sequence, type, digest: Uint8Array.from(digest), plainBytes, storedBytes: stored.length },
           decodeBody(frame, header),
         );
       }
-      this.#operations.push(...putEntry({ sequence, type, digest, plainBytes, storedBytes: frame.length }));
+      this.#operations.push(...putEntry({ sequence, type, digest, plainBytes, storedBytes: stored.length }));
       this.#objects++;
     } catch (error) {
       if (!(error instanceof FrameError) && !isUmbraError(error, 'STORE_DAMAGED')) throw error;
       this.noteDamage();
-      this.#operations.push(...damagedEntries(sequence, frame));
+      this.#operations.push(...damagedEntries(sequence, stored, this.#seal !== undefined));
     }
     if (this.#operations.length >= BATCH_OPERATIONS) await this.#flush();
   }

@@ -1,5 +1,6 @@
 import { ObjectType } from '../codec/formats.js';
 import { decodeFrame, FrameError, readFrameHeader } from '../codec/frame.js';
+import { openStored, type FrameSeal } from '../codec/frame-seal.js';
 import { isUmbraError } from '../common/errors.js';
 import { Catalog, deleteListing, listingOf, putListing } from './catalog.js';
 import { putEntry } from './index-entries.js';
@@ -7,6 +8,12 @@ import { objectKey, objectName, objectRange, quarantineKey, sequenceOfObjectKey 
 import type { KvOperation, KvReader, KvStore, KvWriter } from './kv.js';
 import { findSequences, highestIndexed, indexedDigests, indexEntries, quarantineOperations } from './object-index.js';
 import { parseShadowCopyRecord, parseTombstone, type ShadowCopyRecord } from './records.js';
+
+/** The objects of a store, and what they are sealed with, if they are. */
+export interface SealedObjects {
+  readonly objects: KvReader;
+  readonly seal: FrameSeal | undefined;
+}
 
 /** Index entries written in one step. */
 const BATCH_OPERATIONS = 4096;
@@ -17,7 +24,7 @@ const BATCH_OPERATIONS = 4096;
  *
  * The entries are durable before anything can rely on them: LevelDB may lose an unsynced batch and keep later ones.
  */
-export async function adoptUnindexed(objects: KvStore, meta: KvStore): Promise<void> {
+export async function adoptUnindexed(objects: KvStore, meta: KvStore, seal?: FrameSeal): Promise<void> {
   const first = (await highestIndexed(meta)) + 1;
   let entries: KvOperation[] = [];
   const torn: KvOperation[] = [];
@@ -25,7 +32,7 @@ export async function adoptUnindexed(objects: KvStore, meta: KvStore): Promise<v
     const sequence = sequenceOfObjectKey(key);
     if (sequence === undefined) continue;
     try {
-      const { type, digest, plainBytes } = readFrameHeader(frame);
+      const { type, digest, plainBytes } = readFrameHeader(openStored(frame, seal));
       entries.push(...putEntry({ sequence, type, digest, plainBytes, storedBytes: frame.length }));
       entries.push({ type: 'del', key: quarantineKey(type, digest) });
     } catch (cause) {
@@ -76,7 +83,7 @@ export async function highestObject(objects: KvReader): Promise<number> {
  * deleted, whether a crash came in the middle of forgetting it or not.
  * @throws {UmbraError} STORE_DAMAGED
  */
-export async function recoverCatalog(objects: KvReader, meta: KvWriter): Promise<Catalog> {
+export async function recoverCatalog(objects: SealedObjects, meta: KvWriter): Promise<Catalog> {
   const catalog = await Catalog.load(meta);
   const deleted = await readTombstones(objects, meta);
   const listed = new Set<string>();
@@ -102,7 +109,7 @@ export async function recoverCatalog(objects: KvReader, meta: KvWriter): Promise
 }
 
 /** By name of the record, the sequence number of its tombstone. A tombstone that can't be read says nothing. */
-async function readTombstones(objects: KvReader, meta: KvReader): Promise<Map<string, number>> {
+async function readTombstones(objects: SealedObjects, meta: KvReader): Promise<Map<string, number>> {
   const deleted = new Map<string, number>();
   for await (const digest of indexedDigests(meta, ObjectType.tombstone)) {
     const found = await readObject(objects, meta, ObjectType.tombstone, digest);
@@ -115,7 +122,7 @@ async function readTombstones(objects: KvReader, meta: KvReader): Promise<Map<st
 }
 
 async function findRecord(
-  objects: KvReader,
+  objects: SealedObjects,
   meta: KvReader,
   digest: Uint8Array,
 ): Promise<{ readonly record: ShadowCopyRecord; readonly sequence: number } | undefined> {
@@ -126,7 +133,7 @@ async function findRecord(
 
 /** An object, if it can be read; what can't is for verification to report. */
 export async function readObject(
-  objects: KvReader,
+  { objects, seal }: SealedObjects,
   meta: KvReader,
   type: ObjectType,
   digest: Uint8Array,
@@ -135,7 +142,9 @@ export async function readObject(
   if (sequence === undefined) return undefined;
   try {
     const frame = await objects.get(objectKey(sequence));
-    return frame === undefined ? undefined : { plain: decodeFrame(frame, { type, digest }), sequence };
+    return frame === undefined
+      ? undefined
+      : { plain: decodeFrame(openStored(frame, seal), { type, digest }), sequence };
   } catch (error) {
     if (error instanceof FrameError || isUmbraError(error, 'STORE_DAMAGED')) return undefined;
     throw error;

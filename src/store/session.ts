@@ -2,6 +2,7 @@ import type { ObjectType } from '../codec/formats.js';
 import { makeCompressor, type CompressionSettings, type Compressor } from '../codec/compression.js';
 import { digestOf } from '../codec/digest.js';
 import { encodeFrame } from '../codec/frame.js';
+import type { FrameSeal } from '../codec/frame-seal.js';
 import { UmbraError } from '../common/errors.js';
 import type { ObjectLog } from './object-log.js';
 import { SequenceSet } from './sequence-set.js';
@@ -10,6 +11,8 @@ import { SequenceSet } from './sequence-set.js';
 export interface SessionStore {
   readonly log: ObjectLog;
   readonly compression: CompressionSettings;
+  /** Of an encrypted store. */
+  readonly seal: FrameSeal | undefined;
   /** Which objects are stored, and not condemned by a running collection; those are added to `pins` in the same instant. */
   find(type: ObjectType, digests: readonly Uint8Array[], pins: SequenceSet): Promise<boolean[]>;
   /** The session is over. */
@@ -112,7 +115,8 @@ export class IngestSession {
 
   #frame(type: ObjectType, plain: Uint8Array, digest: Uint8Array): Buffer {
     this.#compressor ??= makeCompressor(this.#store.compression);
-    return encodeFrame(type, plain, this.#compressor, digest);
+    const frame = encodeFrame(type, plain, this.#compressor, digest);
+    return this.#store.seal?.seal(frame, type, digest) ?? frame;
   }
 
   #assertOpen(): void {

@@ -8,7 +8,7 @@ import type { ProtectedMachine } from '../protocol/agents-api.js';
 import { parseProtectedMachine } from './protected-machine.js';
 import { objectName } from './keys.js';
 import { findSequences, indexedDigests, indexEntries, quarantined } from './object-index.js';
-import { readObject } from './recover.js';
+import { readObject, type SealedObjects } from './recover.js';
 
 /** What users set in a store. It is kept among the objects, beside the format record, so that rebuilding keeps it. */
 export interface Settings {
@@ -65,7 +65,7 @@ export function encodeSettings(format: FormatRecord, settings: Settings): Buffer
  * older ones protect are protected: one that should not be is a smaller harm than one that is not. Their policies hold, but for
  * deleting: newer ones may have kept what these do not.
  */
-export async function readSettings(objects: KvReader, meta: KvReader): Promise<FoundSettings> {
+export async function readSettings(objects: SealedObjects, meta: KvReader): Promise<FoundSettings> {
   const { settings, sequence, isNewest } = await newestReadable(objects, meta);
   if (isNewest && !(await isQuarantinedAfter(meta, sequence))) return { settings, isDamaged: false };
   const { shares, lost = shares, ...others } = settings ?? NO_SETTINGS;
@@ -79,7 +79,7 @@ interface Readable {
   readonly isNewest: boolean;
 }
 
-async function newestReadable(objects: KvReader, meta: KvReader): Promise<Readable> {
+async function newestReadable(objects: SealedObjects, meta: KvReader): Promise<Readable> {
   const digests: Uint8Array[] = [];
   for await (const digest of indexedDigests(meta, ObjectType.settings)) digests.push(Uint8Array.from(digest));
   const sequences = await findSequences(meta, ObjectType.settings, digests);

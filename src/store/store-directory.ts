@@ -2,37 +2,30 @@ import { rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 
 import type { Clock } from '../common/clock.js';
-import { isUmbraError, messageOf, systemCode, UmbraError } from '../common/errors.js';
-import { makeDirectories } from '../system/make-directory.js';
+import { isUmbraError, UmbraError } from '../common/errors.js';
 import { withCheck } from './checked.js';
 import { syncDirectory } from '../system/sync-directory.js';
 import { exists } from './directories.js';
-import {
-  newFormatRecord,
-  readFormatFile,
-  writeFormatFile,
-  type CreateOptions,
-  type FormatRecord,
-} from './format-record.js';
+import { readFormatFile, type FormatRecord } from './format-record.js';
+import { isThere, makeDirectory, makeFormatFile, type MakeOptions } from './make-store.js';
 import { storeKey } from './keys.js';
 import type { KvStore } from './kv.js';
 import { openLevelKv } from './level-kv.js';
 import { openObjectsRepairing, recoverFormat } from './mend.js';
-import { openChecked } from './open-store.js';
+import { metaOf, sealOf, unlock, type AskSecret, type Unlocked } from './unlock.js';
+import { openChecked, type OpenedStore } from './open-store.js';
+import { StoreKeyring } from './store-keyring.js';
 import { OpeningMark } from './opening-mark.js';
 import { rebuildMeta, type RebuildCounts, type RebuildOptions } from './rebuild.js';
 import { Reserve } from './reserve.js';
 import { lockStore } from './store-lock.js';
-import { databasePaths, Store } from './store.js';
+import { databasePaths, type Store } from './store.js';
 
-export interface StoreDirectoryOptions {
-  /** Absolute. */
-  readonly directory: string;
-  readonly clock: Clock;
-  /** Make a store if there is none; `mustBeNew` refuses one that is there. */
-  readonly create?: CreateOptions & { readonly mustBeNew: boolean };
+export interface StoreDirectoryOptions extends MakeOptions {
   /** Called once the lock is taken, before anything that can be slow. */
   readonly onLocked?: () => Promise<void>;
+  /** What opens it, if it is encrypted. */
+  readonly ask?: AskSecret | undefined;
 }
 
 /**
@@ -45,7 +38,9 @@ export class StoreDirectory {
   readonly #clock: Clock;
   readonly #unlock: () => Promise<void>;
   readonly #mark: OpeningMark;
-  #store: Store | UmbraError;
+  readonly #ask: AskSecret | undefined;
+  #opened: OpenedStore | UmbraError;
+  #keyring: StoreKeyring | undefined;
   #endWatch: (() => void) | undefined;
 
   private constructor(
@@ -53,14 +48,15 @@ export class StoreDirectory {
     unlock: () => Promise<void>,
     mark: OpeningMark,
     reserve: Reserve,
-    store: Store | UmbraError,
+    store: OpenedStore | UmbraError,
   ) {
     this.directory = options.directory;
     this.reserve = reserve;
     this.#clock = options.clock;
     this.#unlock = unlock;
     this.#mark = mark;
-    this.#store = store;
+    this.#opened = store;
+    this.#ask = rememberedSecret(options);
   }
 
   /** @throws {UmbraError} STORE_NOT_FOUND, STORE_EXISTS, STORE_FOREIGN, STORE_NEWER, STORE_IN_USE, STORE_FULL, STORE_FAILED */
@@ -75,7 +71,7 @@ export class StoreDirectory {
       await makeFormatFile(options);
       const reserve = new Reserve(directory);
       mark = await OpeningMark.leave(directory, options.clock);
-      const store = await openChecked(options, mark, reserve);
+      const store = await openChecked({ ...options, ask: rememberedSecret(options) }, mark, reserve);
       opened = new StoreDirectory(options, unlock, mark, reserve, store);
       await reserve.fill();
       opened.#endWatch = reserve.watch(options.clock);
@@ -89,8 +85,19 @@ export class StoreDirectory {
 
   /** @throws {UmbraError} STORE_DAMAGED, STORE_FOREIGN, why it could not be opened */
   get store(): Store {
-    if (this.#store instanceof Store) return this.#store;
-    throw this.#store;
+    return this.#open().store;
+  }
+
+  /** Who can open the store. @throws {UmbraError} NOT_ENCRYPTED; as {@link store} */
+  get keyring(): StoreKeyring {
+    const { store, unlocked } = this.#open();
+    if (unlocked === undefined) throw notEncrypted(this.directory);
+    return (this.#keyring ??= new StoreKeyring(this.directory, store.format, unlocked, this.#clock));
+  }
+
+  #open(): OpenedStore {
+    if ('store' in this.#opened) return this.#opened;
+    throw this.#opened;
   }
 
   /**
@@ -98,25 +105,37 @@ export class StoreDirectory {
    * @throws {UmbraError} STORE_FULL, STORE_FAILED, STORE_DAMAGED; then `meta` is as it was, and what is left of `objects` too
    */
   async rebuild(options: RebuildOptions): Promise<RebuildCounts> {
-    if (this.#store instanceof Store) await this.#store.close();
-    this.#store = new UmbraError('STORE_DAMAGED', 'rebuilding the store did not end well', {
+    const unlocked = await this.#unlockKeys();
+    await this.#closeStore();
+    this.#opened = new UmbraError('STORE_DAMAGED', 'rebuilding the store did not end well', {
       hint: 'Run "umbra rebuild" again.',
     });
     try {
-      const counts = await this.reserve.spend(() => this.#replaceMeta(options));
+      const counts = await this.reserve.spend(() => this.#replaceMeta(options, unlocked));
       this.#mark.trust();
       return counts;
     } finally {
-      this.#store = await openChecked({ directory: this.directory, clock: this.#clock }, this.#mark, this.reserve);
+      const { directory } = this;
+      this.#opened = await openChecked(
+        { directory, clock: this.#clock, ask: this.#ask, unlocked },
+        this.#mark,
+        this.reserve,
+      );
     }
   }
 
-  async #replaceMeta(options: RebuildOptions): Promise<RebuildCounts> {
+  /** What opened the store, or would. */
+  async #unlockKeys(): Promise<Unlocked | undefined> {
+    if ('store' in this.#opened) return this.#opened.unlocked;
+    return unlock(this.directory, await readableFormat(this.directory), this.#ask);
+  }
+
+  async #replaceMeta(options: RebuildOptions, unlocked: Unlocked | undefined): Promise<RebuildCounts> {
     const { meta, objects } = databasePaths(this.directory);
     const next = `${meta}.new`;
     let counts: RebuildCounts;
     try {
-      counts = await this.#rebuildInto(next, options);
+      counts = await this.#rebuildInto(next, options, unlocked);
     } catch (error) {
       await rm(next, { recursive: true, force: true });
       throw error;
@@ -129,12 +148,20 @@ export class StoreDirectory {
   /** Idempotent. */
   async close(): Promise<void> {
     this.#endWatch?.();
-    if (this.#store instanceof Store) await this.#store.close();
+    await this.#closeStore();
     await this.#mark.clear();
     await this.#unlock();
   }
 
-  async #rebuildInto(directory: string, options: RebuildOptions): Promise<RebuildCounts> {
+  async #closeStore(): Promise<void> {
+    if ('store' in this.#opened) await this.#opened.store.close();
+  }
+
+  async #rebuildInto(
+    directory: string,
+    options: RebuildOptions,
+    unlocked: Unlocked | undefined,
+  ): Promise<RebuildCounts> {
     const paths = databasePaths(this.directory);
     const { mendTables } = await import('./table-mend.js');
     const { salvageTables } = await import('./table-salvage.js');
@@ -143,11 +170,12 @@ export class StoreDirectory {
     const objects = await openObjectsRepairing(paths.objects);
     try {
       const lostBlocks = blanked + (await salvageTables(paths.objects, objects, options.signal));
-      const format = await recoverFormat(this.directory, objects);
+      const format = await recoverFormat(this.directory, objects, sealOf(unlocked));
       await rm(directory, { recursive: true, force: true });
-      const meta = await openLevelKv(directory, { profile: 'small', createIfMissing: true, errorIfExists: true });
+      const inner = await openLevelKv(directory, { profile: 'small', createIfMissing: true, errorIfExists: true });
+      const meta = metaOf(inner, unlocked);
       try {
-        return await fillMeta(meta, objects, format, { ...options, lostBlocks });
+        return await fillMeta(meta, objects, format, { ...options, lostBlocks, seal: sealOf(unlocked) });
       } finally {
         await meta.close();
       }
@@ -169,69 +197,34 @@ async function fillMeta(
   return counts;
 }
 
+/** Whoever makes a store opens it with the same secret. */
+function rememberedSecret({ ask, create }: StoreDirectoryOptions): AskSecret | undefined {
+  const secret = create?.encryption?.secret;
+  return ask ?? (secret === undefined ? undefined : () => Promise.resolve(secret));
+}
+
+/** The format record, unless it is lost: then its copy is sealed with keys that must be known before. */
+async function readableFormat(directory: string): Promise<FormatRecord | undefined> {
+  try {
+    return await readFormatFile(directory);
+  } catch (error) {
+    if (isUmbraError(error, 'STORE_DAMAGED')) return undefined;
+    throw error;
+  }
+}
+
+function notEncrypted(directory: string): UmbraError {
+  return new UmbraError('NOT_ENCRYPTED', `the store ${directory} is not encrypted`, {
+    hint: 'A store is encrypted when it is made: "umbra init --encrypt"; shadow copies can be sent to it from this one.',
+  });
+}
+
 async function clearAndUnlock(mark: OpeningMark | undefined, unlock: () => Promise<void>): Promise<void> {
   try {
     await mark?.clear();
   } finally {
     await unlock();
   }
-}
-
-/**
- * True if there is a store, false if there is none and one is to be made.
- * @throws {UmbraError} STORE_NOT_FOUND, STORE_EXISTS, STORE_FOREIGN, STORE_NEWER, STORE_FAILED
- */
-async function isThere({ directory, create }: StoreDirectoryOptions): Promise<boolean> {
-  const found = await hasFormatFile(directory);
-  if (found && create?.mustBeNew === true) {
-    throw new UmbraError('STORE_EXISTS', `there is a store at ${directory} already`);
-  }
-  if (!found && create === undefined) {
-    throw new UmbraError('STORE_NOT_FOUND', `there is no store at ${directory}`, {
-      hint: '"umbra backup" and "umbra init" make one; or give the right place with --store DIR.',
-    });
-  }
-  return found;
-}
-
-/** True for a store, also for one whose format file is lost. */
-async function hasFormatFile(directory: string): Promise<boolean> {
-  try {
-    return (await readFormatFile(directory)) !== undefined;
-  } catch (error) {
-    if (isUmbraError(error, 'STORE_DAMAGED')) return true;
-    throw error;
-  }
-}
-
-/** Write the format file if there is no store: under the lock, so that of two processes one makes it. */
-async function makeFormatFile(options: StoreDirectoryOptions): Promise<void> {
-  const { directory, create, clock } = options;
-  if ((await isThere(options)) || create === undefined) return;
-  const format = newFormatRecord(create, clock.now());
-  await creating(directory, () => writeFormatFile(directory, format));
-}
-
-async function makeDirectory(directory: string): Promise<void> {
-  await creating(directory, async () => {
-    for (const made of await makeDirectories(directory)) await syncDirectory(path.dirname(made));
-  });
-}
-
-async function creating(directory: string, task: () => Promise<void>): Promise<void> {
-  try {
-    await task();
-  } catch (cause) {
-    if (systemCode(cause) === 'ENOSPC') throw noRoom(directory, cause);
-    throw new UmbraError('STORE_FAILED', `cannot make a store at ${directory}: ${messageOf(cause)}`, { cause });
-  }
-}
-
-function noRoom(directory: string, cause: unknown): UmbraError {
-  return new UmbraError('STORE_FULL', `cannot make a store at ${directory}: the disk is full`, {
-    hint: 'Make room on that disk, or give another place with --store DIR.',
-    cause,
-  });
 }
 
 /** Put the directory `next` in the place of `current`, durably; a crash between leaves no `current`, which is noticed. */

@@ -1,4 +1,4 @@
-import { UmbraError } from '../common/errors.js';
+import { isUmbraError, UmbraError } from '../common/errors.js';
 import { withoutCheck } from './checked.js';
 import { highWaterKey, storeKey } from './keys.js';
 import type { KvReader } from './kv.js';
@@ -17,4 +17,9 @@ export async function readHighWater(meta: KvReader): Promise<number> {
   const value = await meta.get(highWaterKey);
   const bytes = value === undefined ? undefined : withoutCheck(highWaterKey, value);
   return bytes?.length === 8 ? Number(bytes.readBigUInt64BE()) : 0;
+}
+
+/** On a full disk what was found out is known to this process only, and found out again by the next. */
+export function unlessFull(error: unknown): void {
+  if (!isUmbraError(error, 'STORE_FULL')) throw error;
 }

@@ -1,9 +1,10 @@
 import path from 'node:path';
 
 import { ObjectType } from '../codec/formats.js';
+import { FrameSeal, type FrameKeys } from '../codec/frame-seal.js';
 import type { Clock } from '../common/clock.js';
 import { readBoot, type Boot } from '../system/boot-time.js';
-import { isUmbraError, UmbraError } from '../common/errors.js';
+import { UmbraError } from '../common/errors.js';
 import { deleteListing, listingOf, putListing, readSummaries, type Catalog, type Listing } from './catalog.js';
 import { packRecord, withCheck } from './checked.js';
 import { collect, type CollectOptions, type CollectResult } from './collect.js';
@@ -20,7 +21,7 @@ import { adoptUnindexed, highestObject, quarantineLost, recoverCatalog } from '.
 import { parseShadowCopyRecord, type ShadowCopyRecord, type TombstoneRecord } from './records.js';
 import type { IngestSession } from './session.js';
 import { leastAgeMs, protectedError, protectedForMs } from './protection.js';
-import { assertSameStore, readHighWater } from './store-marks.js';
+import { assertSameStore, readHighWater, unlessFull } from './store-marks.js';
 import { StoredPolicies } from './stored-policies.js';
 import { TrustedTime } from './trusted-time.js';
 import { encodeSettings, NO_SETTINGS, quarantinedSettings, readSettings, type Settings } from './settings.js';
@@ -28,7 +29,10 @@ import { encodeSettings, NO_SETTINGS, quarantinedSettings, readSettings, type Se
 export interface StoreParts {
   readonly format: FormatRecord;
   readonly objects: KvStore;
+  /** Of an encrypted store, {@link sealMeta}'s. */
   readonly meta: KvStore;
+  /** What objects are sealed with, in an encrypted store. */
+  readonly keys?: FrameKeys | undefined;
   readonly clock: Clock;
   /** As {@link ObjectLog} takes it. */
   readonly syncedBytes?: number;
@@ -42,6 +46,8 @@ export type NewRecord = Omit<ShadowCopyRecord, 'name' | 'storedAtMs' | 'minimumA
 /** A store: objects, the catalog of shadow copies, and who is using them. */
 export class Store {
   readonly format: FormatRecord;
+  /** What objects are sealed with, for worker threads. */
+  readonly keys: FrameKeys | undefined;
   readonly leases = new Leases();
   readonly objectStore: ObjectStore;
   readonly policies: StoredPolicies;
@@ -62,6 +68,7 @@ export class Store {
 
   private constructor(parts: StoreParts, objectStore: ObjectStore, catalog: Catalog, trusted: TrustedTime) {
     this.format = parts.format;
+    this.keys = parts.keys;
     this.objectStore = objectStore;
     this.jobs = new JobRecords(parts.meta);
     this.alerts = new AlertRecords(parts.meta);
@@ -77,12 +84,13 @@ export class Store {
    * @throws {UmbraError} STORE_DAMAGED, STORE_FOREIGN
    */
   static async open(parts: StoreParts): Promise<Store> {
-    const { format, objects, meta, clock } = parts;
+    const { format, objects, meta, clock, keys } = parts;
+    const seal = keys === undefined ? undefined : new FrameSeal(keys);
     await assertSameStore(meta, format.id);
     const highest = await highestObject(objects);
-    await adoptUnindexed(objects, meta);
+    await adoptUnindexed(objects, meta, seal);
     await quarantineLost(meta, highest, clock.now());
-    const catalog = await recoverCatalog(objects, meta);
+    const catalog = await recoverCatalog({ objects, seal }, meta);
     const highWater = await readHighWater(meta);
     const nextSequence = Math.max(highWater, (await highestIndexed(meta)) + 1, highest + 1);
     const quarantined = new Set<string>();
@@ -91,6 +99,7 @@ export class Store {
       objects,
       meta,
       compression: format.compression,
+      seal,
       clock,
       nextSequence,
       highWater,
@@ -241,7 +250,7 @@ export class Store {
   /** If the settings can't be read any more, write them again: they are known. @throws {UmbraError} STORE_FULL, STORE_FAILED */
   mendSettings(): Promise<void> {
     const mending = this.#lastSetting.then(async () => {
-      const { isDamaged } = await readSettings(this.objectStore.objects, this.#meta);
+      const { isDamaged } = await readSettings(this.objectStore, this.#meta);
       if (isDamaged) await this.#replaceSettings(this.#settings);
     });
     this.#lastSetting = mending.catch(() => undefined);
@@ -276,7 +285,7 @@ export class Store {
    * store's id into a new `meta`.
    */
   async #claim(): Promise<void> {
-    const { settings = NO_SETTINGS, isDamaged } = await readSettings(this.objectStore.objects, this.#meta);
+    const { settings = NO_SETTINGS, isDamaged } = await readSettings(this.objectStore, this.#meta);
     this.#settings = settings;
     if (isDamaged) await this.#replaceSettings(settings).catch(unlessFull);
     else if (settings === NO_SETTINGS) await this.#writeSettings(NO_SETTINGS);
@@ -289,9 +298,4 @@ export class Store {
 /** Where the two databases of a store lie. */
 export function databasePaths(directory: string): { readonly objects: string; readonly meta: string } {
   return { objects: path.join(directory, 'objects'), meta: path.join(directory, 'meta') };
-}
-
-/** On a full disk what was found out is known to this process only, and found out again by the next. */
-function unlessFull(error: unknown): void {
-  if (!isUmbraError(error, 'STORE_FULL')) throw error;
 }

@@ -1,6 +1,7 @@
 import { toHex } from '../codec/digest.js';
 import { ObjectType } from '../codec/formats.js';
 import { decodeFrame, FrameError } from '../codec/frame.js';
+import { openStored, type FrameSeal } from '../codec/frame-seal.js';
 import { messageOf } from '../common/errors.js';
 import type { VerifyResult } from '../protocol/api.js';
 import type { WorkerPool } from '../workers/pool.js';
@@ -119,7 +120,7 @@ export class ObjectChecker {
     objects: readonly { readonly digest: Uint8Array }[],
   ): Promise<readonly { readonly index: number; readonly reason: string }[]> {
     const digests = objects.map(({ digest }) => digest);
-    if (type !== ObjectType.chunk) return faultsOf(type, frames, digests);
+    if (type !== ObjectType.chunk) return faultsOf(type, frames, digests, this.#store.objectStore.seal);
     if (frames.length === 0) return [];
     return (await this.#pool.run({ op: 'check', frames, digests: Buffer.concat(digests) })).faults;
   }
@@ -145,10 +146,11 @@ function faultsOf(
   type: ObjectType,
   frames: readonly Uint8Array[],
   digests: readonly Uint8Array[],
+  seal: FrameSeal | undefined,
 ): { index: number; reason: string }[] {
   return frames.flatMap((frame, index) => {
     try {
-      decodeFrame(frame, { type, digest: digests[index] ?? new Uint8Array() });
+      decodeFrame(openStored(frame, seal), { type, digest: digests[index] ?? new Uint8Array() });
       return [];
     } catch (error) {
       if (error instanceof FrameError) return [{ index, reason: error.message }];

@@ -3,6 +3,7 @@ import { readSync, writeSync } from 'node:fs';
 import { BLOCK_BYTES, DIGEST_BYTES, ObjectType, REGION_BYTES } from '../codec/formats.js';
 import { isZeroBlock } from '../codec/cutting.js';
 import { decodeFrameInto, FrameError } from '../codec/frame.js';
+import { openStored, type FrameSeal } from '../codec/frame-seal.js';
 import { fillZeros } from '../codec/zeros.js';
 import { systemCode } from '../common/errors.js';
 import { punchHole } from '../system/sparse-file.js';
@@ -18,37 +19,37 @@ const scratch = Buffer.allocUnsafeSlow(REGION_BYTES);
 const present = Buffer.allocUnsafeSlow(REGION_BYTES);
 
 /** Decode chunks for their faults only. */
-export function check(batch: FrameBatch): FaultsReply {
+export function check(batch: FrameBatch, seal?: FrameSeal): FaultsReply {
   const faults = batch.frames.flatMap((_, index) => {
-    const plain = decode(batch, index, scratch);
+    const plain = decode(batch, index, scratch, seal);
     return typeof plain === 'number' ? [] : [plain];
   });
   return { faults };
 }
 
 /** Decode the chunks of a region into place, zeros between them. A region takes longer to clear than what changed of it to decode. */
-export function unpack(request: UnpackRequest): FaultsReply {
+export function unpack(request: UnpackRequest, seal?: FrameSeal): FaultsReply {
   const { spans } = request;
   const region = Buffer.from(request.region);
-  if (spans === undefined) return { faults: assemble(request, region, REGION_BYTES) };
+  if (spans === undefined) return { faults: assemble(request, region, REGION_BYTES, seal) };
   for (let index = 0; index < spans.length; index += 2) {
     fillZeros(region, (spans[index] ?? 0) * BLOCK_BYTES, (spans[index + 1] ?? 0) * BLOCK_BYTES);
   }
-  return { faults: place(request, region) };
+  return { faults: place(request, region, seal) };
 }
 
 /** Decode the chunks of a region and write them to a file, or only the blocks in which it differs. */
-export function write(request: WriteRequest): WriteReply {
-  return request.compare ? writeDifferences(request) : writeChunks(request);
+export function write(request: WriteRequest, seal?: FrameSeal): WriteReply {
+  return request.compare ? writeDifferences(request, seal) : writeChunks(request, seal);
 }
 
-function writeChunks(request: WriteRequest): WriteReply {
+function writeChunks(request: WriteRequest, seal: FrameSeal | undefined): WriteReply {
   const faults: Fault[] = [];
   let writtenBytes = 0;
   let writtenBlocks = 0;
   for (const index of request.frames.keys()) {
     const at = (request.blocks[index * 2] ?? 0) * BLOCK_BYTES;
-    const plain = decode(request, index, scratch, request.blocks[index * 2 + 1]);
+    const plain = decode(request, index, scratch, seal, request.blocks[index * 2 + 1]);
     if (typeof plain !== 'number') {
       faults.push(plain);
       continue;
@@ -61,9 +62,9 @@ function writeChunks(request: WriteRequest): WriteReply {
   return { faults, writtenBytes, writtenBlocks, comparedBytes: 0 };
 }
 
-function writeDifferences(request: WriteRequest): WriteReply {
+function writeDifferences(request: WriteRequest, seal: FrameSeal | undefined): WriteReply {
   const { length } = request;
-  const faults = assemble(request, scratch, Math.ceil(length / BLOCK_BYTES) * BLOCK_BYTES);
+  const faults = assemble(request, scratch, Math.ceil(length / BLOCK_BYTES) * BLOCK_BYTES, seal);
   const skip = blocksOf(request, faults);
   const there = readUpTo(request.fd, present, length, request.offset);
   const kindAt = (at: number): Difference => (skip.has(at / BLOCK_BYTES) ? 'same' : differenceAt(at, length, there));
@@ -86,7 +87,7 @@ function writeDifferences(request: WriteRequest): WriteReply {
 }
 
 /** Put chunks in their places in `region`, and zeros between them. The places of damaged chunks hold anything. */
-function assemble(batch: PlacedBatch, region: Buffer, length: number): Fault[] {
+function assemble(batch: PlacedBatch, region: Buffer, length: number, seal: FrameSeal | undefined): Fault[] {
   let filled = 0;
   for (const index of batch.frames.keys()) {
     const start = (batch.blocks[index * 2] ?? 0) * BLOCK_BYTES;
@@ -94,26 +95,33 @@ function assemble(batch: PlacedBatch, region: Buffer, length: number): Fault[] {
     filled = start + (batch.blocks[index * 2 + 1] ?? 0) * BLOCK_BYTES;
   }
   fillZeros(region, filled, length);
-  return place(batch, region);
+  return place(batch, region, seal);
 }
 
 /** Put chunks in their places. */
-function place(batch: PlacedBatch, region: Buffer): Fault[] {
+function place(batch: PlacedBatch, region: Buffer, seal: FrameSeal | undefined): Fault[] {
   const faults: Fault[] = [];
   for (const index of batch.frames.keys()) {
     const start = (batch.blocks[index * 2] ?? 0) * BLOCK_BYTES;
     const blocks = batch.blocks[index * 2 + 1] ?? 0;
-    const plain = decode(batch, index, region.subarray(start, start + blocks * BLOCK_BYTES), blocks);
+    const plain = decode(batch, index, region.subarray(start, start + blocks * BLOCK_BYTES), seal, blocks);
     if (typeof plain !== 'number') faults.push(plain);
   }
   return faults;
 }
 
 /** @returns the length of the plain chunk, now in `target`, or what is wrong with it */
-function decode(batch: FrameBatch, index: number, target: Buffer, blocks?: number): number | Fault {
+function decode(
+  batch: FrameBatch,
+  index: number,
+  target: Buffer,
+  seal: FrameSeal | undefined,
+  blocks?: number,
+): number | Fault {
   const digest = batch.digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
   try {
-    const length = decodeFrameInto(target, batch.frames[index] ?? new Uint8Array(), { type: ObjectType.chunk, digest });
+    const frame = openStored(batch.frames[index] ?? new Uint8Array(), seal);
+    const length = decodeFrameInto(target, frame, { type: ObjectType.chunk, digest });
     if (blocks !== undefined && length !== blocks * BLOCK_BYTES)
       throw new FrameError(`it has ${length} bytes, not ${blocks} blocks`);
     return length;

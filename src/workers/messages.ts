@@ -1,11 +1,14 @@
 import type { CompressionSettings } from '../codec/compression.js';
 import type { CuttingSettings } from '../codec/cutting.js';
+import type { FrameKeys } from '../codec/frame-seal.js';
 
 /** What every worker is started with. */
 export interface WorkerSettings {
   readonly cutting: CuttingSettings;
   /** Without it they only cut, name, and decode: an agent's host may lack the library. */
   readonly compression?: CompressionSettings;
+  /** What frames are sealed with, in an encrypted store. */
+  readonly keys?: FrameKeys | undefined;
 }
 
 /** Fill a region, if it has to be read, cut it and name its chunks. */

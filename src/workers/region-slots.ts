@@ -1,4 +1,5 @@
-import { BLOCKS_PER_REGION, FRAME, REGION_BYTES } from '../codec/formats.js';
+import { BLOCK_BYTES, BLOCKS_PER_REGION, FRAME, REGION_BYTES } from '../codec/formats.js';
+import { FrameSeal } from '../codec/frame-seal.js';
 
 /**
  * Memory that the main thread and a worker share to pass one region. It is used again and again: buffers that are
@@ -6,7 +7,7 @@ import { BLOCKS_PER_REGION, FRAME, REGION_BYTES } from '../codec/formats.js';
  */
 export interface RegionSlot {
   readonly region: SharedArrayBuffer;
-  /** Room for the frames of a whole region, even if no chunk shrinks and each is one block. */
+  /** Room for the frames of a whole region, sealed or not, even if no chunk shrinks and each is one block: longer chunks are padded less. */
   readonly frames: SharedArrayBuffer;
 }
 
@@ -28,7 +29,7 @@ export class RegionSlots {
       this.#made++;
       return {
         region: new SharedArrayBuffer(REGION_BYTES),
-        frames: new SharedArrayBuffer(REGION_BYTES + BLOCKS_PER_REGION * FRAME.headerBytes),
+        frames: new SharedArrayBuffer(BLOCKS_PER_REGION * FrameSeal.bound(FRAME.headerBytes + BLOCK_BYTES)),
       };
     }
     return new Promise((resolve) => this.#waiting.push(resolve));

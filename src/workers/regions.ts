@@ -3,7 +3,8 @@ import { readSync } from 'node:fs';
 import { BLOCK_BYTES, DIGEST_BYTES, ObjectType } from '../codec/formats.js';
 import { cutRegion, type CuttingSettings } from '../codec/cutting.js';
 import { digestOf } from '../codec/digest.js';
-import { encodeFrameInto } from '../codec/frame.js';
+import { encodeFrame, encodeFrameInto } from '../codec/frame.js';
+import type { FrameSeal } from '../codec/frame-seal.js';
 import type { Compressor } from '../codec/compression.js';
 import { fillZeros } from '../codec/zeros.js';
 import { encodeLeaf, type ChunkRef } from '../tree/node.js';
@@ -45,8 +46,8 @@ export function name(request: NameRequest): NameReply {
   return { digests: Buffer.concat(digests) };
 }
 
-/** Compress chunks of a region into frames. */
-export function pack(request: PackRequest, compressor: Compressor): PackReply {
+/** Compress chunks of a region into frames, and seal those. */
+export function pack(request: PackRequest, compressor: Compressor, seal?: FrameSeal): PackReply {
   const region = Buffer.from(request.region);
   const frames = Buffer.from(request.frames);
   const lengths: number[] = [];
@@ -54,11 +55,27 @@ export function pack(request: PackRequest, compressor: Compressor): PackReply {
   for (let index = 0; index * 2 < request.chunks.length; index++) {
     const plain = blocksOf(region, request.chunks[index * 2] ?? 0, request.chunks[index * 2 + 1] ?? 0);
     const digest = request.digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
-    const length = encodeFrameInto(frames, end, { type: ObjectType.chunk, digest, plain }, compressor);
+    const length =
+      seal === undefined
+        ? encodeFrameInto(frames, end, { type: ObjectType.chunk, digest, plain }, compressor)
+        : sealInto(frames, end, { digest, plain }, compressor, seal);
     lengths.push(length);
     end += length;
   }
   return { lengths };
+}
+
+function sealInto(
+  frames: Buffer,
+  offset: number,
+  { digest, plain }: { readonly digest: Uint8Array; readonly plain: Uint8Array },
+  compressor: Compressor,
+  seal: FrameSeal,
+): number {
+  const frame = encodeFrame(ObjectType.chunk, plain, compressor, digest);
+  const sealed = seal.seal(frame, ObjectType.chunk, digest);
+  frames.set(sealed, offset);
+  return sealed.length;
 }
 
 function blocksOf(region: Buffer, firstBlock: number, blocks: number): Buffer {

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
 import { makeCompressor, type Compressor } from '../codec/compression.js';
+import { FrameSeal } from '../codec/frame-seal.js';
 import { messageOf, systemCode, UmbraError } from '../common/errors.js';
 import { check, unpack, write } from './frames.js';
 import type { WorkerFault, WorkerReplies, WorkerRequest, WorkerSettings } from './messages.js';
@@ -8,11 +9,12 @@ import { cut, name, pack, ShortReadError } from './regions.js';
 
 /** The entry of a worker thread: one request at a time, in order. It keeps nothing between requests. */
 function main(settings: WorkerSettings): void {
-  const { compression } = settings;
+  const { compression, keys } = settings;
+  const seal = keys === undefined ? undefined : new FrameSeal(keys);
   const compressor = compression === undefined ? undefined : makeCompressor(compression);
   parentPort?.on('message', ({ id, request }: { id: number; request: WorkerRequest }) => {
     try {
-      parentPort?.postMessage({ id, reply: perform(request, settings, compressor) });
+      parentPort?.postMessage({ id, reply: perform(request, settings, compressor, seal) });
     } catch (error) {
       parentPort?.postMessage({ id, fault: describe(error) });
     }
@@ -23,6 +25,7 @@ function perform(
   request: WorkerRequest,
   settings: WorkerSettings,
   compressor: Compressor | undefined,
+  seal: FrameSeal | undefined,
 ): WorkerReplies[keyof WorkerReplies] {
   switch (request.op) {
     case 'cut':
@@ -31,13 +34,13 @@ function perform(
       return name(request);
     case 'pack':
       if (compressor === undefined) throw new UmbraError('INTERNAL', 'these threads do not compress');
-      return pack(request, compressor);
+      return pack(request, compressor, seal);
     case 'unpack':
-      return unpack(request);
+      return unpack(request, seal);
     case 'check':
-      return check(request);
+      return check(request, seal);
     case 'write':
-      return write(request);
+      return write(request, seal);
   }
 }
 

@@ -5,6 +5,7 @@ import { ObjectType } from '../../src/codec/formats.js';
 import { parseTombstone } from '../../src/store/records.js';
 import { objectName, sequenceOfObjectKey } from '../../src/store/keys.js';
 import { readFrameHeader } from '../../src/codec/frame.js';
+import { FrameSeal, openStored } from '../../src/codec/frame-seal.js';
 import type { Listing } from '../../src/store/catalog.js';
 import type { Store } from '../../src/store/store.js';
 import { decodeInner, decodeLeaf, regionCount, treeHeight } from '../../src/tree/node.js';
@@ -51,10 +52,11 @@ async function addTree(store: Store, names: Set<string>, digest: Uint8Array, lev
 }
 
 /** The objects on disk: by name, their sequence numbers. */
-export async function storedObjects({ objects }: Databases): Promise<Map<string, number[]>> {
+export async function storedObjects({ objects, keys }: Databases): Promise<Map<string, number[]>> {
+  const seal = keys && new FrameSeal(keys);
   const stored = new Map<string, number[]>();
   for await (const [key, frame] of objects.entries()) {
-    const { type, digest } = readFrameHeader(frame);
+    const { type, digest } = readFrameHeader(openStored(frame, seal));
     const name = objectName(type, digest);
     stored.set(name, [...(stored.get(name) ?? []), sequenceOfObjectKey(key) ?? -1]);
   }

@@ -3,6 +3,7 @@ import { makeCompressor } from '../../src/codec/compression.js';
 import { cutRegion } from '../../src/codec/cutting.js';
 import { digestOf } from '../../src/codec/digest.js';
 import { encodeFrame } from '../../src/codec/frame.js';
+import type { FrameKeys, FrameSeal } from '../../src/codec/frame-seal.js';
 import { systemClock } from '../../src/common/clock.js';
 import type { Listing } from '../../src/store/catalog.js';
 import { newFormatRecord } from '../../src/store/format-record.js';
@@ -25,6 +26,8 @@ const compressor = makeCompressor(TEST_FORMAT.compression);
 export interface Databases {
   readonly objects: KvStore;
   readonly meta: KvStore;
+  /** What objects are sealed with, if they are. */
+  readonly keys?: FrameKeys;
 }
 
 export function memoryDatabases(): Databases {
@@ -52,7 +55,7 @@ export async function backUp(
   session = store.openSession(),
 ): Promise<ShadowCopyRecord> {
   try {
-    const volume = await ingest(session, content);
+    const volume = await ingest(session, content, store.objectStore.seal);
     return await store.commit(session, {
       machine,
       timeMs: Date.now(),
@@ -92,7 +95,7 @@ export async function makeEmpty(store: Store, machine: string, timeMs: number): 
 }
 
 /** Store the content of a volume, children before parents. */
-export async function ingest(session: IngestSession, content: Buffer): Promise<VolumeRecord> {
+export async function ingest(session: IngestSession, content: Buffer, seal?: FrameSeal): Promise<VolumeRecord> {
   const regions = regionCount(content.length);
   const builder = new TreeBuilder(regions, async (_, node) => (await session.addPlain(ObjectType.inner, node)).digest);
   const leaves: { region: number; leaf: Buffer }[] = [];
@@ -109,7 +112,8 @@ export async function ingest(session: IngestSession, content: Buffer): Promise<V
     for (const [index, { plain }] of chunks.entries()) {
       const digest = refs[index]?.digest ?? new Uint8Array();
       if (found[index] === true) continue;
-      const frame = encodeFrame(ObjectType.chunk, plain, compressor, digest);
+      const open = encodeFrame(ObjectType.chunk, plain, compressor, digest);
+      const frame = seal?.seal(open, ObjectType.chunk, digest) ?? open;
       await session.add({ type: ObjectType.chunk, digest, plainBytes: plain.length, frame });
     }
     if (refs.length > 0) leaves.push({ region, leaf: encodeLeaf(refs) });

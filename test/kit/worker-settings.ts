@@ -4,4 +4,5 @@ import type { WorkerSettings } from '../../src/workers/messages.js';
 export const WORKER_SETTINGS: Required<WorkerSettings> = {
   cutting: { seed: 0x0123456789abcdefn, zeroBits: 4, maxBlocks: 64 },
   compression: { codec: 'zstd', level: 1 },
+  keys: undefined,
 };

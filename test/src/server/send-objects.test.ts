@@ -38,6 +38,7 @@ function send(count: number, budget: ObjectBudget, result: () => FrameResult, ch
     // It has all that is used of one.
     response: stream as unknown as ServerResponse,
     reader,
+    seal: undefined,
     type: ObjectType.chunk,
     digests: Array.from({ length: count }, () => Buffer.alloc(32)),
     checked,

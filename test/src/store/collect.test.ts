@@ -21,6 +21,7 @@ import {
   tombstoned,
 } from '../../kit/store-model.js';
 import { backUp, ingest, memoryDatabases, openTestStore, randomVolume, readBack } from '../../kit/test-store.js';
+import { sealedDatabases } from '../../kit/sealed.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
 
 /** Forget the latest shadow copy of a machine. */
@@ -30,31 +31,35 @@ async function forgetLatest(store: Store, machine: string): Promise<Listing> {
   return listing;
 }
 
-t.test('deletes what is not reachable, and nothing else', async (t) => {
-  const random = new Random(testSeed(t));
-  const databases = memoryDatabases();
-  const store = await openTestStore(databases);
-  const models = new Map<string, Buffer>();
-  for (const machine of ['a', 'b', 'a', 'c']) {
-    const content = randomVolume(random, 1200);
-    models.set(keyOf(await backUp(store, machine, content)), content);
-  }
-  models.delete(keyOf(await forgetLatest(store, 'a')));
-  const abandoned = store.openSession();
-  await ingest(abandoned, random.bytes(20_000));
-  await abandoned.barrier();
-  abandoned.end();
-  const before = await storedObjects(databases);
-  const result = await store.collect(QUIET);
-  const after = await storedObjects(databases);
-  t.equal(result.deletedObjects, count(before) - count(after));
-  t.equal(result.objects, count(before));
-  t.ok(result.deletedBytes >= 20_000 && result.freedBytes >= result.deletedBytes);
-  await assertNoGarbage(t, store, databases);
-  await assertContents(t, store, models);
-  t.match(await store.collect(QUIET), { deletedObjects: 1 }, 'the tombstone');
-  t.match(await store.collect(QUIET), { deletedObjects: 0, deletedBytes: 0, freedBytes: 0 });
-});
+for (const [what, databases] of [
+  ['', memoryDatabases()],
+  [', encrypted', sealedDatabases()],
+] as const) {
+  t.test(`deletes what is not reachable, and nothing else${what}`, async (t) => {
+    const random = new Random(testSeed(t));
+    const store = await openTestStore(databases);
+    const models = new Map<string, Buffer>();
+    for (const machine of ['a', 'b', 'a', 'c']) {
+      const content = randomVolume(random, 1200);
+      models.set(keyOf(await backUp(store, machine, content)), content);
+    }
+    models.delete(keyOf(await forgetLatest(store, 'a')));
+    const abandoned = store.openSession();
+    await ingest(abandoned, random.bytes(20_000), store.objectStore.seal);
+    await abandoned.barrier();
+    abandoned.end();
+    const before = await storedObjects(databases);
+    const result = await store.collect(QUIET);
+    const after = await storedObjects(databases);
+    t.equal(result.deletedObjects, count(before) - count(after));
+    t.equal(result.objects, count(before));
+    t.ok(result.deletedBytes >= 20_000 && result.freedBytes >= result.deletedBytes);
+    await assertNoGarbage(t, store, databases);
+    await assertContents(t, store, models);
+    t.match(await store.collect(QUIET), { deletedObjects: 1 }, 'the tombstone');
+    t.match(await store.collect(QUIET), { deletedObjects: 0, deletedBytes: 0, freedBytes: 0 });
+  });
+}
 
 t.test('a tombstone lives as long as the record that it says is deleted', async (t) => {
   const databases = memoryDatabases();

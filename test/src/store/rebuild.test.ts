@@ -2,10 +2,12 @@ import t from 'tap';
 
 import { ObjectType } from '../../../src/codec/formats.js';
 import { objectKey } from '../../../src/store/keys.js';
+import type { KvStore } from '../../../src/store/kv.js';
 import { openMemoryKv } from '../../../src/store/memory-kv.js';
 import { rebuildMeta } from '../../../src/store/rebuild.js';
 import { storeStats } from '../../../src/store/stats.js';
 import { damageObject, damageValue, objectsOf } from '../../kit/store-damage.js';
+import { sealedDatabases } from '../../kit/sealed.js';
 import { Random, testSeed } from '../../kit/random.js';
 import { assertContents, assertNoGarbage, keyOf, listingOf, QUIET } from '../../kit/store-model.js';
 import {
@@ -19,8 +21,10 @@ import {
 } from '../../kit/test-store.js';
 
 /** Databases with several machines, and what their shadow copies must hold. */
-async function prepare(random: Random): Promise<{ databases: Databases; models: Map<string, Buffer> }> {
-  const databases = memoryDatabases();
+async function prepare(
+  random: Random,
+  databases: Databases = memoryDatabases(),
+): Promise<{ databases: Databases; models: Map<string, Buffer> }> {
   const models = new Map<string, Buffer>();
   const store = await openTestStore(databases);
   const content = randomVolume(random, 1300);
@@ -32,24 +36,36 @@ async function prepare(random: Random): Promise<{ databases: Databases; models: 
   return { databases, models };
 }
 
-t.test('gives the same catalog and statistics, and readable content', async (t) => {
-  const { databases, models } = await prepare(new Random(testSeed(t)));
-  const before = await openTestStore(databases);
-  await before.forget(listingOf(before, 'b'));
-  const listings = [...before.catalog.all()];
-  const meta = openMemoryKv();
-  t.match(await rebuildMeta(databases.objects, meta, QUIET), { damagedObjects: 0, shadowCopies: 3, stayedDeleted: 1 });
-  const after = await openTestStore({ objects: databases.objects, meta });
-  t.same([...after.catalog.all()], listings);
-  t.same(await after.summaries(listings), await before.summaries(listings));
-  const { diskBytes: _, ...stats } = await storeStats(before);
-  t.match(await storeStats(after), stats);
-  await assertContents(
-    t,
-    after,
-    new Map(listings.map((listing) => [keyOf(listing), models.get(keyOf(listing)) ?? Buffer.of()])),
-  );
-});
+for (const isSealed of [false, true]) {
+  t.test(`gives the same catalog and statistics, and readable content${isSealed ? ', encrypted' : ''}`, async (t) => {
+    const { databases, models } = await prepare(
+      new Random(testSeed(t)),
+      isSealed ? sealedDatabases() : memoryDatabases(),
+    );
+    const withKeys = (meta: KvStore): Databases =>
+      isSealed ? sealedDatabases({ objects: databases.objects, meta }) : { objects: databases.objects, meta };
+    const before = await openTestStore(databases);
+    await before.forget(listingOf(before, 'b'));
+    const listings = [...before.catalog.all()];
+    const empty = withKeys(openMemoryKv());
+    const { seal } = before.objectStore;
+    t.match(await rebuildMeta(databases.objects, empty.meta, { ...QUIET, seal }), {
+      damagedObjects: 0,
+      shadowCopies: 3,
+      stayedDeleted: 1,
+    });
+    const after = await openTestStore(empty);
+    t.same([...after.catalog.all()], listings);
+    t.same(await after.summaries(listings), await before.summaries(listings));
+    const { diskBytes: _, ...stats } = await storeStats(before);
+    t.match(await storeStats(after), stats);
+    await assertContents(
+      t,
+      after,
+      new Map(listings.map((listing) => [keyOf(listing), models.get(keyOf(listing)) ?? Buffer.of()])),
+    );
+  });
+}
 
 t.test(
   'damaged chunks, nodes and keys: the rest is there, the next backup heals, collection removes them',

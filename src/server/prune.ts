@@ -81,9 +81,9 @@ async function carryOut(verdict: Verdict, context: PruneContext): Promise<Pruned
 /** Delete it, unless that may not be. @returns why it may not */
 async function refusal(listing: Listing, context: PruneContext): Promise<string | undefined> {
   const { store } = context;
-  const others = store.catalog.shadowCopies(listing.machine).filter((other) => other !== listing);
   // Somebody may delete those that are to stay meanwhile.
-  if (others.length === 0) return `no shadow copy of ${listing.machine} would be left`;
+  const oneStays = store.catalog.shadowCopies(listing.machine).some((other) => other !== listing);
+  if (!oneStays) return `no shadow copy of ${listing.machine} would be left`;
   try {
     await assertMayForget(store, listing);
     if (!context.dryRun) await context.forget(listing);

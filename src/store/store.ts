@@ -22,6 +22,7 @@ import { parseShadowCopyRecord, type ShadowCopyRecord, type TombstoneRecord } fr
 import type { IngestSession } from './session.js';
 import { leastAgeMs, protectedError, protectedForMs } from './protection.js';
 import { assertSameStore, readHighWater, unlessFull } from './store-marks.js';
+import { RecentNames } from './recent-names.js';
 import { StoredPolicies } from './stored-policies.js';
 import { TrustedTime } from './trusted-time.js';
 import { encodeSettings, NO_SETTINGS, quarantinedSettings, readSettings, type Settings } from './settings.js';
@@ -43,6 +44,9 @@ export interface StoreParts {
 /** What is known of a shadow copy before it is committed. */
 export type NewRecord = Omit<ShadowCopyRecord, 'name' | 'storedAtMs' | 'minimumAgeMs'>;
 
+/** Names of forgotten shadow copies that are not used again: those of weeks, of hundreds of machines. */
+const NAMES_GONE = 50_000;
+
 /** A store: objects, the catalog of shadow copies, and who is using them. */
 export class Store {
   readonly format: FormatRecord;
@@ -61,7 +65,7 @@ export class Store {
   /** Names that commits under way will use. */
   readonly #namesTaken = new Set<string>();
   /** Names of forgotten shadow copies: what a mount's users and the kernel still know under one must not become another. */
-  readonly #namesGone = new Set<string>();
+  readonly #namesGone = new RecentNames(NAMES_GONE);
   readonly #catalog: Catalog;
   #settings: Settings = NO_SETTINGS;
   #lastSetting: Promise<unknown> = Promise.resolve();

@@ -39,9 +39,7 @@ function* becameHoles(
   from: number,
   end: number,
 ): Generator<RegionExtents> {
-  if (fingerprints === undefined) return;
-  for (let region = from; region < end; region++) {
-    if (fingerprints.leaf(region).every((byte) => byte === 0)) continue;
+  for (const region of fingerprints?.regions(from, end) ?? []) {
     const length = Math.min(REGION_BYTES, volume.sizeBytes - region * REGION_BYTES);
     yield { region, length, extents: [], dataBytes: 0 };
   }

@@ -1,10 +1,10 @@
 import { open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { digestOf, EMPTY_DIGEST, sameBytes, toHex } from '../../src/codec/digest.js';
-import { DIGEST_BYTES, REGION_BYTES } from '../../src/codec/formats.js';
+import { digestOf, sameBytes, toHex } from '../../src/codec/digest.js';
 import { systemCode } from '../../src/common/errors.js';
 import { makeDirectories } from '../../src/system/make-directory.js';
 import { syncDirectory } from '../../src/system/sync-directory.js';
+import { RegionDigests } from './region-digests.js';
 
 /** Of what the fingerprints are. */
 export interface FingerprintOf {
@@ -13,7 +13,8 @@ export interface FingerprintOf {
   readonly sizeBytes: number;
 }
 
-const MAGIC = 'umbra fingerprints 1\n';
+/** Of the first version, which had a digest for each region of a hole too, there are none: everything is compared once more. */
+const MAGIC = 'umbra fingerprints 2\n';
 /** The head is JSON, padded. */
 const HEAD_BYTES = 4096;
 
@@ -22,23 +23,30 @@ const HEAD_BYTES = 4096;
  * whose leaf is the same need not be sent. The file has a digest of itself: one that is torn or of something else counts as none.
  */
 export class Fingerprints {
-  readonly #digests: Buffer;
+  readonly #digests: RegionDigests;
 
-  private constructor(digests: Buffer) {
+  private constructor(digests: RegionDigests) {
     this.#digests = digests;
   }
 
   /** @returns undefined when there are none, or not of this */
   static async read(file: string, of: FingerprintOf): Promise<Fingerprints | undefined> {
     const bytes = await readFile(file).catch(ifMissing);
-    if (bytes?.length !== HEAD_BYTES + regionsOf(of) * DIGEST_BYTES) return undefined;
-    const digests = bytes.subarray(HEAD_BYTES);
-    return sameBytes(bytes.subarray(0, HEAD_BYTES), headOf(of, digests)) ? new Fingerprints(digests) : undefined;
+    if (bytes === undefined || bytes.length < HEAD_BYTES) return undefined;
+    const body = bytes.subarray(HEAD_BYTES);
+    if (!sameBytes(bytes.subarray(0, HEAD_BYTES), headOf(of, body))) return undefined;
+    const digests = RegionDigests.decode(body);
+    return digests && new Fingerprints(digests);
   }
 
   /** The digest of a region's leaf; zeros for a hole. */
   leaf(region: number): Uint8Array {
-    return this.#digests.subarray(region * DIGEST_BYTES, (region + 1) * DIGEST_BYTES);
+    return this.#digests.get(region);
+  }
+
+  /** The regions from `from` on and before `end` that are no holes, in order. */
+  regions(from: number, end: number): Iterable<number> {
+    return this.#digests.regions(from, end);
   }
 }
 
@@ -46,29 +54,30 @@ export class Fingerprints {
 export class FingerprintWriter {
   readonly #file: string;
   readonly #handle: FileHandle;
-  readonly #digests: Buffer;
+  readonly #digests = new RegionDigests();
 
-  private constructor(file: string, handle: FileHandle, digests: Buffer) {
+  private constructor(file: string, handle: FileHandle) {
     this.#file = file;
     this.#handle = handle;
-    this.#digests = digests;
   }
 
-  static async open(file: string, sizeBytes: number): Promise<FingerprintWriter> {
+  static async open(file: string): Promise<FingerprintWriter> {
     await makeDirectories(dirname(file));
     const handle = await open(`${file}.new`, 'w', 0o600);
-    return new FingerprintWriter(file, handle, Buffer.alloc(regionsOf({ sizeBytes }) * DIGEST_BYTES));
+    return new FingerprintWriter(file, handle);
   }
 
   /** @param leaf undefined for a hole */
   set(region: number, leaf: Uint8Array | undefined): void {
-    this.#digests.set(leaf ?? EMPTY_DIGEST, region * DIGEST_BYTES);
+    this.#digests.set(region, leaf);
   }
 
   /** The server has made a shadow copy of what was set. */
   async finish(of: FingerprintOf): Promise<void> {
     try {
-      await this.#handle.writeFile(Buffer.concat([headOf(of, this.#digests), this.#digests]));
+      const body = this.#digests.encode();
+      await this.#handle.writeFile(headOf(of, body));
+      await this.#handle.writeFile(body);
       await this.#handle.sync();
     } finally {
       await this.#handle.close();
@@ -83,13 +92,9 @@ export class FingerprintWriter {
   }
 }
 
-function regionsOf({ sizeBytes }: Pick<FingerprintOf, 'sizeBytes'>): number {
-  return Math.ceil(sizeBytes / REGION_BYTES);
-}
-
-function headOf({ root, sizeBytes }: FingerprintOf, digests: Buffer): Buffer {
+function headOf({ root, sizeBytes }: FingerprintOf, body: Buffer): Buffer {
   const head = Buffer.alloc(HEAD_BYTES);
-  const check = toHex(digestOf(digests));
+  const check = toHex(digestOf(body));
   head.write(`${MAGIC}${JSON.stringify({ root, sizeBytes, check })}\n`);
   return head;
 }

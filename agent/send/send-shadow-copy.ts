@@ -214,9 +214,9 @@ class Sending {
     }
   }
 
-  async #writerFor({ name, sizeBytes }: CheckpointVolume): Promise<FingerprintWriter | undefined> {
+  async #writerFor({ name }: CheckpointVolume): Promise<FingerprintWriter | undefined> {
     const { fingerprintFile } = this.#options;
-    return fingerprintFile === undefined ? undefined : await FingerprintWriter.open(fingerprintFile(name), sizeBytes);
+    return fingerprintFile === undefined ? undefined : await FingerprintWriter.open(fingerprintFile(name));
   }
 
   #endFrame(): EndFrame {

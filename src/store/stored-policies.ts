@@ -43,6 +43,9 @@ export class StoredPolicies {
   /** Why the text that was read last can't be understood: reading it anew for each machine that it is asked for would take long. */
   #refused: { readonly text: string; readonly error: UmbraError } | undefined;
 
+  /** Whose agents sent shadow copies, which never changes: asking the store for each that is pruned would take most of that time. */
+  readonly #senders = new WeakMap<Listing, string | undefined>();
+
   constructor(store: PolicyStore, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
@@ -120,10 +123,13 @@ export class StoredPolicies {
    * @throws {UmbraError} STORE_DAMAGED
    */
   async withHosts(machines: readonly string[], settings = this.#store.settings): Promise<MachineOnHost[]> {
-    const hosts = new Map<string, string>();
     const newest = machines.flatMap((machine) => this.#store.catalog.latest(machine) ?? []);
-    for (const { listing, summary } of await this.#store.summaries(newest)) {
-      if (summary.host !== undefined) hosts.set(listing.machine, summary.host);
+    const unknown = newest.filter((listing) => !this.#senders.has(listing));
+    for (const { listing, summary } of await this.#store.summaries(unknown)) this.#senders.set(listing, summary.host);
+    const hosts = new Map<string, string>();
+    for (const listing of newest) {
+      const host = this.#senders.get(listing);
+      if (host !== undefined) hosts.set(listing.machine, host);
     }
     for (const { machine, host } of settings.formerHosts ?? []) hosts.set(machine, host);
     for (const { name, host } of settings.machines) hosts.set(name, host);

@@ -39,6 +39,12 @@ const USER_CACHE = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache
 /** What libvirt found out about the QEMU that is installed takes it some seconds; it looks itself whether that still holds. */
 const KNOWN_QEMU = join(USER_CACHE, 'libvirt');
 
+/** The user and group that libvirt asks for before it reads that it is to use others; Debian makes them with a package that nobody needs here. */
+const ACCOUNTS = {
+  passwd: 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin',
+  group: 'libvirt-qemu:x:64055:',
+} as const;
+
 /** QEMU as root, which reaches the test's files; no cgroups, security labels or namespaces, which containers lack. */
 const QEMU_CONF = `user = "root"
 group = "root"
@@ -74,6 +80,12 @@ export class PrivateLibvirt {
     const mounts = Object.entries(DIRECTORIES).map(
       ([name, path]) => `mkdir -p ${path} && mount --bind ${join(directory, name)} ${path}`,
     );
+    for (const [name, account] of Object.entries(ACCOUNTS)) {
+      const known = readFileSync(join('/etc', name), 'utf8');
+      if (/^libvirt-qemu:/m.test(known)) continue;
+      writeFileSync(join(directory, name), `${known.trimEnd()}\n${account}\n`);
+      mounts.push(`mount --bind ${join(directory, name)} /etc/${name}`);
+    }
     const daemon = `libvirtd -f ${join(directory, 'libvirtd.conf')} -p ${join(directory, 'pid')}`;
     const script = `${mounts.join(' && ')} && while read -r line; do ${daemon} & done`;
     const options = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', '--mount-proc'];

@@ -26,6 +26,8 @@ export interface Environment {
   readonly stderr: Output;
   /** Everything on standard input, up to 64 KiB. */
   readonly readInput: () => Promise<string>;
+  /** Ask a question on the terminal without showing what is typed; undefined where there is none. */
+  readonly askHidden?: ((question: string) => Promise<string>) | undefined;
   readonly clock: Clock;
   /** Aborted when the user interrupts. */
   readonly interrupted: AbortSignal;

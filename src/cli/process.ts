@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { systemClock } from '../common/clock.js';
 import { messageOf, systemCode, UmbraError } from '../common/errors.js';
 import { EXIT_CODES } from '../common/exit-codes.js';
+import { askHidden } from './ask-hidden.js';
 import type { ByteOutput, Environment } from './environment.js';
 import { runCli } from './run.js';
 
@@ -25,6 +26,7 @@ export async function runProcess(
     stdout: output(process.stdout),
     stderr: output(process.stderr),
     readInput,
+    askHidden: process.stdin.isTTY ? (question) => askHidden(process.stdin, writeToTerminal, question) : undefined,
     clock: systemClock,
     interrupted: interruption(),
   });
@@ -66,6 +68,10 @@ function output(stream: NodeJS.WriteStream & { readonly fd: number }): ByteOutpu
     terminalColumns: () => (stream.isTTY ? stream.columns : undefined),
     terminalRows: () => (stream.isTTY ? stream.rows : undefined),
   };
+}
+
+function writeToTerminal(text: string): void {
+  process.stderr.write(text);
 }
 
 async function readInput(): Promise<string> {

@@ -121,6 +121,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   {
     title: 'The server',
     commands: [
+      { name: 'key', summary: 'Say who can open an encrypted store', load: () => import('./commands/key.js') },
       {
         name: 'serve',
         summary: 'Run the server of a store in the foreground',

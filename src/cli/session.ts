@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+
 import { Client, type StartOptions } from '../client/client.js';
 import type { CreateStore } from '../client/start-server.js';
 import { UmbraError } from '../common/errors.js';
@@ -7,6 +9,7 @@ import type { ItemsRequest } from '../client/requests.js';
 import type { Request } from '../transport/message.js';
 import type { Environment } from './environment.js';
 import { JsonItems } from './json-items.js';
+import { passphraseAsker, sourceAround } from './key-options.js';
 import { ProgressBar } from './progress-bar.js';
 import { chooseServer, RemoteSession } from './remote-session.js';
 import { findStore } from './store-path.js';
@@ -155,7 +158,14 @@ export class Session {
   startOptions(create?: CreateStore): StartOptions {
     const { serverProgram, variables } = this.environment;
     const idleExitMs = idleSeconds(variables['UMBRA_IDLE_SECONDS']) * 1000;
-    return { program: serverProgram, idleExitMs, ...(create === undefined ? {} : { create }) };
+    return {
+      program: serverProgram,
+      idleExitMs,
+      ...(create === undefined ? {} : { create }),
+      keySource: sourceAround({ absolute: (path) => resolve(this.environment.directory, path) }, this.environment),
+      // Nobody is asked twice for the key of a store that is to be made.
+      ...(create?.cipher === undefined ? { askPassphrase: passphraseAsker(this.environment, this.place) } : {}),
+    };
   }
 
   /** Print the result: as JSON, or in words. */

@@ -8,6 +8,8 @@ import { readStream, type StreamResult } from './read-stream.js';
 import { byteStream, type ByteStream } from './byte-stream.js';
 import type { ItemsRequest } from './requests.js';
 import { errorOf, readJson } from '../transport/answer.js';
+import type { KeySource } from '../keys/key-source.js';
+import type { Secret } from '../keys/secret.js';
 import type { Message, Request } from '../transport/message.js';
 import { isNotAnswering, send } from './send.js';
 import { startServer, type CreateStore } from './start-server.js';
@@ -40,6 +42,10 @@ export interface StartOptions {
   readonly idleExitMs: number;
   /** Make the store when there is none. */
   readonly create?: CreateStore;
+  readonly secret?: Secret | undefined;
+  readonly keySource?: KeySource | undefined;
+  /** Asks the user for the passphrase of an encrypted store; undefined where nobody can be asked. */
+  readonly askPassphrase?: (() => Promise<Secret>) | undefined;
 }
 
 /** How long another process may hold the store without answering, before it is taken for something else than a server. */
@@ -47,6 +53,24 @@ const HOLDER_LIMIT_MS = 5_000;
 /** How long a server that shuts down is waited for. */
 const STOPPING_LIMIT_MS = 60_000;
 const POLL_MS = 25;
+
+/** How often somebody is asked for a passphrase. */
+const PASSPHRASE_TRIES = 3;
+
+/** Start a server; if it needs a key that nobody named, with what the user says. */
+async function startAsking(store: string, { askPassphrase, ...start }: StartOptions): Promise<void> {
+  let { secret } = start;
+  for (let asked = 0; ; asked++) {
+    try {
+      await startServer({ store, ...start, secret });
+      return;
+    } catch (error) {
+      const isAsked = isUmbraError(error, 'KEY_MISSING') || (asked > 0 && isUmbraError(error, 'KEY_WRONG'));
+      if (!isAsked || askPassphrase === undefined || asked === PASSPHRASE_TRIES) throw error;
+      secret = await askPassphrase();
+    }
+  }
+}
 
 /** Speaks to one server, and starts it when it is that of a store of this machine and none runs. */
 export class Client {
@@ -131,7 +155,7 @@ export class Client {
   async startNew(start: StartOptions): Promise<void> {
     const { store } = this.#local();
     if (await this.isAnswering()) throw new UmbraError('STORE_EXISTS', `there is a store at ${store} already`);
-    await startServer({ store, ...start });
+    await startAsking(store, start);
   }
 
   /** True if a server of the store runs. */
@@ -208,7 +232,7 @@ export class Client {
     const startMs = clock.monotonic();
     for (;;) {
       try {
-        await startServer({ store, ...start });
+        await startAsking(store, start);
         return;
       } catch (error) {
         if (!isUmbraError(error, 'STORE_IN_USE')) throw error;

@@ -29,6 +29,7 @@ import type {
 } from '../protocol/agents-api.js';
 import type { AlertsRequest, AlertsResult, TestAlertsRequest, TestAlertsResult } from '../protocol/alerts-api.js';
 import type { JobDetails, JobRequest, JobsRequest, JobsResult, ScheduleResult } from '../protocol/jobs-api.js';
+import type { AddKeyRequest, ChangeKeyRequest, KeyInfo, KeysResult, RemoveKeyRequest } from '../protocol/keys-api.js';
 import type { AddShareRequest, RemoveShareRequest, ShareInfo } from '../protocol/shares-api.js';
 import type {
   CopyFilesRequest,
@@ -122,6 +123,10 @@ export const requests = {
   fileHistory: (body: FileHistoryRequest): Request<FileHistoryResult> => files('history', body),
   findFiles: (body: FindFilesRequest): ItemsRequest<FoundFile, FindFilesResult> => files('find', body),
   diffFiles: (body: DiffFilesRequest): ItemsRequest<FileDifference, DiffFilesResult> => files('diff', body),
+  keys: (): Request<KeysResult> => ({ method: 'GET', path: '/v1/keys' }),
+  addKey: (body: AddKeyRequest): Request<KeyInfo> => ({ method: 'POST', path: '/v1/keys', body }),
+  changeKey: (body: ChangeKeyRequest): Request<KeyInfo> => ({ method: 'POST', path: '/v1/keys/change', body }),
+  removeKey: (body: RemoveKeyRequest): Request<KeysResult> => ({ method: 'DELETE', path: '/v1/keys', body }),
   shares: (): Request<readonly ShareInfo[]> => ({ method: 'GET', path: '/v1/shares' }),
   addShare: (body: AddShareRequest): Request<ShareInfo> => ({ method: 'POST', path: '/v1/shares', body }),
   removeShare: (body: RemoveShareRequest): Request<ShareInfo> => ({ method: 'DELETE', path: '/v1/shares', body }),

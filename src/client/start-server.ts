@@ -1,5 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { UmbraError } from '../common/errors.js';
+import type { KeySource } from '../keys/key-source.js';
+import type { Secret } from '../keys/secret.js';
+import { toWireSecret } from '../keys/wire-secret.js';
 import type { StartLine } from '../protocol/wire.js';
 import { fromWireError, isWireError } from '../protocol/wire-error.js';
 import { lines } from '../transport/lines.js';
@@ -10,6 +13,8 @@ export interface CreateStore {
   readonly codec?: 'zstd' | 'lz4';
   readonly level?: number;
   readonly seed?: string;
+  /** Encrypt it; with what the secret is. */
+  readonly cipher?: 'aes-256-gcm' | 'chacha20-poly1305';
 }
 
 export interface StartServerOptions {
@@ -19,6 +24,10 @@ export interface StartServerOptions {
   readonly program: string;
   readonly idleExitMs: number;
   readonly create?: CreateStore;
+  /** What opens the store. It goes through a pipe: everybody sees the arguments of a process. */
+  readonly secret?: Secret | undefined;
+  /** Where the server finds the key if it needs one and is given none. */
+  readonly keySource?: KeySource | undefined;
 }
 
 /**
@@ -36,13 +45,18 @@ const MAX_COMPLAINT = 4000;
  * @throws {UmbraError} why it could not start: STORE_NOT_FOUND, STORE_IN_USE when another was
  *   faster, and all the others; SERVER_UNREACHABLE when it died without a reason
  */
-export async function startServer({ program, ...options }: StartServerOptions): Promise<void> {
+export async function startServer({ program, secret, keySource, ...options }: StartServerOptions): Promise<void> {
   const flags = [`--max-semi-space-size=${YOUNG_GENERATION_MIB}`];
-  const child = spawn(process.execPath, [...flags, program, JSON.stringify(options)], {
+  const argument = JSON.stringify({ ...options, ...(secret === undefined ? {} : { hasSecret: true }) });
+  const child = spawn(process.execPath, [...flags, program, argument], {
+    env: environmentOf(keySource),
     cwd: '/',
     detached: true,
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    stdio: [secret === undefined ? 'ignore' : 'pipe', 'ignore', 'pipe', 'pipe'],
   });
+  // One that ends before it has read it says why by itself.
+  child.stdin?.on('error', () => undefined);
+  if (secret !== undefined) child.stdin?.end(JSON.stringify(toWireSecret(secret)));
   try {
     const complaint = collect(child);
     const line = await firstLine(child);
@@ -53,6 +67,15 @@ export async function startServer({ program, ...options }: StartServerOptions): 
     child.unref();
     for (const stream of child.stdio) stream?.destroy();
   }
+}
+
+/** Where it finds the key is in its environment: it stands in another directory than the command, so paths are absolute. */
+function environmentOf(source: KeySource | undefined): NodeJS.ProcessEnv {
+  const { UMBRA_KEY_FILE: _file, UMBRA_PASSPHRASE_FILE: _phrase, UMBRA_KEY_COMMAND: _command, ...rest } = process.env;
+  if (source === undefined) return rest;
+  if ('keyFile' in source) return { ...rest, UMBRA_KEY_FILE: source.keyFile };
+  if ('passphraseFile' in source) return { ...rest, UMBRA_PASSPHRASE_FILE: source.passphraseFile };
+  return { ...rest, UMBRA_KEY_COMMAND: source.keyCommand };
 }
 
 async function firstLine(child: ChildProcess): Promise<StartLine | undefined> {

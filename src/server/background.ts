@@ -3,7 +3,9 @@ import { systemClock } from '../common/clock.js';
 import { UmbraError } from '../common/errors.js';
 import type { StartLine } from '../protocol/wire.js';
 import { toWireError } from '../protocol/wire-error.js';
-import { object, oneOf, path, string, validator } from '../common/params.js';
+import { boolean, object, oneOf, path, string, validator } from '../common/params.js';
+import { CIPHERS } from '../codec/aead.js';
+import { askInBackground } from './key-asking.js';
 import { runServer } from './serve.js';
 import { lineLog } from '../system/line-log.js';
 import { redirectOutputToLog } from './server-log.js';
@@ -17,9 +19,12 @@ const number = validator({ type: 'number' }, (value, field): number => {
   throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a number`);
 });
 
-const create = object({ mode: oneOf('may', 'must') }, { codec: oneOf('zstd', 'lz4'), level: number, seed: string });
+const create = object(
+  { mode: oneOf('may', 'must') },
+  { codec: oneOf('zstd', 'lz4'), level: number, seed: string, cipher: oneOf(...CIPHERS) },
+);
 
-const backgroundOptions = object({ store: path, idleExitMs: number }, { create });
+const backgroundOptions = object({ store: path, idleExitMs: number }, { create, hasSecret: boolean });
 
 /**
  * The whole life of a server that a command started: `argument` is its options as JSON. The
@@ -27,12 +32,13 @@ const backgroundOptions = object({ store: path, idleExitMs: number }, { create }
  */
 export async function serveInBackground(argument: string | undefined, parts: ServerParts): Promise<void> {
   try {
-    const options = backgroundOptions(JSON.parse(argument ?? 'null'), '');
+    const { hasSecret, ...options } = backgroundOptions(JSON.parse(argument ?? 'null'), '');
     process.title = `umbra serve --store ${options.store}`;
     await runServer({
       ...options,
       parts,
       background: true,
+      ask: await askInBackground(hasSecret === true),
       log: lineLog((line) => writeSync(2, line), systemClock, false),
       onLocked: () => {
         redirectOutputToLog(options.store);

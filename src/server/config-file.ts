@@ -19,6 +19,10 @@ export interface ServerConfig {
   readonly log?: LogLevel;
   /** Who is told of alerts. */
   readonly notify?: readonly Channel[];
+  /** Absolute, as `mount`; what opens an encrypted store, as the next two. */
+  readonly keyFile?: string;
+  readonly passphraseFile?: string;
+  readonly keyCommand?: string;
 }
 
 const serverName = validator(string.schema, (value, field): string => {
@@ -35,12 +39,19 @@ const FIELDS: FieldChecks<Omit<ServerConfig, 'notify'> & { readonly notify?: tru
   allowOther: boolean,
   log: oneOf(...LOG_LEVELS),
   notify: () => true,
+  keyFile: string,
+  passphraseFile: string,
+  keyCommand: string,
 };
 
 /** @throws {UmbraError} BAD_ARGUMENT with the line, and what is allowed there */
 export function readConfigFile(file: string): ServerConfig {
   const config = parseConfig(readConfigText(file), file);
-  return config.mount === undefined ? config : { ...config, mount: resolve(dirname(file), config.mount) };
+  const paths = (['mount', 'keyFile', 'passphraseFile'] as const).flatMap((name) => {
+    const path = config[name];
+    return path === undefined ? [] : [[name, resolve(dirname(file), path)] as const];
+  });
+  return { ...config, ...Object.fromEntries(paths) };
 }
 
 /** @param file for messages */

@@ -17,6 +17,7 @@ export type OperationKind =
   | 'files'
   | 'copy'
   | 'share'
+  | 'keys'
   | 'policies'
   | 'machines'
   | 'lease'

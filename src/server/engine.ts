@@ -26,6 +26,10 @@ import type { ObjectAccess } from './object-access.js';
 import type { Planning } from './planning.js';
 import type { PolicyService } from './policy-service.js';
 import type { StoreFigures } from '../store/figures.js';
+import type { CipherName } from '../codec/aead.js';
+import type { KeysResult } from '../protocol/keys-api.js';
+import type { StoreKeyring } from '../store/store-keyring.js';
+import type { AskSecret } from '../store/unlock.js';
 import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
 
 /** What a long operation is given besides its request. */
@@ -77,6 +81,10 @@ export interface Engine {
   figures(): Promise<StoreFigures>;
   /** What can be done with the files in shadow copies; loaded when it is first asked for. */
   files(): Promise<FileOperations>;
+  /** How the store is encrypted, and its keys. @throws {UmbraError} NOT_ENCRYPTED, KEY_LOST, KEY_DAMAGED */
+  keys(): Promise<KeysResult>;
+  /** Who can open the store. @throws {UmbraError} NOT_ENCRYPTED */
+  keyring(): Keyring;
   /** The shares, sorted by name. @throws {UmbraError} STORE_DAMAGED when it is not known any more what is shared */
   shares(): Promise<readonly ShareInfo[]>;
   /**
@@ -104,6 +112,9 @@ export interface Engine {
   close(): Promise<void>;
 }
 
+/** Changes who can open a store; see {@link StoreKeyring}. */
+export type Keyring = Pick<StoreKeyring, 'add' | 'change' | 'remove'>;
+
 /** How a store is made when there is none. */
 export interface CreateStoreOptions {
   /** `may`: open the store that is there; `must`: refuse it with STORE_EXISTS. */
@@ -113,6 +124,8 @@ export interface CreateStoreOptions {
   readonly level?: number;
   /** The cutting seed, 16 hex digits; random without it. */
   readonly seed?: string;
+  /** Encrypt it; what is asked for the key opens it from then on. */
+  readonly cipher?: CipherName;
 }
 
 export interface OpenEngineOptions {
@@ -126,6 +139,8 @@ export interface OpenEngineOptions {
    * of being told STORE_IN_USE. When it rejects, the lock is given back and opening fails with its error.
    */
   readonly onLocked?: () => Promise<void>;
+  /** What opens the store, if it is encrypted. */
+  readonly ask?: AskSecret;
 }
 
 /**

@@ -25,6 +25,7 @@ import type {
   VerifyRequest,
   VerifyResult,
 } from '../protocol/api.js';
+import type { KeysResult } from '../protocol/keys-api.js';
 import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
 import { exportQcow2 } from '../restore/export-qcow2.js';
 import { restore } from '../restore/restore-machine.js';
@@ -44,8 +45,9 @@ import { Verification } from '../store/verify.js';
 import { RegionCache } from '../tree/region-cache.js';
 import type { ReadContext } from '../tree/volume-reader.js';
 import { WorkerPool } from '../workers/pool.js';
+import { needSecret } from './key-asking.js';
 import { chosen } from './chosen-format.js';
-import type { Engine, JobContext, OpenEngine } from './engine.js';
+import type { Engine, JobContext, Keyring, OpenEngine } from './engine.js';
 import { forgetShadowCopies } from './forget.js';
 import { LocalSource } from './local-source.js';
 import { ObjectAccess } from './object-access.js';
@@ -57,12 +59,17 @@ const REGION_CACHE_BYTES = 32 * 1024 * 1024;
 const CHUNK_CACHE_BYTES = 16 * 1024 * 1024;
 
 /** The engine of a store on this machine. */
-export const openLocalEngine: OpenEngine = async ({ store, create, onLocked }) => {
+export const openLocalEngine: OpenEngine = async ({ store, create, onLocked, ask }) => {
+  const encryption =
+    create?.cipher === undefined ? undefined : { cipher: create.cipher, secret: await needSecret(ask) };
   const directory = await StoreDirectory.open({
     directory: store,
     clock: systemClock,
     ...(onLocked === undefined ? {} : { onLocked }),
-    ...(create === undefined ? {} : { create: { mustBeNew: create.mode === 'must', ...chosen(create) } }),
+    ...(create === undefined
+      ? {}
+      : { create: { mustBeNew: create.mode === 'must', ...chosen(create), ...(encryption && { encryption }) } }),
+    ask,
   });
   return new LocalEngine(directory, systemClock);
 };
@@ -223,6 +230,16 @@ class LocalEngine implements Engine {
     const { directory } = this.#directory;
     this.#files ??= openFiles({ store: () => this.#store, source: this.#source, directory, clock: this.#clock });
     return this.#files.operations;
+  }
+
+  async keys(): Promise<KeysResult> {
+    const { encryption, cutting } = this.#store.format;
+    const keys = await this.#directory.keyring.list();
+    return { cipher: encryption?.cipher ?? '', seed: cutting.seed.toString(16).padStart(16, '0'), keys };
+  }
+
+  keyring(): Keyring {
+    return this.#directory.keyring;
   }
 
   shares(): Promise<readonly ShareInfo[]> {

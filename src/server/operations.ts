@@ -7,6 +7,7 @@ import { AGENT_OPERATIONS } from './agent-operations.js';
 import { FILE_OPERATIONS } from './file-operations.js';
 import { POLICY_OPERATIONS } from './policy-operations.js';
 import { JOB_OPERATIONS } from './job-operations.js';
+import { KEY_OPERATIONS } from './key-operations.js';
 import type { ActiveMount, MountTable } from './mount-table.js';
 import { named, operation, type Operation, type Prepared } from './operation.js';
 import * as params from './request-params.js';
@@ -152,6 +153,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...POLICY_OPERATIONS,
   ...JOB_OPERATIONS,
   ...ALERT_OPERATIONS,
+  ...KEY_OPERATIONS,
   operation({
     method: 'GET',
     route: '/v1/shares',

@@ -3,6 +3,7 @@ import { systemClock } from '../common/clock.js';
 import { messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import { parseHostAndPort } from '../protocol/server-address.js';
+import { chooseSource, readSource, type KeySource } from '../keys/key-source.js';
 import type { CreateStoreOptions } from './engine.js';
 import { logFrom, stderrLog } from '../system/line-log.js';
 import type { ServerParts } from './server-parts.js';
@@ -21,6 +22,8 @@ export interface RunOptions {
   readonly schedule?: boolean;
   readonly channels?: readonly Channel[];
   readonly onLocked?: () => void;
+  /** What opens the store, if it is encrypted. */
+  readonly ask?: NonNullable<StoreServerOptions['ask']>;
   /** Called when the server answers. */
   readonly onReady: () => void;
 }
@@ -76,6 +79,10 @@ export interface ServeOptions extends Pick<RunOptions, 'store' | 'idleExitMs' | 
   /** Absolute path of a directory where all shadow copies are shown. */
   readonly mount?: string;
   readonly allowOther: boolean;
+  /** What the command line says of the key of an encrypted store. */
+  readonly key?: KeySource | undefined;
+  /** The key, where neither it nor the configuration file says anything. */
+  readonly ask?: NonNullable<StoreServerOptions['ask']>;
   /** Do nothing by itself. */
   readonly paused: boolean;
 }
@@ -90,13 +97,18 @@ export async function serveInForeground({
   mount,
   allowOther,
   paused,
+  key,
+  ask,
   ...options
 }: ServeOptions): Promise<void> {
   const read = config === undefined ? {} : (await import('./config-file.js')).readConfigFile(config);
+  const source = key ?? (config === undefined ? undefined : chooseSource(read, config));
+  const asking = source === undefined ? ask : () => readSource(source);
   const address = listen ?? read.listen;
   const mountPoint = mount ?? read.mount;
   await runServer({
     ...options,
+    ...(asking === undefined ? {} : { ask: asking }),
     // One that ends when nobody asks for anything keeps no schedule.
     schedule: !paused && options.idleExitMs === undefined,
     ...(read.notify === undefined ? {} : { channels: read.notify }),

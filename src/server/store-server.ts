@@ -6,6 +6,7 @@ import type { Clock } from '../common/clock.js';
 import { messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import type { MountRequest, StatusResult, StopResult } from '../protocol/server-api.js';
+import type { AskSecret } from '../store/unlock.js';
 import type { HostAndPort } from '../protocol/server-address.js';
 import { VERSION } from '../protocol/version.js';
 import { Alerting } from './alerting.js';
@@ -45,6 +46,8 @@ export interface StoreServerOptions {
   readonly channels?: readonly Channel[];
   /** Called when the store's lock is taken, before listening. */
   readonly onLocked?: () => void;
+  /** What opens the store, if it is encrypted. */
+  readonly ask?: AskSecret;
 }
 
 export interface ListenOptions {
@@ -157,10 +160,11 @@ export class StoreServer {
   }
 
   async #open(): Promise<Services> {
-    const { store, create, openEngine, openMounts, log, onLocked } = this.#options;
+    const { store, create, openEngine, openMounts, log, onLocked, ask } = this.#options;
     const engine = await openEngine({
       store,
       ...(create === undefined ? {} : { create }),
+      ...(ask === undefined ? {} : { ask }),
       onLocked: async () => {
         onLocked?.();
         await listenOnStore(this.#http, store);

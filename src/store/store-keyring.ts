@@ -4,20 +4,10 @@ import type { Argon2idCost } from '../keys/argon2id.js';
 import { addSlot, assertSlot, openKeyring, removeSlot, type Keyring } from '../keys/keyring.js';
 import type { Secret } from '../keys/secret.js';
 import type { Slot } from '../keys/slot.js';
+import type { KeyInfo } from '../protocol/keys-api.js';
 import type { FormatRecord } from './format-record.js';
 import { readKeyring, writeKeyring } from './keyring-files.js';
 import type { Unlocked } from './unlock.js';
-
-/** A key of a store, as it is shown: nothing of it is secret. */
-export interface KeyInfo {
-  readonly id: string;
-  readonly kind: 'key' | 'passphrase' | 'damaged';
-  readonly label?: string;
-  readonly createdMs?: number;
-  readonly argon2id?: Argon2idCost;
-  /** The store was opened with it. */
-  readonly isUsed: boolean;
-}
 
 /** What a new key is made of. */
 export interface NewKey {
@@ -120,13 +110,12 @@ export class StoreKeyring {
     return run;
   }
 
-  #info({ id, kind, label, createdMs, argon2id }: Slot): KeyInfo {
+  #info({ id, kind, label, createdMs }: Slot): KeyInfo {
     return {
       id,
       kind,
       ...(label === undefined ? {} : { label }),
       createdMs,
-      ...(argon2id === undefined ? {} : { argon2id }),
       isUsed: id === this.#used,
     };
   }

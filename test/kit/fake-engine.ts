@@ -33,10 +33,12 @@ import type {
   VerifyRequest,
   VerifyResult,
 } from '../../src/protocol/api.js';
+import type { KeyInfo, KeysResult } from '../../src/protocol/keys-api.js';
+import type { NewKey } from '../../src/store/store-keyring.js';
 import type { AddShareRequest, ShareInfo } from '../../src/protocol/shares-api.js';
 import type { StoreFigures } from '../../src/store/figures.js';
 import type { FileOperations } from '../../src/files/file-operations.js';
-import type { Engine, JobContext, OpenEngine } from '../../src/server/engine.js';
+import type { Keyring, Engine, JobContext, OpenEngine } from '../../src/server/engine.js';
 import { ObjectAccess } from '../../src/server/object-access.js';
 import { PolicyService } from '../../src/server/policy-service.js';
 import { fakeFiles } from './fake-files.js';
@@ -92,6 +94,7 @@ function takeLock(store: string): Promise<Server> {
 
 export class FakeEngine implements Engine {
   readonly #shares: ShareInfo[] = [];
+  readonly #keys: KeyInfo[] = [{ id: 'k1', kind: 'key', createdMs: 0, isUsed: true }];
   readonly #store: string;
   readonly #lock: Server | undefined;
   readonly #alerts: () => AlertStore;
@@ -215,6 +218,38 @@ export class FakeEngine implements Engine {
   async rebuild(context: JobContext): Promise<RebuildResult> {
     await this.#work(existsSync(join(this.#store, 'rebuild-slowly')) ? 'slow' : '', context);
     return { objects: 1000, damagedObjects: 1, lostBlocks: 3, shadowCopies: 5, stayedDeleted: 2, seconds: 1 };
+  }
+
+  keys(): Promise<KeysResult> {
+    return Promise.resolve({
+      cipher: 'aes-256-gcm',
+      seed: '0123456789abcdef',
+      keys: [...this.#keys, { id: 'bad', kind: 'damaged', isUsed: false }],
+    });
+  }
+
+  keyring(): Keyring {
+    const add = ({ secret, label }: NewKey): Promise<KeyInfo> => {
+      const kind = secret.source === 'key-file' ? 'key' : 'passphrase';
+      const id = `k${this.#keys.length + 1}`;
+      const key: KeyInfo = { id, kind, createdMs: 0, isUsed: false, ...(label === undefined ? {} : { label }) };
+      this.#keys.push(key);
+      return Promise.resolve(key);
+    };
+    const remove = (id: string): Promise<void> => {
+      const at = this.#keys.findIndex((key) => key.id === id);
+      if (at < 0) return Promise.reject(new UmbraError('NOT_FOUND', `the store has no key "${id}"`));
+      this.#keys.splice(at, 1);
+      return Promise.resolve();
+    };
+    return {
+      add,
+      remove,
+      change: async (key, id = this.#keys[0]?.id ?? '') => {
+        await remove(id);
+        return add(key);
+      },
+    };
   }
 
   shares(): Promise<readonly ShareInfo[]> {

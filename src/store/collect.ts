@@ -48,10 +48,9 @@ export async function collect(store: ObjectStore, options: CollectOptions): Prom
   });
   try {
     const marker = new Marker({ meta, reader, marked, signal });
-    for (const listing of options.roots()) {
-      progress({ what: `marking ${listing.machine}@${listing.name}`, doneBytes: 0 });
-      await marker.mark(listing);
-    }
+    await marker.mark(options.roots(), ({ machine, name }) => {
+      progress({ what: `marking ${machine}@${name}`, doneBytes: 0 });
+    });
     const records = await markRest(store, marked);
     for (const session of sessions) marked.addAll(session.pins);
     condemning = true;

@@ -1,23 +1,23 @@
 import { ObjectType, type ObjectType as Type } from '../codec/formats.js';
 import { isEmptyDigest } from '../codec/digest.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
-import { decodeInner, decodeLeaf, regionCount, treeHeight } from '../tree/node.js';
+import { decodeInner, decodeLeaf, regionCount, treeHeight, type ChunkRef } from '../tree/node.js';
 import type { Listing } from './catalog.js';
 import { objectName } from './keys.js';
 import type { KvReader } from './kv.js';
 import { findSequences } from './object-index.js';
 import type { BulkReader } from './object-reader.js';
 import type { DamagedObject } from './object-store.js';
-import { parseShadowCopyRecord, type VolumeRecord } from './records.js';
+import { parseShadowCopyRecord } from './records.js';
 import type { SequenceSet } from './sequence-set.js';
 
-/** Nodes looked up and read at once. */
-const BATCH_NODES = 64;
+/** Objects looked up and read at once: a question to LevelDB takes as long for one. */
+const BATCH_OBJECTS = 64;
 
-/** Nodes of one level that are to be marked. */
-interface PendingNodes {
-  readonly level: number;
-  readonly digests: Uint8Array[];
+/** Something that a shadow copy refers to, which is named if it can't be read. */
+interface Referred {
+  readonly digest: Uint8Array;
+  readonly by: Listing;
 }
 
 /**
@@ -49,45 +49,53 @@ export class Marker {
   }
 
   /**
-   * Mark a shadow copy's record, nodes and chunks.
+   * Mark records, nodes and chunks of shadow copies, side by side: each has a few nodes of its own.
+   * @param begins told of the first of those that come next
    * @throws {UmbraError} STORE_DAMAGED for a record or node that can't be read: nobody knows what it keeps alive
    */
-  async mark(listing: Listing): Promise<void> {
-    try {
-      for (const bytes of await this.#markNodes(ObjectType.record, [listing.record])) {
-        for (const volume of parseShadowCopyRecord(bytes).volumes) await this.#markTree(volume);
+  async mark(listings: readonly Listing[], begins: (listing: Listing) => void = () => undefined): Promise<void> {
+    for (let first = 0; first < listings.length; first += BATCH_OBJECTS) {
+      const some = listings.slice(first, first + BATCH_OBJECTS);
+      for (const listing of some.slice(0, 1)) begins(listing);
+      await this.#markTrees(await this.#rootsOf(some));
+    }
+  }
+
+  /** The roots of their volumes, by level. */
+  async #rootsOf(listings: readonly Listing[]): Promise<Referred[][]> {
+    const levels: Referred[][] = [];
+    const records = listings.map((by) => ({ digest: by.record, by }));
+    for (const { bytes, by } of await this.#readUnmarked(ObjectType.record, records)) {
+      for (const { root, sizeBytes } of blaming(by, () => parseShadowCopyRecord(bytes).volumes)) {
+        if (!isEmptyDigest(root)) (levels[treeHeight(regionCount(sizeBytes))] ??= []).push({ digest: root, by });
       }
-    } catch (cause) {
-      if (!isUmbraError(cause, 'STORE_DAMAGED')) throw cause;
-      throw new UmbraError(
-        'STORE_DAMAGED',
-        `nothing was collected, since ${listing.machine}@${listing.name} is damaged: ${cause.message}`,
-        {
-          hint: `Back up ${listing.machine} again, which heals what its disks still hold, or forget that shadow copy.`,
-          cause,
-        },
-      );
     }
+    return levels;
   }
 
-  /** Depth first, so that few nodes wait, and as many at once as wait on one level. */
-  async #markTree(volume: VolumeRecord): Promise<void> {
-    if (isEmptyDigest(volume.root)) return;
-    const pending: PendingNodes[] = [{ digests: [volume.root], level: treeHeight(regionCount(volume.sizeBytes)) }];
-    for (let nodes = pending.pop(); nodes !== undefined; nodes = pending.pop()) {
+  /** The lowest first, so that few nodes wait. */
+  async #markTrees(levels: Referred[][]): Promise<void> {
+    for (;;) {
       this.#signal.throwIfAborted();
-      const { digests, level } = nodes;
-      const batch = digests.splice(-BATCH_NODES);
-      if (digests.length > 0) pending.push(nodes);
-      const read = await this.#markNodes(level === 0 ? ObjectType.leaf : ObjectType.inner, batch);
-      if (read.length === 0) continue;
-      if (level === 0) await this.#markChunks(read);
-      else pending.push({ digests: read.flatMap((node) => childrenOf(node, level)), level: level - 1 });
+      const level = levels.findIndex((waiting?: readonly Referred[]) => waiting !== undefined && waiting.length > 0);
+      if (level === -1) return;
+      const nodes = levels[level]?.splice(-BATCH_OBJECTS) ?? [];
+      const read = await this.#readUnmarked(level === 0 ? ObjectType.leaf : ObjectType.inner, nodes);
+      if (level === 0) {
+        await this.#markChunks(read.flatMap(({ bytes, by }) => blaming(by, () => decodeLeaf(bytes))));
+        continue;
+      }
+      const below = (levels[level - 1] ??= []);
+      for (const { bytes, by } of read) {
+        for (const digest of blaming(by, () => decodeInner(bytes, level))) {
+          if (digest !== undefined) below.push({ digest, by });
+        }
+      }
     }
   }
 
-  async #markChunks(leaves: readonly Buffer[]): Promise<void> {
-    const digests = leaves.flatMap((leaf) => decodeLeaf(leaf).map((chunk) => chunk.digest));
+  async #markChunks(chunks: readonly ChunkRef[]): Promise<void> {
+    const digests = chunks.map(({ digest }) => digest);
     const sequences = await findSequences(this.#meta, ObjectType.chunk, digests);
     for (const [index, digest] of digests.entries()) {
       const sequence = sequences[index];
@@ -96,19 +104,50 @@ export class Marker {
     }
   }
 
-  /** @returns those that were not marked before */
-  async #markNodes(type: Type, digests: readonly Uint8Array[]): Promise<Buffer[]> {
-    const sequences = await findSequences(this.#meta, type, digests);
-    const fresh: Uint8Array[] = [];
-    for (const [index, digest] of digests.entries()) {
+  /** Mark objects. @returns those that were not marked before */
+  async #readUnmarked(type: Type, objects: readonly Referred[]): Promise<(Referred & { readonly bytes: Buffer })[]> {
+    const sequences = await findSequences(
+      this.#meta,
+      type,
+      objects.map(({ digest }) => digest),
+    );
+    const fresh: Referred[] = [];
+    for (const [index, object] of objects.entries()) {
       const sequence = sequences[index];
-      if (sequence === undefined) throw await this.#reader.reportDamage(type, digest, 'it is not in the index');
-      if (this.#marked.add(sequence)) fresh.push(digest);
+      if (sequence === undefined) {
+        throw blamed(object.by, await this.#reader.reportDamage(type, object.digest, 'it is not in the index'));
+      }
+      if (this.#marked.add(sequence)) fresh.push(object);
     }
-    return fresh.length === 0 ? [] : await this.#reader.readMany(type, fresh);
+    const read = await this.#reader.readMany(
+      type,
+      fresh.map(({ digest }) => digest),
+    );
+    return fresh.flatMap((object, index) => {
+      const bytes = read[index];
+      if (bytes instanceof UmbraError) throw blamed(object.by, bytes);
+      return bytes === undefined ? [] : [{ ...object, bytes }];
+    });
   }
 }
 
-function childrenOf(node: Buffer, level: number): Uint8Array[] {
-  return decodeInner(node, level).filter((child) => child !== undefined);
+/** @throws what `read` throws; of damage, whose it is */
+function blaming<T>(by: Listing, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw blamed(by, error);
+  }
+}
+
+function blamed({ machine, name }: Listing, cause: unknown): unknown {
+  if (!isUmbraError(cause, 'STORE_DAMAGED')) return cause;
+  return new UmbraError(
+    'STORE_DAMAGED',
+    `nothing was collected, since ${machine}@${name} is damaged: ${cause.message}`,
+    {
+      hint: `Back up ${machine} again, which heals what its disks still hold, or forget that shadow copy.`,
+      cause,
+    },
+  );
 }

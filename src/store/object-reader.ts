@@ -29,11 +29,8 @@ export interface ObjectReader {
 
 /** Reads many at once: a question to LevelDB takes 0.1 ms, whatever it asks for. */
 export interface BulkReader extends ObjectReader {
-  /**
-   * As {@link ObjectReader.read}, in order, from disk and past the cache: who walks a whole store would empty it.
-   * @throws {UmbraError} STORE_DAMAGED, naming the first that can't be read
-   */
-  readMany(type: ObjectType, digests: readonly Uint8Array[]): Promise<Buffer[]>;
+  /** As {@link ObjectReader.read}, in order: each, or why it can't be read. */
+  readMany(type: ObjectType, digests: readonly Uint8Array[]): Promise<(Buffer | UmbraError)[]>;
 }
 
 const KIND: Readonly<Record<ObjectType, string>> = {
@@ -84,25 +81,30 @@ export class StoredObjectReader implements BulkReader {
   }
 
   async read(type: ObjectType, digest: Uint8Array): Promise<Buffer> {
-    const cacheKey = objectName(type, digest);
-    const cached = this.#cache.get(cacheKey);
-    if (cached !== undefined) return cached;
     const [plain] = await this.readMany(type, [digest]);
-    if (plain === undefined) throw await this.reportDamage(type, digest, 'missing');
-    if (type !== Types.chunk) this.#cache.set(cacheKey, plain);
-    return plain;
+    if (Buffer.isBuffer(plain)) return plain;
+    throw plain ?? (await this.reportDamage(type, digest, 'missing'));
   }
 
-  async readMany(type: ObjectType, digests: readonly Uint8Array[]): Promise<Buffer[]> {
-    const results = await this.readFrames(type, digests);
-    const objects: Buffer[] = [];
-    for (const [index, digest] of digests.entries()) {
-      const result = results[index] ?? { fault: 'missing' };
-      const plain = 'fault' in result ? result : tryDecode(result.frame, { type, digest }, this.#options.seal);
-      if (!Buffer.isBuffer(plain)) throw await this.reportDamage(type, digest, plain.fault);
-      objects.push(plain);
-    }
-    return objects;
+  async readMany(type: ObjectType, digests: readonly Uint8Array[]): Promise<(Buffer | UmbraError)[]> {
+    const cached = digests.map((digest) => this.#cache.get(objectName(type, digest)));
+    const missing = digests.filter((_, index) => cached[index] === undefined);
+    const results = missing.length === 0 ? [] : await this.readFrames(type, missing);
+    const read: (Buffer | UmbraError)[] = [];
+    for (const [index, digest] of missing.entries()) read.push(await this.#decode(type, digest, results[index]));
+    let next = 0;
+    return cached.flatMap((plain) => plain ?? read[next++] ?? []);
+  }
+
+  async #decode(
+    type: ObjectType,
+    digest: Uint8Array,
+    result: FrameResult = { fault: 'missing' },
+  ): Promise<Buffer | UmbraError> {
+    const plain = 'fault' in result ? result : tryDecode(result.frame, { type, digest }, this.#options.seal);
+    if (!Buffer.isBuffer(plain)) return await this.reportDamage(type, digest, plain.fault);
+    if (type !== Types.chunk) this.#cache.set(objectName(type, digest), plain);
+    return plain;
   }
 
   async readFrames(type: ObjectType, digests: readonly Uint8Array[]): Promise<FrameResult[]> {

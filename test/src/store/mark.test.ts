@@ -26,7 +26,7 @@ t.test('marks what a shadow copy refers to, and no more; chunks that are missing
     marked,
     signal: new AbortController().signal,
   });
-  await marker.mark(listingOf(store, 'a'));
+  await marker.mark([listingOf(store, 'a')]);
   let wrong = 0;
   for (const type of Object.values(ObjectType)) {
     for (const { digest } of await objectsOf(databases.objects, type)) {
@@ -44,5 +44,5 @@ t.test('stops when it is told to', async (t) => {
   await backUp(store, 'a', new Random(2).bytes(9000));
   const signal = AbortSignal.abort(new RangeError('stopped'));
   const marker = new Marker({ meta, reader: store.objectStore.reader, marked: new SequenceSet(), signal });
-  await t.rejects(marker.mark(listingOf(store, 'a')), { message: 'stopped' });
+  await t.rejects(marker.mark([listingOf(store, 'a')]), { message: 'stopped' });
 });

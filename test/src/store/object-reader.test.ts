@@ -5,6 +5,7 @@ import { digestOf, toHex } from '../../../src/codec/digest.js';
 import { ObjectType } from '../../../src/codec/formats.js';
 import { encodeFrame } from '../../../src/codec/frame.js';
 import { UmbraError } from '../../../src/common/errors.js';
+import { encodeLeaf } from '../../../src/tree/node.js';
 import { FaultQueue } from '../../../src/store/faults.js';
 import { openFaultyKv } from '../../../src/store/faulty-kv.js';
 import { damageObject, objectsOf } from '../../kit/store-damage.js';
@@ -31,6 +32,32 @@ t.test('reads what is there; what is not names itself', async (t) => {
     code: 'STORE_DAMAGED',
     message: new RegExp(`chunk ${toHex(other)}`),
   });
+});
+
+t.test('reads many at once, what can be read', async (t) => {
+  const databases = memoryDatabases();
+  const store = await openTestStore(databases);
+  const leaves = [];
+  const session = store.openSession();
+  for (const first of [0, 1, 2]) {
+    const leaf = encodeLeaf([{ firstBlock: first, blocks: 1, digest: chunk.digest }]);
+    leaves.push({ leaf, digest: (await session.addPlain(ObjectType.leaf, leaf)).digest });
+  }
+  await session.barrier();
+  session.end();
+  const { reader } = store.objectStore;
+  const [first, second, third] = leaves;
+  if (first === undefined || second === undefined || third === undefined) throw new RangeError('three leaves');
+  await reader.read(ObjectType.leaf, third.digest);
+  const other = Buffer.alloc(32, 9);
+  const read = await reader.readMany(ObjectType.leaf, [second.digest, other, third.digest, first.digest]);
+  t.match(read[1], { code: 'STORE_DAMAGED', message: new RegExp(toHex(other)) });
+  t.same([read[0], read[2], read[3]], [second.leaf, third.leaf, first.leaf]);
+  const random = new Random(testSeed(t));
+  for (const stored of await objectsOf(databases.objects, ObjectType.leaf))
+    await damageObject(random, databases, stored);
+  t.same(await reader.readMany(ObjectType.leaf, [first.digest]), [first.leaf], 'nodes are kept');
+  t.same(await reader.readMany(ObjectType.leaf, []), []);
 });
 
 t.test('a fault that passes is not damage', async (t) => {

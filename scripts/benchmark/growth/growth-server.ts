@@ -29,23 +29,23 @@ export class GrowthServer {
     const begin = performance.now();
     const running = new Running(['serve', '--store', store, '--paused'], log);
     const client = new Client({ store, clock: systemClock });
-    while (!(await client.isAnswering())) {
-      if (running.hasEnded) throw new BenchError(`umbra serve has ended: see ${log}`);
-      if (performance.now() - begin > START_LIMIT_MS) throw new BenchError('umbra serve does not answer');
-      await sleep(POLL_MS);
+    try {
+      while (!(await client.isAnswering())) {
+        if (running.hasEnded) throw new BenchError(`umbra serve has ended: see ${log}`);
+        if (performance.now() - begin > START_LIMIT_MS) throw new BenchError('umbra serve does not answer');
+        await sleep(POLL_MS);
+      }
+      const { pid } = await client.call(requests.status());
+      if (pid !== running.pid) throw new BenchError(`another server, ${pid}, has the store`);
+    } catch (error) {
+      await running.stop();
+      throw error;
     }
-    const { pid } = await client.call(requests.status());
-    if (pid !== running.pid) throw new BenchError(`another server, ${pid}, has the store`);
     return new GrowthServer(running, client, {
       seconds: (performance.now() - begin) / 1000,
-      processSeconds: threadSeconds(pid),
-      peakBytes: anonymousBytes(pid),
+      processSeconds: threadSeconds(running.pid),
+      peakBytes: anonymousBytes(running.pid),
     });
-  }
-
-  /** What it holds in anonymous memory now. */
-  get memoryBytes(): number {
-    return anonymousBytes(this.#running.pid);
   }
 
   /** What `run` costs, each time of `times`. */

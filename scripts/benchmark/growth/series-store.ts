@@ -95,6 +95,7 @@ class SeriesStore {
   }
 
   #add(operation: OperationName, point: GrowthPoint, cost: Cost): void {
+    this.#options.signal.throwIfAborted();
     if (this.#isWanted(operation)) this.#options.add(operation, point, cost);
   }
 

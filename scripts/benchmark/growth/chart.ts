@@ -20,7 +20,7 @@ export function drawGrowth(samples: GrowthSamples, caption: string): string {
   const operations = OPERATION_NAMES.map((name, index) => {
     const y = 60 + index * 22;
     return (
-      `<line x1="0" x2="24" y1="${y}" y2="${y}" stroke="${colour(index)}" stroke-width="3"/>` +
+      `<line x1="0" x2="24" y1="${y}" y2="${y}" ${strokeOf(index)} stroke-width="3"/>` +
       text(32, y + 4, operationOf(name).title)
     );
   });
@@ -58,14 +58,14 @@ function panel(axis: Axis, metric: Metric, all: readonly Series[]): string {
 }
 
 function line({ operation, metric, points }: Series, across: LogScale, up: LogScale): string {
-  const stroke = colour(OPERATION_NAMES.indexOf(operation));
+  const index = OPERATION_NAMES.indexOf(operation);
   const placed = points.map(({ x, y }) => ({
     x: round(across.place(x)),
     y: round(up.place(y / METRICS[metric].perUnit)),
   }));
   const path = placed.map(({ x, y }) => `${x},${y}`).join(' ');
-  const dots = placed.map(({ x, y }) => `<circle cx="${x}" cy="${y}" r="3" fill="${stroke}"/>`);
-  return `<polyline points="${path}" fill="none" stroke="${stroke}" stroke-width="2"/>${dots.join('')}`;
+  const dots = placed.map(({ x, y }) => `<circle cx="${x}" cy="${y}" r="3" fill="${colour(index)}"/>`);
+  return `<polyline points="${path}" fill="none" ${strokeOf(index)} stroke-width="2"/>${dots.join('')}`;
 }
 
 function rule(x1: number, x2: number, y1: number, y2: number): string {
@@ -75,6 +75,12 @@ function rule(x1: number, x2: number, y1: number, y2: number): string {
 function text(x: number, y: number, content: string, attributes = ''): string {
   const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
   return `<text x="${x}" y="${y}"${attributes === '' ? '' : ` ${attributes}`}>${escaped}</text>`;
+}
+
+/** Of the second half dashed: 16 colours are too many to tell apart. */
+function strokeOf(index: number): string {
+  const dashes = index < OPERATION_NAMES.length / 2 ? '' : ' stroke-dasharray="6,3"';
+  return `stroke="${colour(index)}"${dashes}`;
 }
 
 /** Colours all around the circle, neighbours far apart. */

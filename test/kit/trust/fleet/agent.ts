@@ -51,6 +51,10 @@ export class FleetAgent {
     await this.#program.kill();
   }
 
+  get pid(): number | undefined {
+    return this.#program.pid;
+  }
+
   assertRunning(): void {
     this.#program.assertRunning();
   }

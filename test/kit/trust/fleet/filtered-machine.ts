@@ -7,7 +7,7 @@ import { FilterClient } from '../../../../agent/filter/control/filter-client.js'
 import { controlSocket } from '../../../../agent/filter/control/socket-path.js';
 import { filterState } from '../../../../agent/trackers/filter/filter-state.js';
 import { domainXml } from '../../libvirt.js';
-import type { Random } from '../../random.js';
+import { Random } from '../../random.js';
 import type { Teardown } from '../../umbra-program.js';
 import { compareRaw, type FleetMachine } from './machine.js';
 import { runProgram, umbra } from './program.js';
@@ -22,7 +22,7 @@ export class FilteredFleetMachine implements FleetMachine {
   readonly volumes = ['sda', 'sdb'] as const;
   readonly #images: string;
   readonly #state: string;
-  readonly #random: Random;
+  readonly #seed: number;
   #pid: number | undefined;
   #counter = 0;
   #stop: (() => Promise<void>) | undefined;
@@ -31,7 +31,7 @@ export class FilteredFleetMachine implements FleetMachine {
   constructor(t: Teardown, home: string, state: string, random: Random) {
     this.#images = join(home, 'images');
     this.#state = state;
-    this.#random = random;
+    this.#seed = random.below(2 ** 32);
     const configs = join(home, 'configs');
     for (const directory of [this.#images, configs]) mkdirSync(directory);
     for (const volume of this.volumes) {
@@ -102,12 +102,13 @@ export class FilteredFleetMachine implements FleetMachine {
   async #writeOn(files: readonly FileHandle[], isOver: () => boolean): Promise<void> {
     try {
       while (!isOver()) {
-        const block = this.#random.bytes(BLOCK_BYTES);
-        const offset = BLOCK_BYTES * this.#random.between(1, DISK_BYTES / BLOCK_BYTES - 1);
+        // What was not written, since the filter was killed, is written again: the counter counts what certainly was.
+        const number = this.#counter + 1;
+        const { offset, makeBlock } = writeOf(this.#seed, number);
+        const block = makeBlock();
         for (const file of files) await file.write(block, 0, block.length, offset);
-        const number = Buffer.alloc(4);
-        number.writeUInt32LE(++this.#counter);
-        for (const file of files) await file.write(number, 0, number.length, 0);
+        for (const file of files) await file.write(counterOf(number), 0, 4, 0);
+        this.#counter = number;
         await sleep(2);
       }
     } finally {
@@ -118,4 +119,48 @@ export class FilteredFleetMachine implements FleetMachine {
   #path(volume: string): string {
     return join(this.#images, `${volume}.raw`);
   }
+
+  /** Whether both volumes are as they were at one instant: what was written is known from the number that the second begins with. */
+  isOfOneInstant([first, second]: readonly Buffer[]): boolean {
+    if (first === undefined || second === undefined) return false;
+    const number = second.readUInt32LE(0);
+    const before = contentAt(this.#seed, number);
+    const after = contentAt(this.#seed, number + 1);
+    const between = Buffer.from(after);
+    counterOf(number).copy(between);
+    const instants = [
+      [before, before],
+      [between, before],
+      [between, between],
+      [after, between],
+    ] as const;
+    return instants.some(([a, b]) => first.equals(a) && second.equals(b));
+  }
+}
+
+/** The number that is written to the beginning. */
+function counterOf(number: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(number);
+  return bytes;
+}
+
+/** The block that is written before it, and where. */
+function writeOf(seed: number, number: number): { readonly offset: number; readonly makeBlock: () => Buffer } {
+  const random = new Random((seed + number) % 2 ** 32);
+  const offset = BLOCK_BYTES * random.between(1, DISK_BYTES / BLOCK_BYTES - 1);
+  return { offset, makeBlock: () => random.bytes(BLOCK_BYTES) };
+}
+
+/** What a disk is when a number has been written, and nothing behind it. */
+function contentAt(seed: number, number: number): Buffer {
+  const content = Buffer.alloc(DISK_BYTES);
+  counterOf(number).copy(content);
+  const written = new Set<number>();
+  for (let at = number; at > 0 && written.size < DISK_BYTES / BLOCK_BYTES - 1; at--) {
+    const { offset, makeBlock } = writeOf(seed, at);
+    if (!written.has(offset)) makeBlock().copy(content, offset);
+    written.add(offset);
+  }
+  return content;
 }

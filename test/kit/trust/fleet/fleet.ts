@@ -37,16 +37,24 @@ export interface Fleet {
   readonly left: () => string[];
 }
 
+export interface FleetOptions {
+  /** One machine more is Linux with a guest agent, which takes long to start. */
+  readonly withGuestAgent: boolean;
+  /** The server makes shadow copies by itself. */
+  readonly isScheduling?: boolean;
+  /** More for the agent's configuration; lists are joined. */
+  readonly settings?: FleetMachine['settings'];
+}
+
 /**
  * Everything runs, nothing is protected yet.
  * @param directory - short, for logs and images
- * @param withGuestAgent - one machine more is Linux with a guest agent, which takes long to start
  */
 export async function startFleet(
   t: Teardown,
   directory: string,
   random: Random,
-  withGuestAgent: boolean,
+  { withGuestAgent, isScheduling = false, settings: more = {} }: FleetOptions,
 ): Promise<Fleet> {
   // Before libvirt, which sees no mount that comes later.
   const [serverDisk, agentDisk] = [ext4Disk(t, SERVER_DISK_BYTES), ext4Disk(t, AGENT_DISK_BYTES)];
@@ -76,9 +84,9 @@ export async function startFleet(
   ];
   const store = join(serverDisk.directory, 'store');
   for (const command of ['init', 'stop']) await runProgram(umbra(command, '--store', store));
-  const server = new FleetServer(t, store, network.address, join(directory, 'server.log'));
+  const server = new FleetServer(t, { store, address: network.address, directory, isScheduling });
   await server.start();
-  const settings = { libvirt: libvirt.socketPath, ...joined(machines) };
+  const settings = { libvirt: libvirt.socketPath, ...joined([...machines.map((machine) => machine.settings), more]) };
   const agent = new FleetAgent(t, directory, network, places, settings);
   await agent.enrol(server);
   await Promise.all(machines.map((machine) => machine.start()));
@@ -110,10 +118,8 @@ async function startLibvirt(t: Teardown, directory: string): Promise<PrivateLibv
   return libvirt;
 }
 
-function joined(machines: readonly FleetMachine[]): Record<string, unknown[]> {
+function joined(all: readonly FleetMachine['settings'][]): Record<string, unknown[]> {
   const settings: Record<string, unknown[]> = {};
-  for (const machine of machines) {
-    for (const [key, values] of Object.entries(machine.settings)) (settings[key] ??= []).push(...values);
-  }
+  for (const one of all) for (const [key, values] of Object.entries(one)) (settings[key] ??= []).push(...values);
   return settings;
 }

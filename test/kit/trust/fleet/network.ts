@@ -11,6 +11,8 @@ import type { Teardown } from '../../umbra-program.js';
 export class TestNetwork {
   /** This machine's end. */
   readonly address: string;
+  /** How often it was cut or mended. */
+  changes = 0;
   readonly #holder: ChildProcess;
   readonly #link: string;
 
@@ -43,10 +45,12 @@ export class TestNetwork {
 
   /** From now on nothing arrives, and nobody is told. */
   cut(): void {
+    this.changes++;
     ip('link', 'set', this.#link, 'down');
   }
 
   mend(): void {
+    this.changes++;
     ip('link', 'set', this.#link, 'up');
   }
 

@@ -44,13 +44,23 @@ export class LastingProgram {
     closeSync(log);
   }
 
+  /** Undefined when it does not run. */
+  get pid(): number | undefined {
+    return this.isRunning ? this.#child?.pid : undefined;
+  }
+
+  get isRunning(): boolean {
+    return this.#child?.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** End it in order; resolves with its exit code when it is gone. */
+  async stop(): Promise<number | undefined> {
+    return await this.#end('SIGTERM');
+  }
+
   /** SIGKILL; resolves when it is gone. */
   async kill(): Promise<void> {
-    const child = this.#child;
-    if (child?.exitCode !== null || child.signalCode !== null) return;
-    const gone = once(child, 'exit');
-    child.kill('SIGKILL');
-    await gone;
+    await this.#end('SIGKILL');
   }
 
   /** @throws Error with the last of what it said, if it has ended */
@@ -58,5 +68,14 @@ export class LastingProgram {
     if (this.#child?.exitCode === null) return;
     const said = readFileSync(this.#log, 'utf8').slice(-2000);
     throw new Error(`${this.#commandLine.join(' ')} ended (${this.#child?.exitCode}): ${said}`);
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<number | undefined> {
+    const child = this.#child;
+    if (child?.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? undefined;
+    const gone = once(child, 'exit');
+    child.kill(signal);
+    const [code]: unknown[] = await gone;
+    return typeof code === 'number' ? code : undefined;
   }
 }

@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '../../../../src/client/client.js';
 import { requests } from '../../../../src/client/requests.js';
@@ -7,21 +9,41 @@ import { LastingProgram, umbra } from './program.js';
 
 const PORT = 7443;
 
+export interface FleetServerOptions {
+  readonly store: string;
+  /** Of this machine. */
+  readonly address: string;
+  /** For its log, and what it keeps for a moment. */
+  readonly directory: string;
+  /** It makes shadow copies by itself. */
+  readonly isScheduling: boolean;
+}
+
 /** The real server of a store, which answers at an address and port, too. */
 export class FleetServer {
   /** Never starts a server itself. */
   readonly client: Client;
   readonly url: string;
+  /** What it keeps for a moment. */
+  readonly temporary: string;
   readonly #program: LastingProgram;
 
-  constructor(t: Teardown, store: string, address: string, log: string) {
+  constructor(t: Teardown, { store, address, directory, isScheduling }: FleetServerOptions) {
     this.client = new Client({ store, clock: systemClock });
     this.url = `https://${address}:${PORT}`;
+    this.temporary = join(directory, 'server-tmp');
+    mkdirSync(this.temporary);
+    const commandLine = ['serve', '--store', store, '--listen', `${address}:${PORT}`];
     this.#program = new LastingProgram(
       t,
-      umbra('serve', '--store', store, '--listen', `${address}:${PORT}`, '--paused'),
-      log,
+      umbra(...commandLine, ...(isScheduling ? [] : ['--paused'])),
+      join(directory, 'server.log'),
+      { TMPDIR: this.temporary },
     );
+  }
+
+  get pid(): number | undefined {
+    return this.#program.pid;
   }
 
   /** Resolves when it answers. */
@@ -31,6 +53,10 @@ export class FleetServer {
       this.#program.assertRunning();
       await sleep(20);
     }
+  }
+
+  assertRunning(): void {
+    this.#program.assertRunning();
   }
 
   async kill(): Promise<void> {

@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import { requests } from '../../../../src/client/requests.js';
+import type { Random } from '../../random.js';
+import type { Teardown } from '../../umbra-program.js';
+import { inTime, protect } from '../fleet/checks.js';
+import { startFleet, type Fleet } from '../fleet/fleet.js';
+import type { Version } from '../model.js';
+import { Ledger } from './ledger.js';
+import { RemoteMount, ServerMount } from './mounts.js';
+import { CALM, type Rhythm } from './rhythms.js';
+import { StillMachine } from './still-machine.js';
+
+/** The whole product, as it lives where it is used, and what is known of it. */
+export interface Field {
+  readonly fleet: Fleet;
+  readonly stills: readonly StillMachine[];
+  readonly mounts: readonly [ServerMount, RemoteMount];
+  readonly ledger: Ledger;
+  readonly random: Random;
+  readonly directory: string;
+  /** Names of all machines. */
+  readonly names: readonly string[];
+  /** For how long new shadow copies are certainly kept now, whatever policies say. */
+  minimumAgeMs: number;
+}
+
+/** @param directory short. @param withGuestAgent see {@link startFleet} */
+export async function startField(
+  t: Teardown,
+  directory: string,
+  random: Random,
+  withGuestAgent: boolean,
+): Promise<Field> {
+  const stills = ['still', 'quiet'].map((name) => new StillMachine(directory, name, random));
+  const settings = { directories: stills.flatMap((still) => still.settings.directories) };
+  const fleet = await startFleet(t, directory, random, { withGuestAgent, isScheduling: true, settings });
+  const mounts = [new ServerMount(t, directory, fleet), new RemoteMount(t, directory, fleet)] as const;
+  const machines = [...fleet.machines, ...stills];
+  const names = machines.map(({ name }) => name);
+  const field = { fleet, stills, mounts, ledger: new Ledger(), random, directory, names, minimumAgeMs: 0 };
+  await applyRhythm(field, CALM);
+  for (const machine of machines) await protect(fleet, machine);
+  await mounts[1].logIn();
+  await inTime(fleet.server.untilQuiet(), 'the first shadow copies are made');
+  return field;
+}
+
+/** Have other policies hold. What it comes to if that breaks off nobody knows: the shorter minimum age is reckoned with. */
+export async function applyRhythm(field: Field, { text, minimumAgeMs }: Rhythm): Promise<void> {
+  field.minimumAgeMs = Math.min(field.minimumAgeMs, minimumAgeMs);
+  await field.fleet.server.client.call(requests.applyPolicies({ text }));
+  field.minimumAgeMs = minimumAgeMs;
+}
+
+/** Look what is listed, and have the ledger judge it. */
+export async function look(field: Field): Promise<readonly Version[]> {
+  const before = field.minimumAgeMs;
+  const listed = await field.fleet.server.client.call(requests.list(undefined));
+  const versions = new Map(
+    listed.map(({ machine, shadowCopy, time }): [Version, number] => [`${machine}@${shadowCopy}`, Date.parse(time)]),
+  );
+  field.ledger.listed(versions, Date.now(), Math.min(before, field.minimumAgeMs));
+  return [...versions.keys()];
+}
+
+/** For what somebody writes there. */
+export function scratch(field: Field, name: string): string {
+  return join(field.directory, name);
+}

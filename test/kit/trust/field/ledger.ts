@@ -1,0 +1,73 @@
+import { equal, ok } from 'node:assert/strict';
+import type { Version } from '../model.js';
+
+/** A shadow copy that was listed, or that somebody was told of. */
+interface Known {
+  /** The digests of its volumes, and how each was found out first. */
+  readonly volumes: Map<string, { readonly digest: string; readonly how: string }>;
+  /** The earliest moment at which it may be deleted, as the policies were that held when it was first seen. */
+  readonly keptUntilMs: number;
+  isGone: boolean;
+}
+
+/** What all shadow copies of a run hold: whoever reads one says so here, and all must say the same. */
+export class Ledger {
+  readonly #known = new Map<Version, Known>();
+  /** The newest one of each machine that somebody was told of, which is then durable. */
+  readonly #acknowledged = new Map<string, string>();
+
+  /**
+   * What is listed at a moment. What has gone stays so, and was old enough.
+   * @param minimumAgeMs for how long, from the moment that they show, no policy of this time lets new ones be deleted
+   * @throws AssertionError
+   */
+  listed(versions: ReadonlyMap<Version, number>, nowMs: number, minimumAgeMs: number): void {
+    for (const [version, timeMs] of versions) {
+      const known = this.#known.get(version);
+      ok(known?.isGone !== true, `${version} was deleted, and is listed again`);
+      if (known === undefined) {
+        this.#known.set(version, { volumes: new Map(), keptUntilMs: timeMs + minimumAgeMs, isGone: false });
+      }
+    }
+    for (const [version, known] of this.#known) {
+      if (known.isGone || versions.has(version)) continue;
+      ok(nowMs >= known.keptUntilMs, `${version} was deleted before its minimum age`);
+      known.isGone = true;
+    }
+    for (const [machine, newest] of this.#acknowledged) {
+      const isThere = [...versions.keys()].some((version) => {
+        const [of, name = ''] = version.split('@');
+        return of === machine && name >= newest;
+      });
+      ok(isThere, `${machine}@${newest} was acknowledged, and neither it nor a newer one is listed`);
+    }
+  }
+
+  /** Somebody was told that there is this shadow copy. */
+  acknowledged(machine: string, name: string): void {
+    const newest = this.#acknowledged.get(machine) ?? '';
+    if (name > newest) this.#acknowledged.set(machine, name);
+  }
+
+  /** A volume was read. @throws AssertionError if it was other bytes before */
+  read(version: Version, volume: string, digest: string, how: string): void {
+    const volumes = this.#known.get(version)?.volumes;
+    const before = volumes?.get(volume);
+    if (before === undefined) volumes?.set(volume, { digest, how });
+    else equal(digest, before.digest, `${volume} of ${version}: ${how} gives other bytes than ${before.how}`);
+  }
+
+  /** Those that are listed, as far as it is known. */
+  versions(): Version[] {
+    return [...this.#known].filter(([, { isGone }]) => !isGone).map(([version]) => version);
+  }
+
+  isGone(version: Version): boolean {
+    return this.#known.get(version)?.isGone === true;
+  }
+
+  /** How many there have been. */
+  get size(): number {
+    return this.#known.size;
+  }
+}

@@ -74,7 +74,7 @@ t.test('verdicts', async (t) => {
   );
   t.equal(
     verdictOf(
-      along((x) => 100 * x ** 0.14),
+      along((x) => 100 * x ** 0.19),
       false,
       1,
     ),

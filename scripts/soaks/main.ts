@@ -34,20 +34,21 @@ function optionsOf(commandLine: readonly string[]): SoakOptions | undefined {
   }
 }
 
-async function soak({ minutes, seed, linux }: SoakOptions, interrupted: AbortSignal): Promise<number> {
+async function soak(options: SoakOptions, interrupted: AbortSignal): Promise<number> {
+  const { minutes, seed } = options;
   const beganMs = performance.now();
   const goesOn = (): boolean => performance.now() < beganMs + minutes * 60_000 && !interrupted.aborted;
   for (let fieldSeed = seed; goesOn(); fieldSeed++) {
-    if (!(await soakField(fieldSeed, linux, goesOn))) return 1;
+    if (!(await soakField(fieldSeed, options, goesOn))) return 1;
   }
   return 0;
 }
 
 /** @returns false if a promise did not hold */
-async function soakField(seed: number, linux: boolean, goesOn: () => boolean): Promise<boolean> {
+async function soakField(seed: number, { linux, light }: SoakOptions, goesOn: () => boolean): Promise<boolean> {
   const directory = mkdtempSync(join(tmpdir(), 'umbra-soak-'));
   say(`seed ${seed} in ${directory}`);
-  const run = new FieldRun(directory, new Random(seed), linux);
+  const run = new FieldRun(directory, new Random(seed), { withGuestAgent: linux, hasHypervisors: !light });
   let round = 0;
   try {
     while (goesOn() && round < ROUNDS_OF_A_FIELD) {

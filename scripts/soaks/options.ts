@@ -7,6 +7,8 @@ export interface SoakOptions {
   readonly seed: number;
   /** One machine more is Linux with a guest agent. */
   readonly linux: boolean;
+  /** No QEMU and no libvirt. */
+  readonly light: boolean;
 }
 
 const DEFAULT_MINUTES = 60;
@@ -17,10 +19,11 @@ const OPTIONS = {
   minutes: { type: 'string' },
   seed: { type: 'string' },
   linux: { type: 'boolean', default: false },
+  light: { type: 'boolean', default: false },
 } as const;
 
 export const HELP = `Usage: scripts/soak [TIMES]
-       scripts/soak --system [--minutes M] [--seed N] [--linux]
+       scripts/soak --system [--minutes M] [--seed N] [--linux | --light]
 
 Without --system it runs the tests that try random things TIMES as often as the suite does (default 20: hours): damaged
 volumes for every reader of file systems, and histories of writes whose dirty journals are replayed and compared with the
@@ -37,18 +40,21 @@ everything for a look.
   --minutes M     begin no round after so many minutes (default ${DEFAULT_MINUTES})
   --seed N        repeat a run, as far as the moments of killing allow; without it a new one, which is printed
   --linux         one machine more is Linux with a guest agent, which is emulated and takes much of a processor
+  --light         only images in directories and below a filter: no QEMU and no libvirt, for a machine that has much to do
   -h, --help      show this
 `;
 
 /** @throws RangeError, TypeError for what can't be understood */
 export function parseOptions(commandLine: readonly string[], newSeed: () => number): SoakOptions {
   const { values } = parseArgs({ args: [...commandLine], options: OPTIONS });
-  if (!values.help && !values.system) throw new RangeError('--minutes, --seed and --linux need --system');
+  if (!values.help && !values.system) throw new RangeError('--minutes, --seed, --linux and --light need --system');
+  if (values.linux && values.light) throw new RangeError('--linux and --light are one or the other');
   return {
     help: values.help,
     minutes: values.minutes === undefined ? DEFAULT_MINUTES : number('minutes', values.minutes),
     seed: values.seed === undefined ? newSeed() : number('seed', values.seed),
     linux: values.linux,
+    light: values.light,
   };
 }
 

@@ -4,7 +4,7 @@ import { isUmbraError } from '../../../src/common/errors.js';
 import type { Random } from '../random.js';
 import { ACTORS, actOn } from './field/actors.js';
 import { checkAtRest } from './field/at-rest.js';
-import { applyRhythm, startField, type Field } from './field/field.js';
+import { applyRhythm, startField, type Field, type FieldOptions } from './field/field.js';
 import { Meter } from './field/meter.js';
 import { busy, CALM } from './field/rhythms.js';
 import { assertClear, inTime, protect, untilWell } from './fleet/checks.js';
@@ -28,15 +28,15 @@ export class FieldRun {
   readonly #scope = new Scope();
   readonly #directory: string;
   readonly #random: Random;
-  readonly #withGuestAgent: boolean;
+  readonly #options: FieldOptions;
   #field: Field | undefined;
   #strikes: readonly Strike[] = [];
 
   /** @param directory short */
-  constructor(directory: string, random: Random, withGuestAgent: boolean) {
+  constructor(directory: string, random: Random, options: FieldOptions) {
     this.#directory = directory;
     this.#random = random;
-    this.#withGuestAgent = withGuestAgent;
+    this.#options = options;
   }
 
   /**
@@ -66,7 +66,7 @@ export class FieldRun {
   }
 
   async #start(): Promise<Field> {
-    const field = await startField(this.#scope, this.#directory, this.#random, this.#withGuestAgent);
+    const field = await startField(this.#scope, this.#directory, this.#random, this.#options);
     const [, remote] = field.mounts;
     const killed: Strike = {
       name: 'remote mount killed',

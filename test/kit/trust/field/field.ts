@@ -3,7 +3,7 @@ import { requests } from '../../../../src/client/requests.js';
 import type { Random } from '../../random.js';
 import type { Teardown } from '../../umbra-program.js';
 import { inTime, protect } from '../fleet/checks.js';
-import { startFleet, type Fleet } from '../fleet/fleet.js';
+import { startFleet, type Fleet, type FleetOptions } from '../fleet/fleet.js';
 import type { Version } from '../model.js';
 import { Ledger } from './ledger.js';
 import { RemoteMount, ServerMount } from './mounts.js';
@@ -24,16 +24,19 @@ export interface Field {
   minimumAgeMs: number;
 }
 
-/** @param directory short. @param withGuestAgent see {@link startFleet} */
+/** What a field has besides images in directories and below a filter. */
+export type FieldOptions = Pick<FleetOptions, 'withGuestAgent' | 'hasHypervisors'>;
+
+/** @param directory short */
 export async function startField(
   t: Teardown,
   directory: string,
   random: Random,
-  withGuestAgent: boolean,
+  options: FieldOptions,
 ): Promise<Field> {
   const stills = ['still', 'quiet'].map((name) => new StillMachine(directory, name, random));
   const settings = { directories: stills.flatMap((still) => still.settings.directories) };
-  const fleet = await startFleet(t, directory, random, { withGuestAgent, isScheduling: true, settings });
+  const fleet = await startFleet(t, directory, random, { ...options, isScheduling: true, settings });
   const mounts = [new ServerMount(t, directory, fleet), new RemoteMount(t, directory, fleet)] as const;
   const machines = [...fleet.machines, ...stills];
   const names = machines.map(({ name }) => name);

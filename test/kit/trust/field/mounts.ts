@@ -11,7 +11,7 @@ import type { Version } from '../model.js';
 
 const execute = promisify(execFile);
 /** Longer than any read may take on a busy machine. */
-const READ_LIMIT_MS = 120_000;
+const READ_LIMIT_MS = 300_000;
 
 /** A mount of all shadow copies. */
 export interface FieldMount {

@@ -9,7 +9,7 @@ import type { Fleet } from './fleet.js';
 import type { FleetMachine } from './machine.js';
 
 /** Longer than anything may take on a busy machine: then it hangs. */
-const HANG_MS = 180_000;
+const HANG_MS = 600_000;
 
 /** A machine that is paused, or that nobody leads to, can't bring its file systems to rest. */
 const NOT_FROZEN = /^the machine was paused|no hypervisor that is spoken to/;

@@ -27,7 +27,8 @@ export interface Fleet {
   readonly server: FleetServer;
   readonly agent: FleetAgent;
   readonly network: TestNetwork;
-  readonly libvirt: PrivateLibvirt;
+  /** Absent where there are no hypervisors. */
+  readonly libvirt: PrivateLibvirt | undefined;
   readonly machines: readonly FleetMachine[];
   /** Of the store. */
   readonly serverDisk: SmallDisk;
@@ -40,6 +41,8 @@ export interface Fleet {
 export interface FleetOptions {
   /** One machine more is Linux with a guest agent, which takes long to start. */
   readonly withGuestAgent: boolean;
+  /** False for no QEMU and no libvirt: only images below a filter. */
+  readonly hasHypervisors?: boolean;
   /** The server makes shadow copies by itself. */
   readonly isScheduling?: boolean;
   /** More for the agent's configuration; lists are joined. */
@@ -54,7 +57,7 @@ export async function startFleet(
   t: Teardown,
   directory: string,
   random: Random,
-  { withGuestAgent, isScheduling = false, settings: more = {} }: FleetOptions,
+  { withGuestAgent, hasHypervisors = true, isScheduling = false, settings: more = {} }: FleetOptions,
 ): Promise<Fleet> {
   // Before libvirt, which sees no mount that comes later.
   const [serverDisk, agentDisk] = [ext4Disk(t, SERVER_DISK_BYTES), ext4Disk(t, AGENT_DISK_BYTES)];
@@ -63,9 +66,42 @@ export async function startFleet(
     scratch: join(agentDisk.directory, 'scratch'),
     runtime: join(directory, 'run'),
   };
-  const libvirt = await startLibvirt(t, join(directory, 'libvirt'));
   const network = await TestNetwork.start(t);
+  const libvirt = hasHypervisors ? await startLibvirt(t, join(directory, 'libvirt')) : undefined;
   const machines = [
+    ...(libvirt === undefined ? [] : await hypervisedMachines(t, directory, libvirt, agentDisk)),
+    new FilteredFleetMachine(t, directory, places.state, random),
+    ...(libvirt !== undefined && withGuestAgent ? [await linuxMachine(libvirt, directory)] : []),
+  ];
+  const store = join(serverDisk.directory, 'store');
+  for (const command of ['init', 'stop']) await runProgram(umbra(command, '--store', store));
+  const server = new FleetServer(t, { store, address: network.address, directory, isScheduling });
+  await server.start();
+  const settings = {
+    libvirt: libvirt?.socketPath ?? 'off',
+    ...joined([...machines.map((machine) => machine.settings), more]),
+  };
+  const agent = new FleetAgent(t, directory, network, places, settings);
+  await agent.enrol(server);
+  await Promise.all(machines.map((machine) => machine.start()));
+  agent.start();
+  const left = (): string[] => [
+    ...readdirSync(places.runtime).filter((name) => name.startsWith('umbra-')),
+    ...machines.flatMap(({ name }) => [
+      ...readdirSync(join(places.scratch, name)),
+      ...readdirSync(join(places.state, 'machines', name)).filter((file) => !KEPT.includes(file)),
+    ]),
+  ];
+  return { server, agent, network, libvirt, machines, serverDisk, agentDisk, left };
+}
+
+async function hypervisedMachines(
+  t: Teardown,
+  directory: string,
+  libvirt: PrivateLibvirt,
+  agentDisk: SmallDisk,
+): Promise<FleetMachine[]> {
+  return [
     await QmpFleetMachine.make(t, directory),
     await LibvirtFleetMachine.make(libvirt, {
       name: 'domain',
@@ -79,26 +115,7 @@ export async function startFleet(
       tracker: 'differencing',
       isOnFilledDisk: true,
     }),
-    new FilteredFleetMachine(t, directory, places.state, random),
-    ...(withGuestAgent ? [await linuxMachine(libvirt, directory)] : []),
   ];
-  const store = join(serverDisk.directory, 'store');
-  for (const command of ['init', 'stop']) await runProgram(umbra(command, '--store', store));
-  const server = new FleetServer(t, { store, address: network.address, directory, isScheduling });
-  await server.start();
-  const settings = { libvirt: libvirt.socketPath, ...joined([...machines.map((machine) => machine.settings), more]) };
-  const agent = new FleetAgent(t, directory, network, places, settings);
-  await agent.enrol(server);
-  await Promise.all(machines.map((machine) => machine.start()));
-  agent.start();
-  const left = (): string[] => [
-    ...readdirSync(places.runtime).filter((name) => name.startsWith('umbra-')),
-    ...machines.flatMap(({ name }) => [
-      ...readdirSync(join(places.scratch, name)),
-      ...readdirSync(join(places.state, 'machines', name)).filter((file) => !KEPT.includes(file)),
-    ]),
-  ];
-  return { server, agent, network, libvirt, machines, serverDisk, agentDisk, left };
 }
 
 async function linuxMachine(libvirt: PrivateLibvirt, directory: string): Promise<FleetMachine> {

@@ -28,7 +28,7 @@ export function strikesOf(fleet: Fleet, random: Random): Strike[] {
     kill('agent', agent.kill.bind(agent), agent.start.bind(agent)),
     kill('server', server.kill.bind(server), server.start.bind(server)),
     ...machines.map((machine) => kill(machine.name, machine.kill.bind(machine), machine.start.bind(machine))),
-    kill('libvirtd', libvirt.kill.bind(libvirt), libvirt.start.bind(libvirt)),
+    ...(libvirt === undefined ? [] : [kill('libvirtd', libvirt.kill.bind(libvirt), libvirt.start.bind(libvirt))]),
     cut(fleet, random),
     fill("the server's disk", fleet.serverDisk),
     fill("the agent's disk", fleet.agentDisk),

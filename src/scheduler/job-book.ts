@@ -39,7 +39,8 @@ export class JobBook {
       if (hasEnded(job)) jobs.push(withoutLog(job));
       else book.#open.set(job.machine, job);
     }
-    jobs.sort((a, b) => endOf(a) - endOf(b) || a.id - b.id);
+    // By their numbers and not by their times: of those of a machine the last one is the last, also where the clock was ahead before.
+    jobs.sort((a, b) => a.id - b.id);
     // What is too much is deleted with what is written first.
     book.#unwritten.push({ remove: jobs.flatMap((job) => book.#end(job)) });
     return book;

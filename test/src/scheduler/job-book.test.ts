@@ -50,6 +50,20 @@ void t.test('of those that have ended the newest are kept, and the last ones of 
   t.same(await ids(store), [9, 10, 11], 'a lower limit holds from the next write on');
 });
 
+void t.test(
+  'the last job of a machine is the last one also after a restart, although the clock was ahead before',
+  async (t) => {
+    const store = stored();
+    const book = await JobBook.open(store);
+    await book.settle(job(1, 'web', { beganMs: 9000, endedMs: 9001 }));
+    await book.settle(job(2, 'web', { beganMs: 500, endedMs: 501 }));
+    t.equal(book.last('web')?.id, 2);
+    const again = await JobBook.open(store);
+    t.equal(again.last('web')?.id, 2);
+    t.equal(again.lastDone('web')?.id, 2);
+  },
+);
+
 void t.test('a job is found with its log, which is not kept in memory', async (t) => {
   const book = await JobBook.open(stored());
   await book.settle(job(1, 'web'));

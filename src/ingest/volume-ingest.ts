@@ -200,9 +200,10 @@ export class VolumeIngest {
   }
 
   async #takeBlocks(region: number, change: Change, data: Buffer, claims: string[]): Promise<Uint8Array | undefined> {
-    const before = await leafIn(this.#base, region);
-    const old = before === undefined || this.#base === undefined ? [] : await this.#base.chunksOfLeaf(before);
-    const under = this.rest === 'base' ? old : [];
+    const isBased = this.rest === 'base';
+    // What blocks come over must be known: a node that can't be read says nothing of it. Where all is sent, it only saves work.
+    const old = isBased ? ((await this.#base?.chunks(region)) ?? []) : await this.#knownChunks(region);
+    const under = isBased ? old : [];
     return await this.#withSlot(async (slot) => {
       const spans = spansToCut(under, change.changed, this.#maxBlocks);
       const places = spans.flatMap(({ first, end }) => [first, end]);
@@ -221,6 +222,11 @@ export class VolumeIngest {
       await this.writer.store(slot, leaf, fresh, claims);
       return digestOf(leaf);
     });
+  }
+
+  /** The chunks of a region in the base, as far as damage lets them be known. */
+  async #knownChunks(region: number): Promise<readonly ChunkRef[]> {
+    return await chunksOf(this.#base, await leafIn(this.#base, region));
   }
 
   async #withSlot<T>(work: (slot: RegionSlot) => Promise<T>): Promise<T> {

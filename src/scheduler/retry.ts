@@ -14,6 +14,8 @@ const PASSING: readonly ErrorCode[] = [
   'STORE_IN_USE',
   'STORE_FULL',
   'STORE_FAILED',
+  // What was found damaged is known from then on, and sent again.
+  'STORE_DAMAGED',
   'IMAGE_IN_USE',
   'IMAGE_CHANGED',
   'IMAGE_FAILED',

@@ -11,7 +11,7 @@ import { Unwritten } from './unwritten.js';
 /** So many alerts that have ended are kept. */
 export const MOST_ENDED = 1000;
 /** More than anybody looks at; what comes then is nothing new: there is enough to do. */
-export const MOST_ACTIVE = 10_000;
+const MOST_ACTIVE = 10_000;
 /** After the store could not be written. */
 const AFTER_TROUBLE_MS = 60_000;
 
@@ -20,6 +20,7 @@ export interface AlertBookOptions {
   readonly log: Log;
   /** For tests. */
   readonly mostEnded?: number;
+  readonly mostActive?: number;
 }
 
 /**
@@ -173,7 +174,7 @@ export class AlertBook implements AlertBoard {
       return;
     }
     const { kind, subject, severity, text, advice } = alert;
-    if (this.#active.size >= MOST_ACTIVE) return;
+    if (this.#active.size >= (this.#options.mostActive ?? MOST_ACTIVE)) return;
     this.#options.log.warn('alert', { kind, subject, severity, text, advice });
     this.#keep(key, { ...alert, id: this.#next(), beganMs: this.#options.clock.now() });
   }

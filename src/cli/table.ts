@@ -20,8 +20,8 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
     .join('');
 }
 
-/** Names and values, one pair a line, the values aligned. */
+/** Names and values, one pair a line, the values aligned; without a name, a value goes on from the line before. */
 export function formatPairs(pairs: readonly (readonly [name: string, value: string])[]): string {
   const width = Math.max(...pairs.map(([name]) => name.length));
-  return pairs.map(([name, value]) => `${`${name}:`.padEnd(width + 2)}${value}\n`).join('');
+  return pairs.map(([name, value]) => `${(name === '' ? '' : `${name}:`).padEnd(width + 2)}${value}\n`).join('');
 }

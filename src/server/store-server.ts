@@ -1,62 +1,25 @@
 import type { Server } from 'node:http';
 import { FilesService } from '../../mount/files/files-service.js';
 import { findDevices } from '../../mount/files/find-devices.js';
-import type { Channel } from '../alerts/channel.js';
-import type { Clock } from '../common/clock.js';
+import type { Alerts } from '../alerts/alert.js';
 import { messageOf, UmbraError } from '../common/errors.js';
-import type { Log } from '../common/log.js';
-import type { MountRequest, StatusResult, StopResult } from '../protocol/server-api.js';
-import type { AskSecret } from '../store/unlock.js';
-import type { HostAndPort } from '../protocol/server-address.js';
+import type { StatusResult, StopResult } from '../protocol/server-api.js';
 import { VERSION } from '../protocol/version.js';
 import { Alerting } from './alerting.js';
-import type { CreateStoreOptions, OpenEngine } from './engine.js';
 import { createHttpServer } from './http-server.js';
 import { IdleTimer } from './idle.js';
 import { Jobs } from './jobs.js';
 import { checkStoreOwner, listenOnStore } from './listen.js';
 import { Metrics, type Gauges } from './metrics.js';
-import type { OpenMounts } from './mount-table.js';
 import type { Services } from './operation.js';
 import { orSay, Scheduling } from './scheduling.js';
 import type { RemoteAccess } from './remote-access.js';
-import type { RemoteServer, RemoteServerLimits } from './remote-server.js';
+import type { RemoteServer } from './remote-server.js';
 import { createRequestHandler, type RequestHandler } from './request-handler.js';
+import type { StoreServerOptions } from './store-server-options.js';
 import { within } from './within.js';
 
-export interface StoreServerOptions {
-  /** Absolute path of the store's directory. */
-  readonly store: string;
-  readonly create?: CreateStoreOptions;
-  /** End when nothing happened and nothing was mounted for so long; never without it. */
-  readonly idleExitMs?: number;
-  /** Answer at an HTTPS port, too. */
-  readonly listen?: ListenOptions;
-  /** Show all shadow copies here as long as it runs. */
-  readonly mount?: Pick<MountRequest, 'mountPoint' | 'allowOther'>;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly openEngine: OpenEngine;
-  readonly openMounts: OpenMounts;
-  /** True if a command started it, which whoever wants to serve the store himself need not know of. */
-  readonly background?: boolean;
-  /** Do what policies say, by itself. */
-  readonly schedule?: boolean;
-  /** Who is told of alerts. */
-  readonly channels?: readonly Channel[];
-  /** Called when the store's lock is taken, before listening. */
-  readonly onLocked?: () => void;
-  /** What opens the store, if it is encrypted. */
-  readonly ask?: AskSecret;
-}
-
-export interface ListenOptions {
-  readonly address: HostAndPort;
-  /** Further names that clients reach the server by. */
-  readonly names: readonly string[];
-  /** For tests. */
-  readonly limits?: Partial<RemoteServerLimits>;
-}
+export type { ListenOptions, StoreServerOptions } from './store-server-options.js';
 
 /** How long a job may take to end once it is told to, before the store is closed under it. */
 const STOP_LIMIT_MS = 20_000;
@@ -151,6 +114,11 @@ export class StoreServer {
     }
     options.log.info('serving', { store: options.store, version: VERSION, pid: process.pid });
     return server;
+  }
+
+  /** Whom what goes wrong is told to. */
+  get alerts(): Alerts {
+    return this.#alerting.book;
   }
 
   /** Cancel what runs, unmount, close the store. Idempotent; resolves when the store's lock is given back. */

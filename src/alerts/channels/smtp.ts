@@ -29,6 +29,7 @@ const MOST_ANSWER_BYTES = 16 * 1024;
  * @throws {UmbraError} NOTIFY_FAILED when nobody got it
  */
 export async function sendMail(options: SmtpOptions, message: Message, { signal, only }: Sending): Promise<Delivered> {
+  signal.throwIfAborted();
   const to = only ?? options.to;
   const settings = settingsOf(options);
   // Who tells nobody by mail need not load it.

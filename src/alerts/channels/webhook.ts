@@ -27,6 +27,7 @@ const MOST_ANSWER_BYTES = 64 * 1024;
  * @throws {UmbraError} NOTIFY_FAILED
  */
 export async function sendWebhook(options: WebhookOptions, message: Message, { signal }: Sending): Promise<Delivered> {
+  signal.throwIfAborted();
   const url = webhookUrl(options.url);
   const body = Buffer.from(jsonOf(message));
   const headers = {

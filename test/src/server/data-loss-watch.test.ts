@@ -47,7 +47,7 @@ const BEGUN = 'data loss beyond what is acceptable';
 const ENDED = 'data loss acceptable again';
 
 void t.test('a breach is logged once when it begins and once when it ends, at the moment', async (t) => {
-  const { clock, newest, watch, looks, said } = lab(30 * MINUTE_MS);
+  const { clock, newest, watch, alerts, looks, said } = lab(30 * MINUTE_MS);
   newest.set('db', clock.now()).set('web', clock.now() - 20 * MINUTE_MS);
   watch.look();
   clock.advance(10 * MINUTE_MS);
@@ -67,10 +67,35 @@ void t.test('a breach is logged once when it begins and once when it ends, at th
   newest.delete('db');
   watch.look();
   t.same(said(), [`${ENDED}: db`], 'what is not protected any more is in no breach');
+  t.same(alerts.announced, [
+    'begin data-loss web',
+    'end data-loss web',
+    'begin data-loss db',
+    'begin data-loss web',
+    'end data-loss db',
+  ]);
+  t.match(alerts.active.get('data-loss web'), {
+    severity: 'critical',
+    text: 'web has a newest shadow copy of 31min; its policy accepts 30min.',
+    facts: { host: 'hv1', acceptableSeconds: 1800 },
+  });
   watch.stop();
   t.equal(clock.nextMs, undefined);
   watch.look();
   t.equal(clock.nextMs, undefined);
+});
+
+void t.test('what a server before told of is ended by the one that finds it over', async (t) => {
+  const { clock, newest, watch, alerts } = lab(MINUTE_MS);
+  for (const subject of ['web', 'gone']) {
+    alerts.begin({ kind: 'data-loss', subject, severity: 'critical', text: '', advice: '', facts: {} });
+  }
+  alerts.take();
+  newest.set('web', clock.now()).set('old', clock.now() - 50 * 60 * MINUTE_MS);
+  watch.look();
+  t.same(alerts.take(), ['end data-loss web', 'begin data-loss old', 'end data-loss gone']);
+  t.match(alerts.active.get('data-loss old')?.text, /of 2d; its policy accepts 1min/);
+  watch.stop();
 });
 
 void t.test('it looks again after an hour at the latest, and after the store could not be asked', async (t) => {

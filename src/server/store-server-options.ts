@@ -1,0 +1,43 @@
+import type { Channel } from '../alerts/channel.js';
+import type { Clock } from '../common/clock.js';
+import type { Log } from '../common/log.js';
+import type { MountRequest } from '../protocol/server-api.js';
+import type { HostAndPort } from '../protocol/server-address.js';
+import type { AskSecret } from '../store/unlock.js';
+import type { CreateStoreOptions, OpenEngine } from './engine.js';
+import type { OpenMounts } from './mount-table.js';
+import type { RemoteServerLimits } from './remote-server.js';
+
+export interface StoreServerOptions {
+  /** Absolute path of the store's directory. */
+  readonly store: string;
+  readonly create?: CreateStoreOptions;
+  /** End when nothing happened and nothing was mounted for so long; never without it. */
+  readonly idleExitMs?: number;
+  /** Answer at an HTTPS port, too. */
+  readonly listen?: ListenOptions;
+  /** Show all shadow copies here as long as it runs. */
+  readonly mount?: Pick<MountRequest, 'mountPoint' | 'allowOther'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly openEngine: OpenEngine;
+  readonly openMounts: OpenMounts;
+  /** True if a command started it, which whoever wants to serve the store himself need not know of. */
+  readonly background?: boolean;
+  /** Do what policies say, by itself. */
+  readonly schedule?: boolean;
+  /** Who is told of alerts. */
+  readonly channels?: readonly Channel[];
+  /** Called when the store's lock is taken, before listening. */
+  readonly onLocked?: () => void;
+  /** What opens the store, if it is encrypted. */
+  readonly ask?: AskSecret;
+}
+
+export interface ListenOptions {
+  readonly address: HostAndPort;
+  /** Further names that clients reach the server by. */
+  readonly names: readonly string[];
+  /** For tests. */
+  readonly limits?: Partial<RemoteServerLimits>;
+}

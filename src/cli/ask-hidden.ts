@@ -46,11 +46,15 @@ function readAnswer(terminal: Terminal): Promise<string> {
     };
     const read = (part: Uint8Array | string): void => {
       for (const character of typeof part === 'string' ? part : decoder.decode(part, { stream: true })) {
-        if (ENTER.has(character)) return enter();
+        if (ENTER.has(character)) {
+          enter();
+          return;
+        }
         if (character === INTERRUPT) {
-          return end(() => {
+          end(() => {
             reject(new UmbraError('CANCELLED', 'cancelled'));
           });
+          return;
         }
         if (character === ERASE_ALL) typed.length = 0;
         else if (ERASE.has(character)) typed.pop();

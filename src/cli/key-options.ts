@@ -40,7 +40,12 @@ export function sourceAround(args: Pick<Args, 'absolute'>, { variables }: Enviro
 /** How to ask for the passphrase of a store; undefined without a terminal. */
 export function passphraseAsker({ askHidden }: Environment, store: string): (() => Promise<Secret>) | undefined {
   if (askHidden === undefined) return undefined;
-  return async () => asSecret(await askHidden(`Passphrase of ${store}: `));
+  let isAgain = false;
+  return async () => {
+    const question = `${isAgain ? 'That one is wrong. ' : ''}Passphrase of ${store}: `;
+    isAgain = true;
+    return asSecret(await askHidden(question));
+  };
 }
 
 /**

@@ -117,9 +117,9 @@ async function runCommand(command: string, limitMs: number): Promise<Secret> {
   child.stderr.setEncoding('utf8').on('data', (more: string) => {
     complaint = (complaint + more).slice(0, MAX_COMPLAINT);
   });
-  let isLate = false;
+  const late = new AbortController();
   const limit = setTimeout(() => {
-    isLate = true;
+    late.abort();
     end();
   }, limitMs);
   try {
@@ -134,7 +134,7 @@ async function runCommand(command: string, limitMs: number): Promise<Secret> {
     const output = await readBounded(child.stdout);
     if (output.length > MAX_SECRET_BYTES) end();
     const failed = output.length > MAX_SECRET_BYTES ? undefined : await how;
-    if (isLate) throw commandFailed(`it took longer than ${limitMs / 1000} s`, complaint);
+    if (late.signal.aborted) throw commandFailed(`it took longer than ${limitMs / 1000} s`, complaint);
     if (failed !== undefined) throw commandFailed(failed, complaint);
     return makeSecret('command', output, 'the output of the key command');
   } finally {

@@ -10,7 +10,7 @@ export interface Secret {
 export type SlotKind = 'key' | 'passphrase';
 
 /** Secrets are no longer than that. */
-export const MAX_SECRET_BYTES = 64 * 1024;
+export const MAX_SECRET_BYTES = 3 * 1024;
 /** A key file is used as it is: what is shorter can be guessed. */
 export const LEAST_KEY_BYTES = 32;
 const LEAST_PASSPHRASE_BYTES = 8;

@@ -229,6 +229,7 @@ export class FakeEngine implements Engine {
   }
 
   keyring(): Keyring {
+    const first = this.#keys[0]?.id;
     const add = ({ secret, label }: NewKey): Promise<KeyInfo> => {
       const kind = secret.source === 'key-file' ? 'key' : 'passphrase';
       const id = `k${this.#keys.length + 1}`;
@@ -245,8 +246,8 @@ export class FakeEngine implements Engine {
     return {
       add,
       remove,
-      change: async (key, id = this.#keys[0]?.id ?? '') => {
-        await remove(id);
+      change: async (key, id) => {
+        await remove(id ?? first ?? '');
         return add(key);
       },
     };

@@ -24,3 +24,8 @@ export function keyFile(fill: string): Secret {
 export function passphrase(text: string): Secret {
   return makeSecret('passphrase', Buffer.from(text), 'a test');
 }
+
+/** One of many key files. */
+export function numberedKey(number: number): Secret {
+  return keyFile(`${number}.`.padStart(40, 'k'));
+}

@@ -124,7 +124,7 @@ t.test('what is no keyring', (t) => {
 
 t.test('keys come and go, but never the last one', async (t) => {
   const one = await keyring(keyFile('a'));
-  const [{ id = '' } = {}] = one.slots;
+  const id = one.slots[0]?.id ?? '';
   t.throws(() => removeSlot(one, id), { code: 'BAD_ARGUMENT', hint: /key add/ });
   t.throws(() => removeSlot(one, 'ffff'), { code: 'NOT_FOUND' });
   t.throws(() => assertSlot(one, 'ffff'), { code: 'NOT_FOUND', hint: /key show/ });

@@ -16,6 +16,8 @@ void t.test('a configuration is read', async (t) => {
   });
   t.same(parseConfig('', 'f'), {});
   t.same(parseConfig('allowOther: true', 'f'), { allowOther: true });
+  writeFileSync(file, 'keyFile: a.key\npassphraseFile: /b\nkeyCommand: pass umbra');
+  t.same(readConfigFile(file), { keyFile: join(file, '..', 'a.key'), passphraseFile: '/b', keyCommand: 'pass umbra' });
   t.throws(() => readConfigFile('/nowhere/umbra.yaml'), { code: 'BAD_ARGUMENT', message: /cannot be read/ });
 });
 
@@ -28,7 +30,11 @@ void t.test('what is wrong is named with its line, and what is allowed', async (
     /^u\.yaml:3: "lissten" is not known$/,
     /Did you mean "listen"\? Allowed are listen, /,
   );
-  wrong('colour: red', /^u\.yaml:1: "colour"/, /^Allowed are listen, names, mount, allowOther, log, notify\.$/);
+  wrong(
+    'colour: red',
+    /^u\.yaml:1: "colour"/,
+    /^Allowed are listen, names, mount, allowOther, log, notify, keyFile, passphraseFile, keyCommand\.$/,
+  );
   wrong('listen: 7443', /^u\.yaml:1: "listen" must be a string/);
   wrong('log: loud', /^u\.yaml:1: "log" must be one of info, warn, error/);
   wrong('names:\n  - a\n  - a b', /^u\.yaml:1: "names\[1\]" must be a DNS name or an IP address, not "a b"/);

@@ -150,12 +150,24 @@ t.test('no key, a wrong key, lost and damaged wrapped keys: each is said, and no
   const text = readFileSync(file, 'utf8');
   t.equal(readFileSync(copy, 'utf8'), text);
   for (const damage of [
-    () => rmSync(file),
-    () => rmSync(copy),
-    () => writeFileSync(file, text.slice(0, 100)),
-    () => writeFileSync(copy, text.replace(/"salt": "../, '"salt": "zz')),
-    () => writeFileSync(file, Buffer.alloc(100_000, 'x')),
-    () => writeFileSync(copy, text.replace('"generation": 1', '"generation": 0')),
+    () => {
+      rmSync(file);
+    },
+    () => {
+      rmSync(copy);
+    },
+    () => {
+      writeFileSync(file, text.slice(0, 100));
+    },
+    () => {
+      writeFileSync(copy, text.replace(/"salt": "../, '"salt": "zz'));
+    },
+    () => {
+      writeFileSync(file, Buffer.alloc(100_000, 'x'));
+    },
+    () => {
+      writeFileSync(copy, text.replace('"generation": 1', '"generation": 0'));
+    },
   ]) {
     damage();
     const again = await open(directory);

@@ -2,12 +2,16 @@ import type { ServerResponse } from 'node:http';
 import { PassThrough } from 'node:stream';
 import t from 'tap';
 import { BLOCK_BYTES, ObjectType } from '../../../src/codec/formats.js';
+import { encodeFrame } from '../../../src/codec/frame.js';
+import { FrameSeal } from '../../../src/codec/frame-seal.js';
+import { makeCompressor } from '../../../src/codec/compression.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import { readFrames } from '../../../src/protocol/frames.js';
 import type { Caller } from '../../../src/server/caller.js';
 import { ObjectBudget, sendObjects, type SendObjectsOptions } from '../../../src/server/send-objects.js';
 import type { FrameResult, ObjectReader } from '../../../src/store/object-reader.js';
 import { until } from '../../kit/api-client.js';
+import { testKeys } from '../../kit/sealed.js';
 import { ManualClock } from '../../kit/manual-clock.js';
 
 const ANNA: Caller = { role: 'administrator', name: 'anna' };
@@ -21,7 +25,13 @@ interface Sending {
   readonly done: Promise<void>;
 }
 
-function send(count: number, budget: ObjectBudget, result: () => FrameResult, checked = false): Sending {
+function send(
+  count: number,
+  budget: ObjectBudget,
+  result: () => FrameResult,
+  checked = false,
+  seal?: FrameSeal,
+): Sending {
   const stream = new PassThrough();
   const clock = new ManualClock(0);
   let read = 0;
@@ -38,7 +48,7 @@ function send(count: number, budget: ObjectBudget, result: () => FrameResult, ch
     // It has all that is used of one.
     response: stream as unknown as ServerResponse,
     reader,
-    seal: undefined,
+    seal,
     type: ObjectType.chunk,
     digests: Array.from({ length: count }, () => Buffer.alloc(32)),
     checked,
@@ -88,3 +98,26 @@ void t.test('what is damaged is noted when it is looked at, and what fails is sa
   const defect = send(1, budget, () => ({ frame: LARGEST }), true);
   t.match(await headers(defect), [{ object: 0, fault: /noted/ }, { end: true }]);
 });
+
+void t.test(
+  'clients elsewhere get frames that are open; a seal that is broken is noted when it is looked at',
+  async (t) => {
+    const budget = new ObjectBudget();
+    const seal = new FrameSeal(testKeys().frames);
+    // The digest that `send` asks for is of nothing.
+    const digest = Buffer.alloc(32);
+    const frame = encodeFrame(ObjectType.chunk, LARGEST, makeCompressor({ codec: 'zstd', level: 1 }), digest);
+    const sealed = seal.seal(frame, ObjectType.chunk, digest);
+    const { stream } = send(1, budget, () => ({ frame: sealed }), false, seal);
+    const bodies: Buffer[] = [];
+    for await (const { body } of readFrames(stream)) bodies.push(Buffer.from(body));
+    t.same(bodies[0], frame);
+    const broken = Buffer.from(sealed).fill(1, 100, 101);
+    const unchecked = send(1, budget, () => ({ frame: broken }), false, seal);
+    t.same(await headers(unchecked), [{ object: 0, fault: 'the checksum is wrong' }, { end: true }]);
+    const checked = send(1, budget, () => ({ frame: broken }), true, seal);
+    t.same(await headers(checked), [{ object: 0, fault: 'noted: the checksum is wrong' }, { end: true }]);
+    const missing = send(1, budget, () => ({ fault: 'it is not in the index' }), true, seal);
+    t.same(await headers(missing), [{ object: 0, fault: 'it is not in the index' }, { end: true }]);
+  },
+);

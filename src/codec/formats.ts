@@ -91,6 +91,8 @@ export const MetaPrefix = {
   alert: 0x61,
   /** `n` channel → what it was told; `n` channel NUL → the message that it is told. */
   channel: 0x6e,
+  /** `v` number of a segment → when its objects were read last. */
+  scrub: 0x76,
 } as const;
 
 /** Volume tree nodes: first byte, and the version in the second. */

@@ -67,6 +67,14 @@ export function jobKey(id: number): Buffer {
   return key;
 }
 
+/** `v` number of a segment. */
+export function scrubKey(segment: number): Buffer {
+  const key = Buffer.allocUnsafe(9);
+  key[0] = MetaPrefix.scrub;
+  key.writeBigUInt64BE(BigInt(segment), 1);
+  return key;
+}
+
 /** `p` machine. */
 export function plannedKey(machine: string): Buffer {
   return Buffer.from(`${String.fromCharCode(MetaPrefix.planned)}${machine}`, 'latin1');

@@ -59,6 +59,8 @@ export interface KvWriter extends KvReader {
 export interface KvTables {
   readonly directory: string;
   readonly names: readonly string[];
+  /** Between which keys, both included, those of a table are, where that is known. */
+  readonly ranges: ReadonlyMap<string, { readonly first: Buffer; readonly last: Buffer }>;
 }
 
 export interface KvStore extends KvWriter {

@@ -3,6 +3,7 @@ import type { KvOperation, KvRange, KvStore, KvTables } from './kv.js';
 import { closedError } from './level-errors.js';
 import { type LevelDatabase, LevelHandle } from './level-handle.js';
 import { iterateLevel } from './level-iterate.js';
+import { parseTables } from './level-tables.js';
 import type { LevelKvOptions } from './level-options.js';
 import { operationBytes, WriteQueue } from './write-queue.js';
 
@@ -84,9 +85,7 @@ class LevelKv implements KvStore {
     const listed = await this.#handle.use('read', (database) =>
       Promise.resolve(database.getProperty('leveldb.sstables')),
     );
-    // A line for each: " NUMBER:BYTES[KEYS]".
-    const names = [...listed.matchAll(/^ (\d+):\d+\[/gm)].map(([, number = '']) => `${number.padStart(6, '0')}.ldb`);
-    return { directory, names };
+    return { directory, ...parseTables(listed) };
   }
 
   close(): Promise<void> {

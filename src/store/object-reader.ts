@@ -74,10 +74,16 @@ export interface ObjectReaderOptions {
 export class StoredObjectReader implements BulkReader {
   readonly #options: ObjectReaderOptions;
   readonly #cache: ByteCache<Buffer>;
+  #frames = 0;
 
   constructor(options: ObjectReaderOptions) {
     this.#options = options;
     this.#cache = new ByteCache(options.nodeCacheBytes);
+  }
+
+  /** How many frames were asked for. */
+  get frames(): number {
+    return this.#frames;
   }
 
   async read(type: ObjectType, digest: Uint8Array): Promise<Buffer> {
@@ -108,6 +114,7 @@ export class StoredObjectReader implements BulkReader {
   }
 
   async readFrames(type: ObjectType, digests: readonly Uint8Array[]): Promise<FrameResult[]> {
+    this.#frames += digests.length;
     const { objects, meta } = this.#options;
     const sequences = await findSequences(meta, type, digests);
     const keys = sequences.flatMap((sequence) => (sequence === undefined ? [] : [objectKey(sequence)]));

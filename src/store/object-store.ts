@@ -8,7 +8,7 @@ import { objectName, quarantineKey } from './keys.js';
 import type { KvOperation, KvStore } from './kv.js';
 import { findSequences, quarantineOperations } from './object-index.js';
 import { ObjectLog } from './object-log.js';
-import { StoredObjectReader, type BulkReader } from './object-reader.js';
+import { StoredObjectReader } from './object-reader.js';
 import type { SequenceSet } from './sequence-set.js';
 import { IngestSession } from './session.js';
 
@@ -48,7 +48,7 @@ export class ObjectStore {
   readonly objects: KvStore;
   readonly meta: KvStore;
   readonly log: ObjectLog;
-  readonly reader: BulkReader;
+  readonly reader: StoredObjectReader;
   readonly sessions = new Set<IngestSession>();
   readonly #compression: CompressionSettings;
   readonly seal: FrameSeal | undefined;

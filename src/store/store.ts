@@ -23,6 +23,7 @@ import type { IngestSession } from './session.js';
 import { leastAgeMs, protectedError, protectedForMs } from './protection.js';
 import { assertSameStore, readHighWater, unlessFull } from './store-marks.js';
 import { RecentNames } from './recent-names.js';
+import type { Moment } from './scrub-plan.js';
 import { StoredPolicies } from './stored-policies.js';
 import { TrustedTime } from './trusted-time.js';
 import { encodeSettings, NO_SETTINGS, quarantinedSettings, readSettings, type Settings } from './settings.js';
@@ -119,6 +120,11 @@ export class Store {
   /** Which shadow copies are listed. */
   get catalog(): Catalog {
     return this.#catalog;
+  }
+
+  /** A moment by both clocks: see TrustedTime. */
+  moment(): Moment {
+    return { wallMs: this.#clock.now(), trustedMs: this.#trusted.now() };
   }
 
   get reader(): ObjectReader {

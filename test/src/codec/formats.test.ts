@@ -26,6 +26,7 @@ const FROZEN = {
     alert: 0x61,
     channel: 0x6e,
     planned: 0x70,
+    scrub: 0x76,
   },
   NODE: { leaf: 0x4c, inner: 0x49, version: 1 },
 };

@@ -112,6 +112,16 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
         load: () => import('./commands/verify.js'),
       },
       {
+        name: 'scrub',
+        summary: 'Show how far reading everything again is, or do it now',
+        load: () => import('./commands/scrub.js'),
+      },
+      {
+        name: 'damage',
+        summary: 'Name what is damaged: shadow copies, volumes and files',
+        load: () => import('./commands/damage.js'),
+      },
+      {
         name: 'rebuild',
         summary: 'Make the index and the catalog again from the objects',
         load: () => import('./commands/rebuild.js'),

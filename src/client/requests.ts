@@ -57,6 +57,7 @@ import type {
   PruneRequest,
   PruneResult,
 } from '../protocol/policies-api.js';
+import type { DamageRequest, DamageResult, ScrubResult } from '../protocol/upkeep-api.js';
 import type { Message, Request } from '../transport/message.js';
 import type {
   AddTokenRequest,
@@ -113,6 +114,9 @@ export const requests = {
   gc: (): Request<GcResult> => ({ method: 'POST', path: '/v1/gc' }),
   verify: (body: VerifyRequest): Request<VerifyResult> => ({ method: 'POST', path: '/v1/verify', body }),
   rebuild: (): Request<RebuildResult> => ({ method: 'POST', path: '/v1/rebuild' }),
+  scrub: (): Request<ScrubResult> => ({ method: 'GET', path: '/v1/scrub' }),
+  scrubNow: (): Request<ScrubResult> => ({ method: 'POST', path: '/v1/scrub' }),
+  damage: (body: DamageRequest): Request<DamageResult> => ({ method: 'POST', path: '/v1/damage', body }),
   stats: (): Request<StatsResult> => ({ method: 'GET', path: '/v1/stats' }),
   listFiles: (body: ListFilesRequest): ItemsRequest<ListedFile, ListFilesResult> => files('list', body),
   readFile: ({ machine, version, path }: ReadFileRequest): Message => ({

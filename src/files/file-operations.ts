@@ -33,6 +33,7 @@ import { findFiles } from './find-files.js';
 import { listFiles } from './list-files.js';
 import type { FilesContext } from './opened-version.js';
 import { readFile, type FileContent } from './read-file.js';
+import { touchedFiles, type TouchedFiles, type TouchedOptions } from './touched-files.js';
 import type { Verdicts } from './verdicts.js';
 import { watched } from './watched-view.js';
 
@@ -57,7 +58,10 @@ export interface FileOperations {
   history(request: FileHistoryRequest, job: FilesJob): Promise<FileHistoryResult>;
   find(request: FindFilesRequest, job: FilesStream<FoundFile>): Promise<FindFilesResult>;
   diff(request: DiffFilesRequest, job: FilesStream<FileDifference>): Promise<DiffFilesResult>;
+  touched(request: TouchedRequest, job: FilesJob): Promise<TouchedFiles>;
 }
+
+export type TouchedRequest = Pick<TouchedOptions, 'versions' | 'mostWalks'>;
 
 export interface FileOperationsOptions {
   readonly store: () => ReadableStore;
@@ -108,6 +112,10 @@ export class LocalFileOperations implements FileOperations {
 
   diff(request: DiffFilesRequest, job: FilesStream<FileDifference>): Promise<DiffFilesResult> {
     return diffFiles({ context: this.#context(), request, ...job });
+  }
+
+  touched(request: TouchedRequest, job: FilesJob): Promise<TouchedFiles> {
+    return touchedFiles({ context: this.#context(), ...request, ...job });
   }
 
   /** The store may be rebuilt between two operations, so it is asked for each time. */

@@ -8,8 +8,10 @@ import type { SchedulerParts } from './scheduler-parts.js';
 
 /** Agents come back so soon after the server was away: those that are not there yet are waited for. */
 const GRACE_MS = 60_000;
+/** What is due for longer was missed. */
+const LATE_MS = 5 * 60_000;
 
-type Known = Pick<SchedulerParts, 'policyOf' | 'latest' | 'wasThere'>;
+type Known = Pick<SchedulerParts, 'policyOf' | 'latest' | 'wasThere' | 'damagedSince'>;
 
 /** Says when machines are due and when jobs may begin, by their policies and by what was done so far. */
 export class Moments {
@@ -36,7 +38,21 @@ export class Moments {
     const { shadowCopies, timeZone } = this.#parts.policyOf(machine);
     const sinceMs = Math.min(this.#book.plannedSince(machine) ?? nowMs, nowMs);
     const lastMs = this.#lastMs(machine, nowMs);
-    return orNever(() => this.#due.of(shadowCopies, timeZone, { lastMs, sinceMs }, nowMs));
+    const dueMs = orNever(() => this.#due.of(shadowCopies, timeZone, { lastMs, sinceMs }, nowMs));
+    return Math.min(dueMs, this.healMs(machine, nowMs) ?? Infinity);
+  }
+
+  /** When damage was found in the machine's newest shadow copy, as long as no backup has begun since; undefined if none was. */
+  healMs(machine: string, nowMs: number): number | undefined {
+    const foundMs = this.#parts.damagedSince?.(machine);
+    if (foundMs === undefined || foundMs > nowMs) return undefined;
+    return (this.#lastMs(machine, nowMs) ?? -Infinity) < foundMs ? foundMs : undefined;
+  }
+
+  /** Why a machine is due, in words. */
+  whyDue(machine: string, dueMs: number, nowMs: number): string {
+    if (this.healMs(machine, nowMs) === dueMs) return 'due, since something of it was found damaged in the store';
+    return nowMs - dueMs > LATE_MS ? 'made up: it was due before' : 'due';
   }
 
   /** When a job that waits may begin, as far as its machine is concerned; Infinity if never. */

@@ -40,6 +40,11 @@ export interface SchedulerParts {
   /** The machines that there are. @throws {UmbraError} STORE_IN_USE while the store is rebuilt */
   readonly machines: () => readonly PlannedMachine[];
   readonly policyOf: (machine: string) => Policy;
+  /**
+   * When the newest of what is damaged in the machine's newest shadow copy was found, if anything is and its agent is there: a backup that
+   * begins later reads that again.
+   */
+  readonly damagedSince?: (machine: string) => number | undefined;
   /** What it is called and why it is the machine's, for people. */
   readonly policyNameOf: (machine: string) => string;
   /** Whether the agent of a host has been there since the server started. */

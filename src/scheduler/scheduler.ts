@@ -10,8 +10,6 @@ import type { PlannedMachine, SchedulerParts } from './scheduler-parts.js';
 
 /** It is looked again after so long at the latest: clocks are set, and computers sleep. */
 const LONGEST_SLEEP_MS = 60 * 60_000;
-/** What is due for longer was missed. */
-const LATE_MS = 5 * 60_000;
 /** After the store could not be read or written. */
 const AFTER_TROUBLE_MS = 60_000;
 
@@ -219,7 +217,7 @@ export class Scheduler {
       attempts: 0,
       log: [],
     } as const;
-    return saying(job, nowMs, nowMs - dueMs > LATE_MS ? 'made up: it was due before' : 'due');
+    return saying(job, nowMs, this.moments.whyDue(name, dueMs, nowMs));
   }
 
   async #begin(nowMs: number): Promise<void> {

@@ -5,7 +5,7 @@ import { parseChannels } from '../alerts/parse-channels.js';
 import { parseYaml, readConfigText, type FieldChecks } from '../system/yaml-file.js';
 import { YamlPart } from '../system/yaml-tree.js';
 import { isServerName } from '../protocol/server-address.js';
-import { boolean, list, oneOf, string, validator } from '../common/params.js';
+import { boolean, list, oneOf, string, validator, whole } from '../common/params.js';
 import { LOG_LEVELS, type LogLevel } from '../system/line-log.js';
 
 /** What `umbra serve --config FILE` reads; what the command line says comes before it. */
@@ -16,6 +16,8 @@ export interface ServerConfig {
   /** Absolute: a relative path is one from the directory of the file. */
   readonly mount?: string;
   readonly allowOther?: boolean;
+  /** In so many days everything is read once; 0 for never. */
+  readonly scrubDays?: number;
   readonly log?: LogLevel;
   /** Who is told of alerts. */
   readonly notify?: readonly Channel[];
@@ -37,6 +39,7 @@ const FIELDS: FieldChecks<Omit<ServerConfig, 'notify'> & { readonly notify?: tru
   names: list(serverName),
   mount: string,
   allowOther: boolean,
+  scrubDays: whole(0, 3650),
   log: oneOf(...LOG_LEVELS),
   notify: () => true,
   keyFile: string,

@@ -24,7 +24,9 @@ export type OperationKind =
   | 'request'
   | 'agent'
   | 'jobs'
-  | 'alerts';
+  | 'alerts'
+  | 'scrub'
+  | 'damage';
 
 /** An operation that runs or wants to. */
 export interface Claim {

@@ -25,6 +25,7 @@ import type { Fleet } from '../agents/fleet.js';
 import type { ObjectAccess } from './object-access.js';
 import type { Planning } from './planning.js';
 import type { PolicyService } from './policy-service.js';
+import type { StoreUpkeep } from './store-upkeep.js';
 import type { StoreFigures } from '../store/figures.js';
 import type { CipherName } from '../codec/aead.js';
 import type { KeysResult } from '../protocol/keys-api.js';
@@ -104,6 +105,8 @@ export interface Engine {
   alerts(): AlertStore;
   /** The shadow copies that agents are sending. */
   uploads(): Uploads;
+  /** What keeps it sound. */
+  upkeep(): StoreUpkeep;
   /** What clients elsewhere may read of its shadow copies. */
   objects(): ObjectAccess;
   /** What mounts show; the same object every time, and good until {@link close}. */

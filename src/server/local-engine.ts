@@ -53,6 +53,7 @@ import { LocalSource } from './local-source.js';
 import { ObjectAccess } from './object-access.js';
 import { PolicyService } from './policy-service.js';
 import { planningOf, type Planning } from './planning.js';
+import { LocalUpkeep, type StoreUpkeep } from './store-upkeep.js';
 
 /** What mounts keep decoded, all together: regions read in sequence, and single chunks. */
 const REGION_CACHE_BYTES = 32 * 1024 * 1024;
@@ -84,6 +85,12 @@ class LocalEngine implements Engine {
   readonly #uploads: Uploads;
   readonly #objects: ObjectAccess;
   readonly #alerts: () => AlertStore;
+  readonly #upkeep: StoreUpkeep = new LocalUpkeep({
+    store: () => this.#store,
+    pool: () => this.#workers,
+    files: () => this.files(),
+    clock: systemClock,
+  });
   #pool: WorkerPool | undefined;
   #files: { readonly operations: FileOperations; readonly close: () => Promise<void> } | undefined;
   #restoredBytes = 0;
@@ -273,6 +280,10 @@ class LocalEngine implements Engine {
 
   uploads(): Uploads {
     return this.#uploads;
+  }
+
+  upkeep(): StoreUpkeep {
+    return this.#upkeep;
   }
 
   objects(): ObjectAccess {

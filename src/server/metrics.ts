@@ -8,7 +8,8 @@ import type { Claim, OperationKind } from './conflicts.js';
 import { dataLossFamilies } from './data-loss-metrics.js';
 import { counter, familiesText, gauge, label, type Family } from './metric-family.js';
 import type { SchedulingFigures } from './planned-work.js';
-import { storeFamilies } from './store-metrics.js';
+import type { ScrubResult } from '../protocol/upkeep-api.js';
+import { scrubFamilies, storeFamilies } from './store-metrics.js';
 
 /** How a job ended. */
 export type JobOutcome = 'done' | 'failed' | 'cancelled';
@@ -27,6 +28,8 @@ export interface Gauges {
   readonly scheduling?: SchedulingFigures;
   /** The protected machines, the worst first; absent while they are not known. */
   readonly watched?: readonly WatchedMachine[];
+  /** How far reading everything again is; absent while that is not known. */
+  readonly scrub?: ScrubResult;
   /** Absent while the store is not open. */
   readonly alerts?: AlertFigures;
   readonly store?: StoreFigures;
@@ -73,7 +76,7 @@ export class Metrics {
   }
 
   /** The text of all figures. */
-  text({ jobs, mounts, connections, refusedTokens, agents, store, scheduling, watched, alerts }: Gauges): string {
+  text({ jobs, mounts, connections, refusedTokens, agents, store, scheduling, watched, alerts, scrub }: Gauges): string {
     const running = new Map<string, number>();
     for (const { kind } of jobs) running.set(kind, (running.get(kind) ?? 0) + 1);
     const backups = [...this.#backups];
@@ -95,6 +98,7 @@ export class Metrics {
       ...(scheduling === undefined ? [] : schedulingFamilies(scheduling)),
       ...(alerts === undefined ? [] : alertFamilies(alerts)),
       ...(watched === undefined ? [] : dataLossFamilies(watched)),
+      ...(scrub === undefined ? [] : scrubFamilies(scrub)),
       ...(store === undefined ? [] : storeFamilies(store, this.#clock.now())),
       gauge('umbra_agents_connected', 'Agents that are connected.', [['', agents]]),
       gauge('umbra_mounts', 'Mounts of this server.', [['', mounts]]),

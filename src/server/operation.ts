@@ -12,6 +12,7 @@ import type { PlannedWork } from './planned-work.js';
 import type { Shape } from '../common/json-schema.js';
 import type { Validator } from '../common/params.js';
 import type { RouteDescription } from './route-description.js';
+import type { Upkeep } from './upkeep.js';
 
 /** What operations work with. */
 export interface Services {
@@ -20,6 +21,8 @@ export interface Services {
   /** The files inside shadow copies. */
   readonly files: FilesService;
   readonly clock: Clock;
+  /** What keeps the store sound. */
+  readonly upkeep: Pick<Upkeep, 'scrubbed' | 'scrubNow' | 'damage'>;
   /** What the server does by itself. */
   readonly scheduling: PlannedWork;
   /** Whom what goes wrong is told to. */

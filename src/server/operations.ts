@@ -8,6 +8,7 @@ import { FILE_OPERATIONS } from './file-operations.js';
 import { POLICY_OPERATIONS } from './policy-operations.js';
 import { JOB_OPERATIONS } from './job-operations.js';
 import { KEY_OPERATIONS } from './key-operations.js';
+import { UPKEEP_OPERATIONS } from './upkeep-operations.js';
 import type { ActiveMount, MountTable } from './mount-table.js';
 import { named, operation, type Operation, type Prepared } from './operation.js';
 import * as params from './request-params.js';
@@ -154,6 +155,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...JOB_OPERATIONS,
   ...ALERT_OPERATIONS,
   ...KEY_OPERATIONS,
+  ...UPKEEP_OPERATIONS,
   operation({
     method: 'GET',
     route: '/v1/shares',

@@ -29,15 +29,20 @@ interface Opened {
   readonly isConnected: (host: string) => boolean;
 }
 
+export interface SchedulingOptions extends RunOperationOptions {
+  /** When what is damaged in a machine's newest shadow copy was found, if anything is. */
+  readonly damagedSince: (machine: string) => number | undefined;
+}
+
 /** What a server does by itself. It is loaded when it is started, or first asked for: most servers never are. */
 export class Scheduling implements PlannedWork {
-  readonly #options: RunOperationOptions;
+  readonly #options: SchedulingOptions;
   readonly #collecting: CollectSoon;
   #opening: Promise<Opened> | undefined;
   #opened: Opened | undefined;
   #watch: DataLossWatch | undefined;
 
-  constructor(options: RunOperationOptions) {
+  constructor(options: SchedulingOptions) {
     this.#options = options;
     const { clock, log } = options;
     this.#collecting = new CollectSoon({ collect: (gone) => this.#collect(gone), clock, log });
@@ -191,8 +196,15 @@ export class Scheduling implements PlannedWork {
   #parts(services: Services): SchedulerParts {
     const { jobs, clock, log } = this.#options;
     const { connections } = services.engine.fleet();
+    const planning = services.engine.planning();
     return {
-      ...services.engine.planning(),
+      ...planning,
+      damagedSince: (machine) => {
+        const foundMs = this.#options.damagedSince(machine);
+        if (foundMs === undefined) return undefined;
+        const host = planning.machines().find(({ name }) => name === machine)?.host;
+        return host !== undefined && connections.isConnected(host) ? foundMs : undefined;
+      },
       wasThere: (host) => connections.isConnected(host) || connections.reports().has(host),
       backUp: (machine, attempt) => this.#backUp(services, machine, attempt),
       settled: () => {

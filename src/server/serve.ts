@@ -21,12 +21,16 @@ export interface RunOptions {
   readonly background?: boolean;
   readonly schedule?: boolean;
   readonly channels?: readonly Channel[];
+  readonly scrubDays?: number;
   readonly onLocked?: () => void;
   /** What opens the store, if it is encrypted. */
   readonly ask?: NonNullable<StoreServerOptions['ask']>;
   /** Called when the server answers. */
   readonly onReady: () => void;
 }
+
+/** Everything is read once in so many days, unless somebody says something else. */
+const USUAL_SCRUB_DAYS = 30;
 
 /** After a defect the process may be in any state: it gets so long to unmount and close. */
 const CRASH_LIMIT_MS = 5_000;
@@ -83,8 +87,10 @@ export interface ServeOptions extends Pick<RunOptions, 'store' | 'idleExitMs' | 
   readonly key?: KeySource | undefined;
   /** The key, where neither it nor the configuration file says anything. */
   readonly ask?: NonNullable<StoreServerOptions['ask']>;
-  /** Do nothing by itself. */
+  /** Make no shadow copies by itself. */
   readonly paused: boolean;
+  /** In so many days everything is read once; 0 for never. */
+  readonly scrubDays?: number;
 }
 
 /**
@@ -99,6 +105,7 @@ export async function serveInForeground({
   paused,
   key,
   ask,
+  scrubDays,
   ...options
 }: ServeOptions): Promise<void> {
   const read = config === undefined ? {} : (await import('./config-file.js')).readConfigFile(config);
@@ -112,6 +119,7 @@ export async function serveInForeground({
     // One that ends when nobody asks for anything keeps no schedule.
     schedule: !paused && options.idleExitMs === undefined,
     ...(read.notify === undefined ? {} : { channels: read.notify }),
+    ...(options.idleExitMs === undefined ? { scrubDays: scrubDays ?? read.scrubDays ?? USUAL_SCRUB_DAYS } : {}),
     log: logFrom(read.log ?? 'info', stderrLog(systemClock)),
     ...(address === undefined ? {} : { listen: { address: parseHostAndPort(address), names: read.names ?? [] } }),
     ...(mountPoint === undefined ? {} : { mount: { mountPoint, allowOther: allowOther || read.allowOther === true } }),

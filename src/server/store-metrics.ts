@@ -1,5 +1,6 @@
+import type { ScrubResult } from '../protocol/upkeep-api.js';
 import type { StoreFigures } from '../store/figures.js';
-import { gauge, label, type Family } from './metric-family.js';
+import { counter, gauge, label, type Family } from './metric-family.js';
 
 /** The figures of a store, for Prometheus. */
 export function storeFamilies({ machines, damagedObjects, disk }: StoreFigures, nowMs: number): readonly Family[] {
@@ -22,5 +23,22 @@ export function storeFamilies({ machines, damagedObjects, disk }: StoreFigures, 
     gauge('umbra_store_reserve_bytes', 'What the reserve takes, for when the disk is full; 0 where there is none.', [
       ['', disk.reserveBytes],
     ]),
+  ];
+}
+
+const DAY_SECONDS = 24 * 60 * 60;
+
+/** How far reading everything again is, for Prometheus. */
+export function scrubFamilies({ days, oldestDays, objects, unreadObjects, readBytes }: ScrubResult): readonly Family[] {
+  return [
+    gauge('umbra_scrub_oldest_seconds', 'For how long some object was not read, at most.', [
+      ['', oldestDays * DAY_SECONDS],
+    ]),
+    gauge('umbra_scrub_period_seconds', 'In how long everything is to be read once; 0 if nothing is read by itself.', [
+      ['', days * DAY_SECONDS],
+    ]),
+    gauge('umbra_scrub_objects', 'Objects that there are to read, about.', [['', objects]]),
+    gauge('umbra_scrub_unread_objects', 'Objects that were never read since they were stored.', [['', unreadObjects]]),
+    counter('umbra_scrub_read_bytes_total', 'Bytes of objects that were read again.', [['', readBytes]]),
   ];
 }

@@ -28,6 +28,8 @@ export interface StoreServerOptions {
   readonly schedule?: boolean;
   /** Who is told of alerts. */
   readonly channels?: readonly Channel[];
+  /** Watch what is damaged, and read everything once in so many days by itself; 0 only to watch. */
+  readonly scrubDays?: number;
   /** Called when the store's lock is taken, before listening. */
   readonly onLocked?: () => void;
   /** What opens the store, if it is encrypted. */

@@ -17,6 +17,7 @@ import type { RemoteAccess } from './remote-access.js';
 import type { RemoteServer } from './remote-server.js';
 import { createRequestHandler, type RequestHandler } from './request-handler.js';
 import type { StoreServerOptions } from './store-server-options.js';
+import { Upkeep } from './upkeep.js';
 import { within } from './within.js';
 
 export type { ListenOptions, StoreServerOptions } from './store-server-options.js';
@@ -34,6 +35,7 @@ export class StoreServer {
   readonly #alerting: Alerting;
   readonly #jobs: Jobs;
   readonly #scheduling: Scheduling;
+  readonly #upkeep: Upkeep;
   readonly #http: Server;
   readonly #handler: RequestHandler;
   #remote: Promise<RemoteAccess> | undefined;
@@ -55,6 +57,7 @@ export class StoreServer {
       (claim) => {
         this.#scheduling.operationEnded(claim);
         this.#alerting.operationEnded(claim);
+        this.#upkeep.operationEnded(claim);
       },
     );
     const running = {
@@ -66,7 +69,18 @@ export class StoreServer {
       metrics: new Metrics(clock),
       alerts: this.#alerting.book,
     };
-    this.#scheduling = new Scheduling(running);
+    this.#upkeep = new Upkeep({
+      store: async () => (await this.#opening).engine.upkeep(),
+      running: () => this.#jobs.list(),
+      scrubDays: options.scrubDays ?? 0,
+      onDamage: () => {
+        this.#scheduling.changed();
+      },
+      clock,
+      log,
+      alerts: this.#alerting.book,
+    });
+    this.#scheduling = new Scheduling({ ...running, damagedSince: (machine) => this.#upkeep.damagedSince(machine) });
     const onIdle = (): void => {
       log.info('idle');
       void this.stop();
@@ -149,7 +163,7 @@ export class StoreServer {
       await this.#alerting.open(() => engine.alerts());
       const { clock } = this.#options;
       const told = { alerts: this.#alerting.book, alerting: this.#alerting };
-      const services = { engine, files, mounts, clock, scheduling: this.#scheduling, ...told };
+      const services = { engine, files, mounts, clock, scheduling: this.#scheduling, upkeep: this.#upkeep, ...told };
       if (this.#options.schedule === true) await orSay(this.#scheduling.prepare(services), log);
       return services;
     } catch (error) {
@@ -162,6 +176,7 @@ export class StoreServer {
   async #show(): Promise<void> {
     const { store, mount, listen, clock, log, schedule } = this.#options;
     const { mounts } = await this.#opening;
+    if (this.#options.scrubDays !== undefined) this.#upkeep.start();
     if (schedule === true) await orSay(this.#scheduling.start(), log);
     if (mount !== undefined) await mounts.mount({ ...mount, leased: false });
     if (listen === undefined) return;
@@ -206,6 +221,7 @@ export class StoreServer {
     const store = await engine?.figures().catch(() => undefined);
     const watched = await this.#whenOpen(() => this.#scheduling.watched());
     const scheduling = this.#scheduling.figures();
+    const scrub = await this.#whenOpen(() => this.#upkeep.figures());
     return {
       jobs: this.#jobs.list(),
       mounts: this.#mounts().length,
@@ -216,6 +232,7 @@ export class StoreServer {
       ...(scheduling && { scheduling }),
       ...(watched && { watched }),
       ...(this.#health() === 'ok' && { alerts: this.#alerting.figures() }),
+      ...(scrub && { scrub }),
     };
   }
 
@@ -232,8 +249,7 @@ export class StoreServer {
     const { log } = this.#options;
     const reason = new UmbraError('SERVER_STOPPING', 'the server is shutting down', { hint: 'Try again in a moment.' });
     const cancelledJobs = this.#jobs.list().length;
-    const scheduled = this.#scheduling.stop();
-    const jobsEnded = Promise.all([this.#jobs.stop(reason), scheduled]);
+    const jobsEnded = Promise.all([this.#jobs.stop(reason), this.#scheduling.stop(), this.#upkeep.stop()]);
     const services = await this.#opening;
     services.engine.fleet().connections.close(reason);
     await services.engine.uploads().close(reason);

@@ -36,7 +36,7 @@ export interface RunningAgent {
 
 export async function startAgentLab(
   t: Test,
-  options: Partial<Pick<StoreServerOptions, 'schedule' | 'clock'>> = {},
+  options: Partial<Pick<StoreServerOptions, 'schedule' | 'clock' | 'scrubDays' | 'openEngine'>> = {},
 ): Promise<AgentLab> {
   const directory = temporaryDirectory(t);
   const store = join(directory, 'store');

@@ -41,7 +41,9 @@ import type { FileOperations } from '../../src/files/file-operations.js';
 import type { Keyring, Engine, JobContext, OpenEngine } from '../../src/server/engine.js';
 import { ObjectAccess } from '../../src/server/object-access.js';
 import { PolicyService } from '../../src/server/policy-service.js';
+import type { StoreUpkeep } from '../../src/server/store-upkeep.js';
 import { fakeFiles } from './fake-files.js';
+import { fakeUpkeep } from './fake-upkeep.js';
 
 const VERSION = '2026-11-22T10-15-00Z';
 const GIB = 1024 ** 3;
@@ -98,6 +100,7 @@ export class FakeEngine implements Engine {
   readonly #store: string;
   readonly #lock: Server | undefined;
   readonly #alerts: () => AlertStore;
+  #upkeep: StoreUpkeep | undefined;
   closed = 0;
   /** What was asked for, newest last. */
   readonly calls: string[] = [];
@@ -272,6 +275,11 @@ export class FakeEngine implements Engine {
     return share === undefined
       ? Promise.reject(new UmbraError('NOT_FOUND', `there is no share "${name}"`))
       : Promise.resolve(share);
+  }
+
+  upkeep(): StoreUpkeep {
+    this.#upkeep ??= fakeUpkeep();
+    return this.#upkeep;
   }
 
   stats(): Promise<StatsResult> {

@@ -37,6 +37,7 @@ const DIFFERENCES: readonly FileDifference[] = [
 /** Canned answers. Machines called `bad` have damage, those called `breaks` fail in the middle. */
 export const fakeFiles: FileOperations = {
   checkDirectory: () => Promise.resolve(),
+  touched: () => Promise.resolve({ files: [], unread: [], unreadCount: 0, onlyByPath: [] }),
   async list({ machine, path, details }, { emit }) {
     const result = { machine, shadowCopy: VERSION, path: path ?? '/', isDirectory: true, files: 2, damaged: 0 };
     if (path === undefined && machine === 'empty') return { ...result, filesystems: [] };

@@ -12,17 +12,20 @@ import { DEFAULT_IDLE_SECONDS, MAX_IDLE_SECONDS, type Session } from '../session
 const TRIES = 20;
 const PAUSE_MS = 25;
 
+const MAX_SCRUB_DAYS = 3650;
+
 export const command: Command = {
   usage: '',
   synopsis:
-    '[--listen ADDRESS:PORT] [--mount DIR] [--paused] [--config FILE] [--idle-exit SECONDS] [--key-file FILE|--passphrase-file FILE|--key-command COMMAND]',
+    '[--listen ADDRESS:PORT] [--mount DIR] [--paused] [--scrub-days DAYS] [--config FILE] [--idle-exit SECONDS] [--key-file FILE|--passphrase-file FILE|--key-command COMMAND]',
   description: `Run the server of a store in the foreground, until Ctrl-C, SIGTERM or "umbra stop". Every command that needs a server
 starts one by itself, which ends after ${DEFAULT_IDLE_SECONDS} s with nothing to do and nothing mounted ($UMBRA_IDLE_SECONDS), and at once
 for "serve" if it does nothing just then. "serve" is for service managers, for watching, and for everything that comes over the network: with --listen it answers at an HTTPS port, too, for
 agents and for administrators who have a token ("umbra token add"). It makes the shadow copies of protected machines by itself, as
-their policies say ("umbra jobs --next"), but with --paused or --idle-exit. With --mount it shows all shadow copies as long as it runs.
---config names a file of YAML with listen, names (further names in its certificate), mount, allowOther, log (info, warn,
-error), keyFile, passphraseFile and keyCommand; what the command line says comes before it. It logs to standard error: on a terminal for people, else as JSON.
+their policies say ("umbra jobs --next"), but with --paused or --idle-exit, and reads the whole store again
+once in 30 days (--scrub-days; 0 for never) to find what its disk has damaged ("umbra scrub"). With --mount it shows all shadow copies as long as it runs.
+--config names a file of YAML with listen, names (further names in its certificate), mount, allowOther, scrubDays, log (info, warn,
+error), notify (who is told of alerts), keyFile, passphraseFile and keyCommand; what the command line says comes before it. It logs to standard error: on a terminal for people, else as JSON.
 The key of an encrypted store is what --key-file, --passphrase-file or --key-command says, else the configuration, else $UMBRA_KEY_FILE,
 $UMBRA_PASSPHRASE_FILE or $UMBRA_KEY_COMMAND; on a terminal the passphrase is asked for.`,
   examples: [
@@ -36,12 +39,14 @@ $UMBRA_PASSPHRASE_FILE or $UMBRA_KEY_COMMAND; on a terminal the passphrase is as
     mount: textOption('Show all shadow copies in this empty directory'),
     'allow-other': flagOption('mount: let other users in, as far as owners and modes of the files allow'),
     paused: flagOption('Make no shadow copies by itself'),
+    'scrub-days': textOption('Read everything once in so many days; 0 for never'),
     config: textOption('A file of YAML with the same and more'),
     ...KEY_OPTIONS,
     'idle-exit': textOption('End after so many seconds with nothing to do; never without it'),
   },
   run: async (args, session) => {
     const idleSeconds = args.optionalInteger('idle-exit', 0, MAX_IDLE_SECONDS);
+    const scrubDays = args.optionalInteger('scrub-days', 0, MAX_SCRUB_DAYS);
     const listen = args.optionalText('listen');
     const mount = optionalPath(args, 'mount');
     const config = optionalPath(args, 'config');
@@ -60,6 +65,7 @@ $UMBRA_PASSPHRASE_FILE or $UMBRA_KEY_COMMAND; on a terminal the passphrase is as
         paused: args.flag('paused'),
         key: sourceOfArgs(args),
         ask,
+        ...(scrubDays === undefined ? {} : { scrubDays }),
         ...(idleSeconds === undefined ? {} : { idleExitMs: idleSeconds * 1000 }),
         parts,
         onReady: () => {

@@ -102,14 +102,14 @@ class TouchedSearch {
 
   async #lookInto(version: OpenedVersion, device: string, ranges: DamagedVersion['ranges']): Promise<void> {
     const source = version.files.source(device);
-    const damagedBytes =
-      source === undefined ? Infinity : overlapOf(source.locate(0, source.sizeBytes), ranges);
+    const damagedBytes = source === undefined ? Infinity : overlapOf(source.locate(0, source.sizeBytes), ranges);
     if (damagedBytes === 0) return;
     const { name } = version.listing;
     try {
       const guest = await version.files.guest(device);
       if (guest?.filesystem === undefined) {
-        if (guest?.unreadable !== undefined) this.#unread.addDevice(name, device, { reason: guest.unreadable.text, isDamaged: true });
+        if (guest?.unreadable !== undefined)
+          this.#unread.addDevice(name, device, { reason: guest.unreadable.text, isDamaged: true });
         return;
       }
       await this.#lookFor(guest.filesystem, { name, device, ranges, damagedBytes });

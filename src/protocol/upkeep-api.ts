@@ -77,7 +77,12 @@ export interface DamageResult {
   readonly files: readonly DamagedFileInfo[];
   readonly fileCount: number;
   /** What could not be looked at because of damage, with all below it. */
-  readonly unread: readonly { readonly machine: string; readonly shadowCopy: string; readonly path: string; readonly reason: string }[];
+  readonly unread: readonly {
+    readonly machine: string;
+    readonly shadowCopy: string;
+    readonly path: string;
+    readonly reason: string;
+  }[];
   readonly unreadCount: number;
   /** `MACHINE@SHADOW-COPY` in which files were looked for only where those of newer ones are. */
   readonly onlyByPath: readonly string[];

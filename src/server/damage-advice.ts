@@ -7,7 +7,9 @@ export function damageAdvice({ objects, places }: Pick<DamageResult, 'objects' |
   if (objects.length === 0 && places.length === 0) return undefined;
   const advice: string[] = [];
   if (objects.some(({ kind }) => FILE_KINDS.has(kind)))
-    advice.push('Run "umbra rebuild": it makes the index and the catalog again, and keeps every object that can be read.');
+    advice.push(
+      'Run "umbra rebuild": it makes the index and the catalog again, and keeps every object that can be read.',
+    );
   const machines = [...new Set(places.filter(({ isInNewest }) => isInNewest).map(({ machine }) => machine))];
   if (machines.length > 0)
     advice.push(
@@ -15,7 +17,9 @@ export function damageAdvice({ objects, places }: Pick<DamageResult, 'objects' |
         'there: it is made soon if an agent does it, and by "umbra backup" otherwise.',
     );
   if (places.some(({ volume }) => volume === ''))
-    advice.push('A shadow copy whose record is lost has lost its configuration and volumes: "umbra forget" deletes what is left.');
+    advice.push(
+      'A shadow copy whose record is lost has lost its configuration and volumes: "umbra forget" deletes what is left.',
+    );
   if (places.some(({ isInNewest, volume }) => !isInNewest && volume !== ''))
     advice.push(
       'What the newest shadow copy does not hold any more has changed at its source, and does not heal: all else of these shadow copies can ' +

@@ -2,7 +2,13 @@ import { toHex } from '../codec/digest.js';
 import { ObjectType } from '../codec/formats.js';
 import { isUmbraError } from '../common/errors.js';
 import type { ByteRange, Progress } from '../protocol/api.js';
-import type { DamagedFileInfo, DamagedObjectInfo, DamagedPlaceInfo, DamageRequest, DamageResult } from '../protocol/upkeep-api.js';
+import type {
+  DamagedFileInfo,
+  DamagedObjectInfo,
+  DamagedPlaceInfo,
+  DamageRequest,
+  DamageResult,
+} from '../protocol/upkeep-api.js';
 import type { FileOperations } from '../files/file-operations.js';
 import type { DamagedVersion } from '../files/touched-files.js';
 import type { Listing } from '../store/catalog.js';

@@ -78,7 +78,9 @@ export class DamageWatch {
     const files = this.#options.fileDamage().length;
     const newest = store.catalog.machines().flatMap((machine) => store.catalog.latest(machine) ?? []);
     const isDamaged = names.size + files > 0;
-    const now = isDamaged ? `${damageEpoch} ${names.size} ${files} ${newest.map(({ order }) => order).join(' ')}` : 'none';
+    const now = isDamaged
+      ? `${damageEpoch} ${names.size} ${files} ${newest.map(({ order }) => order).join(' ')}`
+      : 'none';
     if (now === this.#seen) return;
     const found = names.size === 0 ? new Map<string, number>() : await this.#machinesWith(store, newest);
     this.#tell(names.size + files, found);

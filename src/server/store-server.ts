@@ -69,17 +69,10 @@ export class StoreServer {
       metrics: new Metrics(clock),
       alerts: this.#alerting.book,
     };
-    this.#upkeep = new Upkeep({
-      store: async () => (await this.#opening).engine.upkeep(),
-      running: () => this.#jobs.list(),
-      scrubDays: options.scrubDays ?? 0,
-      onDamage: () => {
-        this.#scheduling.changed();
-      },
-      clock,
-      log,
-      alerts: this.#alerting.book,
-    });
+    const onDamage = (): void => {
+      this.#scheduling.changed();
+    };
+    this.#upkeep = new Upkeep({ ...running, scrubDays: options.scrubDays ?? 0, onDamage });
     this.#scheduling = new Scheduling({ ...running, damagedSince: (machine) => this.#upkeep.damagedSince(machine) });
     const onIdle = (): void => {
       log.info('idle');

@@ -20,7 +20,8 @@ export const UPKEEP_OPERATIONS: readonly Operation[] = [
     route: '/v1/scrub',
     answer: 'stream',
     summary: 'Read everything once, now',
-    details: 'What is damaged is put in quarantine; POST /v1/damage names it. What was read counts as read when this is cancelled, too.',
+    details:
+      'What is damaged is put in quarantine; POST /v1/damage names it. What was read counts as read when this is cancelled, too.',
     params: noParams,
     result: answers.scrub,
     claim: () => ({ kind: 'scrub' }),

@@ -1,25 +1,17 @@
-import type { Alerts } from '../alerts/alert.js';
-import type { Clock } from '../common/clock.js';
 import { isUmbraError } from '../common/errors.js';
-import type { Log } from '../common/log.js';
 import type { DamageRequest, DamageResult, ScrubResult } from '../protocol/upkeep-api.js';
 import type { Scrub } from '../store/scrub.js';
 import { DamageWatch } from './damage-watch.js';
 import type { JobContext } from './engine.js';
+import type { RunOperationOptions } from './run-operation.js';
 import { Scrubbing } from './scrubbing.js';
 import type { StoreUpkeep } from './store-upkeep.js';
 
-export interface UpkeepOptions {
-  /** Resolves when the store is open. */
-  readonly store: () => Promise<StoreUpkeep>;
-  readonly running: () => readonly { readonly kind: string }[];
+export interface UpkeepOptions extends Pick<RunOperationOptions, 'services' | 'jobs' | 'clock' | 'log' | 'alerts'> {
   /** Everything is read once in so many days by itself; 0 for never. */
   readonly scrubDays: number;
   /** What the next backups have to read again has changed. */
   readonly onDamage: () => void;
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly alerts: Alerts;
 }
 
 /** Operations after which something may be damaged, or healed. */
@@ -35,11 +27,11 @@ export class Upkeep {
 
   constructor(options: UpkeepOptions) {
     this.#options = options;
-    const { store, running, scrubDays: days, onDamage: onChange, clock, log, alerts } = options;
-    const scrub = async (): Promise<Scrub> => (this.#scrub = await (await store()).scrub());
-    this.#scrubbing = new Scrubbing({ scrub, running, days, clock, log, alerts });
+    const { jobs, scrubDays: days, onDamage: onChange, clock, log, alerts } = options;
+    const scrub = async (): Promise<Scrub> => (this.#scrub = await (await this.#store()).scrub());
+    this.#scrubbing = new Scrubbing({ scrub, running: () => jobs.list(), days, clock, log, alerts });
     this.#watch = new DamageWatch({
-      store: async () => await (await store()).store(),
+      store: async () => await (await this.#store()).store(),
       fileDamage: () => this.#scrub?.damage ?? [],
       onChange,
       clock,
@@ -93,6 +85,10 @@ export class Upkeep {
 
   /** @throws {UmbraError} NOT_FOUND, STORE_*, CANCELLED */
   async damage(request: DamageRequest, context: JobContext): Promise<DamageResult> {
-    return await (await this.#options.store()).damage(request, context);
+    return await (await this.#store()).damage(request, context);
+  }
+
+  async #store(): Promise<StoreUpkeep> {
+    return (await this.#options.services()).engine.upkeep();
   }
 }

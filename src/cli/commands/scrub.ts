@@ -37,7 +37,10 @@ function describe(result: ScrubResult): string {
     ['bound', since],
     ['this pass', `${percent(passObjects, objects)}${passTimes(result)}`],
     ...(days === 0 ? [] : [['a day', formatBytes(result.bytesPerDay)] satisfies [string, string]]),
-    ['damaged', damagedObjects === 0 ? 'nothing' : `${plural(damagedObjects, 'object')}: "umbra damage" names what that touches`],
+    [
+      'damaged',
+      damagedObjects === 0 ? 'nothing' : `${plural(damagedObjects, 'object')}: "umbra damage" names what that touches`,
+    ],
   ]);
 }
 

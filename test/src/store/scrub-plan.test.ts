@@ -127,7 +127,12 @@ t.test('figures: the bound, the pass, and what is read a day', (t) => {
   const now = at(20 * DAY);
   const none = scrubFigures([], now, PERIOD);
   t.match(none, { objects: 0, oldestMs: 0, passLeftMs: 0, pass: { begin: undefined, readObjects: 0 } });
-  const segments = [segment(0, at(10 * DAY)), segment(1, at(12 * DAY)), segment(2, at(2 * DAY)), segment(3, at(3 * DAY))];
+  const segments = [
+    segment(0, at(10 * DAY)),
+    segment(1, at(12 * DAY)),
+    segment(2, at(2 * DAY)),
+    segment(3, at(3 * DAY)),
+  ];
   const figures = scrubFigures(segments, now, PERIOD);
   t.match(figures, { objects: 400, bytes: 400_000, unreadObjects: 0, readSince: at(2 * DAY), oldestMs: 18 * DAY });
   t.match(figures.pass, { begin: at(10 * DAY), readObjects: 200 });

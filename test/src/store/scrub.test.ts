@@ -121,7 +121,9 @@ t.test('a damaged entry of the index, and a mark that is damaged', async (t) => 
   const scrub = await bench.scrub();
   await bench.readAll(scrub);
   const [chunk] = await objectsOf(bench.databases.objects, ObjectType.chunk);
-  const [sequence = 0] = await findSequences(bench.databases.meta, ObjectType.chunk, [chunk?.digest ?? new Uint8Array()]);
+  const [sequence = 0] = await findSequences(bench.databases.meta, ObjectType.chunk, [
+    chunk?.digest ?? new Uint8Array(),
+  ]);
   await damageValue(bench.databases.meta, sequenceKey(sequence), (value) => value.subarray(1));
   await bench.readAll(scrub);
   t.match(scrub.damage, [{ kind: 'index', object: `${sequence}`, reason: /damaged/ }]);

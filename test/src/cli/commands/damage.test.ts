@@ -5,7 +5,10 @@ import { runUmbra } from '../../../kit/run-umbra.js';
 t.test('umbra scrub says how far it is, and reads everything when it is to', async (t) => {
   const { store } = await startFakeServer(t);
   const shown = await runUmbra(['scrub'], store);
-  t.match(shown, { code: 0, stdout: /reads by itself +no: "umbra serve" does\n.*were never read.*damaged +nothing\n/s });
+  t.match(shown, {
+    code: 0,
+    stdout: /reads by itself +no: "umbra serve" does\n.*were never read.*damaged +nothing\n/s,
+  });
   const json = await runUmbra(['scrub', '--now', '--json'], store);
   t.match(JSON.parse(json.stdout), { isRunning: false, days: 0, unreadObjects: 0, damagedObjects: 0 });
 });

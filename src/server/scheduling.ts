@@ -20,6 +20,11 @@ import { CollectSoon } from './collect-soon.js';
 import { pruneAfter } from './prune-after.js';
 import { runJob, type RunOperationOptions } from './run-operation.js';
 
+export interface SchedulingOptions extends RunOperationOptions {
+  /** In [0, 1): when what failed is tried again. */
+  readonly random: () => number;
+}
+
 interface Opened {
   readonly scheduler: Scheduler;
   readonly parts: SchedulerParts;
@@ -194,7 +199,7 @@ export class Scheduling implements PlannedWork {
   }
 
   #parts(services: Services): SchedulerParts {
-    const { jobs, clock, log } = this.#options;
+    const { jobs, clock, log, random } = this.#options;
     const { connections } = services.engine.fleet();
     const planning = services.engine.planning();
     return {
@@ -212,7 +217,7 @@ export class Scheduling implements PlannedWork {
       },
       newId: (least) => jobs.newId(least),
       clock,
-      random: Math.random,
+      random,
       log,
     };
   }

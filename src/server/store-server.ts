@@ -73,7 +73,11 @@ export class StoreServer {
       this.#scheduling.changed();
     };
     this.#upkeep = new Upkeep({ ...running, scrubDays: options.scrubDays ?? 0, onDamage });
-    this.#scheduling = new Scheduling({ ...running, damagedSince: (machine) => this.#upkeep.damagedSince(machine) });
+    this.#scheduling = new Scheduling({
+      ...running,
+      random: Math.random,
+      damagedSince: (machine) => this.#upkeep.damagedSince(machine),
+    });
     const onIdle = (): void => {
       log.info('idle');
       void this.stop();

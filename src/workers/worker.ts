@@ -1,11 +1,11 @@
 import { parentPort, workerData } from 'node:worker_threads';
 
-import { makeCompressor, type Compressor } from '../codec/compression.js';
+import { makeCompressor } from '../codec/compression.js';
 import { FrameSeal } from '../codec/frame-seal.js';
-import { messageOf, systemCode, UmbraError } from '../common/errors.js';
-import { check, unpack, write } from './frames.js';
-import type { WorkerFault, WorkerReplies, WorkerRequest, WorkerSettings } from './messages.js';
-import { cut, name, pack, ShortReadError } from './regions.js';
+import { messageOf, systemCode } from '../common/errors.js';
+import type { WorkerFault, WorkerRequest, WorkerSettings } from './messages.js';
+import { perform } from './perform.js';
+import { ShortReadError } from './regions.js';
 
 /** The entry of a worker thread: one request at a time, in order. It keeps nothing between requests. */
 function main(settings: WorkerSettings): void {
@@ -19,29 +19,6 @@ function main(settings: WorkerSettings): void {
       parentPort?.postMessage({ id, fault: describe(error) });
     }
   });
-}
-
-function perform(
-  request: WorkerRequest,
-  settings: WorkerSettings,
-  compressor: Compressor | undefined,
-  seal: FrameSeal | undefined,
-): WorkerReplies[keyof WorkerReplies] {
-  switch (request.op) {
-    case 'cut':
-      return cut(request, settings.cutting);
-    case 'name':
-      return name(request);
-    case 'pack':
-      if (compressor === undefined) throw new UmbraError('INTERNAL', 'these threads do not compress');
-      return pack(request, compressor, seal);
-    case 'unpack':
-      return unpack(request, seal);
-    case 'check':
-      return check(request, seal);
-    case 'write':
-      return write(request, seal);
-  }
 }
 
 function describe(error: unknown): WorkerFault {

@@ -1,0 +1,191 @@
+import type { Fleet } from '../../src/agents/fleet.js';
+import { UmbraError } from '../../src/common/errors.js';
+import type { Log } from '../../src/common/log.js';
+import type { Boot } from '../../src/system/boot-time.js';
+import type { ServerFrame } from '../../src/protocol/ingest.js';
+// Loaded before it begins: what is loaded meanwhile comes at a moment that no seed repeats.
+import '../../src/scheduler/fleet.js';
+import '../../src/scheduler/report.js';
+import '../../src/scheduler/scheduler.js';
+import { FilesService } from '../../mount/files/files-service.js';
+import type { Caller } from '../../src/server/caller.js';
+import type { Claim } from '../../src/server/conflicts.js';
+import { Jobs } from '../../src/server/jobs.js';
+import { Metrics } from '../../src/server/metrics.js';
+import type { Operation, Prepared, Services } from '../../src/server/operation.js';
+import { within } from '../../src/server/within.js';
+import { runJob, type RunOperationOptions } from '../../src/server/run-operation.js';
+import { Scheduling } from '../../src/server/scheduling.js';
+import type { Store } from '../../src/store/store.js';
+import { Store as StoreOf } from '../../src/store/store.js';
+import type { ShadowCopyRecord } from '../../src/store/records.js';
+import { FakeMounts } from '../../test/kit/fake-mounts.js';
+import { TEST_FORMAT } from '../../test/kit/test-store.js';
+import type { Random } from '../../test/kit/random.js';
+import type { FramePipe } from './frame-pipe.js';
+import type { SimDisk, Writer } from './sim-disk.js';
+import { SimEngine, type SimEngineOptions } from './sim-engine.js';
+import { clockOf, type WorldClock } from './world-clock.js';
+
+/** Who looks how far something is looks so often: it is much of what happens, and shows nothing. */
+const LAZY_MS = 10 * 60_000;
+/** So long jobs are waited for. */
+const STOP_LIMIT_MS = 20_000;
+const OWNER: Caller = { role: 'owner' };
+
+export interface LifeOptions {
+  readonly clock: WorldClock;
+  readonly disk: SimDisk;
+  readonly random: Random;
+  readonly boot: () => Boot;
+  readonly log: Log;
+  readonly forgetting: SimEngineOptions['forgetting'];
+  readonly pruning: SimEngineOptions['pruning'];
+  /** It has died, in the midst of whatever it did. */
+  readonly onDeath: () => void;
+}
+
+/** One life of a server's process, made of the server's own parts as `src/server/store-server.ts` makes it, without sockets. */
+export class ServerLife implements Writer {
+  isAlive = true;
+  writesLeft = Infinity;
+  /** It does what is due, and answers. */
+  isServing = false;
+  #engine: SimEngine | undefined;
+  #store: Store | undefined;
+  #services: Services | undefined;
+  readonly #options: LifeOptions;
+  readonly #jobs: Jobs;
+  readonly #running: RunOperationOptions;
+  readonly #scheduling: Scheduling;
+
+  constructor(options: LifeOptions) {
+    this.#options = options;
+    const clock = clockOf(options.clock, () => this.isAlive);
+    this.#jobs = new Jobs(
+      clock,
+      () => [],
+      (claim: Claim) => {
+        this.#scheduling.operationEnded(claim);
+      },
+    );
+    this.#running = {
+      services: () => Promise.resolve(this.services),
+      jobs: this.#jobs,
+      stopping: new AbortController().signal,
+      clock,
+      log: options.log,
+      metrics: new Metrics(clock),
+    };
+    this.#scheduling = new Scheduling({ ...this.#running, random: options.random.fraction });
+  }
+
+  readonly die = (): void => {
+    if (!this.isAlive) return;
+    this.isAlive = false;
+    this.isServing = false;
+    this.#options.onDeath();
+  };
+
+  get store(): Store {
+    return must(this.#store);
+  }
+
+  get services(): Services {
+    return must(this.#services);
+  }
+
+  get fleet(): Fleet {
+    return must(this.#engine).fleet();
+  }
+
+  get jobs(): Jobs {
+    return this.#jobs;
+  }
+
+  get scheduling(): Scheduling {
+    return this.#scheduling;
+  }
+
+  /** Open the store. @throws {UmbraError} */
+  async open(): Promise<void> {
+    const { disk, boot, log, forgetting, pruning } = this.#options;
+    const { clock } = this.#running;
+    const store = await disk.spendReserve(() => StoreOf.open({ format: TEST_FORMAT, ...disk.open(this), clock, boot }));
+    const lazyClock = clockOf(this.#options.clock, () => this.isAlive, LAZY_MS);
+    const engine = new SimEngine({ store, disk, clock, lazyClock, forgetting, pruning });
+    const source = engine.shadowCopySource();
+    const files = new FilesService({ source, find: () => Promise.resolve([]), clock, log });
+    this.#store = store;
+    this.#engine = engine;
+    this.#services = { engine, files, mounts: new FakeMounts(), clock: lazyClock, scheduling: this.#scheduling };
+    await this.#scheduling.prepare(this.#services);
+  }
+
+  /** Do what is due from now on. */
+  async start(): Promise<void> {
+    this.isServing = true;
+    await this.#scheduling.start();
+  }
+
+  /** An orderly end. */
+  async stop(): Promise<void> {
+    const reason = new UmbraError('SERVER_STOPPING', 'the server is shutting down', { hint: 'Try again in a moment.' });
+    this.isServing = false;
+    const scheduled = this.#scheduling.stop();
+    const jobsEnded = Promise.all([this.#jobs.stop(reason), scheduled]);
+    this.fleet.connections.close(reason);
+    await this.services.engine.uploads().close(reason);
+    await within(this.#running.clock, STOP_LIMIT_MS, jobsEnded);
+    await this.store.close();
+    this.isAlive = false;
+  }
+
+  /** Have an operation done, as its route has it done. @throws {UmbraError} */
+  async do(operations: readonly Operation[], route: string, params: unknown): Promise<unknown> {
+    const operation = operations.find((candidate) => candidate.route === route && candidate.method === 'POST');
+    if (operation === undefined) throw new RangeError(`there is no route ${route}`);
+    return await this.run(operation.prepare(params));
+  }
+
+  async run(prepared: Prepared): Promise<unknown> {
+    const asked = { caller: OWNER, gone: new AbortController().signal };
+    return await runJob(asked, prepared, this.services, this.#running);
+  }
+
+  /** An agent sends a shadow copy, as over the route of `src/server/ingest-route.ts`. */
+  serve(host: string, pipe: FramePipe, hear: (frame: ServerFrame) => void): void {
+    const { engine } = this.services;
+    const serving = engine.uploads().serve({
+      sender: { name: host, host },
+      frames: pipe,
+      send: (frame) => {
+        if (this.isAlive) hear(frame);
+      },
+      authorize: (machine) => {
+        engine.fleet().assertAwaited(machine, host);
+      },
+      runJob: async (upload, work) => {
+        let record: ShadowCopyRecord | undefined;
+        await this.run({
+          claim: { kind: 'backup', machine: upload.machine },
+          what: `${upload.machine} from ${host}`,
+          run: async (_, { signal, progress }) => {
+            record = await work(signal, progress);
+          },
+        });
+        if (record === undefined) throw new UmbraError('INTERNAL', 'an upload ended without a shadow copy');
+        return record;
+      },
+    });
+    // What went wrong was said to the agent.
+    serving.catch((error: unknown) => {
+      if (!(error instanceof UmbraError)) throw error;
+    });
+  }
+}
+
+function must<T>(value: T | undefined): T {
+  if (value === undefined) throw new UmbraError('INTERNAL', 'the server is not open');
+  return value;
+}

@@ -1,0 +1,172 @@
+import { UmbraError } from '../../src/common/errors.js';
+import type { AgentBackupResult, AgentTask, AgentTaskLine } from '../../src/protocol/agents-api.js';
+import { mayPass } from '../../src/scheduler/retry.js';
+import { toWireError } from '../../src/protocol/wire-error.js';
+import type { Random } from '../../test/kit/random.js';
+import type { ServerLife } from './server-life.js';
+import type { SimMachine } from './sim-machine.js';
+import { sendShadowCopy } from './sim-upload.js';
+import type { SimWorld } from './sim-world.js';
+
+const MINUTE_MS = 60_000;
+const SECOND_MS = 1000;
+
+/** What an attempt fails with before anything was sent. */
+const FAILURES = [
+  ['TRACKER_BUSY', 'a job of the hypervisor runs'],
+  ['HYPERVISOR_FAILED', 'the hypervisor says no'],
+  ['AGENT_FAILED', 'the agent has no memory'],
+  ['TRACKER_UNAVAILABLE', 'there is no tracker'],
+] as const;
+
+/** How an attempt goes. */
+interface Course {
+  readonly takesMs: number;
+  readonly failure?: (typeof FAILURES)[number];
+  /** The connection is lost in the midst of it; then it goes on with another one, or fails. */
+  readonly isCut: boolean;
+}
+
+/** A task that is under way at an agent. */
+interface Task {
+  readonly task: AgentTask;
+  isOver: boolean;
+  readonly end: (error: UmbraError) => void;
+}
+
+/** The agent of a host. What it does for the server's tasks is pretended; what it says is as the wire has it. */
+export class SimAgent {
+  readonly host: string;
+  readonly machines: SimMachine[] = [];
+  isOnline = true;
+  readonly #world: SimWorld;
+  readonly #random: Random;
+  readonly #tasks = new Map<string, Task>();
+  #life: ServerLife | undefined;
+  #disconnect = (): void => undefined;
+
+  constructor(host: string, world: SimWorld, random: Random) {
+    this.host = host;
+    this.#world = world;
+    this.#random = random;
+  }
+
+  /** Listen for tasks, if it is there and the server is. */
+  connect(life: ServerLife): void {
+    if (!this.isOnline || !life.isServing) return;
+    this.#life = life;
+    const { connections } = life.fleet;
+    this.report();
+    this.#disconnect = connections.connect(this.host, [...this.#tasks.keys()], {
+      send: (line) => {
+        this.#hear(line, life);
+      },
+      close: () => undefined,
+    });
+    this.#world.circumstances.hostUp(this.host);
+  }
+
+  /** What it sees; a server that is not there hears nothing of it. */
+  report(): void {
+    if (this.#life?.isServing !== true || !this.isOnline) return;
+    const machines = this.machines.map((machine) => machine.discovered);
+    this.#life.fleet.connections.report(this.host, { machines, notes: [] });
+  }
+
+  /** The connection is lost. @param isWhole it stops altogether: what it was at comes to nothing */
+  disconnect(isWhole: boolean): void {
+    this.#world.circumstances.hostDown(this.host);
+    this.#disconnect();
+    this.#disconnect = () => undefined;
+    this.#life = undefined;
+    if (!isWhole) return;
+    for (const { end } of this.#tasks.values()) end(new UmbraError('AGENT_FAILED', 'the host was switched off'));
+  }
+
+  #hear({ task, cancel }: AgentTaskLine, life: ServerLife): void {
+    if (cancel !== undefined) this.#tasks.get(cancel)?.end(new UmbraError('CANCELLED', 'not wanted any more'));
+    if (task === undefined) return;
+    if (task.kind === 'backup') void this.#backUp(task, life);
+    else this.#after(task.id, this.#random.between(1, 20) * SECOND_MS);
+  }
+
+  /** Letting go of a machine, or looking around. */
+  #after(id: string, delayMs: number): void {
+    this.#world.clock.after(delayMs, () => {
+      this.#life?.fleet.connections.finish(this.host, { id });
+    });
+  }
+
+  async #backUp(task: AgentTask & { readonly kind: 'backup' }, life: ServerLife): Promise<void> {
+    const { model, history } = this.#world;
+    const { name } = task.machine;
+    const machine = model.machine(name);
+    model.begin(machine, this.host, this.#world.running, !this.#world.byHand.has(name));
+    if (!this.#world.byHand.has(name)) this.#world.running.set(name, this.host);
+    history.add('begun', name, this.host);
+    const beganWallMs = this.#world.clock.wallMs;
+    let outcome: { readonly result: AgentBackupResult } | { readonly error: UmbraError };
+    try {
+      outcome = { result: await this.#attempt(task, life) };
+      if (!this.#world.byHand.has(name)) machine.lastRunWallMs = beganWallMs;
+      machine.wasAway = false;
+      machine.troubles = 0;
+    } catch (error) {
+      if (!(error instanceof UmbraError)) throw error;
+      outcome = { error };
+      model.trouble(machine, !mayPass(error));
+      history.add('failed', name, error.code);
+    }
+    machine.isRunning = false;
+    this.#world.running.delete(name);
+    this.#tasks.delete(task.id);
+    const said = 'error' in outcome ? { error: toWireError(outcome.error) } : outcome;
+    // One that was switched off says nothing; one whose connection was lost says it when it is back.
+    this.#life?.fleet.connections.finish(this.host, { id: task.id, ...said });
+  }
+
+  async #attempt(task: AgentTask & { readonly kind: 'backup' }, life: ServerLife): Promise<AgentBackupResult> {
+    const seen = this.machines.find(({ uuid }) => uuid === task.machine.uuid);
+    const course = this.#course();
+    const over = new Promise<never>((_, reject) => {
+      const under: Task = {
+        task,
+        isOver: false,
+        end: (error) => {
+          under.isOver = true;
+          reject(error);
+        },
+      };
+      this.#tasks.set(task.id, under);
+    });
+    over.catch(() => undefined);
+    const work = async (): Promise<AgentBackupResult> => {
+      if (seen === undefined) throw new UmbraError('NOT_FOUND', 'no such machine is here');
+      await this.#world.clock.wait(course.takesMs / 2);
+      if (course.failure !== undefined) throw new UmbraError(course.failure[0], course.failure[1]);
+      return await sendShadowCopy({
+        world: this.#world,
+        life,
+        host: this.host,
+        task,
+        machine: seen,
+        consistency: this.#random.chance(0.8) ? 'filesystem' : 'crash',
+        takesMs: course.takesMs / 2,
+        isCut: course.isCut,
+        isOver: () => this.#tasks.get(task.id)?.isOver !== false || !life.isAlive,
+      });
+    };
+    const working = work();
+    working.catch(() => undefined);
+    return await Promise.race([working, over]);
+  }
+
+  #course(): Course {
+    const random = this.#random;
+    const isSlow = random.chance(0.01);
+    const takesMs = isSlow ? random.between(20, 150) * MINUTE_MS : random.between(5, 90) * SECOND_MS;
+    if (!this.#world.faults.has('agents')) return { takesMs, isCut: false };
+    const failure = random.chance(0.04) ? FAILURES[random.below(FAILURES.length)] : undefined;
+    return { takesMs, isCut: random.chance(0.02), ...(failure === undefined ? {} : { failure }) };
+  }
+}

@@ -1,0 +1,105 @@
+import { Fleet } from '../../src/agents/fleet.js';
+import type { Clock } from '../../src/common/clock.js';
+import { Uploads } from '../../src/ingest/uploads.js';
+import type { ForgetRequest, ForgetResult, GcResult } from '../../src/protocol/api.js';
+import type { JobContext } from '../../src/server/engine.js';
+import { forgetShadowCopies } from '../../src/server/forget.js';
+import { planningOf, type Planning } from '../../src/server/planning.js';
+import { PolicyService, type PruneJob } from '../../src/server/policy-service.js';
+import type { PruneRequest, PruneResult } from '../../src/protocol/policies-api.js';
+import type { Listing } from '../../src/store/catalog.js';
+import { Machines } from '../../src/store/machines.js';
+import type { Store } from '../../src/store/store.js';
+import { FakeEngine } from '../../test/kit/fake-engine.js';
+import { InlinePool } from './inline-pool.js';
+import type { SimDisk } from './sim-disk.js';
+
+export interface SimEngineOptions {
+  readonly store: Store;
+  readonly disk: SimDisk;
+  readonly clock: Clock;
+  /** Of those who look how far something is. */
+  readonly lazyClock: Clock;
+  /** Runs a shadow copy's deletion. */
+  readonly forgetting: (listing: Listing, forget: () => Promise<void>) => Promise<void>;
+  /** Runs the pruning of machines. */
+  readonly pruning: (request: PruneRequest, prune: () => Promise<PruneResult>) => Promise<PruneResult>;
+}
+
+/** The engine of a server over a simulated disk: what `src/server/local-engine.ts` has, of the same parts, but for mounts and files. */
+export class SimEngine extends FakeEngine {
+  readonly #options: SimEngineOptions;
+  readonly #fleet: Fleet;
+  readonly #uploads: Uploads;
+  readonly #policies: PolicyService;
+  readonly #planning: Planning;
+
+  constructor(options: SimEngineOptions) {
+    super('/nowhere');
+    const { store, clock, lazyClock } = options;
+    this.#options = options;
+    const machines = new Machines(() => store);
+    const pool = new InlinePool(store.format);
+    this.#uploads = new Uploads({ store: () => store, pool: () => pool, clock: lazyClock });
+    const giveUp = (machine: string): Promise<void> => this.#uploads.giveUp(machine);
+    this.#fleet = new Fleet({ store: () => store, machines, clock, giveUp });
+    this.#planning = planningOf(() => store);
+    this.#policies = new WatchedPolicies(
+      {
+        store: () => store,
+        clock,
+        forget: (listing) => this.#forget(listing),
+        changed: () => {
+          this.#fleet.policiesChanged();
+        },
+      },
+      options.pruning,
+    );
+  }
+
+  override fleet(): Fleet {
+    return this.#fleet;
+  }
+
+  override uploads(): Uploads {
+    return this.#uploads;
+  }
+
+  override policies(): PolicyService {
+    return this.#policies;
+  }
+
+  override planning(): Planning {
+    return this.#planning;
+  }
+
+  override forget(request: ForgetRequest, context?: JobContext): Promise<ForgetResult> {
+    const signal = context?.signal ?? new AbortController().signal;
+    const { store } = this.#options;
+    return forgetShadowCopies(request, { store, signal, forget: (listing) => this.#forget(listing) });
+  }
+
+  override async gc(context: JobContext): Promise<GcResult> {
+    const { store, disk } = this.#options;
+    const result = await disk.spendReserve(() => store.collect(context));
+    return { ...result, seconds: 0 };
+  }
+
+  #forget(listing: Listing): Promise<void> {
+    const { store, disk, forgetting } = this.#options;
+    return forgetting(listing, () => disk.spendReserve(() => store.forget(listing)));
+  }
+}
+
+class WatchedPolicies extends PolicyService {
+  readonly #pruning: SimEngineOptions['pruning'];
+
+  constructor(options: ConstructorParameters<typeof PolicyService>[0], pruning: SimEngineOptions['pruning']) {
+    super(options);
+    this.#pruning = pruning;
+  }
+
+  override prune(request: PruneRequest, job: PruneJob): Promise<PruneResult> {
+    return this.#pruning(request, () => super.prune(request, job));
+  }
+}

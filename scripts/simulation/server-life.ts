@@ -8,6 +8,7 @@ import '../../src/scheduler/fleet.js';
 import '../../src/scheduler/report.js';
 import '../../src/scheduler/scheduler.js';
 import { FilesService } from '../../mount/files/files-service.js';
+import { Alerting } from '../../src/server/alerting.js';
 import type { Caller } from '../../src/server/caller.js';
 import type { Claim } from '../../src/server/conflicts.js';
 import { Jobs } from '../../src/server/jobs.js';
@@ -16,6 +17,7 @@ import type { Operation, Prepared, Services } from '../../src/server/operation.j
 import { within } from '../../src/server/within.js';
 import { runJob, type RunOperationOptions } from '../../src/server/run-operation.js';
 import { Scheduling } from '../../src/server/scheduling.js';
+import { Upkeep } from '../../src/server/upkeep.js';
 import type { Store } from '../../src/store/store.js';
 import { Store as StoreOf } from '../../src/store/store.js';
 import type { ShadowCopyRecord } from '../../src/store/records.js';
@@ -58,6 +60,8 @@ export class ServerLife implements Writer {
   readonly #jobs: Jobs;
   readonly #running: RunOperationOptions;
   readonly #scheduling: Scheduling;
+  readonly #alerting: Alerting;
+  readonly #upkeep: Upkeep;
 
   constructor(options: LifeOptions) {
     this.#options = options;
@@ -67,8 +71,11 @@ export class ServerLife implements Writer {
       () => [],
       (claim: Claim) => {
         this.#scheduling.operationEnded(claim);
+        this.#alerting.operationEnded(claim);
+        this.#upkeep.operationEnded(claim);
       },
     );
+    this.#alerting = new Alerting({ store: '/nowhere', clock, log: options.log });
     this.#running = {
       services: () => Promise.resolve(this.services),
       jobs: this.#jobs,
@@ -76,8 +83,18 @@ export class ServerLife implements Writer {
       clock,
       log: options.log,
       metrics: new Metrics(clock),
+      alerts: this.#alerting.book,
     };
-    this.#scheduling = new Scheduling({ ...this.#running, random: options.random.fraction });
+    const onDamage = (): void => {
+      this.#scheduling.changed();
+    };
+    // Damage is watched; nothing is read to find it.
+    this.#upkeep = new Upkeep({ ...this.#running, scrubDays: 0, onDamage });
+    this.#scheduling = new Scheduling({
+      ...this.#running,
+      random: options.random.fraction,
+      damagedSince: (machine) => this.#upkeep.damagedSince(machine),
+    });
   }
 
   readonly die = (): void => {
@@ -118,8 +135,18 @@ export class ServerLife implements Writer {
     const files = new FilesService({ source, find: () => Promise.resolve([]), clock, log });
     this.#store = store;
     this.#engine = engine;
-    this.#services = { engine, files, mounts: new FakeMounts(), clock: lazyClock, scheduling: this.#scheduling };
-    await this.#scheduling.prepare(this.#services);
+    const services = {
+      engine,
+      files,
+      mounts: new FakeMounts(),
+      clock: lazyClock,
+      scheduling: this.#scheduling,
+      upkeep: this.#upkeep,
+      alerts: this.#alerting.book,
+      alerting: this.#alerting,
+    };
+    this.#services = services;
+    await this.#scheduling.prepare(services);
   }
 
   /** Do what is due from now on. */

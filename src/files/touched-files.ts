@@ -108,8 +108,9 @@ class TouchedSearch {
     try {
       const guest = await version.files.guest(device);
       if (guest?.filesystem === undefined) {
-        if (guest?.unreadable !== undefined)
-          this.#unread.addDevice(name, device, { reason: guest.unreadable.text, isDamaged: true });
+        // What is encrypted, or of no kind that is known, nobody could look into before.
+        if (guest?.unreadable?.cause === 'damaged')
+          this.#unread.addDevice(name, device, { reason: guest.unreadable.text.trimEnd(), isDamaged: true });
         return;
       }
       await this.#lookFor(guest.filesystem, { name, device, ranges, damagedBytes });

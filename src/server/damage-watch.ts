@@ -1,6 +1,6 @@
 import type { Alerts } from '../alerts/alert.js';
 import type { Clock } from '../common/clock.js';
-import { isUmbraError, messageOf } from '../common/errors.js';
+import { isUmbraError, messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import type { Listing } from '../store/catalog.js';
 import { objectName } from '../store/keys.js';
@@ -35,7 +35,7 @@ export class DamageWatch {
   #seen = '';
   #cancelTimer = (): void => undefined;
   #last: Promise<void> = Promise.resolve();
-  #isStopped = false;
+  readonly #stop = new AbortController();
 
   constructor(options: DamageWatchOptions) {
     this.#options = options;
@@ -48,7 +48,7 @@ export class DamageWatch {
   }
 
   async stop(): Promise<void> {
-    this.#isStopped = true;
+    this.#stop.abort(new UmbraError('SERVER_STOPPING', 'the server is shutting down'));
     this.#cancelTimer();
     await this.#last;
   }
@@ -60,11 +60,12 @@ export class DamageWatch {
 
   async #look(): Promise<void> {
     this.#cancelTimer();
-    if (this.#isStopped) return;
+    if (this.#stop.signal.aborted) return;
     try {
       await this.#compare(await this.#options.store());
     } catch (error) {
       // While the store is rebuilt nobody knows; and the next look comes soon.
+      if (this.#stop.signal.aborted) return;
       if (!isUmbraError(error)) throw error;
       this.#options.log.warn('damage is not watched', { error: messageOf(error) });
     }
@@ -101,7 +102,7 @@ export class DamageWatch {
       const giveBack = store.leases.take(listing);
       try {
         for (const volume of (await store.record(listing)).volumes) {
-          for await (const { type, digest } of survey.placesIn(volume)) {
+          for await (const { type, digest } of survey.placesIn(volume, this.#stop.signal)) {
             const since = foundMs.get(objectName(type, digest)) ?? this.#options.clock.now();
             machines.set(listing.machine, Math.max(since, machines.get(listing.machine) ?? 0));
           }

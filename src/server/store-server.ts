@@ -246,7 +246,8 @@ export class StoreServer {
     const { log } = this.#options;
     const reason = new UmbraError('SERVER_STOPPING', 'the server is shutting down', { hint: 'Try again in a moment.' });
     const cancelledJobs = this.#jobs.list().length;
-    const jobsEnded = Promise.all([this.#jobs.stop(reason), this.#scheduling.stop(), this.#upkeep.stop()]);
+    const scheduled = Promise.all([this.#scheduling.stop(), this.#upkeep.stop()]);
+    const jobsEnded = Promise.all([this.#jobs.stop(reason), scheduled]);
     const services = await this.#opening;
     services.engine.fleet().connections.close(reason);
     await services.engine.uploads().close(reason);

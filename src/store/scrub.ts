@@ -234,7 +234,8 @@ export class Scrub {
     const marks = await this.#marks.all();
     const mark = this.#options.now();
     for (let index = await this.#segmentFrom(0); index !== undefined; index = await this.#segmentFrom(index + 1)) {
-      this.#add(index, marks.get(index), mark);
+      const most = Math.min(this.#segmentObjects, log.nextSequence - index * this.#segmentObjects);
+      this.#add(index, marks.get(index), mark, most);
     }
     const tables = await tablesOf(meta);
     if (tables.length > 0) this.#add(META_SEGMENT, marks.get(META_SEGMENT), mark, TABLE_OBJECTS * tables.length);
@@ -242,7 +243,7 @@ export class Scrub {
     await this.look();
   }
 
-  #add(index: number, known: ScrubMark | undefined, mark: Moment, objects = this.#segmentObjects): void {
+  #add(index: number, known: ScrubMark | undefined, mark: Moment, objects: number): void {
     if (known === undefined) {
       this.#unnoted.add(index);
       this.#segments.set(index, { index, objects, bytes: 0, damage: [], mark, isRead: false });

@@ -33,7 +33,7 @@ void t.test('what is wrong is named with its line, and what is allowed', async (
   wrong(
     'colour: red',
     /^u\.yaml:1: "colour"/,
-    /^Allowed are listen, names, mount, allowOther, log, notify, keyFile, passphraseFile, keyCommand\.$/,
+    /^Allowed are listen, names, mount, allowOther, scrubDays, log, notify, keyFile, passphraseFile, keyCommand\.$/,
   );
   wrong('listen: 7443', /^u\.yaml:1: "listen" must be a string/);
   wrong('log: loud', /^u\.yaml:1: "log" must be one of info, warn, error/);

@@ -96,7 +96,7 @@ t.test('what is stored while it reads is read too, and what was collected is for
   const before = scrub.figures(PERIOD);
   t.equal(before.objects, bench.store.objectStore.log.nextSequence, 'new objects are known');
   await scrub.step(signal);
-  t.ok(scrub.isReading || before.objects < 64);
+  t.notOk(scrub.isReading, 'a small segment is one step');
   await backUp(bench.store, 'db', random.bytes(3_000_000));
   await bench.readAll(scrub);
   t.equal(scrub.figures(PERIOD).objects, await objectCount(bench.databases));

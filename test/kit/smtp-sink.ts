@@ -16,6 +16,8 @@ export interface TakenMail {
 export interface SmtpSink {
   readonly port: number;
   readonly mails: readonly TakenMail[];
+  /** Resolves when it has said so many: its yes may be here sooner. */
+  readonly until: (count: number) => Promise<void>;
 }
 
 /** Debian's aiosmtpd is for Debian's Python. What it does is said by the names of recipients. */
@@ -80,9 +82,17 @@ export async function startSmtpSink(
   t.teardown(() => child.kill());
   const lines = createInterface(child.stdout);
   const mails: TakenMail[] = [];
-  const [port]: unknown[] = await once(lines, 'line');
+  const port = await new Promise<string>((resolve) => {
+    lines.once('line', resolve);
+  });
   lines.on('line', (line) => {
     mails.push(JSON.parse(line) as TakenMail);
   });
-  return { port: Number(port), mails };
+  return {
+    port: Number(port),
+    mails,
+    until: async (count) => {
+      while (mails.length < count) await once(lines, 'line');
+    },
+  };
 }

@@ -20,7 +20,7 @@ void t.test('mail over STARTTLS, with a login, to a server of other people', asy
   const keys = selfSigned(directory);
   const file = join(directory, 'password');
   writeFileSync(file, 'secret word\n');
-  const { port, mails } = await startSmtpSink(t, keys, 'starttls');
+  const { port, mails, until } = await startSmtpSink(t, keys, 'starttls');
   const options = {
     host: 'localhost',
     port,
@@ -32,6 +32,7 @@ void t.test('mail over STARTTLS, with a login, to a server of other people', asy
   } as const;
   const message = someMessage();
   t.same(await send(options, message), { notes: [] });
+  await until(1);
   const [mail] = mails;
   t.match(mail, { from: 'umbra@example.org', to: options.to, user: 'umbra', isEncrypted: true });
   t.match(mail?.data, /^Message-ID: <umbra-9b2f8c3e-1111-4222-8333-444455556666@backup1>\r$/im);
@@ -45,8 +46,10 @@ void t.test('mail over STARTTLS, with a login, to a server of other people', asy
     const result = await send({ ...options, to }, message);
     t.same(result.left, ['later@example.org']);
     t.match(result.notes, [/^refused for refused@example.org: .*550 5.1.1 \\x1b\[31mno such user/]);
+    await until(2);
     t.same(mails.at(-1)?.to, ['anna@example.org']);
     t.same(await send({ ...options, to }, message, result.left), { notes: [] });
+    await until(3);
     t.same(mails.at(-1)?.to, ['later@example.org']);
     t.match(mails.at(-1)?.data, /^To: later@example.org, anna@example.org, refused@example.org\r$/m);
   });
@@ -57,10 +60,12 @@ void t.test('mail over STARTTLS, with a login, to a server of other people', asy
     };
     await fails({ to: ['refused@example.org'] }, /^localhost:\d+ does not take mail: .*550/);
     await fails({ to: ['full@example.org'] }, /452 4.3.1 no room/);
+    await until(4);
     const before = mails.length;
     await fails({ to: ['cut@example.org'] }, /does not take mail/);
     t.equal(mails.length, before, 'it was cut off before it was whole');
     await fails({ to: ['lost@example.org'] }, /does not take mail/);
+    await until(before + 1);
     t.equal(mails.length, before + 1, 'nobody heard the yes: it is to be told again');
     writeFileSync(file, 'wrong word');
     await fails({}, /535/);
@@ -81,9 +86,11 @@ void t.test('TLS from the beginning, and none', async (t) => {
   const base = { host: 'localhost', from: 'a@x', to: ['b@x'], ca: keys.cert } as const;
   const tls = await startSmtpSink(t, keys, 'tls');
   await send({ ...base, port: tls.port, security: 'tls', login }, someMessage());
+  await tls.until(1);
   t.match(tls.mails, [{ user: 'umbra', isEncrypted: true }]);
   const none = await startSmtpSink(t, keys, 'none');
   await send({ ...base, port: none.port, security: 'none' }, someMessage());
+  await none.until(1);
   t.match(none.mails, [{ user: null, isEncrypted: false }]);
   await t.rejects(
     send({ ...base, port: none.port, security: 'starttls' }, someMessage()),

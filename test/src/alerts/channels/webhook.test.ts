@@ -101,7 +101,11 @@ void t.test('a webhook over HTTPS', async (t) => {
   t.test('an answer without end is a yes by its head, and cut off', async (t) => {
     const [closed] = await Promise.all([
       new Promise<string>((resolve) => {
-        server.once('request', (_request, response: ServerResponse) => response.on('close', () => resolve('closed')));
+        server.once('request', (_request, response: ServerResponse) => {
+          response.on('close', () => {
+            resolve('closed');
+          });
+        });
       }),
       sendWebhook(to('/huge'), message, { signal }),
     ]);

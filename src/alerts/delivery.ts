@@ -62,7 +62,7 @@ export class Delivery {
     if (this.#state === undefined) this.#compose();
     const { telling } = this.#state ?? {};
     if (telling !== undefined && book.message(this.channel.name) === undefined) {
-      this.#options.log.error('a message to a channel is lost', { channel: this.channel.name, message: telling.id });
+      this.#options.log.error('a message to a channel is lost', { channel: this.channel.name, id: telling.id });
       this.#note({ telling: undefined }, undefined);
     }
     this.#sleepFor(telling === undefined ? WINDOW_MS : telling.nextMs - clock.now());
@@ -157,7 +157,7 @@ export class Delivery {
 
   #delivered(message: Message, { left = [], notes = [] }: Delivered): void {
     const { log, clock } = this.#options;
-    const fields = { channel: this.channel.name, message: message.id };
+    const fields = { channel: this.channel.name, id: message.id };
     for (const note of notes) log.info('a channel says', { ...fields, note });
     if (left.length > 0) {
       const error = new UmbraError('NOTIFY_FAILED', `not accepted yet for ${left.join(', ')}`);
@@ -177,7 +177,7 @@ export class Delivery {
     this.#failed += 1;
     const attempts = telling.attempts + 1;
     const why = tidyText(messageOf(error));
-    const fields = { channel: this.channel.name, message: message.id, attempts, error: why };
+    const fields = { channel: this.channel.name, id: message.id, attempts, error: why };
     if (attempts >= MOST_ATTEMPTS) {
       log.error('a channel was not told, and it is not tried again', { ...fields, alerts: message.items.length });
       this.#note({ telling: undefined, givenUp: { atMs: clock.now(), error: why } }, undefined);

@@ -115,7 +115,7 @@ export class Notifier {
     const message = { id: randomUUID(), madeMs: clock.now(), ...sender, items: [], more: 0, isTest: true };
     try {
       const { left = [], notes = [] } = await sendInTime(channel, message, { stopping: this.#stopping.signal }, clock);
-      log.info('a channel was tried', { channel: channel.name, message: message.id });
+      log.info('a channel was tried', { channel: channel.name, id: message.id });
       if (left.length === 0) return { channel, notes };
       return { channel, notes, error: `not accepted for ${left.join(', ')}` };
     } catch (error) {

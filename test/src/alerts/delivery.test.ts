@@ -188,6 +188,12 @@ void t.test('recipients that were refused for now are told alone', async (t) => 
   );
   t.equal(new Set(mail.got.map(({ message }) => message.id)).size, 1);
   t.ok(lab.said.some(([, fields]) => fields?.['note'] === 'refused for d@x: no such user'));
+  const ids = new Set(lab.said.flatMap(([, fields]) => fields?.['id'] ?? []));
+  t.same([...ids], [mail.got[0]?.message.id]);
+  t.notOk(
+    lab.said.some(([, fields]) => fields !== undefined && 'message' in fields),
+    'a log has a field of that name',
+  );
 });
 
 void t.test('a new channel is told what goes on, and nothing of before; one that is gone is forgotten', async (t) => {

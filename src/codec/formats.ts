@@ -75,6 +75,8 @@ export const MetaPrefix = {
   sequence: 0x73,
   /** `c` machine NUL shadow copy → catalog entry. */
   catalog: 0x63,
+  /** `r` machine → the entry of its replica. */
+  replica: 0x72,
   /** `q` type digest → what is known of a damaged object. */
   quarantine: 0x71,
   /** `t` → how much time has certainly passed. */

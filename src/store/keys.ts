@@ -55,6 +55,11 @@ export function catalogKey(machine: string, shadowCopy: string): Buffer {
   return Buffer.from(`${String.fromCharCode(MetaPrefix.catalog)}${machine}\0${shadowCopy}`, 'latin1');
 }
 
+/** `r` machine. */
+export function replicaKey(machine: string): Buffer {
+  return Buffer.from(`${String.fromCharCode(MetaPrefix.replica)}${machine}`, 'latin1');
+}
+
 export const highWaterKey: Buffer = Buffer.of(MetaPrefix.highWater);
 export const trustedTimeKey: Buffer = Buffer.of(MetaPrefix.trustedTime);
 export const storeKey: Buffer = Buffer.of(MetaPrefix.store);

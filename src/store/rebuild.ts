@@ -4,11 +4,12 @@ import { claimedName, decodeBody, FrameError, readFrameHeader } from '../codec/f
 import { openStored, type FrameSeal } from '../codec/frame-seal.js';
 import { isUmbraError } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
-import { listingOf, putListing, type Listing, type ListingSummary } from './catalog.js';
 import { putEntry, type IndexEntry } from './index-entries.js';
 import { objectName, sequenceOfObjectKey } from './keys.js';
+import { listingOf, putListing, type Listing, type ListingSummary } from './listing.js';
 import { quarantineOperations } from './object-index.js';
 import type { KvOperation, KvReader, KvStore } from './kv.js';
+import { holdingReplicas } from './recover.js';
 import { parseShadowCopyRecord, parseTombstone } from './records.js';
 
 const BATCH_OPERATIONS = 8192;
@@ -61,10 +62,16 @@ export async function rebuildMeta(objects: KvReader, meta: KvStore, options: Reb
   return { ...(await rebuild.finish()), lostBlocks };
 }
 
+interface Noted {
+  readonly listing: Listing;
+  readonly summary: ListingSummary;
+}
+
 class Rebuild {
   readonly #meta: KvStore;
   readonly #seal: FrameSeal | undefined;
-  readonly #listings = new Map<string, { readonly listing: Listing; readonly summary: ListingSummary }>();
+  /** By name of a record; replicas among them. */
+  readonly #listings = new Map<string, Noted>();
   /** By name of a record, the sequence number of its last tombstone. */
   readonly #deleted = new Map<string, number>();
   #operations: KvOperation[] = [];
@@ -117,13 +124,17 @@ class Rebuild {
     const alive = [...this.#listings].filter(
       ([record, { listing }]) => listing.order > (this.#deleted.get(record) ?? -1),
     );
-    this.#operations.push(...alive.map(([, { listing, summary }]) => putListing(listing, summary)));
+    const replicas = holdingReplicas([...this.#listings.values()].map(({ listing }) => listing));
+    const listed = alive.filter(([, { listing }]) => listing.isReplica !== true || replicas.includes(listing));
+    this.#operations.push(...listed.map(([, { listing, summary }]) => putListing(listing, summary)));
     await this.#flush();
+    const isShadowCopy = ([, { listing }]: [string, Noted]): boolean => listing.isReplica !== true;
+    const shadowCopies = alive.filter(isShadowCopy).length;
     return {
       objects: this.#objects,
       damagedObjects: this.#damagedObjects,
-      shadowCopies: alive.length,
-      stayedDeleted: this.#listings.size - alive.length,
+      shadowCopies,
+      stayedDeleted: [...this.#listings].filter(isShadowCopy).length - shadowCopies,
     };
   }
 

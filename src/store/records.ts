@@ -49,6 +49,8 @@ export interface ShadowCopyRecord {
   readonly storedAtMs?: number;
   /** How old it must be by that before anybody may delete it, as its policy had it then; absent for no time. */
   readonly minimumAgeMs?: number;
+  /** It is the machine's replica, until the next replication or shadow copy, and not listed. */
+  readonly isReplica?: true;
 }
 
 /** Says that the record with this digest was deleted. */
@@ -84,6 +86,7 @@ export function parseShadowCopyRecord(bytes: Uint8Array): ShadowCopyRecord {
     ...(checkpoint === undefined ? {} : { checkpoint }),
     ...(notes === undefined ? {} : { notes }),
     ...protectionOf(fields),
+    ...(fields.flag('isReplica') ? { isReplica: true } : {}),
   };
 }
 
@@ -185,6 +188,13 @@ export class Fields {
 
   optionalNumber(name: string): number | undefined {
     return this.#record[name] === undefined ? undefined : this.number(name);
+  }
+
+  /** Absent is false. */
+  flag(name: string): boolean {
+    const value = this.#record[name];
+    if (value !== undefined && typeof value !== 'boolean') throw this.wrong(name);
+    return value === true;
   }
 
   /** A whole number that is exact. */

@@ -2,10 +2,11 @@ import { ObjectType } from '../codec/formats.js';
 import { decodeFrame, FrameError, readFrameHeader } from '../codec/frame.js';
 import { openStored, type FrameSeal } from '../codec/frame-seal.js';
 import { isUmbraError } from '../common/errors.js';
-import { Catalog, deleteListing, listingOf, putListing } from './catalog.js';
+import { Catalog } from './catalog.js';
 import { putEntry } from './index-entries.js';
 import { objectKey, objectName, objectRange, quarantineKey, sequenceOfObjectKey } from './keys.js';
 import type { KvOperation, KvReader, KvStore, KvWriter } from './kv.js';
+import { deleteListing, deleteReplica, listingOf, putListing, type Listing } from './listing.js';
 import { findSequences, highestIndexed, indexedDigests, indexEntries, quarantineOperations } from './object-index.js';
 import { parseShadowCopyRecord, parseTombstone, type ShadowCopyRecord } from './records.js';
 
@@ -80,32 +81,75 @@ export async function highestObject(objects: KvReader): Promise<number> {
 /**
  * The catalog, brought in line with the objects, as rebuilding would do it: a durable record without a later tombstone
  * is a shadow copy, whether a crash came before its listing or its listing was lost; one with a later tombstone is
- * deleted, whether a crash came in the middle of forgetting it or not.
+ * deleted, whether a crash came in the middle of forgetting it or not. A replica holds if nothing of its machine is newer.
  * @throws {UmbraError} STORE_DAMAGED
  */
 export async function recoverCatalog(objects: SealedObjects, meta: KvWriter): Promise<Catalog> {
   const catalog = await Catalog.load(meta);
   const deleted = await readTombstones(objects, meta);
+  const isDeleted = ({ record, order }: Listing): boolean =>
+    (deleted.get(objectName(ObjectType.record, record)) ?? -1) >= order;
   const listed = new Set<string>();
-  for (const listing of [...catalog.all()]) {
-    const name = objectName(ObjectType.record, listing.record);
-    listed.add(name);
-    if ((deleted.get(name) ?? -1) < listing.order) continue;
-    await meta.write([deleteListing(listing.machine, listing.name)], { sync: true });
-    catalog.remove(listing.machine, listing.name);
+  const all: Listing[] = [];
+  for (const listing of [...catalog.all(), ...catalog.replicas()]) {
+    listed.add(objectName(ObjectType.record, listing.record));
+    all.push(listing);
+    if (isDeleted(listing)) await unlist(meta, catalog, listing);
   }
   for await (const digest of indexedDigests(meta, ObjectType.record)) {
-    const name = objectName(ObjectType.record, digest);
-    if (listed.has(name)) continue;
+    if (listed.has(objectName(ObjectType.record, digest))) continue;
     const found = await findRecord(objects, meta, digest);
-    if (found === undefined || (deleted.get(name) ?? -1) >= found.sequence) continue;
+    if (found === undefined) continue;
     const { record, sequence } = found;
-    if (catalog.shadowCopies(record.machine).some((other) => other.name === record.name)) continue;
     const listing = listingOf(record, Uint8Array.from(digest), sequence);
+    all.push(listing);
+    if (record.isReplica === true || isDeleted(listing)) continue;
+    if (catalog.shadowCopies(record.machine).some((other) => other.name === record.name)) continue;
     await meta.write([putListing(listing, record)], { sync: true });
     catalog.insert(listing);
   }
+  const holding = holdingReplicas(all).filter((replica) => !isDeleted(replica));
+  await recoverReplicas(objects, meta, catalog, holding);
   return catalog;
+}
+
+async function unlist(meta: KvWriter, catalog: Catalog, { machine, name, isReplica }: Listing): Promise<void> {
+  await meta.write([isReplica === true ? deleteReplica(machine) : deleteListing(machine, name)], { sync: true });
+  if (isReplica === true) catalog.removeReplica(machine);
+  else catalog.remove(machine, name);
+}
+
+/** Have each machine have the replica that holds, if one does. */
+async function recoverReplicas(
+  objects: SealedObjects,
+  meta: KvWriter,
+  catalog: Catalog,
+  replicas: readonly Listing[],
+): Promise<void> {
+  const holding = new Map(replicas.map((listing) => [listing.machine, listing]));
+  for (const replica of catalog.replicas()) {
+    if (holding.get(replica.machine) === replica) holding.delete(replica.machine);
+    else await unlist(meta, catalog, replica);
+  }
+  for (const replica of holding.values()) {
+    const found = await findRecord(objects, meta, replica.record);
+    if (found === undefined) continue;
+    await meta.write([putListing(replica, found.record)], { sync: true });
+    catalog.insert(replica);
+  }
+}
+
+/**
+ * The replicas that hold, unless they were deleted: what came last of a machine, among all that ever came. So a replica that was replaced
+ * does not come back when that is deleted which replaced it.
+ */
+export function holdingReplicas(all: Iterable<Listing>): Listing[] {
+  const last = new Map<string, Listing>();
+  for (const listing of all) {
+    const other = last.get(listing.machine);
+    if (other === undefined || other.order < listing.order) last.set(listing.machine, listing);
+  }
+  return [...last.values()].filter(({ isReplica }) => isReplica === true);
 }
 
 /** By name of the record, the sequence number of its tombstone. A tombstone that can't be read says nothing. */

@@ -18,7 +18,7 @@ export interface MetaKeys {
 /**
  * How entries of a prefix are kept, by what their keys tell.
  * - `numbered`: the key is a number or nothing; it stays, and the value is sealed.
- * - `named`: the key is the keyed hash of what it was, which stands in the sealed value: listings, machines that are planned for.
+ * - `named`: the key is the keyed hash of what it was, which stands in the sealed value: listings, replicas, machines that are planned for.
  * - `digest`: likewise, behind the object's type, so that the objects of a type can be listed.
  * - `lookup`: the key is the keyed name of an object; the value says where it is, which everybody may know who has the disk,
  *   since it has that name there. Nothing is sealed, since collection looks up every object of every tree.
@@ -35,6 +35,7 @@ function ruleOf(key: Uint8Array): Rule {
     case MetaPrefix.quarantine:
       return 'digest';
     case MetaPrefix.catalog:
+    case MetaPrefix.replica:
     case MetaPrefix.planned:
       return 'named';
     default:

@@ -4,10 +4,10 @@ import { ObjectType } from '../codec/formats.js';
 import { FrameSeal, type FrameKeys } from '../codec/frame-seal.js';
 import type { Clock } from '../common/clock.js';
 import { readBoot, type Boot } from '../system/boot-time.js';
-import { UmbraError } from '../common/errors.js';
-import { deleteListing, listingOf, putListing, readSummaries, type Catalog, type Listing } from './catalog.js';
-import { packRecord, withCheck } from './checked.js';
+import type { Catalog } from './catalog.js';
+import { withCheck } from './checked.js';
 import { collect, type CollectOptions, type CollectResult } from './collect.js';
+import { Commits, type KeptReplica, type NewRecord } from './commits.js';
 import type { FormatRecord } from './format-record.js';
 import { objectName, storeKey } from './keys.js';
 import { AlertRecords } from './alert-records.js';
@@ -15,10 +15,11 @@ import { JobRecords } from './job-records.js';
 import type { KvStore } from './kv.js';
 import { Leases } from './leases.js';
 import { highestIndexed, quarantined as quarantinedObjects } from './object-index.js';
+import { readSummaries, type Listing } from './listing.js';
 import type { ObjectReader } from './object-reader.js';
 import { ObjectStore } from './object-store.js';
 import { adoptUnindexed, highestObject, quarantineLost, recoverCatalog } from './recover.js';
-import { parseShadowCopyRecord, type ShadowCopyRecord, type TombstoneRecord } from './records.js';
+import { parseShadowCopyRecord, type ShadowCopyRecord } from './records.js';
 import type { IngestSession } from './session.js';
 import { leastAgeMs, protectedError, protectedForMs } from './protection.js';
 import { assertSameStore, readHighWater, unlessFull } from './store-marks.js';
@@ -42,12 +43,6 @@ export interface StoreParts {
   readonly boot?: () => Boot;
 }
 
-/** What is known of a shadow copy before it is committed. */
-export type NewRecord = Omit<ShadowCopyRecord, 'name' | 'storedAtMs' | 'minimumAgeMs'>;
-
-/** Names of forgotten shadow copies that are not used again: those of weeks, of hundreds of machines. */
-const NAMES_GONE = 50_000;
-
 /** A store: objects, the catalog of shadow copies, and who is using them. */
 export class Store {
   readonly format: FormatRecord;
@@ -63,10 +58,7 @@ export class Store {
   readonly alerts: AlertRecords;
   readonly #meta: KvStore;
   readonly #clock: Clock;
-  /** Names that commits under way will use. */
-  readonly #namesTaken = new Set<string>();
-  /** Names of forgotten shadow copies: what a mount's users and the kernel still know under one must not become another. */
-  readonly #namesGone = new RecentNames(NAMES_GONE);
+  readonly #commits: Commits;
   readonly #catalog: Catalog;
   #settings: Settings = NO_SETTINGS;
   #lastSetting: Promise<unknown> = Promise.resolve();
@@ -82,6 +74,15 @@ export class Store {
     this.#catalog = catalog;
     this.#trusted = trusted;
     this.policies = new StoredPolicies(this, parts.clock);
+    this.#commits = new Commits({
+      meta: parts.meta,
+      catalog,
+      leases: this.leases,
+      clock: parts.clock,
+      openSession: () => this.openSession(),
+      record: (listing) => this.record(listing),
+      protection: (record) => this.#protection(record),
+    });
   }
 
   /**
@@ -111,7 +112,12 @@ export class Store {
       quarantined,
       syncedBytes: parts.syncedBytes,
     });
-    const trusted = await TrustedTime.open({ meta, clock, boot: parts.boot ?? readBoot, listings: catalog.all() });
+    const trusted = await TrustedTime.open({
+      meta,
+      clock,
+      boot: parts.boot ?? readBoot,
+      listings: [...catalog.all(), ...catalog.replicas()],
+    });
     const store = new Store(parts, objectStore, catalog, trusted);
     await store.#claim();
     return store;
@@ -143,49 +149,35 @@ export class Store {
 
   /**
    * List a new shadow copy: its record is made durable, then its listing. Everything that it refers to was added to
-   * `session`, or belongs to a leased shadow copy.
+   * `session`, or belongs to a leased shadow copy. A replica of the machine is out of date then, and there is none.
    * @throws {UmbraError} STORE_FULL, STORE_FAILED
    */
-  async commit(session: IngestSession, record: NewRecord): Promise<ShadowCopyRecord> {
-    await session.barrier();
-    const name = this.#reserveName(record.machine, record.timeMs);
-    try {
-      const complete: ShadowCopyRecord = { ...record, name, ...(await this.#protection(record)) };
-      const { digest, sequence: order } = await session.addLast(ObjectType.record, packRecord(complete));
-      await session.barrier();
-      const listing = listingOf(complete, digest, order);
-      await this.#meta.write([putListing(listing, complete)], { sync: true });
-      this.#catalog.insert(listing);
-      return complete;
-    } finally {
-      this.#namesTaken.delete(`${record.machine}\0${name}`);
-    }
+  commit(session: IngestSession, record: NewRecord): Promise<ShadowCopyRecord> {
+    return this.#commits.commit(session, record, false);
+  }
+
+  /** The same, as the machine's replica: instead of the one before, and not listed. @throws {UmbraError} STORE_FULL, STORE_FAILED */
+  commitReplica(session: IngestSession, record: NewRecord): Promise<ShadowCopyRecord> {
+    return this.#commits.commit(session, record, true);
   }
 
   /**
-   * Take a shadow copy off the list. Its tombstone is durable first, so that rebuilding does not bring it back.
+   * Make a shadow copy of a machine's replica: it has the replica's name, time and consistency.
+   * @returns the newest shadow copy, if that is as new
+   * @throws {UmbraError} NOT_FOUND if the machine has neither; STORE_FULL, STORE_FAILED, STORE_DAMAGED
+   */
+  keepReplica(machine: string): Promise<KeptReplica> {
+    return this.#commits.keepReplica(machine);
+  }
+
+  /**
+   * Take a shadow copy off the list, or have a machine have no replica. Its tombstone is durable first, so that rebuilding does not bring it
+   * back. A replica has no minimum age: the next one would replace it at any time.
    * @throws {UmbraError} SHADOW_COPY_PROTECTED, SHADOW_COPY_OPEN, STORE_FULL, STORE_FAILED
    */
   async forget(listing: Listing): Promise<void> {
-    const { machine, name } = listing;
     await this.assertUnprotected(listing);
-    const holder = this.leases.holder(listing);
-    if (holder !== undefined) {
-      throw new UmbraError('SHADOW_COPY_OPEN', `${machine}@${name} is in use: ${holder}`, {
-        hint: 'Close the file or wait for the command, then try again.',
-      });
-    }
-    const session = this.openSession();
-    try {
-      const tombstone: TombstoneRecord = { record: listing.record, machine, name, timeMs: this.#clock.now() };
-      await session.addLast(ObjectType.tombstone, packRecord(tombstone));
-      await session.barrier();
-      await this.#meta.write([deleteListing(machine, name)], { sync: true });
-      this.#catalog.remove(machine, name);
-      this.#namesGone.add(`${machine}\0${name}`);
-    } finally {
-      session.end();
-    }
+    await this.#commits.forget(listing);
   }
 
   /**
@@ -193,6 +185,7 @@ export class Store {
    * @throws {UmbraError} SHADOW_COPY_PROTECTED; STORE_DAMAGED if it is not known what holds
    */
   async assertUnprotected(listing: Listing): Promise<void> {
+    if (listing.isReplica === true) return;
     const { policy } = await this.policies.policyOf(listing.machine);
     const { formerMinimums = [] } = this.#settings;
     const leftMs = protectedForMs(listing, policy.minimumAgeMs, formerMinimums, this.#trusted);
@@ -201,7 +194,15 @@ export class Store {
 
   /** The newest shadow copy of a machine, and how much time has certainly passed since it was stored. */
   newest(machine: string): (Listing & { readonly leastAgeMs: number }) | undefined {
-    const listing = this.#catalog.latest(machine);
+    return this.#aged(this.#catalog.latest(machine));
+  }
+
+  /** The same of the newest that there is: the machine's replica, or its newest shadow copy. */
+  upToDate(machine: string): (Listing & { readonly leastAgeMs: number }) | undefined {
+    return this.#aged(this.#catalog.upToDate(machine));
+  }
+
+  #aged(listing: Listing | undefined): (Listing & { readonly leastAgeMs: number }) | undefined {
     return listing && { ...listing, leastAgeMs: leastAgeMs(listing, this.#trusted) };
   }
 
@@ -218,7 +219,7 @@ export class Store {
     await this.mendSettings();
     return collect(this.objectStore, {
       ...options,
-      roots: () => [...this.#catalog.all(), ...this.leases.listings()],
+      roots: () => [...this.#catalog.all(), ...this.#catalog.replicas(), ...this.leases.listings()],
     });
   }
 
@@ -279,15 +280,6 @@ export class Store {
     this.#trusted.close();
     await this.objectStore.objects.close();
     await this.#meta.close();
-  }
-
-  #reserveName(machine: string, timeMs: number): string {
-    const name = this.#catalog.freeName(machine, timeMs, (candidate) => {
-      const key = `${machine}\0${candidate}`;
-      return this.#namesTaken.has(key) || this.#namesGone.has(key);
-    });
-    this.#namesTaken.add(`${machine}\0${name}`);
-    return name;
   }
 
   /**

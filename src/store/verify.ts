@@ -4,7 +4,7 @@ import { isUmbraError, messageOf } from '../common/errors.js';
 import type { ByteRange, DamagedRange, Progress, VerifyResult } from '../protocol/api.js';
 import { decodeInner, decodeLeaf, regionCount, regionsBelow, treeHeight } from '../tree/node.js';
 import type { WorkerPool } from '../workers/pool.js';
-import { damagedListings, type Listing } from './catalog.js';
+import { damagedListings, type Listing } from './listing.js';
 import { findSequences, indexEntries } from './object-index.js';
 import type { IndexEntry } from './index-entries.js';
 import { kindOf } from './object-reader.js';

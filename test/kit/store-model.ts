@@ -24,10 +24,10 @@ export function listingOf(store: Store, machine: string, name = 'latest'): Listi
   return store.catalog.find(machine, name);
 }
 
-/** The names of all objects that listed shadow copies refer to. */
+/** The names of all objects that listed shadow copies and replicas refer to. */
 export async function reachable(store: Store): Promise<Set<string>> {
   const names = new Set<string>();
-  for (const listing of store.catalog.all()) {
+  for (const listing of [...store.catalog.all(), ...store.catalog.replicas()]) {
     names.add(objectName(ObjectType.record, listing.record));
     for (const volume of (await store.record(listing)).volumes) {
       if (!isEmptyDigest(volume.root))

@@ -70,6 +70,23 @@ export async function backUp(
   }
 }
 
+/** The same, as the machine's replica. @param timeMs what it shows */
+export async function replicate(
+  store: Store,
+  machine: string,
+  content: Buffer,
+  timeMs = Date.now(),
+): Promise<ShadowCopyRecord> {
+  const session = store.openSession();
+  try {
+    const how = { consistency: 'crash', tracker: 'filter', pauseMs: 3, config: [], notes: ['a note'] } as const;
+    const volumes = [await ingest(session, content)];
+    return await store.commitReplica(session, { machine, timeMs, ...how, volumes, host: 'hv1', checkpoint: 'c' });
+  } finally {
+    session.end();
+  }
+}
+
 /**
  * Make an empty shadow copy, forget it, and make it again in the same millisecond, by the clock: both have the same
  * record. One store never gives a name twice, so the store is opened again in between.

@@ -1,14 +1,8 @@
 import t from 'tap';
 
-import {
-  Catalog,
-  damagedListings,
-  deleteListing,
-  putListing,
-  readSummaries,
-  type Listing,
-} from '../../../src/store/catalog.js';
+import { Catalog, type Listing } from '../../../src/store/catalog.js';
 import { catalogKey } from '../../../src/store/keys.js';
+import { damagedListings, deleteListing, putListing, readSummaries } from '../../../src/store/listing.js';
 import { openMemoryKv } from '../../../src/store/memory-kv.js';
 import { damageValue, flipBit } from '../../kit/store-damage.js';
 import { Random, testSeed } from '../../kit/random.js';

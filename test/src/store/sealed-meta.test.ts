@@ -10,6 +10,7 @@ import {
   highWaterKey,
   jobKey,
   plannedKey,
+  replicaKey,
   prefixRange,
   quarantineKey,
   sequenceKey,
@@ -29,6 +30,7 @@ const KEYS = [
   sequenceKey(5),
   catalogKey('secret-machine', '2026-11-22T10-15-00Z'),
   plannedKey('secret-machine'),
+  replicaKey('secret-machine'),
   jobKey(3),
   highWaterKey,
 ];

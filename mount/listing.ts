@@ -111,6 +111,13 @@ export async function resolveScope(
   if (list.length === 0) throw new UmbraError('NOT_FOUND', `there is no machine "${machine}" with shadow copies`);
   if (version === undefined) return { machine };
   const found = version === 'latest' ? latest : list.find(({ name }) => name === version);
-  if (found === undefined) throw new UmbraError('NOT_FOUND', `there is no shadow copy ${machine}@${version}`);
+  if (found === undefined) {
+    const hint = `A replica is in no mount: "umbra backup ${machine} --from-replica" makes a shadow copy of it.`;
+    throw new UmbraError(
+      'NOT_FOUND',
+      `there is no shadow copy ${machine}@${version}`,
+      version === 'replica' ? { hint } : {},
+    );
+  }
   return { machine, version: found.name };
 }

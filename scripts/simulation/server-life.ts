@@ -189,9 +189,7 @@ export class ServerLife implements Writer {
       send: (frame) => {
         if (this.isAlive) hear(frame);
       },
-      authorize: (machine) => {
-        engine.fleet().assertAwaited(machine, host);
-      },
+      authorize: (machine) => engine.fleet().awaited(machine, host),
       runJob: async (upload, work) => {
         let record: ShadowCopyRecord | undefined;
         await this.run({

@@ -12,6 +12,8 @@ import type {
   ProtectRequest,
   UnprotectAnswer,
 } from '../protocol/agents-api.js';
+import type { JobKind } from '../protocol/jobs-api.js';
+import type { Listing } from '../store/listing.js';
 import type { Machines } from '../store/machines.js';
 import type { Store } from '../store/store.js';
 import { AgentConnections, type NewTask } from './agent-connections.js';
@@ -31,8 +33,8 @@ export class Fleet {
   readonly connections: AgentConnections;
   readonly #options: FleetOptions;
   readonly #leaving: LeavingMachines;
-  /** Machines that an agent is at. */
-  readonly #busy = new Set<string>();
+  /** Machines that an agent is at, and what becomes of what it sends. */
+  readonly #busy = new Map<string, JobKind>();
 
   constructor(options: FleetOptions) {
     this.#options = options;
@@ -111,13 +113,15 @@ export class Fleet {
   }
 
   /**
-   * Whether a host may send a shadow copy of a machine just now.
+   * What a host may send of a machine just now: a shadow copy, or what its replica becomes. The agent need not know: it is the same.
    * @throws {UmbraError} FORBIDDEN when the machine is not one that this host protects; CANCELLED when nobody waits for a backup of it: it
    * was asked for by a server that was killed since
    */
-  assertAwaited(machine: string, host: string): void {
+  awaited(machine: string, host: string): JobKind {
     this.#options.machines.assertOf(machine, host);
-    if (!this.#busy.has(machine)) throw new UmbraError('CANCELLED', `nobody waits for a backup of ${machine} any more`);
+    const kind = this.#busy.get(machine);
+    if (kind === undefined) throw new UmbraError('CANCELLED', `nobody waits for a backup of ${machine} any more`);
+    return kind;
   }
 
   /** Ask the agents that are connected to look again. */
@@ -155,28 +159,37 @@ export class Fleet {
   }
 
   /**
-   * Its shadow copies stay; its agent takes away what it kept to follow changes, if it is there, else when it is back. Of a machine in which
+   * Its shadow copies stay, and its replica becomes one, as nothing would replace it any more; its agent takes away what it kept to follow changes, if it is there, else when it is back. Of a machine in which
    * something was left the agent tries again.
    * @param signal - nobody waits for the agent any more
    * @throws {UmbraError} NOT_FOUND, STORE_*
    */
   async unprotect(name: string, signal: AbortSignal): Promise<UnprotectAnswer> {
+    const kept = await this.#keepReplica(name);
     const machine = await this.#options.machines.unprotect(name);
-    return { ...machine, ...(await this.#leaving.letGo(machine, signal)) };
+    return { ...machine, ...kept, ...(await this.#leaving.letGo(machine, signal)) };
+  }
+
+  async #keepReplica(name: string): Promise<Pick<UnprotectAnswer, 'shadowCopy'>> {
+    const store = this.#options.store();
+    const isProtected = this.#options.machines.list().some((machine) => machine.name === name);
+    if (!isProtected || store.catalog.replica(name) === undefined) return {};
+    const kept = await store.keepReplica(name).catch(unlessDamaged);
+    return kept === undefined ? {} : { shadowCopy: kept.record.name };
   }
 
   /**
-   * Have a machine's agent make a shadow copy.
+   * Have a machine's agent make a shadow copy, or bring its replica up to date.
    * @throws {UmbraError} NOT_FOUND, MACHINE_BUSY, AGENT_UNREACHABLE, and what the agent fails with
    */
-  async backUp(name: string, signal: AbortSignal): Promise<AgentBackupAnswer> {
+  async backUp(name: string, signal: AbortSignal, kind: JobKind = 'shadow-copy'): Promise<AgentBackupAnswer> {
     const machine = this.#options.machines.find(name);
     if (this.#busy.has(name)) {
       throw new UmbraError('MACHINE_BUSY', `a backup of ${name} is running`, {
         hint: 'Wait until it has ended; "umbra status" shows what runs.',
       });
     }
-    this.#busy.add(name);
+    this.#busy.set(name, kind);
     try {
       return await this.#backUp(machine, signal);
     } finally {
@@ -207,11 +220,19 @@ export class Fleet {
     }
   }
 
+  /** The newest that there is. */
   async #base(name: string): Promise<BaseInfo | undefined> {
-    const store = this.#options.store();
-    const listing = store.catalog.latest(name);
-    if (listing === undefined) return undefined;
-    const { checkpoint, volumes } = await store.record(listing);
+    const { catalog } = this.#options.store();
+    const replica = catalog.replica(name);
+    // One that is damaged is replaced by what comes.
+    const base = replica && (await this.#baseOf(replica).catch(unlessDamaged));
+    if (base !== undefined) return base;
+    const latest = catalog.latest(name);
+    return latest && (await this.#baseOf(latest));
+  }
+
+  async #baseOf(listing: Listing): Promise<BaseInfo> {
+    const { checkpoint, volumes } = await this.#options.store().record(listing);
     return {
       shadowCopy: listing.name,
       ...(checkpoint === undefined ? {} : { checkpoint }),
@@ -249,6 +270,10 @@ export class Fleet {
       return machine.host === host && machine.hostName === hostName;
     });
   }
+}
+
+function unlessDamaged(error: unknown): undefined {
+  if (!isUmbraError(error, 'STORE_DAMAGED')) throw error;
 }
 
 function byHost(a: MachineInfo, b: MachineInfo): number {

@@ -20,7 +20,8 @@ const COLUMNS = [
   { title: 'MACHINE' },
   { title: 'HOST' },
   { title: 'STATE' },
-  { title: 'AGE', right: true },
+  { title: 'REPLICA', right: true },
+  { title: 'SHADOW COPY', right: true },
   { title: 'ACCEPTABLE', right: true },
   { title: 'NEXT' },
   { title: 'WHY NOT' },
@@ -74,6 +75,7 @@ function row(machine: MachineStatus, isScheduling: boolean, nowMs: number): stri
     host,
     words,
     ageText(machine),
+    shadowCopyText(machine),
     acceptableText(machine),
     nextText(machine, isScheduling, nowMs),
     whyText(machine),
@@ -82,6 +84,10 @@ function row(machine: MachineStatus, isScheduling: boolean, nowMs: number): stri
 
 function ageText({ ageSeconds }: MachineStatus): string {
   return ageSeconds === undefined ? 'unknown' : formatAge(ageSeconds);
+}
+
+function shadowCopyText({ shadowCopyAgeSeconds }: MachineStatus): string {
+  return shadowCopyAgeSeconds === undefined ? '-' : formatAge(shadowCopyAgeSeconds);
 }
 
 function acceptableText({ acceptableSeconds }: MachineStatus): string {

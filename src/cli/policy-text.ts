@@ -20,6 +20,7 @@ export function policyText(machine: MachinePolicy, policy: PolicyInfo): string {
     ...(machine.host === undefined ? [] : [['host', machine.host] as const]),
     ['policy', `${policy.name} (${sourceText(machine)})`],
     ['shadow copies', rhythmText(policy.shadowCopies)],
+    ['replicated', replicatedText(policy)],
     ['kept', policy.keep === undefined ? 'all' : keepText(policy.keep)],
     ['time zone', policy.timeZone],
     ['acceptable data loss', durationText(policy.dataLossMs)],
@@ -34,10 +35,11 @@ export function meaningText({ machines, policies, warnings }: PoliciesMeaning): 
   const rows = machines.map((machine) => {
     const policy = policies.find(({ name }) => name === machine.policy);
     const made = policy === undefined ? '' : rhythmText(policy.shadowCopies);
+    const replicated = policy === undefined ? '' : replicatedText(policy);
     const kept = policy?.keep === undefined ? 'all' : keepText(policy.keep);
-    return [machine.machine, machine.host ?? '-', machine.policy, sourceText(machine), made, kept];
+    return [machine.machine, machine.host ?? '-', machine.policy, sourceText(machine), made, replicated, kept];
   });
-  const titles = ['MACHINE', 'HOST', 'POLICY', 'FROM', 'SHADOW COPIES', 'KEPT'];
+  const titles = ['MACHINE', 'HOST', 'POLICY', 'FROM', 'SHADOW COPIES', 'REPLICATED', 'KEPT'];
   const table = formatTable(
     titles.map((title) => ({ title })),
     rows,
@@ -53,6 +55,10 @@ function sourceText({ source, sourceName }: MachinePolicy): string {
 
 function rhythmText(rhythm: RhythmInfo): string {
   return rhythm.kind === 'interval' ? `every ${durationText(rhythm.everyMs)}` : `at ${rhythm.cron.join('; ')}`;
+}
+
+function replicatedText({ replicate }: PolicyInfo): string {
+  return replicate === undefined ? 'with shadow copies' : rhythmText(replicate);
 }
 
 function keepText(keep: KeepInfo): string {

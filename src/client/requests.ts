@@ -8,6 +8,8 @@ import type {
   ForgetRequest,
   ForgetResult,
   GcResult,
+  KeepReplicaRequest,
+  KeepReplicaResult,
   RebuildResult,
   RestoreRequest,
   RestoreResult,
@@ -85,6 +87,15 @@ export const requests = {
   list: (machine: string | undefined): Request<readonly ShadowCopyInfo[]> => ({
     method: 'GET',
     path: `/v1/shadow-copies${machine === undefined ? '' : `?machine=${encodeURIComponent(machine)}`}`,
+  }),
+  replicas: (machine: string | undefined): Request<readonly ShadowCopyInfo[]> => ({
+    method: 'GET',
+    path: `/v1/replicas${machine === undefined ? '' : `?machine=${encodeURIComponent(machine)}`}`,
+  }),
+  keepReplica: (body: KeepReplicaRequest): Request<KeepReplicaResult> => ({
+    method: 'POST',
+    path: '/v1/replicas/keep',
+    body,
   }),
   restore: (body: RestoreRequest): Request<RestoreResult> => ({ method: 'POST', path: '/v1/restore', body }),
   export: (body: ExportRequest): Request<ExportResult> => ({ method: 'POST', path: '/v1/export', body }),

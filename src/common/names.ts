@@ -61,7 +61,7 @@ export function shadowCopyName(timeMs: number, attempt = 1): string {
   return attempt === 1 ? second : `${second}-${attempt}`;
 }
 
-/** `MACHINE`, `MACHINE@VERSION` or `MACHINE@latest`, split; `version` is `latest` when there is none. */
+/** `MACHINE`, `MACHINE@VERSION`, `MACHINE@latest` or `MACHINE@replica`, split; `version` is `latest` when there is none. */
 export interface MachineVersion {
   readonly machine: string;
   readonly version: string;
@@ -72,9 +72,9 @@ export function parseMachineVersion(text: string): MachineVersion {
   const at = text.indexOf('@');
   const machine = checkMachineName(at < 0 ? text : text.slice(0, at));
   const version = at < 0 ? 'latest' : text.slice(at + 1);
-  if (version !== 'latest' && !isShadowCopyName(version)) {
+  if (version !== 'latest' && version !== 'replica' && !isShadowCopyName(version)) {
     throw new UmbraError('BAD_NAME', `"${version}" is not the name of a shadow copy`, {
-      hint: `Use a name that "umbra list ${machine}" shows, or "latest".`,
+      hint: `Use a name that "umbra list ${machine}" shows, or "latest" or "replica".`,
     });
   }
   return { machine, version };

@@ -98,13 +98,13 @@ export const shadowCopy = validator(
   },
 );
 
-/** A shadow copy's name or `latest`. */
+/** A shadow copy's name, `latest` or `replica`. */
 export const version = validator(
-  { anyOf: [{ const: 'latest' }, shadowCopy.schema], examples: ['latest', SHADOW_COPY_EXAMPLE] },
+  { anyOf: [{ const: 'latest' }, { const: 'replica' }, shadowCopy.schema], examples: ['latest', SHADOW_COPY_EXAMPLE] },
   (value, field): string => {
     const text = string(value, field);
-    if (text === 'latest' || isShadowCopyName(text)) return text;
-    throw wrong(field, 'the name of a shadow copy or "latest"');
+    if (text === 'latest' || text === 'replica' || isShadowCopyName(text)) return text;
+    throw wrong(field, 'the name of a shadow copy, "latest" or "replica"');
   },
 );
 

@@ -4,7 +4,7 @@ import type { ShadowCopyRecord } from '../store/records.js';
 import type { Reread } from './rest.js';
 import type { Store } from '../store/store.js';
 
-/** The shadow copy that an upload is based on. */
+/** The shadow copy or replica that an upload is based on. */
 export interface UploadBase {
   readonly record: ShadowCopyRecord;
   /** What of its volumes, by name, is damaged, for those that an upload wants to build on. */
@@ -12,9 +12,11 @@ export interface UploadBase {
   readonly giveBack: () => void;
 }
 
-/** The shadow copy that an upload is based on, kept from collection; undefined if it is gone or can't be read. */
+/** What an upload is based on, kept from collection; undefined if it is gone or can't be read. */
 export async function openBase(store: Store, { machine, base, volumes }: BeginFrame): Promise<UploadBase | undefined> {
-  const listing = store.catalog.shadowCopies(machine).find(({ name }) => name === base);
+  const replica = store.catalog.replica(machine);
+  const all = [...store.catalog.shadowCopies(machine), ...(replica === undefined ? [] : [replica])];
+  const listing = all.find(({ name }) => name === base);
   if (listing === undefined) return undefined;
   const giveBack = store.leases.take(listing);
   try {

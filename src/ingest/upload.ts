@@ -38,7 +38,7 @@ interface Outstanding extends RegionPlace {
 }
 
 /**
- * A shadow copy on its way from an agent, over one connection after another: all volumes or nothing. What was stored when it is
+ * A shadow copy, or a replica, on its way from an agent, over one connection after another: all volumes or nothing. What was stored when it is
  * given up stays in the store for the next attempt, until it is collected.
  */
 export class Upload {
@@ -268,7 +268,7 @@ export class Upload {
     assertAge(end, this.#parts.clock.monotonic() - this.#beganMs);
     const { machine, checkpoint } = this.#begin;
     const { consistency, tracker, pauseMs, notes } = end;
-    return await this.#parts.store.commit(this.#session, {
+    const record = {
       machine,
       timeMs: this.#parts.clock.now() - end.ageMs,
       consistency,
@@ -277,7 +277,11 @@ export class Upload {
       volumes,
       config,
       ...(this.sender.host === undefined ? {} : { host: this.sender.host, checkpoint, notes }),
-    });
+    };
+    const { store, kind } = this.#parts;
+    return kind === 'replicate'
+      ? await store.commitReplica(this.#session, record)
+      : await store.commit(this.#session, record);
   }
 
   /** Once the connection is lost nobody hears it. */

@@ -4,6 +4,7 @@ import { UmbraError } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
 import type { WireFrame } from '../protocol/frames.js';
 import type { BeginFrame, DoneFrame, GiveUpFrame, ResumeFrame, ServerFrame } from '../protocol/ingest.js';
+import type { JobKind } from '../protocol/jobs-api.js';
 import { toWireError } from '../protocol/wire-error.js';
 import type { ShadowCopyRecord } from '../store/records.js';
 import type { Store } from '../store/store.js';
@@ -37,8 +38,8 @@ export interface IngestConnection {
   /** Its frames; throws when the connection is lost. */
   readonly frames: AsyncIterator<WireFrame, void>;
   readonly send: (frame: ServerFrame) => void;
-  /** @throws {UmbraError} when this sender may not add shadow copies to the machine */
-  readonly authorize: (machine: string) => void;
+  /** @returns what becomes of it @throws {UmbraError} when this sender may not add shadow copies to the machine */
+  readonly authorize: (machine: string) => JobKind;
   readonly runJob: RunUpload;
 }
 
@@ -148,10 +149,11 @@ export class Uploads {
   }
 
   async #begin({ sender, authorize, runJob }: IngestConnection, message: BeginFrame): Promise<Running> {
-    authorize(message.machine);
+    const kind = authorize(message.machine);
     await this.#supersede(sender, message.machine);
     const { clock } = this.#options;
-    const parts = { store: this.#options.store(), pool: this.#options.pool(), clock, hostChunks: this.#hostChunks };
+    const { store, pool } = this.#options;
+    const parts = { store: store(), pool: pool(), clock, hostChunks: this.#hostChunks, kind };
     const upload = await Upload.begin(parts, sender, message);
     const { outcome, settle } = outcomeToCome();
     let start = (): void => undefined;

@@ -5,7 +5,7 @@ export type DataLossState = (typeof DATA_LOSS_STATES)[number];
 /** Of what is acceptable: older than that, the newest shadow copy is late. */
 const LATE = 0.75;
 
-/** The newest shadow copy of a machine. */
+/** The newest that there is of a machine: its replica, or its newest shadow copy. */
 export interface NewestReplica {
   /** The moment that it shows, by the wall clock of then. */
   readonly timeMs: number;
@@ -34,7 +34,7 @@ export interface DataLoss {
 }
 
 /**
- * Judge the age of a machine's newest shadow copy. A machine that never had one counts from when it was planned for.
+ * Judge the age of what is newest of a machine. A machine that never had one counts from when it was planned for.
  *
  * The age is the longer one of what the wall clock says and of what has certainly passed: where the wall clock was set back, a replica lies
  * in the future, and would be new until that comes. Where it was set forward, replicas are old until there is another one: that is said
@@ -44,10 +44,15 @@ export function dataLossOf({ newest, sinceMs, dataLossMs }: Replication, nowMs: 
   const acceptableMs = dataLossMs;
   const fromMs = newest?.timeMs ?? sinceMs;
   if (fromMs === undefined) return { acceptableMs, state: 'breach' };
-  const ageMs = Math.max(0, nowMs - fromMs, newest?.leastAgeMs ?? 0);
+  const ageMs = ageOf({ ...newest, timeMs: fromMs }, nowMs);
   if (ageMs > acceptableMs) return { ageMs, acceptableMs, state: 'breach' };
   const state = ageMs > acceptableMs * LATE ? 'late' : 'ok';
   return { ageMs, acceptableMs, state, breachInMs: acceptableMs - ageMs + 1 };
+}
+
+/** As {@link dataLossOf} counts it, in milliseconds. */
+export function ageOf({ timeMs, leastAgeMs = 0 }: NewestReplica, nowMs: number): number {
+  return Math.max(0, nowMs - timeMs, leastAgeMs);
 }
 
 /** How much of what is acceptable is used up, for an order: from 0 on; Infinity where nobody knows. */

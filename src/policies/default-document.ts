@@ -8,6 +8,8 @@ policies:
   standard:
     shadowCopies:
       every: 4h             # or daily: [12:30, 22:00], or cron: 0 22 * * MON-FRI
+    # replicate:            # between shadow copies; no version, but what may be lost becomes less
+    #   every: 15min
     timeZone: UTC           # of calendars, of quiet times, and of the days, weeks, months and years below
     keep:
       counting: proxmox     # each rule goes on where the one before ended; or restic: each for itself
@@ -15,7 +17,7 @@ policies:
       daily: 7
       weekly: 4
       monthly: 12
-    dataLoss: 24h           # older than this, the newest shadow copy is reported
+    dataLoss: 24h           # older than this, the newest replica or shadow copy is reported
     quiet: []               # nothing begins then, as in: [mon-fri 08:00-18:00]
     consistency: crash      # or filesystem
     otherwise: accept       # what is less consistent; or fail: it stays, and its job fails

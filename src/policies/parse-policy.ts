@@ -1,4 +1,5 @@
 import { durationText } from '../common/durations.js';
+import type { UmbraError } from '../common/errors.js';
 import type { YamlPart } from '../system/yaml-tree.js';
 import { checkCron, longestPause } from './check-cron.js';
 import { DEFAULT_POLICY } from './default-policy.js';
@@ -6,6 +7,7 @@ import { COUNTED_RULES } from './keep.js';
 import { WANTED_CONSISTENCIES, type KeepRules, type Policy, type QuietWindow, type Rhythm } from './policy.js';
 import * as values from './values.js';
 
+const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 const LONGEST_MS = 36_525 * DAY_MS;
 const LEAST_INTERVAL_MS = 60_000;
@@ -18,6 +20,7 @@ const WEEK_MINUTES = 7 * 24 * 60;
 
 const FIELDS = [
   'shadowCopies',
+  'replicate',
   'timeZone',
   'keep',
   'dataLoss',
@@ -47,17 +50,42 @@ export function parsePolicy(part: YamlPart, counts: Counts): Policy {
   const rhythm = (field: YamlPart): Rhythm => parseRhythm(field, timeZone, counts);
   const shadowCopies = given('shadowCopies', rhythm, DEFAULT_POLICY.shadowCopies);
   const keep = given('keep', parseKeep, DEFAULT_POLICY.keep);
-  const pauseMs = pauseOf(shadowCopies);
+  const quiet = given('quiet', parseQuiet, DEFAULT_POLICY.quiet);
+  const shadowCopyPauseMs = pauseOf(shadowCopies);
+  const replicate = given<Replicate | undefined>('replicate', (field) => parseReplicate(field, rhythm), undefined);
+  const pauseMs = replicate === undefined ? shadowCopyPauseMs : pauseOf(replicate.rhythm);
+  if (replicate !== undefined && !counts.isKept && pauseMs > shadowCopyPauseMs)
+    throw tooRare(replicate, pauseMs, shadowCopyPauseMs);
+  const usualMs = replicate === undefined ? usualDataLoss(pauseMs) : usualOfReplicas(pauseMs, quiet);
   return {
     shadowCopies,
+    ...(replicate === undefined ? {} : { replicate: replicate.rhythm }),
     timeZone,
     ...(keep === undefined ? {} : { keep }),
-    dataLossMs: given('dataLoss', (field) => parseDataLoss(field, pauseMs, counts), usualDataLoss(pauseMs)),
-    quiet: given('quiet', parseQuiet, DEFAULT_POLICY.quiet),
+    dataLossMs: given('dataLoss', (field) => parseDataLoss(field, pauseMs, counts), usualMs),
+    quiet,
     consistency: given('consistency', (field) => values.oneOf(field, WANTED_CONSISTENCIES), DEFAULT_POLICY.consistency),
     otherwise: given('otherwise', (field) => values.oneOf(field, ['accept', 'fail']), DEFAULT_POLICY.otherwise),
     minimumAgeMs: given('minimumAge', (field) => values.duration(field, 0, LONGEST_MS), DEFAULT_POLICY.minimumAgeMs),
   };
+}
+
+/** What was said of replications, and where. */
+interface Replicate {
+  readonly rhythm: Rhythm;
+  readonly part: YamlPart;
+}
+
+function parseReplicate(part: YamlPart, rhythm: (part: YamlPart) => Rhythm): Replicate {
+  return { rhythm: rhythm(part), part };
+}
+
+/** Each shadow copy is a replication, too: more seldom than them nothing would ever be replicated. */
+function tooRare({ part }: Replicate, pauseMs: number, shadowCopyPauseMs: number): UmbraError {
+  return part.wrong(
+    `lets ${durationText(pauseMs)} pass, but shadow copies are made every ${durationText(shadowCopyPauseMs)}`,
+    'Replicate more often than that ("replicate: { every: 15min }"), or leave it out: a shadow copy is up to date, too.',
+  );
 }
 
 /** `{ every: 4h }`, `{ cron: '0 22 * * MON-FRI' }` or `{ daily: '22:00' }`; the last two also with lists. */
@@ -113,6 +141,24 @@ function parseQuiet(part: YamlPart): readonly QuietWindow[] {
 }
 
 function isWholeWeek(windows: readonly QuietWindow[]): boolean {
+  return quietMinutes(windows).every((minute) => minute === 1);
+}
+
+/** The longest time of a week in which nothing is begun. */
+function longestQuietMs(windows: readonly QuietWindow[]): number {
+  const week = quietMinutes(windows);
+  let longest = 0;
+  let now = 0;
+  // One that reaches over the end of the week is found in the second.
+  for (let minute = 0; minute < 2 * WEEK_MINUTES; minute += 1) {
+    now = week[minute % WEEK_MINUTES] === 1 ? now + 1 : 0;
+    longest = Math.max(longest, now);
+  }
+  return longest * MINUTE_MS;
+}
+
+/** Each minute of a week: 1 if nothing is begun in it. */
+function quietMinutes(windows: readonly QuietWindow[]): Uint8Array {
   const quiet = new Uint8Array(WEEK_MINUTES);
   for (const { days, from, to } of windows) {
     const minutes = to > from ? to - from : to + 24 * 60 - from;
@@ -120,7 +166,7 @@ function isWholeWeek(windows: readonly QuietWindow[]): boolean {
       for (let minute = 0; minute < minutes; minute += 1) quiet[(day * 24 * 60 + from + minute) % WEEK_MINUTES] = 1;
     }
   }
-  return quiet.every((minute) => minute === 1);
+  return quiet;
 }
 
 /** How long it is at most from one time to the next. */
@@ -133,11 +179,19 @@ function usualDataLoss(pauseMs: number): number {
   return Math.max(DEFAULT_POLICY.dataLossMs, Math.ceil((pauseMs * 1.5) / LEAST_INTERVAL_MS) * LEAST_INTERVAL_MS);
 }
 
+/**
+ * The same where replicas are made: three times what passes between two, so that two in a row may fail, and an hour at least; and what passes
+ * while nothing is begun.
+ */
+function usualOfReplicas(pauseMs: number, quiet: readonly QuietWindow[]): number {
+  return Math.max(60 * MINUTE_MS, 3 * Math.ceil(pauseMs / MINUTE_MS) * MINUTE_MS) + longestQuietMs(quiet);
+}
+
 function parseDataLoss(part: YamlPart, pauseMs: number, { isKept }: Counts): number {
   const ms = values.duration(part, LEAST_INTERVAL_MS, LONGEST_MS);
   if (isKept || ms >= pauseMs) return ms;
   throw part.wrong(
     `is ${durationText(ms)}, but ${durationText(pauseMs)} may pass between two times`,
-    'Have shadow copies made more often ("shadowCopies: { every: 15min }"), or allow more.',
+    'Have shadow copies made more often ("shadowCopies: { every: 15min }"), or replicas between them ("replicate"), or allow more.',
   );
 }

@@ -42,11 +42,13 @@ export type WantedConsistency = (typeof WANTED_CONSISTENCIES)[number];
 
 export interface Policy {
   readonly shadowCopies: Rhythm;
+  /** How often the replica is brought up to date besides; absent: only shadow copies are made. */
+  readonly replicate?: Rhythm;
   /** IANA's name: `Europe/Zurich`. */
   readonly timeZone: string;
   /** Absent: all are kept. */
   readonly keep?: KeepRules;
-  /** How old the newest shadow copy may become. */
+  /** How old the newest of a machine may become: its replica or its newest shadow copy. */
   readonly dataLossMs: number;
   readonly quiet: readonly QuietWindow[];
   readonly consistency: WantedConsistency;

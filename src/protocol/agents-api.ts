@@ -71,7 +71,7 @@ export interface DiscoveryReport {
   readonly notes: readonly string[];
 }
 
-/** The newest shadow copy of a machine, as its agent has to know it. */
+/** The newest shadow copy of a machine, or its replica if that is newer, as its agent has to know it. */
 export interface BaseInfo {
   readonly shadowCopy: string;
   /** The tracker's name for its checkpoint; absent if no agent made it. */
@@ -152,7 +152,10 @@ export interface LettingGo {
 }
 
 /** A machine as it was protected. */
-export interface UnprotectAnswer extends ProtectedMachine, LettingGo {}
+export interface UnprotectAnswer extends ProtectedMachine, LettingGo {
+  /** What its replica has become. */
+  readonly shadowCopy?: string;
+}
 
 /** A machine that is discovered, protected, or both, or that something of ours is left in. */
 export interface MachineInfo {

@@ -147,7 +147,7 @@ export interface DiffResult {
 }
 
 export interface ForgetRequest {
-  /** Each `version` is a name or `latest`. */
+  /** Each `version` is a name, `latest` or `replica`. */
   readonly shadowCopies: readonly { readonly machine: string; readonly version: string }[];
   readonly dryRun: boolean;
   readonly force: boolean;
@@ -156,6 +156,17 @@ export interface ForgetRequest {
 export interface ForgetResult {
   readonly dryRun: boolean;
   readonly forgotten: readonly { readonly machine: string; readonly shadowCopy: string }[];
+}
+
+export interface KeepReplicaRequest {
+  readonly machine: string;
+}
+
+/** The newest shadow copy of a machine, now that its replica is one. */
+export interface KeepReplicaResult {
+  readonly shadowCopy: ShadowCopyInfo;
+  /** False if it was there: the machine had no replica that was newer. */
+  readonly isNew: boolean;
 }
 
 export interface GcResult {
@@ -212,6 +223,10 @@ export interface StatsResult {
   readonly store: string;
   readonly machines: number;
   readonly shadowCopies: number;
+  /** Those that are newer than the shadow copies of their machines. */
+  readonly replicas: number;
+  /** The sizes of their volumes, without holes; most of it they share with shadow copies. */
+  readonly replicaBytes: number;
   readonly volumes: number;
   /** Sum of the sizes of all volumes of all shadow copies. */
   readonly logicalBytes: number;

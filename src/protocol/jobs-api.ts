@@ -2,8 +2,9 @@ import type { Consistency, Progress, WireError } from './api.js';
 
 /** What crosses the server's wire, and what `--json` prints, about what a server does by itself. */
 
-/** What jobs do. */
-export type JobKind = 'shadow-copy';
+/** What jobs do: make a shadow copy, or bring the replica up to date. */
+export const JOB_KINDS = ['shadow-copy', 'replicate'] as const;
+export type JobKind = (typeof JOB_KINDS)[number];
 
 /**
  * `waiting` for its turn, or for the end of a quiet window; `retrying` waits as well, since it failed for a reason that may pass. The others
@@ -27,7 +28,7 @@ export interface JobInfo {
   readonly endedAt?: string;
   /** How often it was begun. */
   readonly attempts: number;
-  /** What it made. */
+  /** The shadow copy that it made. */
   readonly shadowCopy?: string;
   readonly consistency?: Consistency;
   /** Why it failed, or why it is tried again. */
@@ -64,7 +65,7 @@ export interface JobRequest {
   readonly id: number;
 }
 
-/** When something is done next for a machine. */
+/** When something of a kind is done next for a machine. */
 export interface PlannedRun {
   readonly machine: string;
   readonly host: string;

@@ -30,6 +30,8 @@ export interface ListedShadowCopy {
 export interface ShadowCopiesAnswer {
   readonly tag: string;
   readonly shadowCopies?: readonly ListedShadowCopy[];
+  /** Of the machines whose replica is newer than their shadow copies. A server of before there were any says nothing of them. */
+  readonly replicas?: readonly ListedShadowCopy[];
   readonly shares?: readonly Share[];
 }
 

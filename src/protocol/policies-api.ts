@@ -25,6 +25,8 @@ export interface QuietInfo {
 export interface PolicyInfo {
   readonly name: string;
   readonly shadowCopies: RhythmInfo;
+  /** Absent: the replica is brought up to date by shadow copies alone. */
+  readonly replicate?: RhythmInfo;
   readonly timeZone: string;
   /** Absent: all are kept. */
   readonly keep?: KeepInfo;

@@ -25,21 +25,24 @@ export interface MountInfo {
 export interface MachineStatus {
   readonly machine: string;
   readonly host: string;
-  /** `late`: its newest shadow copy has more than three quarters of the age that its policy accepts; `breach`: it is older than that. */
+  /** `late`: the newest of it, a replica or a shadow copy, has more than three quarters of the age that its policy accepts; `breach`: it is older than that. */
   readonly state: 'ok' | 'late' | 'breach';
   /**
-   * Of the newest shadow copy; of a machine without one, since it is planned for. Absent if it has none and nothing is planned
-   * to make one.
+   * Of the newest of it, its replica or its newest shadow copy; of a machine without, since it is planned for. Absent if it has none and
+   * nothing is planned to make one.
    */
   readonly ageSeconds?: number;
   /** What its policy accepts. */
   readonly acceptableSeconds: number;
+  /** The newest that there is of it: a shadow copy is a replica, too, if there is no newer one. */
+  readonly replica?: { readonly time: string; readonly ageSeconds: number };
   /** The newest. */
   readonly shadowCopy?: string;
   /** The moment that it shows. */
   readonly time?: string;
+  readonly shadowCopyAgeSeconds?: number;
   readonly plannedSince?: string;
-  /** When the next one is due; absent if never. */
+  /** When the next one is due, or the next replication; absent if never. */
   readonly nextAt?: string;
   /** Whether the agent of its host is connected. */
   readonly isConnected: boolean;

@@ -79,12 +79,17 @@ export class RemoteStore implements ReadableStore {
 
   async #refresh(): Promise<void> {
     const { catalog: before, tag: known } = this.#known;
-    const { tag, shadowCopies, shares = [] } = await this.#client.list(known === '' ? undefined : known);
+    const { tag, shadowCopies, replicas = [], shares = [] } = await this.#client.list(known === '' ? undefined : known);
     if (shadowCopies !== undefined) {
-      this.#known = { tag, catalog: Catalog.of(shadowCopies.map(listingOf), before), shares };
+      const listings = [...shadowCopies.map(listingOf), ...replicas.map(replicaOf)];
+      this.#known = { tag, catalog: Catalog.of(listings, before), shares };
     }
     this.#freshUntilMs = this.#patience.clock.monotonic() + FRESH_MS;
   }
+}
+
+function replicaOf(listed: ListedShadowCopy): Listing {
+  return { ...listingOf(listed), isReplica: true };
 }
 
 /** Names become those of files. @throws {UmbraError} SERVER_UNREACHABLE */

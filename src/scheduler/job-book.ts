@@ -1,8 +1,9 @@
 import { UmbraError } from '../common/errors.js';
+import { JOB_KINDS, type JobKind } from '../protocol/jobs-api.js';
 import { hasEnded, type Job } from './job.js';
 import type { JobStore, StoredChanges } from './job-store.js';
 
-/** So many jobs that have ended are kept, besides the last one of each machine, and the last one that was done. */
+/** So many jobs of each kind that have ended are kept, besides the last one of each machine, and the last one that was done. */
 export const MOST_ENDED = 1000;
 
 interface Lasts {
@@ -16,9 +17,10 @@ export class JobBook {
   readonly #mostEnded: number;
   /** Those that have not ended, by machine: there is one at most. */
   readonly #open = new Map<string, Job>();
-  /** The newest that have ended, in the order in which they did. */
-  readonly #ended = new Map<number, Job>();
-  readonly #lasts = new Map<string, Lasts>();
+  /** The newest that have ended, by kind, in the order in which they did: the many replications push out no shadow copies. */
+  readonly #ended: Readonly<Record<JobKind, Map<number, Job>>> = { 'shadow-copy': new Map(), replicate: new Map() };
+  /** By kind and machine. */
+  readonly #lasts: Readonly<Record<JobKind, Map<string, Lasts>>> = { 'shadow-copy': new Map(), replicate: new Map() };
   readonly #planned: Map<string, number>;
   /** What could not be written yet: it is tried with whatever is written next. */
   #unwritten: StoredChanges[] = [];
@@ -63,24 +65,22 @@ export class JobBook {
 
   /** Those that have ended, the newest first. */
   allEnded(): readonly Job[] {
-    const older = [...this.#lasts.values()].flatMap(({ ended, done }) => [
-      ended,
-      ...(done === undefined ? [] : [done]),
+    const all = JOB_KINDS.flatMap((kind) => [
+      ...[...this.#lasts[kind].values()].flatMap(({ ended, done }) => [ended, ...(done === undefined ? [] : [done])]),
+      ...this.#ended[kind].values(),
     ]);
-    const jobs = new Map(
-      [...older.filter(({ id }) => !this.#ended.has(id)), ...this.#ended.values()].map((job) => [job.id, job]),
-    );
+    const jobs = new Map(all.map((job) => [job.id, job]));
     return [...jobs.values()].sort((a, b) => endOf(b) - endOf(a) || b.id - a.id);
   }
 
-  /** The last job of a machine that has ended. */
-  last(machine: string): Job | undefined {
-    return this.#lasts.get(machine)?.ended;
+  /** The last job of a machine, of that kind, that has ended. */
+  last(machine: string, kind: JobKind = 'shadow-copy'): Job | undefined {
+    return this.#lasts[kind].get(machine)?.ended;
   }
 
-  /** The last job of a machine that was done. */
-  lastDone(machine: string): Job | undefined {
-    return this.#lasts.get(machine)?.done;
+  /** The last job of a machine, of that kind, that was done. */
+  lastDone(machine: string, kind: JobKind = 'shadow-copy'): Job | undefined {
+    return this.#lasts[kind].get(machine)?.done;
   }
 
   /** Since when a machine is planned for. */
@@ -97,7 +97,7 @@ export class JobBook {
   async find(id: number): Promise<Job> {
     for (const job of this.#open.values()) if (job.id === id) return job;
     // A store that was rebuilt has lost it, with what it had to say.
-    const job = (await this.#store.find(id)) ?? this.#ended.get(id);
+    const job = (await this.#store.find(id)) ?? this.#ended['shadow-copy'].get(id) ?? this.#ended.replicate.get(id);
     if (job !== undefined) return job;
     throw new UmbraError('NOT_FOUND', `there is no job ${id}`, {
       hint: `Run "umbra jobs" to see what there is: of those that have ended the last ${this.#mostEnded} are kept.`,
@@ -128,9 +128,11 @@ export class JobBook {
 
   /** A machine is not planned for any more. @throws {UmbraError} STORE_* */
   async unplan(machine: string): Promise<void> {
-    const lasts = this.#lasts.get(machine);
-    this.#lasts.delete(machine);
-    const leaving = [lasts?.ended, lasts?.done].filter((job) => job !== undefined && !this.#isKept(job));
+    const lasts = JOB_KINDS.flatMap((kind) => this.#lasts[kind].get(machine) ?? []);
+    for (const kind of JOB_KINDS) this.#lasts[kind].delete(machine);
+    const leaving = lasts
+      .flatMap(({ ended, done }) => [ended, done])
+      .filter((job) => job !== undefined && !this.#isKept(job));
     this.#planned.delete(machine);
     const changes = { unplan: [machine], remove: leaving.flatMap((job) => job?.id ?? []) };
     await this.#writeNowOrLater(changes);
@@ -168,21 +170,23 @@ export class JobBook {
   }
 
   #end(job: Job): number[] {
-    const before = this.#lasts.get(job.machine);
-    this.#ended.set(job.id, job);
-    this.#lasts.set(job.machine, { ended: job, done: job.state === 'done' ? job : before?.done });
+    const lasts = this.#lasts[job.kind];
+    const allEnded = this.#ended[job.kind];
+    const before = lasts.get(job.machine);
+    allEnded.set(job.id, job);
+    lasts.set(job.machine, { ended: job, done: job.state === 'done' ? job : before?.done });
     const leaving = [before?.ended, before?.done].filter((old) => old !== undefined);
-    for (const old of this.#ended.values()) {
-      if (this.#ended.size <= this.#mostEnded) break;
-      this.#ended.delete(old.id);
+    for (const old of allEnded.values()) {
+      if (allEnded.size <= this.#mostEnded) break;
+      allEnded.delete(old.id);
       leaving.push(old);
     }
     return leaving.filter((old) => !this.#isKept(old)).map(({ id }) => id);
   }
 
-  #isKept({ id, machine }: Job): boolean {
-    const lasts = this.#lasts.get(machine);
-    return this.#ended.has(id) || lasts?.ended.id === id || lasts?.done?.id === id;
+  #isKept({ id, machine, kind }: Job): boolean {
+    const lasts = this.#lasts[kind].get(machine);
+    return this.#ended[kind].has(id) || lasts?.ended.id === id || lasts?.done?.id === id;
   }
 }
 

@@ -1,7 +1,7 @@
 import { isErrorCode } from '../common/errors.js';
 import { list, machine, object, oneOf, string, whole, type Validator } from '../common/params.js';
 import type { Consistency, WireError } from '../protocol/api.js';
-import type { JobDetails, JobInfo, JobKind, JobState } from '../protocol/jobs-api.js';
+import { JOB_KINDS, type JobDetails, type JobInfo, type JobKind, type JobState } from '../protocol/jobs-api.js';
 
 /** Lines that a job keeps of what it had to say: the first one and the last ones. */
 const MOST_LINES = 60;
@@ -22,7 +22,7 @@ export interface Job {
   readonly beganMs?: number;
   readonly endedMs?: number;
   readonly attempts: number;
-  /** The machine's newest shadow copy when the last attempt began. */
+  /** The machine's newest shadow copy when the last attempt began; of a replication, the newest that there was. */
   readonly before?: string;
   readonly shadowCopy?: string;
   readonly consistency?: Consistency;
@@ -37,7 +37,7 @@ const stored = object(
   {
     machine,
     host: string,
-    kind: oneOf<JobKind>('shadow-copy'),
+    kind: oneOf<JobKind>(...JOB_KINDS),
     state: oneOf<JobState>('waiting', 'running', 'retrying', 'done', 'failed', 'cancelled'),
     dueMs: time,
     readyMs: time,

@@ -1,5 +1,6 @@
 import { isUmbraError } from '../common/errors.js';
 import { quietUntil } from '../policies/quiet.js';
+import { JOB_KINDS, type JobKind } from '../protocol/jobs-api.js';
 import { DueTimes } from './due.js';
 import type { JobBook } from './job-book.js';
 import type { Job } from './job.js';
@@ -11,7 +12,7 @@ const GRACE_MS = 60_000;
 /** What is due for longer was missed. */
 const LATE_MS = 5 * 60_000;
 
-type Known = Pick<SchedulerParts, 'policyOf' | 'latest' | 'wasThere' | 'damagedSince'>;
+type Known = Pick<SchedulerParts, 'policyOf' | 'latest' | 'upToDate' | 'wasThere' | 'damagedSince'>;
 
 /** Says when machines are due and when jobs may begin, by their policies and by what was done so far. */
 export class Moments {
@@ -33,20 +34,31 @@ export class Moments {
     return others;
   }
 
-  /** When a machine without a job is, or was, due; Infinity if never, or if its policy is not right: it holds up nobody else. */
-  dueMs(machine: string, nowMs: number): number {
-    const { shadowCopies, timeZone } = this.#parts.policyOf(machine);
-    const sinceMs = Math.min(this.#book.plannedSince(machine) ?? nowMs, nowMs);
-    const lastMs = this.#lastMs(machine, nowMs);
-    const dueMs = orNever(() => this.#due.of(shadowCopies, timeZone, { lastMs, sinceMs }, nowMs));
-    return Math.min(dueMs, this.healMs(machine, nowMs) ?? Infinity);
+  /** What is due next for a machine without a job, and when it is, or was. A shadow copy makes a replication unnecessary. */
+  next(machine: string, nowMs: number): { readonly kind: JobKind; readonly dueMs: number } {
+    const shadowCopyMs = this.dueMs(machine, 'shadow-copy', nowMs);
+    const replicateMs = shadowCopyMs <= nowMs ? Infinity : this.dueMs(machine, 'replicate', nowMs);
+    return replicateMs < shadowCopyMs
+      ? { kind: 'replicate', dueMs: replicateMs }
+      : { kind: 'shadow-copy', dueMs: shadowCopyMs };
   }
 
-  /** When damage was found in the machine's newest shadow copy, as long as no backup has begun since; undefined if none was. */
+  /** When a machine without a job is, or was, due; Infinity if never, or if its policy is not right: it holds up nobody else. */
+  dueMs(machine: string, kind: JobKind, nowMs: number): number {
+    const { shadowCopies, replicate, timeZone } = this.#parts.policyOf(machine);
+    const rhythm = kind === 'replicate' ? replicate : shadowCopies;
+    if (rhythm === undefined) return Infinity;
+    const sinceMs = Math.min(this.#book.plannedSince(machine) ?? nowMs, nowMs);
+    const lastMs = this.#lastMs(machine, kind, nowMs);
+    const dueMs = orNever(() => this.#due.of(rhythm, timeZone, { lastMs, sinceMs }, nowMs));
+    return kind === 'replicate' ? dueMs : Math.min(dueMs, this.healMs(machine, nowMs) ?? Infinity);
+  }
+
+  /** When damage was found in the machine's newest shadow copy, as long as nothing has been sent since, a replica neither; undefined if none was. */
   healMs(machine: string, nowMs: number): number | undefined {
     const foundMs = this.#parts.damagedSince?.(machine);
     if (foundMs === undefined || foundMs > nowMs) return undefined;
-    return (this.#lastMs(machine, nowMs) ?? -Infinity) < foundMs ? foundMs : undefined;
+    return (this.#lastMs(machine, 'replicate', nowMs) ?? -Infinity) < foundMs ? foundMs : undefined;
   }
 
   /** Why a machine is due, in words. */
@@ -66,12 +78,16 @@ export class Moments {
     return orNever(() => quietUntil(quiet, timeZone, Math.max(earliestMs, nowMs)) ?? earliestMs);
   }
 
-  /** The begin of the last run. What lies in the future, since the clock was set back, does not count. */
-  #lastMs(machine: string, nowMs: number): number | undefined {
-    const job = this.#book.last(machine);
-    const cancelledMs = job?.state === 'cancelled' ? job.endedMs : undefined;
+  /** The begin of the last run; a shadow copy is a replication, too. What lies in the future, since the clock was set back, does not count. */
+  #lastMs(machine: string, kind: JobKind, nowMs: number): number | undefined {
+    const kinds = kind === 'replicate' ? JOB_KINDS : ([kind] as const);
+    const newest = kind === 'replicate' ? this.#parts.upToDate(machine) : this.#parts.latest(machine);
+    const times = kinds.flatMap((of) => {
+      const job = this.#book.last(machine, of);
+      return [job?.beganMs, job?.state === 'cancelled' ? job.endedMs : undefined];
+    });
     let lastMs: number | undefined;
-    for (const timeMs of [job?.beganMs, cancelledMs, this.#parts.latest(machine)?.timeMs]) {
+    for (const timeMs of [...times, newest?.timeMs]) {
       if (timeMs !== undefined && timeMs <= nowMs) lastMs = Math.max(lastMs ?? timeMs, timeMs);
     }
     return lastMs;

@@ -6,11 +6,12 @@ import { mayPass, MOST_ATTEMPTS, retryDelayMs } from './retry.js';
 import type { Made } from './scheduler-parts.js';
 import { fulfils } from './wanted-consistency.js';
 
-/** What a running job has become, now that its attempt has made a shadow copy. */
+/** What a running job has become, now that its attempt has made a shadow copy, or brought the replica up to date. */
 export function made(job: Job, { shadowCopy, consistency, notes }: Made, policy: Policy, nowMs: number): Job {
-  let ended: Job = { ...job, endedMs: nowMs, shadowCopy, consistency };
+  const isReplica = job.kind === 'replicate';
+  let ended: Job = { ...job, endedMs: nowMs, consistency, ...(isReplica ? {} : { shadowCopy }) };
   for (const note of notes) ended = saying(ended, nowMs, note);
-  const said = `made ${shadowCopy}, ${consistency}`;
+  const said = `${isReplica ? 'the replica is as of' : 'made'} ${shadowCopy}, ${consistency}`;
   if (fulfils(consistency, policy.consistency)) return saying({ ...ended, state: 'done' }, nowMs, said);
   const short = `${said}: the policy wants ${policy.consistency}`;
   if (policy.otherwise === 'accept')
@@ -41,7 +42,7 @@ export function givenUpFor({ aborted, reason }: AbortSignal, error: unknown, isE
 
 /**
  * What a job has become that was running when the server died.
- * @param latest the machine's newest shadow copy: if it has come since the job began, the job was done
+ * @param latest the machine's newest shadow copy; of a replication, the newest that there is: if it has come since the job began, the job was done
  */
 export function interrupted(
   job: Job,
@@ -50,7 +51,8 @@ export function interrupted(
   random: () => number,
 ): Job {
   if (latest !== undefined && latest.name !== job.before && latest.timeMs >= (job.beganMs ?? Infinity)) {
-    const done: Job = { ...job, state: 'done', endedMs: nowMs, shadowCopy: latest.name };
+    const shadowCopy = job.kind === 'replicate' ? {} : { shadowCopy: latest.name };
+    const done: Job = { ...job, state: 'done', endedMs: nowMs, ...shadowCopy };
     return saying(done, nowMs, `made ${latest.name}; the server ended before that was noted`);
   }
   return retryOrFail(job, INTERRUPTED, nowMs, random);

@@ -1,12 +1,20 @@
 import { durationText } from '../common/durations.js';
 import type { Rhythm } from '../policies/policy.js';
-import type { JobDetails, JobInfo, JobsRequest, JobsResult, PlannedRun, ScheduleResult } from '../protocol/jobs-api.js';
+import type {
+  JobDetails,
+  JobInfo,
+  JobKind,
+  JobsRequest,
+  JobsResult,
+  PlannedRun,
+  ScheduleResult,
+} from '../protocol/jobs-api.js';
 import { choose, MOST_AT_ONCE, MOST_OF_HOST } from './choose.js';
 import { isoTime, jobDetails, jobInfo, type Job } from './job.js';
 import type { Moments } from './moments.js';
 import { INTERRUPTED } from './outcome.js';
 import type { Scheduler } from './scheduler.js';
-import type { SchedulerParts } from './scheduler-parts.js';
+import type { PlannedMachine, SchedulerParts } from './scheduler-parts.js';
 
 /** Jobs that have ended are shown up to this number, unless another one is asked for. */
 const USUAL_LIMIT = 100;
@@ -37,34 +45,62 @@ export async function describeJob(scheduler: Scheduler, id: number): Promise<Job
 }
 
 /**
- * What is done next for each machine, and why then; what comes first is first.
+ * What is done next for each machine, of each kind, and why then; what comes first is first.
  * @param parts those of the scheduler; with others' policies it is what would be if they held
  */
 export function planOf(scheduler: Scheduler, parts: SchedulerParts): ScheduleResult {
   const moments = scheduler.moments.with(parts);
   const nowMs = parts.clock.now();
   const turns = new Set(turnsOf(scheduler, moments, parts, nowMs));
-  const planned = parts.machines().map(({ name, host }): PlannedRun & { readonly atMs: number } => {
-    const open = scheduler.book.open(name);
-    const job = open && asItIs(scheduler, open);
-    const { shadowCopies, timeZone } = parts.policyOf(name);
-    const rhythm = describeRhythm(shadowCopies, timeZone);
-    const base = { machine: name, host, kind: 'shadow-copy', ...(job === undefined ? {} : { job: job.id }) } as const;
-    const fromMs = job?.readyMs ?? moments.dueMs(name, nowMs);
-    const atMs =
-      job?.state === 'running'
-        ? (job.beganMs ?? nowMs)
-        : moments.readyMs({ machine: name, host, readyMs: fromMs }, job === undefined ? fromMs : nowMs);
-    const held = heldUp(job, { fromMs, atMs, nowMs, isItsTurn: turns.has(job?.id ?? 0) });
-    return {
-      ...base,
-      ...(Number.isFinite(atMs) ? { at: isoTime(atMs) } : {}),
-      reason: `${parts.policyNameOf(name)}: ${rhythm}${held}`,
-      atMs,
-    };
-  });
+  const known: Known = { scheduler, parts, moments, nowMs, turns };
+  const planned = parts.machines().flatMap((machine) => runsOf(machine, known));
   planned.sort((a, b) => a.atMs - b.atMs || (a.machine < b.machine ? -1 : 1));
   return { planned: planned.map(({ atMs: _atMs, ...run }) => run), isScheduling: scheduler.isScheduling };
+}
+
+interface Known {
+  readonly scheduler: Scheduler;
+  readonly parts: SchedulerParts;
+  readonly moments: Moments;
+  readonly nowMs: number;
+  /** The numbers of the jobs that would begin now. */
+  readonly turns: ReadonlySet<number>;
+}
+
+/** The next run of a machine of each kind that its policy has. A shadow copy is a replication, too: one that comes first is no other. */
+function runsOf(machine: PlannedMachine, known: Known): (PlannedRun & { readonly atMs: number })[] {
+  const { scheduler, parts } = known;
+  const open = scheduler.book.open(machine.name);
+  const job = open && asItIs(scheduler, open);
+  const { shadowCopies, replicate } = parts.policyOf(machine.name);
+  const jobOf = (kind: JobKind): Job | undefined => (job?.kind === kind ? job : undefined);
+  const runs = [runOf(machine, 'shadow-copy', shadowCopies, jobOf('shadow-copy'), known)];
+  const replication = replicate && runOf(machine, 'replicate', replicate, jobOf('replicate'), known);
+  if (replication !== undefined && job?.kind !== 'shadow-copy') runs.push(replication);
+  return runs;
+}
+
+function runOf(
+  { name, host }: PlannedMachine,
+  kind: JobKind,
+  its: Rhythm,
+  job: Job | undefined,
+  { parts, moments, nowMs, turns }: Known,
+): PlannedRun & { readonly atMs: number } {
+  const rhythm = describeRhythm(its, parts.policyOf(name).timeZone);
+  const base = { machine: name, host, kind, ...(job === undefined ? {} : { job: job.id }) } as const;
+  const fromMs = job?.readyMs ?? moments.dueMs(name, kind, nowMs);
+  const atMs =
+    job?.state === 'running'
+      ? (job.beganMs ?? nowMs)
+      : moments.readyMs({ machine: name, host, readyMs: fromMs }, job === undefined ? fromMs : nowMs);
+  const held = heldUp(job, { fromMs, atMs, nowMs, isItsTurn: turns.has(job?.id ?? 0) });
+  return {
+    ...base,
+    ...(Number.isFinite(atMs) ? { at: isoTime(atMs) } : {}),
+    reason: `${parts.policyNameOf(name)}: ${rhythm}${held}`,
+    atMs,
+  };
 }
 
 /** The numbers of the jobs that would begin now. */

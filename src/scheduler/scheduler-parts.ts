@@ -2,6 +2,7 @@ import type { Clock } from '../common/clock.js';
 import type { Log } from '../common/log.js';
 import type { HostLimits, Policy } from '../policies/policy.js';
 import type { Consistency, Progress } from '../protocol/api.js';
+import type { JobKind } from '../protocol/jobs-api.js';
 import type { JobStore } from './job-store.js';
 
 /** A machine that something is done for. */
@@ -10,17 +11,20 @@ export interface PlannedMachine {
   readonly host: string;
 }
 
-/** The newest shadow copy of a machine. */
+/** The newest shadow copy of a machine, or its replica. */
 export interface Newest {
   readonly name: string;
   /** The moment that it shows, by the wall clock of then. */
   readonly timeMs: number;
   /** How much time has certainly passed since it was stored; absent where nobody knows. */
   readonly leastAgeMs?: number;
+  /** It is a replica, and no shadow copy. */
+  readonly isReplica?: boolean;
 }
 
 /** What an attempt has made. */
 export interface Made {
+  /** The name of the shadow copy, or of the replica. */
   readonly shadowCopy: string;
   readonly consistency: Consistency;
   readonly notes: readonly string[];
@@ -30,6 +34,7 @@ export interface Made {
 export interface Attempt {
   /** The job's number. */
   readonly id: number;
+  readonly kind: JobKind;
   /** Aborted with CANCELLED by whoever cancels it, and with SERVER_STOPPING when the server ends; anybody may. */
   readonly controller: AbortController;
   readonly progress: (progress: Progress) => void;
@@ -52,7 +57,9 @@ export interface SchedulerParts {
   readonly limitsOf: (host: string) => HostLimits;
   /** The newest shadow copy of a machine, whoever made it. */
   readonly latest: (machine: string) => Newest | undefined;
-  /** Make a shadow copy of a machine. Settles soon after the attempt was aborted. @throws {UmbraError} why there is none */
+  /** The newest that there is of a machine: its replica, or its newest shadow copy. */
+  readonly upToDate: (machine: string) => Newest | undefined;
+  /** Make a shadow copy of a machine, or bring its replica up to date. Settles soon after the attempt was aborted. @throws {UmbraError} why there is none */
   readonly backUp: (machine: string, attempt: Attempt) => Promise<Made>;
   readonly jobs: JobStore;
   /** Told when jobs have ended, or machines are not planned for any more. */

@@ -4,9 +4,9 @@ import { choose, MOST_OF_HOST } from './choose.js';
 import { JobBook } from './job-book.js';
 import { hasEnded, saying, type Job } from './job.js';
 import { Moments } from './moments.js';
+import { hurried, newJob, turnedInto, type Due } from './new-jobs.js';
 import { failed, givenUpFor, interrupted, made } from './outcome.js';
-import { FIRST_DELAY_MS } from './retry.js';
-import type { PlannedMachine, SchedulerParts } from './scheduler-parts.js';
+import type { Newest, PlannedMachine, SchedulerParts } from './scheduler-parts.js';
 
 /** It is looked again after so long at the latest: clocks are set, and computers sleep. */
 const LONGEST_SLEEP_MS = 60 * 60_000;
@@ -157,10 +157,10 @@ export class Scheduler {
 
   /** Jobs that ran in a server that died. */
   async #recover(): Promise<void> {
-    const { clock, random, latest } = this.#parts;
+    const { clock, random } = this.#parts;
     for (const job of this.book.allOpen()) {
       if (job.state !== 'running' || this.#running.has(job.machine)) continue;
-      await this.book.settle(interrupted(job, latest(job.machine), clock.now(), random));
+      await this.book.settle(interrupted(job, this.#newest(job), clock.now(), random));
     }
   }
 
@@ -191,33 +191,29 @@ export class Scheduler {
       if (sinceMs === undefined || sinceMs > nowMs) plan.push({ machine: name, sinceMs: nowMs });
       const job = this.book.open(name);
       if (job?.state === 'running') continue;
-      // One that failed is due in any case; of one that waits somebody may have made the shadow copy, or the policy is another one now.
-      const dueMs = job?.state === 'retrying' ? job.dueMs : this.moments.dueMs(name, nowMs);
-      if (dueMs > nowMs) await this.#drop(job);
-      else if (job === undefined) jobs.push(this.#newJob({ name, host }, dueMs, nowMs));
-      else if (job.host !== host) jobs.push({ ...job, host });
+      const due = this.moments.next(name, nowMs);
+      if (job === undefined) {
+        if (due.dueMs <= nowMs) jobs.push(this.#newJob({ name, host }, due, nowMs));
+      } else if (this.#isStillDue(job, due, nowMs)) jobs.push(...asDue(job, host, due, nowMs));
+      else await this.book.drop(job);
     }
     if (jobs.length + plan.length > 0) await this.book.write(jobs, plan);
   }
 
-  async #drop(job: Job | undefined): Promise<void> {
-    if (job !== undefined) await this.book.drop(job);
+  /** One that failed is due in any case; of one that waits somebody may have made the shadow copy, or the policy is another one now. */
+  #isStillDue({ machine, kind, state }: Job, due: Due, nowMs: number): boolean {
+    if (due.dueMs <= nowMs) return true;
+    return state === 'retrying' && (kind === 'shadow-copy' || this.#parts.policyOf(machine).replicate !== undefined);
   }
 
-  #newJob({ name, host }: PlannedMachine, dueMs: number, nowMs: number): Job {
-    const id = this.#parts.newId(this.book.highest);
-    const job = {
-      id,
-      machine: name,
-      host,
-      kind: 'shadow-copy',
-      state: 'waiting',
-      dueMs,
-      readyMs: dueMs,
-      attempts: 0,
-      log: [],
-    } as const;
-    return saying(job, nowMs, this.moments.whyDue(name, dueMs, nowMs));
+  #newJob(machine: PlannedMachine, due: Due, nowMs: number): Job {
+    const job = newJob(this.#parts.newId(this.book.highest), machine, due);
+    return saying(job, nowMs, this.moments.whyDue(machine.name, due.dueMs, nowMs));
+  }
+
+  /** What there is of the kind that a job makes. */
+  #newest({ machine, kind }: Job): Newest | undefined {
+    return kind === 'replicate' ? this.#parts.upToDate(machine) : this.#parts.latest(machine);
   }
 
   async #begin(nowMs: number): Promise<void> {
@@ -233,9 +229,9 @@ export class Scheduler {
   }
 
   async #attempt(waiting: Job): Promise<void> {
-    const { clock, latest } = this.#parts;
+    const { clock } = this.#parts;
     const { error: _error, before: _before, ...rest } = waiting;
-    const before = latest(waiting.machine)?.name;
+    const before = this.#newest(waiting)?.name;
     const beganMs = clock.now();
     const attempts = waiting.attempts + 1;
     const begun: Job = { ...rest, state: 'running', beganMs, attempts, ...(before === undefined ? {} : { before }) };
@@ -256,7 +252,7 @@ export class Scheduler {
     let ended: Job;
     try {
       const policy = this.#parts.policyOf(job.machine);
-      const result = await backUp(job.machine, { id: job.id, controller, progress });
+      const result = await backUp(job.machine, { id: job.id, kind: job.kind, controller, progress });
       ended = made(job, result, policy, clock.now());
     } catch (error) {
       const reason = givenUpFor(controller.signal, error, !this.#isScheduling);
@@ -272,18 +268,8 @@ export class Scheduler {
     this.poke();
   }
 
-  /** A job that waits for its agent has waited long enough; one that has failed without it is made up. */
   #hurry(machine: PlannedMachine, nowMs: number): Job[] {
-    const job = this.book.open(machine.name);
-    const last = this.book.last(machine.name);
-    if (job !== undefined) {
-      const wasAway = job.error?.code === 'AGENT_UNREACHABLE' || job.error?.code === 'SERVER_STOPPING';
-      return job.state === 'retrying' && wasAway ? [{ ...job, readyMs: Math.min(job.readyMs, nowMs) }] : [];
-    }
-    if (last?.state !== 'failed' || last.error?.code !== 'AGENT_UNREACHABLE') return [];
-    // An agent that comes and goes makes nobody try all the time.
-    if (nowMs - (last.endedMs ?? 0) < FIRST_DELAY_MS) return [];
-    return [{ ...this.#newJob(machine, nowMs, nowMs), state: 'retrying', error: last.error }];
+    return hurried(this.book, machine.name, nowMs, (due) => this.#newJob(machine, due, nowMs));
   }
 
   /** The next moment at which something may be begun, but for what waits for the end of something else. */
@@ -292,9 +278,17 @@ export class Scheduler {
     for (const { name } of machines) {
       if (this.#running.has(name)) continue;
       const job = this.book.open(name);
-      const atMs = job === undefined ? this.moments.dueMs(name, nowMs) : this.moments.readyMs(job, nowMs);
+      const atMs = job === undefined ? this.moments.next(name, nowMs).dueMs : this.moments.readyMs(job, nowMs);
       if (job === undefined || atMs > nowMs) nextMs = Math.min(nextMs, atMs);
     }
     return nextMs;
   }
+}
+
+/** What of a job that has not begun is another now: its host, and its kind, since a shadow copy is a replication, too. */
+function asDue(job: Job, host: string, due: Due, nowMs: number): Job[] {
+  const isOther =
+    due.kind !== job.kind && due.dueMs <= nowMs && (job.state === 'waiting' || due.kind === 'shadow-copy');
+  const now = isOther ? turnedInto(job, due, nowMs) : job;
+  return now.host === host && !isOther ? [] : [{ ...now, host }];
 }

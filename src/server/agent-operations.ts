@@ -1,5 +1,6 @@
 import type { Progress } from '../protocol/api.js';
 import { UmbraError } from '../common/errors.js';
+import type { JobKind } from '../protocol/jobs-api.js';
 import type { AgentBackupAnswer } from '../protocol/agents-api.js';
 import { AGENTS, type Caller } from './caller.js';
 import type { JobContext } from './engine.js';
@@ -48,7 +49,7 @@ export const AGENT_OPERATIONS: readonly Operation[] = [
     answer: 'json',
     summary: 'Protect a machine no more',
     details:
-      'Its shadow copies stay. Its agent takes away what it kept to follow changes, which is waited for for 20 seconds; of a machine in ' +
+      'Its shadow copies stay, and its replica becomes one. Its agent takes away what it kept to follow changes, which is waited for for 20 seconds; of a machine in ' +
       'which something was left the agent tries again.',
     params: params.unprotectParams,
     result: answers.unprotected,
@@ -125,13 +126,17 @@ export function hostOf(caller: Caller): string {
   throw new UmbraError('INTERNAL', 'only agents have a host');
 }
 
-/** Have a machine's agent make a shadow copy, and tell how far it is. @throws {UmbraError} as {@link Fleet.backUp} */
+/**
+ * Have a machine's agent make a shadow copy, or bring its replica up to date, and tell how far it is.
+ * @throws {UmbraError} as {@link Fleet.backUp}
+ */
 export function backUpWithProgress(
   services: Services,
   machine: string,
-  { signal, progress }: JobContext,
+  { signal, progress }: Pick<JobContext, 'signal' | 'progress'>,
+  kind: JobKind = 'shadow-copy',
 ): Promise<AgentBackupAnswer> {
-  return withProgress(services, machine, progress, () => services.engine.fleet().backUp(machine, signal));
+  return withProgress(services, machine, progress, () => services.engine.fleet().backUp(machine, signal, kind));
 }
 
 /** Tell how far the upload of a machine is while `work` waits for its agent. */

@@ -18,18 +18,23 @@ export interface CollectSoonOptions {
 export class CollectSoon {
   readonly #options: CollectSoonOptions;
   readonly #controller = new AbortController();
-  #isPlanned = false;
+  /** When it is to begin, by the monotonic clock; undefined if it is not planned. */
+  #plannedMs: number | undefined;
+  #cancel = (): void => undefined;
 
   constructor(options: CollectSoonOptions) {
     this.#options = options;
   }
 
-  /** Something was deleted. @returns false if this is planned already, or not any more */
+  /** Something was deleted. @returns false if this is planned already, and as soon, or not any more */
   soon(waitMs = WAIT_MS): boolean {
-    if (this.#isPlanned || this.#controller.signal.aborted) return false;
-    this.#isPlanned = true;
-    this.#options.clock.after(waitMs, () => {
-      this.#isPlanned = false;
+    const { clock } = this.#options;
+    const atMs = clock.monotonic() + waitMs;
+    if (this.#controller.signal.aborted || (this.#plannedMs !== undefined && this.#plannedMs <= atMs)) return false;
+    this.#cancel();
+    this.#plannedMs = atMs;
+    this.#cancel = clock.after(waitMs, () => {
+      this.#plannedMs = undefined;
       void this.#collect();
     });
     return true;

@@ -22,6 +22,7 @@ export type OperationKind =
   | 'machines'
   | 'lease'
   | 'request'
+  | 'replica'
   | 'agent'
   | 'jobs'
   | 'alerts'

@@ -11,9 +11,23 @@ export function dataLossFamilies(machines: readonly WatchedMachine[]): readonly 
   return [
     gauge(
       'umbra_data_loss_age_seconds',
-      'Age of the newest shadow copy of a protected machine; without one, time since it is planned for.',
+      'Age of the newest of a protected machine, its replica or its newest shadow copy; without one, time since it is planned for.',
       shown.flatMap(({ machine, ageMs }): Sample[] =>
         ageMs === undefined ? [] : [[label('machine', machine), ageMs / 1000]],
+      ),
+    ),
+    gauge(
+      'umbra_replica_age_seconds',
+      'Age of the replica of a protected machine: a shadow copy is one, too, if there is no newer one.',
+      shown.flatMap(({ machine, newest, ageMs }): Sample[] =>
+        newest === undefined || ageMs === undefined ? [] : [[label('machine', machine), ageMs / 1000]],
+      ),
+    ),
+    gauge(
+      'umbra_shadow_copy_age_seconds',
+      'Age of the newest shadow copy of a protected machine.',
+      shown.flatMap(({ machine, shadowCopyAgeMs }): Sample[] =>
+        shadowCopyAgeMs === undefined ? [] : [[label('machine', machine), shadowCopyAgeMs / 1000]],
       ),
     ),
     gauge(

@@ -88,7 +88,8 @@ export class DataLossWatch {
 function alertOf(watched: WatchedMachine): NewAlert {
   const { machine, host, ageMs, acceptableMs, newest } = watched;
   const age = ageMs === undefined ? 'unknown' : aboutText(ageMs);
-  const what = newest === undefined ? 'has no shadow copy, and is planned for since' : 'has a newest shadow copy of';
+  const kind = newest?.isReplica === true ? 'has a replica of' : 'has a newest shadow copy of';
+  const what = newest === undefined ? 'has no shadow copy, and is planned for since' : kind;
   return {
     kind: 'data-loss',
     subject: machine,

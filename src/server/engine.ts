@@ -10,6 +10,7 @@ import type {
   ForgetRequest,
   ForgetResult,
   GcResult,
+  KeepReplicaResult,
   Progress,
   RebuildResult,
   RestoreRequest,
@@ -59,6 +60,13 @@ export interface Engine {
    * @throws {UmbraError} NOT_FOUND when `machine` is given and has no shadow copy
    */
   list(machine: string | undefined): Promise<readonly ShadowCopyInfo[]>;
+  /** The replicas that are newer than the shadow copies of their machines. @throws {UmbraError} STORE_* */
+  replicas(machine: string | undefined): Promise<readonly ShadowCopyInfo[]>;
+  /**
+   * Make a shadow copy of a machine's replica, without its agent.
+   * @throws {UmbraError} NOT_FOUND for a machine with neither; STORE_*
+   */
+  keepReplica(machine: string): Promise<KeepReplicaResult>;
   /** @throws {UmbraError} NOT_FOUND, TARGET_*, STORE_*, CANCELLED */
   restore(request: RestoreRequest, context: JobContext): Promise<RestoreResult>;
   /** @throws {UmbraError} NOT_FOUND, TARGET_*, PROGRAM_MISSING, STORE_*, CANCELLED */

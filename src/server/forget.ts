@@ -16,9 +16,7 @@ export interface ForgetContext {
  */
 export async function forgetShadowCopies(request: ForgetRequest, context: ForgetContext): Promise<ForgetResult> {
   const { store, signal } = context;
-  const listings = [
-    ...new Set(request.shadowCopies.map(({ machine, version }) => store.catalog.find(machine, version))),
-  ];
+  const listings = [...new Set(request.shadowCopies.map(({ machine, version }) => find(store, machine, version)))];
   for (const listing of listings) await assertMayForget(store, listing);
   if (!request.force) assertOneStays(store, listings);
   if (!request.dryRun) {
@@ -29,6 +27,15 @@ export async function forgetShadowCopies(request: ForgetRequest, context: Forget
   }
   const forgotten = listings.map(({ machine, name }) => ({ machine, shadowCopy: name }));
   return { dryRun: request.dryRun, forgotten };
+}
+
+/** What is named; who means a replica does not mean the shadow copy that is as new. @throws {UmbraError} NOT_FOUND */
+function find({ catalog }: Store, machine: string, version: string): Listing {
+  const listing = catalog.find(machine, version);
+  if (version !== 'replica' || listing.isReplica === true) return listing;
+  throw new UmbraError('NOT_FOUND', `"${machine}" has no replica that is newer than its shadow copies`, {
+    hint: `The newest is ${machine}@${listing.name}: name it to delete it.`,
+  });
 }
 
 /** @throws {UmbraError} SHADOW_COPY_PROTECTED, SHADOW_COPY_OPEN */
@@ -43,7 +50,8 @@ export async function assertMayForget(store: Store, listing: Listing): Promise<v
 
 /** @throws {UmbraError} LAST_SHADOW_COPY */
 function assertOneStays(store: Store, going: readonly Listing[]): void {
-  for (const machine of new Set(going.map((listing) => listing.machine))) {
+  const shadowCopies = going.filter(({ isReplica }) => isReplica !== true);
+  for (const machine of new Set(shadowCopies.map((listing) => listing.machine))) {
     if (store.catalog.shadowCopies(machine).some((listing) => !going.includes(listing))) continue;
     throw new UmbraError('LAST_SHADOW_COPY', `no shadow copy of "${machine}" would be left`, {
       hint: 'Give --force to delete the last one too.',

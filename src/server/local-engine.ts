@@ -17,6 +17,7 @@ import type {
   ForgetRequest,
   ForgetResult,
   GcResult,
+  KeepReplicaResult,
   RebuildResult,
   RestoreRequest,
   RestoreResult,
@@ -49,6 +50,7 @@ import { needSecret } from './key-asking.js';
 import { chosen } from './chosen-format.js';
 import type { Engine, JobContext, Keyring, OpenEngine } from './engine.js';
 import { forgetShadowCopies } from './forget.js';
+import { listingsOf, listReplicas, listShadowCopies } from './list-versions.js';
 import { LocalSource } from './local-source.js';
 import { ObjectAccess } from './object-access.js';
 import { PolicyService } from './policy-service.js';
@@ -148,11 +150,17 @@ class LocalEngine implements Engine {
     return backUpMachine({ store: this.#store, pool: this.#workers, clock: this.#clock, request, ...context });
   }
 
-  async list(machine: string | undefined): Promise<readonly ShadowCopyInfo[]> {
-    const store = this.#store;
-    if (machine !== undefined) store.catalog.find(machine, 'latest');
-    const listings = machine === undefined ? [...store.catalog.all()] : store.catalog.shadowCopies(machine);
-    return (await store.summaries(listings)).map(({ listing, summary }) => shadowCopyInfo({ ...listing, ...summary }));
+  list(machine: string | undefined): Promise<readonly ShadowCopyInfo[]> {
+    return listShadowCopies(this.#store, machine);
+  }
+
+  replicas(machine: string | undefined): Promise<readonly ShadowCopyInfo[]> {
+    return listReplicas(this.#store, machine);
+  }
+
+  async keepReplica(machine: string): Promise<KeepReplicaResult> {
+    const { record, isNew } = await this.#store.keepReplica(machine);
+    return { shadowCopy: shadowCopyInfo(record), isNew };
   }
 
   async restore(request: RestoreRequest, context: JobContext): Promise<RestoreResult> {
@@ -198,12 +206,7 @@ class LocalEngine implements Engine {
     const start = this.#clock.monotonic();
     const { catalog } = this.#store;
     const { machine, version } = request;
-    const listings =
-      machine === undefined
-        ? [...catalog.all()]
-        : version === undefined
-          ? [catalog.find(machine, 'latest'), ...catalog.shadowCopies(machine).slice(0, -1)]
-          : [catalog.find(machine, version)];
+    const listings = listingsOf(catalog, machine, version);
     const everything = machine === undefined;
     const verification = new Verification({
       store: this.#store,

@@ -39,7 +39,8 @@ export class ObjectAccess {
       .digest('hex');
     if (tag === known) return { tag };
     const listed = (machines ?? catalog.machines()).flatMap((machine) => catalog.shadowCopies(machine));
-    return { tag, shadowCopies: listed.map(listedShadowCopy), shares };
+    const replicas = catalog.replicas().filter(({ machine }) => machines?.includes(machine) ?? true);
+    return { tag, shadowCopies: listed.map(listedShadowCopy), replicas: replicas.map(listedShadowCopy), shares };
   }
 
   /**

@@ -11,7 +11,7 @@ const LISTED = fields<ListedShadowCopy>({ machine: text, shadowCopy: text, timeM
 const SHADOW_COPIES = shape<ShadowCopiesAnswer>(
   'ShadowCopies',
   { tag: text },
-  { shadowCopies: listOf(LISTED), shares: listOf(share) },
+  { shadowCopies: listOf(LISTED), replicas: listOf(LISTED), shares: listOf(share) },
 );
 
 /** What is said of the routes at which shadow copies are read by their objects, by their last part. */

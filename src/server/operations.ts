@@ -30,6 +30,33 @@ export const OPERATIONS: readonly Operation[] = [
   }),
   operation({
     method: 'GET',
+    route: '/v1/replicas',
+    answer: 'json',
+    summary: 'The replicas that are newer than the shadow copies of their machines, of all machines or of one',
+    details:
+      'A replica is replaced by the next replication, or shadow copy, of its machine; "replica" names it where a version is asked for.',
+    params: params.listParams,
+    result: answers.shadowCopies,
+    claim: () => ({ kind: 'list' }),
+    what: named,
+    run: ({ engine }, request) => engine.replicas(request.machine),
+  }),
+  operation({
+    method: 'POST',
+    route: '/v1/replicas/keep',
+    answer: 'json',
+    summary: 'Make a shadow copy of the replica of a machine',
+    details:
+      'Its agent is not needed. The shadow copy has the name, the time and the consistency of the replica; if there is none that is newer ' +
+      'than the newest shadow copy, that is the answer.',
+    params: params.keepReplicaParams,
+    result: answers.keptReplica,
+    claim: () => ({ kind: 'replica' }),
+    what: ({ machine }) => machine,
+    run: ({ engine }, { machine }) => engine.keepReplica(machine),
+  }),
+  operation({
+    method: 'GET',
     route: '/v1/stats',
     answer: 'json',
     summary: 'The figures of the store',

@@ -8,7 +8,7 @@ import type { Store } from '../store/store.js';
 import { policyParts, type PolicyParts } from './effective-policies.js';
 
 /** What a scheduler goes by in a store. */
-export type Planning = Pick<SchedulerParts, 'machines' | 'latest' | 'jobs'> & PolicyParts;
+export type Planning = Pick<SchedulerParts, 'machines' | 'latest' | 'upToDate' | 'jobs'> & PolicyParts;
 
 /** @param store asked for each time: it may be rebuilt */
 export function planningOf(store: () => Store): Planning {
@@ -17,6 +17,7 @@ export function planningOf(store: () => Store): Planning {
   return {
     machines: () => machines.list(),
     latest: (machine) => store().newest(machine),
+    upToDate: (machine) => store().upToDate(machine),
     jobs: storedJobs(() => store().jobs),
     policyOf: (machine) => parts().policyOf(machine),
     policyNameOf: (machine) => parts().policyNameOf(machine),

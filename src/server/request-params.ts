@@ -31,6 +31,7 @@ export const restoreParams = object({ machine, version, to: path }, { volume, me
 export const exportParams = object({ machine, version, volume, to: path });
 export const diffParams = object({ machine, from: version, toMachine: machine, to: version, exact: boolean });
 export const forgetParams = object({ shadowCopies: list(machineVersion, 1), dryRun: boolean, force: boolean });
+export const keepReplicaParams = object({ machine });
 export const unmountParams = object({ mountPoint: path, force: boolean });
 
 export const addShareParams = object({ name: share, machine, path: sharePath }, { force: boolean });

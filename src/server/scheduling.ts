@@ -1,7 +1,7 @@
 import { isUmbraError, messageOf } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import type { Policies } from '../policies/policy.js';
-import type { JobDetails, JobsRequest, JobsResult, ScheduleResult } from '../protocol/jobs-api.js';
+import type { JobDetails, JobKind, JobsRequest, JobsResult, ScheduleResult } from '../protocol/jobs-api.js';
 import type { FleetStatus } from '../protocol/server-api.js';
 import type * as fleets from '../scheduler/fleet.js';
 import type * as reports from '../scheduler/report.js';
@@ -20,10 +20,8 @@ import { CollectSoon } from './collect-soon.js';
 import { pruneAfter } from './prune-after.js';
 import { runJob, type RunOperationOptions } from './run-operation.js';
 
-export interface SchedulingOptions extends RunOperationOptions {
-  /** In [0, 1): when what failed is tried again. */
-  readonly random: () => number;
-}
+/** What replicas that were replaced have left is collected after so long at the latest: it is little, and there is more of it all the time. */
+const FORMER_REPLICAS_MS = 6 * 60 * 60_000;
 
 interface Opened {
   readonly scheduler: Scheduler;
@@ -35,6 +33,8 @@ interface Opened {
 }
 
 export interface SchedulingOptions extends RunOperationOptions {
+  /** In [0, 1): when what failed is tried again. */
+  readonly random: () => number;
   /** When what is damaged in a machine's newest shadow copy was found, if anything is. */
   readonly damagedSince: (machine: string) => number | undefined;
 }
@@ -137,8 +137,9 @@ export class Scheduling implements PlannedWork {
     const { scheduler, parts } = this.#opened ?? {};
     if (scheduler?.isScheduling !== true || parts === undefined) return;
     const { book } = scheduler;
-    const newestMs = (machine: string): number | undefined => parts.latest(machine)?.timeMs;
-    const last = (machine: string): ReturnType<typeof book.last> => book.last(machine);
+    const newestMs = (machine: string, kind: JobKind): number | undefined =>
+      (kind === 'replicate' ? parts.upToDate(machine) : parts.latest(machine))?.timeMs;
+    const last = (machine: string, kind: JobKind): ReturnType<typeof book.last> => book.last(machine, kind);
     try {
       tellJobFailures({ machines: () => book.machines(), last, newestMs }, this.#options.alerts);
     } catch (error) {
@@ -223,18 +224,25 @@ export class Scheduling implements PlannedWork {
   }
 
   /** As an operation that somebody asks for, so that it is seen, counted and logged as one, and cancelled when the server stops. */
-  async #backUp(services: Services, machine: string, { id, controller, progress }: Attempt): Promise<Made> {
+  async #backUp(services: Services, machine: string, { id, kind, controller, progress }: Attempt): Promise<Made> {
     let made: Made | undefined;
+    const whatOf = { 'shadow-copy': `a shadow copy of ${machine}`, replicate: `a replication of ${machine}` };
     const prepared = {
       claim: { kind: 'request', machine },
-      what: `a shadow copy of ${machine}, as its policy says`,
+      what: `${whatOf[kind]}, as its policy says`,
       run: async (_services: Services, { signal }: { readonly signal: AbortSignal }) => {
         signal.addEventListener('abort', () => {
           controller.abort(signal.reason);
         });
-        const { notes, ...result } = await backUpWithProgress(services, machine, { signal, progress });
+        const before = services.engine.planning().upToDate(machine)?.isReplica === true;
+        const { notes, ...result } = await backUpWithProgress(services, machine, { signal, progress }, kind);
+        if (kind === 'replicate') {
+          if (before) this.#collecting.soon(FORMER_REPLICAS_MS);
+          made = { ...result, notes };
+          return;
+        }
         const pruned = await pruneAfter(services, machine, signal);
-        if (pruned.deleted > 0) this.#collecting.soon();
+        if (pruned.deleted > 0 || before) this.#collecting.soon();
         made = { ...result, notes: [...notes, ...pruned.notes] };
       },
     } as const;

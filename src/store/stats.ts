@@ -16,10 +16,16 @@ export async function storeStats(store: Store): Promise<Omit<StatsResult, 'store
       dataBytes += volume.dataBytes;
     }
   }
+  const replicas = await store.summaries(store.catalog.replicas());
+  const replicaBytes = replicas
+    .flatMap(({ summary }) => summary.volumes)
+    .reduce((sum, volume) => sum + volume.dataBytes, 0);
   const { meta, objects } = store.objectStore;
   return {
     machines: store.catalog.machines().length,
     shadowCopies: listings.length,
+    replicas: replicas.length,
+    replicaBytes,
     volumes,
     logicalBytes,
     dataBytes,

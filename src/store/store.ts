@@ -23,7 +23,6 @@ import { parseShadowCopyRecord, type ShadowCopyRecord } from './records.js';
 import type { IngestSession } from './session.js';
 import { leastAgeMs, protectedError, protectedForMs } from './protection.js';
 import { assertSameStore, readHighWater, unlessFull } from './store-marks.js';
-import { RecentNames } from './recent-names.js';
 import type { Moment } from './scrub-plan.js';
 import { StoredPolicies } from './stored-policies.js';
 import { TrustedTime } from './trusted-time.js';

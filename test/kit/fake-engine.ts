@@ -25,6 +25,7 @@ import type {
   ForgetRequest,
   ForgetResult,
   GcResult,
+  KeepReplicaResult,
   RebuildResult,
   RestoreRequest,
   RestoreResult,
@@ -149,6 +150,19 @@ export class FakeEngine implements Engine {
           volumes: [{ name: 'vda', sizeBytes: 2 * GIB, root: '0'.repeat(64) }],
         })),
     );
+  }
+
+  /** A machine called `old` is that of a server that knows of no replicas. */
+  replicas(machine: string | undefined): Promise<readonly ShadowCopyInfo[]> {
+    if (machine === 'old') throw new UmbraError('NOT_FOUND', 'there is nothing at GET /v1/replicas');
+    if (machine === 'dead') throw new UmbraError('STORE_FAILED', 'the disk is broken');
+    return Promise.resolve([]);
+  }
+
+  async keepReplica(machine: string): Promise<KeepReplicaResult> {
+    const [shadowCopy] = await this.list(machine);
+    if (shadowCopy === undefined) throw new UmbraError('NOT_FOUND', `there is no machine ${machine}`);
+    return { shadowCopy, isNew: true };
   }
 
   async restore({ machine, volume, to }: RestoreRequest, context: JobContext): Promise<RestoreResult> {
@@ -287,6 +301,8 @@ export class FakeEngine implements Engine {
       store: this.#store,
       machines: 2,
       shadowCopies: 5,
+      replicas: 1,
+      replicaBytes: GIB,
       volumes: 6,
       logicalBytes: 12 * GIB,
       dataBytes: 6 * GIB,
@@ -331,6 +347,7 @@ export class FakeEngine implements Engine {
     return {
       machines: () => [],
       latest: () => undefined,
+      upToDate: () => undefined,
       jobs: storedJobs(() => records),
       policyOf: () => DEFAULT_POLICY,
       policyNameOf: () => 'standard (default)',

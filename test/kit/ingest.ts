@@ -6,6 +6,7 @@ import { systemClock, type Clock } from '../../src/common/clock.js';
 import { UmbraError } from '../../src/common/errors.js';
 import type { Sender } from '../../src/ingest/sender.js';
 import { Uploads, type RunUpload } from '../../src/ingest/uploads.js';
+import type { JobKind } from '../../src/protocol/jobs-api.js';
 import type { ByteRange } from '../../src/protocol/api.js';
 import { encodeFrame, readFrames } from '../../src/protocol/frames.js';
 import type { Store } from '../../src/store/store.js';
@@ -18,6 +19,8 @@ export interface IngestServer {
   readonly pool: WorkerPool;
   /** How connections ended: undefined for a good end. */
   readonly ends: unknown[];
+  /** What becomes of what is sent of a machine: a shadow copy, where it is not said. */
+  readonly kinds: Map<string, JobKind>;
   /** How many connections there were. */
   readonly started: () => number;
   readonly connect: (host: string, cut?: Cut) => Connect;
@@ -31,6 +34,7 @@ export function ingestServer(store: Store, clock: Clock = systemClock): IngestSe
   const pool = new WorkerPool({ cutting: TEST_FORMAT.cutting, compression: TEST_FORMAT.compression }, 2);
   const uploads = new Uploads({ store: () => store, pool: () => pool, clock });
   const ends: unknown[] = [];
+  const kinds = new Map<string, JobKind>();
   let started = 0;
   const open: IngestServer['open'] = (host) => {
     started++;
@@ -44,6 +48,7 @@ export function ingestServer(store: Store, clock: Clock = systemClock): IngestSe
       send: (frame) => down.write(Buffer.concat(encodeFrame(frame))),
       authorize: (machine) => {
         if (machine === 'forbidden') throw new UmbraError('FORBIDDEN', 'not yours');
+        return kinds.get(machine) ?? 'shadow-copy';
       },
       runJob,
     });
@@ -56,7 +61,7 @@ export function ingestServer(store: Store, clock: Clock = systemClock): IngestSe
     return { up, down };
   };
   const connect: IngestServer['connect'] = (host, cut) => () => Promise.resolve(connection(open(host), cut?.()));
-  return { uploads, pool, ends, started: () => started, connect, open };
+  return { uploads, pool, ends, kinds, started: () => started, connect, open };
 }
 
 /** An administrator's name has a space, as the server gives it. */

@@ -3,6 +3,7 @@ import type { Clock } from '../../src/common/clock.js';
 import { UmbraError } from '../../src/common/errors.js';
 import { silentLog } from '../../src/common/log.js';
 import type { HostLimits, Policy } from '../../src/policies/policy.js';
+import type { JobKind } from '../../src/protocol/jobs-api.js';
 import { storedJobs } from '../../src/scheduler/job-store.js';
 import { Scheduler } from '../../src/scheduler/scheduler.js';
 import type { Attempt, Made, PlannedMachine, SchedulerParts } from '../../src/scheduler/scheduler-parts.js';
@@ -19,6 +20,7 @@ export interface Tried {
   readonly machine: string;
   readonly host: string;
   readonly beganMs: number;
+  readonly kind: JobKind;
 }
 
 /** How a pretended backup goes. */
@@ -65,6 +67,7 @@ export class ScheduleLab {
   readonly meta: KvStore;
   readonly #options: LabOptions;
   readonly #latest = new Map<string, { name: string; timeMs: number }>();
+  readonly #newest = new Map<string, { name: string; timeMs: number }>();
   #life: Life | undefined;
   #given: SchedulerParts | undefined;
   #lastId = 0;
@@ -154,7 +157,17 @@ export class ScheduleLab {
 
   /** Somebody makes a shadow copy without the scheduler. */
   makeByHand(machine: string): void {
-    this.#latest.set(machine, { name: `by-hand-${this.clock.now()}`, timeMs: this.clock.now() });
+    this.#list(machine, 'shadow-copy', { name: `by-hand-${this.clock.now()}`, timeMs: this.clock.now() });
+  }
+
+  /** The same of a replica. */
+  replicateByHand(machine: string): void {
+    this.#list(machine, 'replicate', { name: `by-hand-${this.clock.now()}`, timeMs: this.clock.now() });
+  }
+
+  #list(machine: string, kind: JobKind, newest: { name: string; timeMs: number }): void {
+    if (kind === 'shadow-copy') this.#latest.set(machine, newest);
+    this.#newest.set(machine, newest);
   }
 
   #partsFor(alive: () => boolean, records: JobRecords, attempts: Set<Attempt>): SchedulerParts {
@@ -166,6 +179,7 @@ export class ScheduleLab {
       limitsOf: limits,
       wasThere: (host) => this.#options.wasThere?.(host) ?? true,
       latest: (machine) => this.#latest.get(machine),
+      upToDate: (machine) => this.#newest.get(machine),
       backUp: (machine, attempt) => this.#backUp(machine, attempt, alive, attempts),
       jobs: storedJobs(() => records),
       mostEnded: MOST_ENDED,
@@ -184,7 +198,8 @@ export class ScheduleLab {
 
   async #backUp(machine: string, attempt: Attempt, alive: () => boolean, attempts: Set<Attempt>): Promise<Made> {
     const host = this.machines.find(({ name }) => name === machine)?.host ?? '';
-    const tried = { machine, host, beganMs: this.clock.now() };
+    const { kind } = attempt;
+    const tried = { machine, host, beganMs: this.clock.now(), kind };
     this.#options.onBegin?.(tried, [...this.running]);
     this.running.add(tried);
     this.tried.push(tried);
@@ -194,7 +209,7 @@ export class ScheduleLab {
       await this.#wait(takesMs, attempt.controller.signal, alive);
       if (error !== undefined) throw error;
       const name = `copy-${this.made.length}`;
-      this.#latest.set(machine, { name, timeMs: tried.beganMs });
+      this.#list(machine, kind, { name, timeMs: tried.beganMs });
       this.made.push(tried);
       this.#options.onMade?.(tried);
       return { shadowCopy: name, consistency, notes: [] };

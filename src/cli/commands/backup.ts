@@ -7,21 +7,24 @@ import type { Args } from '../args.js';
 import type { Session } from '../session.js';
 import { backupImages } from '../backup-images.js';
 import { flagOption, textOption, textsOption, word, words, type Command } from '../command.js';
-import { formatBytes, formatCount, formatSeconds } from '../format.js';
+import { formatBytes, formatCount, formatSeconds, formatTime } from '../format.js';
 import { formatTable } from '../table.js';
 
 const FORMATS = ['raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 'vpc'] as const;
 
 export const command: Command = {
   usage: '<MACHINE> [IMAGE..]',
-  synopsis: 'MACHINE [IMAGE...] [--name VOLUME=IMAGE]... [--config FILE]... [--format FORMAT] [--reread]',
+  synopsis:
+    'MACHINE [IMAGE...] [--name VOLUME=IMAGE]... [--config FILE]... [--format FORMAT] [--reread] | MACHINE --from-replica',
   description: `Make a shadow copy of a machine. Without images its agent makes it, while the machine runs ("umbra protect");
 or it is made from its disk images: raw files, block devices, qcow2, VHDX, VMDK or VDI.
 Only what the store does not have yet is stored. The images become the volumes vda, vdb, ... unless --name says otherwise.
 The machine should be off, or the images should be snapshots: an image that changes while it is read is refused.
-A store that does not exist is made. With --server the images are read here, and what the server lacks is sent to it.`,
+A store that does not exist is made. With --from-replica it is made of what was replicated last, at once and without the agent or its host: it has
+the time and the consistency of the replica. With --server the images are read here, and what the server lacks is sent to it.`,
   examples: [
     ['umbra backup web1', 'by the agent of its host'],
+    ['umbra backup web1 --from-replica', 'of what was replicated last, though its host is dead'],
     ['umbra backup web1 /var/lib/libvirt/images/web1.qcow2', 'one disk'],
     ['umbra backup db /dev/vg0/db --name data=/dev/vg0/db-data', 'two disks, the second as the volume "data"'],
     ['umbra backup web1 web1.raw --config web1.xml', 'keep the configuration too'],
@@ -35,9 +38,11 @@ A store that does not exist is made. With --server the images are read here, and
     name: textsOption('VOLUME=IMAGE: the name of the volume that an image becomes; may be repeated'),
     config: textsOption('A configuration file to keep with the shadow copy; may be repeated'),
     format: { ...textOption('The format of the images, when it should not be found out'), choices: FORMATS },
+    'from-replica': flagOption('Of the replica, without the agent'),
     reread: flagOption('Read also images whose size and times say that they did not change'),
   },
   run: async (args, session) => {
+    if (args.flag('from-replica')) return await keepReplica(args, session);
     if (hasNoImages(args)) return await backUpByAgent(args, session);
     const absolute = (path: string): string => args.absolute(path);
     const request = {
@@ -65,6 +70,19 @@ async function backUpImages(request: BackupRequest, session: Session): Promise<B
 function hasNoImages(args: Args): boolean {
   const said = [...args.texts('IMAGE'), ...args.texts('name'), ...args.texts('config')];
   return said.length === 0 && args.optionalText('format') === undefined && !args.flag('reread');
+}
+
+async function keepReplica(args: Args, session: Session): Promise<'OK'> {
+  if (!hasNoImages(args)) throw new UmbraError('BAD_ARGUMENT', '--from-replica reads no images: name only the machine');
+  const machine = checkMachineName(args.text('MACHINE'));
+  const result = await session.call(requests.keepReplica({ machine }));
+  const { shadowCopy, consistency, time } = result.shadowCopy;
+  session.answer(result, () =>
+    result.isNew
+      ? `${machine}@${shadowCopy} made of the replica, ${consistency} consistency, as of ${formatTime(time)}\n`
+      : `${machine}@${shadowCopy} is as new as what was replicated last: nothing to do\n`,
+  );
+  return 'OK';
 }
 
 async function backUpByAgent(args: Args, session: Session): Promise<'OK'> {

@@ -10,7 +10,11 @@ export const command: Command = {
   description: 'Write a volume of a shadow copy to a new qcow2 image, without its holes.',
   examples: [['umbra export web1@latest --volume vda --to /srv/web1.qcow2', 'an image that QEMU boots']],
   next: 'Next: "qemu-img convert" makes every other format of it; "umbra restore" writes raw files and devices.',
-  positionals: { MACHINE: word('The machine, and the name of a shadow copy or "latest", which is the default') },
+  positionals: {
+    MACHINE: word(
+      'The machine, and the name of a shadow copy, "replica" for the newest there is, or "latest", which is the default',
+    ),
+  },
   options: {
     volume: { ...textOption('The volume'), demandOption: true },
     to: { ...textOption('The file to make, FILE.qcow2'), demandOption: true },

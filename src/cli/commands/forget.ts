@@ -8,13 +8,14 @@ export const command: Command = {
   usage: '<VERSION..>',
   synopsis: 'MACHINE@VERSION... [--dry-run] [--force]',
   description: `Delete shadow copies. The others stay whole; the space comes back with "umbra gc". One that has a file open in a
-mount is refused, and the last one of a machine is deleted only with --force.`,
+mount is refused, and the last one of a machine is deleted only with --force. MACHINE@replica drops what was replicated since the newest shadow
+copy; no minimum age keeps it, as the next replication would replace it, too.`,
   examples: [
     ['umbra forget web1@2026-10-01T10-15-00Z --dry-run', 'say what would be deleted'],
     ['umbra forget web1@2026-10-01T10-15-00Z web1@2026-10-02T10-15-00Z', 'delete two'],
   ],
   next: 'Next: "umbra gc" gives the space back.',
-  positionals: { VERSION: words('Shadow copies, each a machine and the name of a shadow copy or "latest"') },
+  positionals: { VERSION: words('Shadow copies, each a machine and the name of a shadow copy, "latest" or "replica"') },
   options: {
     'dry-run': flagOption('Only say what would be deleted'),
     force: flagOption('Delete also the last shadow copy of a machine'),

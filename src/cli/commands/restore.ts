@@ -19,7 +19,11 @@ that they make up are written, through QEMU, with the files beside them meanwhil
     ['umbra restore lab --merge --to /srv/lab', 'the disks of files that were stored as they are'],
   ],
   next: 'Next: for single files "umbra mount DIR" and cp do it; "umbra export" writes a qcow2 image.',
-  positionals: { MACHINE: word('The machine, and the name of a shadow copy or "latest", which is the default') },
+  positionals: {
+    MACHINE: word(
+      'The machine, and the name of a shadow copy, "replica" for the newest there is, or "latest", which is the default',
+    ),
+  },
   options: {
     volume: textOption('Only this volume'),
     merge: flagOption('Merge the files of each disk; --volume is then the name of a disk'),

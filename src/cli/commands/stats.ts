@@ -27,6 +27,12 @@ function describe(stats: StatsResult): string {
     ['store', stats.store],
     ['machines', formatCount(stats.machines)],
     ['shadow copies', formatCount(stats.shadowCopies)],
+    [
+      'replicas',
+      stats.replicas === 0
+        ? '0'
+        : `${formatCount(stats.replicas)} newer than their shadow copies, ${formatBytes(stats.replicaBytes)} of data`,
+    ],
     ['volumes', formatCount(stats.volumes)],
     ['logical', formatBytes(stats.logicalBytes)],
     ['data', formatBytes(stats.dataBytes)],

@@ -18,8 +18,9 @@ export const command: Command = {
   usage: '',
   synopsis: '[--all] [--check]',
   description: `Show how the protected machines are, the worst first, and what the server of the store does: its mounts and the operations that run.
-It does not start one. A machine is in BREACH when its newest shadow copy is older than its policy accepts ("dataLoss"), and "late" from three
-quarters of that on; one that never had one counts from when it was planned for. The worst alerts stand above them ("umbra alerts").
+It does not start one. REPLICA is the age of the newest that the store has of a machine, SHADOW COPY that of its newest shadow copy. A machine is
+in BREACH when the newest is older than its policy accepts ("dataLoss"), and "late" from three quarters of that on; one that never had any
+counts from when it was planned for. The worst alerts stand above them ("umbra alerts").
 With --check, say in one line what is wrong, for programs that watch: the exit code is 0 when no machine is in breach, 14 when one is,
 11 when no server answers, and 4 when the server does not know now, since the store is opened or rebuilt.`,
   examples: [

@@ -85,7 +85,7 @@ const protectedMachine = shape<api.ProtectedMachine>(
 export const unprotected = shape<api.UnprotectAnswer>(
   'UnprotectAnswer',
   { name: text, host: text, hostName: text, tracker: choice, agent: agentAfter },
-  { uuid: text, volumes: listOf(text), asIs: flag, left },
+  { uuid: text, volumes: listOf(text), asIs: flag, left, shadowCopy: text },
 );
 
 export const agentBackup = shape<api.AgentBackupAnswer>(

@@ -1,12 +1,11 @@
 import type { Shape } from '../../common/json-schema.js';
-import { oneOf } from '../../common/params.js';
-import { count, flag, listOf, shape, text } from '../../common/shapes.js';
+import { count, eachOf, flag, listOf, shape, text } from '../../common/shapes.js';
 import type * as api from '../../protocol/jobs-api.js';
 import { consistency, jobState, progress, wireError } from './store-answers.js';
 
 /** What is answered about what the server does by itself, as src/protocol/jobs-api.ts has it. */
 
-const kind = oneOf<api.JobKind>('shadow-copy');
+const kind = eachOf<api.JobKind>({ 'shadow-copy': true, replicate: true });
 
 const required = {
   id: count,

@@ -30,7 +30,7 @@ const policy = shape<api.PolicyInfo>(
     otherwise: eachOf<api.PolicyInfo['otherwise']>({ accept: true, fail: true }),
     minimumAgeMs: count,
   },
-  { keep },
+  { keep, replicate: rhythm },
 );
 
 const machinePolicy = shape<api.MachinePolicy>(

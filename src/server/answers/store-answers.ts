@@ -37,21 +37,23 @@ export const jobState = eachOf<JobState>({
 
 const volumeInfo = shape<api.VolumeInfo>('VolumeInfo', { name: text, sizeBytes: count, root: text });
 
-export const shadowCopies: Shape<readonly api.ShadowCopyInfo[]> = listOf(
-  shape<api.ShadowCopyInfo>(
-    'ShadowCopyInfo',
-    {
-      machine: text,
-      shadowCopy: text,
-      time: text,
-      consistency,
-      tracker: text,
-      pauseMs: amount,
-      volumes: listOf(volumeInfo),
-    },
-    { host: text },
-  ),
+const shadowCopy = shape<api.ShadowCopyInfo>(
+  'ShadowCopyInfo',
+  {
+    machine: text,
+    shadowCopy: text,
+    time: text,
+    consistency,
+    tracker: text,
+    pauseMs: amount,
+    volumes: listOf(volumeInfo),
+  },
+  { host: text },
 );
+
+export const shadowCopies: Shape<readonly api.ShadowCopyInfo[]> = listOf(shadowCopy);
+
+export const keptReplica = shape<api.KeepReplicaResult>('KeepReplicaResult', { shadowCopy, isNew: flag });
 
 const backupVolume = shape<api.BackupVolumeResult>('BackupVolumeResult', {
   name: text,
@@ -170,6 +172,8 @@ export const stats = shape<api.StatsResult>('StatsResult', {
   store: text,
   machines: count,
   shadowCopies: count,
+  replicas: count,
+  replicaBytes: count,
   volumes: count,
   logicalBytes: count,
   dataBytes: count,
@@ -197,8 +201,10 @@ const machineStatus = shape<serverApi.MachineStatus>(
   },
   {
     ageSeconds: amount,
+    replica: fields<NonNullable<serverApi.MachineStatus['replica']>>({ time: text, ageSeconds: amount }),
     shadowCopy: text,
     time: text,
+    shadowCopyAgeSeconds: amount,
     plannedSince: text,
     nextAt: text,
     job: fields<NonNullable<serverApi.MachineStatus['job']>>({ id: count, state: jobState }, { error: wireError }),

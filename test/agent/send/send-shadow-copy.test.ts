@@ -9,6 +9,7 @@ import { systemClock } from '../../../src/common/clock.js';
 import type { Store } from '../../../src/store/store.js';
 import { ingestServer, memoryCheckpoint, memoryVolume, type Cut, type IngestServer } from '../../kit/ingest.js';
 import { Random, testSeed } from '../../kit/random.js';
+import { QUIET } from '../../kit/store-model.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
 import { ingest, openTestStore, readBack } from '../../kit/test-store.js';
 
@@ -49,7 +50,7 @@ async function lab(t: Test): Promise<Lab> {
 }
 
 async function baseOf(store: Store, machine: string): Promise<BaseShadowCopy | undefined> {
-  const listing = store.catalog.latest(machine);
+  const listing = store.catalog.upToDate(machine);
   if (listing === undefined) return undefined;
   const { volumes } = await store.record(listing);
   return {
@@ -59,8 +60,8 @@ async function baseOf(store: Store, machine: string): Promise<BaseShadowCopy | u
 }
 
 /** The newest shadow copy is what the volume is, and its tree is the one that a whole reading makes. */
-async function assertExact(t: Test, store: Store, content: Buffer, machine = 'vm'): Promise<void> {
-  const listing = store.catalog.find(machine, 'latest');
+async function assertExact(t: Test, store: Store, content: Buffer, machine = 'vm', version = 'latest'): Promise<void> {
+  const listing = store.catalog.find(machine, version);
   const read = await readBack(store, listing);
   t.ok(read.subarray(0, content.length).equals(content), 'the bytes are right');
   const session = store.openSession();
@@ -127,6 +128,31 @@ t.test('changes upon changes, each shadow copy exact', async (t) => {
     server.ends.filter((end) => end !== undefined),
     [],
   );
+});
+
+t.test('a replica goes the same way, is replaced, and is the base of what comes next', async (t) => {
+  const random = new Random(testSeed(t));
+  const { store, send, server } = await lab(t);
+  const content = Buffer.alloc(3 * REGION_BYTES);
+  fillRandom(random, content.subarray(0, 5_000_000));
+  server.kinds.set('vm', 'replicate');
+  await send([memoryVolume('vda', content)]);
+  for (let round = 0; round < 3; round += 1) {
+    const changes: ChangedRange[] = [];
+    for (let count = 5; count > 0; count -= 1) writeRandom(content, random, changes);
+    let cuts = 0;
+    const cut: Cut = () => (cuts++ === 0 ? 50_000 : undefined);
+    const { shadowCopy } = await send([memoryVolume('vda', content, merged(changes, content))], { cut });
+    t.match(store.catalog.replicas(), [{ machine: 'vm', name: shadowCopy }]);
+    await assertExact(t, store, content, 'vm', 'replica');
+    await store.collect(QUIET);
+  }
+  t.same([...store.catalog.all()], []);
+  server.kinds.delete('vm');
+  const sent = await send([memoryVolume('vda', content, [])]);
+  t.equal(sent.sentBytes, 0);
+  await assertExact(t, store, content);
+  t.same(store.catalog.replicas(), []);
 });
 
 t.test('who does not know what changed compares, and sends only what is new', async (t) => {

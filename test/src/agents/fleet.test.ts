@@ -216,7 +216,7 @@ t.test('only its own host may add to a machine, until it is said to have moved',
   await fleet.protect({ machine: 'web', host: 'hv1' });
   const awaited = { code: 'CANCELLED', message: /nobody waits for a backup of web/ };
   t.throws(() => {
-    fleet.assertAwaited('web', 'hv1');
+    fleet.awaited('web', 'hv1');
   }, awaited);
   for (const [machine, host] of [
     ['web', 'hv2'],
@@ -224,7 +224,7 @@ t.test('only its own host may add to a machine, until it is said to have moved',
   ] as const) {
     t.throws(
       () => {
-        fleet.assertAwaited(machine, host);
+        fleet.awaited(machine, host);
       },
       { code: 'FORBIDDEN', message: `"${machine}" is no machine that the host hv2 protects` },
     );
@@ -235,7 +235,7 @@ t.test('only its own host may add to a machine, until it is said to have moved',
   await t.rejects(fleet.protect({ machine: 'web' }), { code: 'BAD_ARGUMENT', hint: /--host hv2/ });
   await fleet.protect({ machine: 'web', host: 'hv2' });
   t.throws(() => {
-    fleet.assertAwaited('web', 'hv2');
+    fleet.awaited('web', 'hv2');
   }, awaited);
 });
 
@@ -279,7 +279,7 @@ t.test('the upload of an agent that was killed is given up with its task', async
   await t.rejects(fleet.backUp('web', new AbortController().signal), { code: 'MACHINE_BUSY' });
   t.strictSame(givenUp, [], 'not by another backup, which is refused');
   t.doesNotThrow(() => {
-    fleet.assertAwaited('web', 'hv1');
+    fleet.awaited('web', 'hv1');
   });
   fleet.connections.connect('hv1', [], { send: () => undefined, close: () => undefined });
   await t.rejects(backup, { code: 'AGENT_FAILED', message: /started anew/ });

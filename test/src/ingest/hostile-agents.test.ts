@@ -134,7 +134,7 @@ t.test('what comes with the first frame is let go', async (t) => {
     sender: { name: 'host1', host: 'host1' },
     frames: frames(),
     send: () => undefined,
-    authorize: () => undefined,
+    authorize: () => 'shadow-copy',
     runJob: () => Promise.reject(new Error('there is no job')),
   });
   await t.rejects(serving, { code: 'NOT_FOUND' });

@@ -3,7 +3,7 @@ import t from 'tap';
 import { UmbraError } from '../../../src/common/errors.js';
 import { DEFAULT_DOCUMENT } from '../../../src/policies/default-document.js';
 import { DEFAULT_POLICY } from '../../../src/policies/default-policy.js';
-import { parsePolicies } from '../../../src/policies/parse-policies.js';
+import { parseKeptPolicies, parsePolicies } from '../../../src/policies/parse-policies.js';
 import type { Policies, Policy } from '../../../src/policies/policy.js';
 import { describeSource, policyOf } from '../../../src/policies/resolve-policy.js';
 
@@ -21,6 +21,11 @@ function only(...lines: readonly string[]): string {
 
 function policy(...lines: readonly string[]): Policy | undefined {
   return parse(only(...lines)).policies['a'];
+}
+
+/** The same of a document that was checked when it was applied. */
+function policyOfKept(...lines: readonly string[]): Policy | undefined {
+  return parseKeptPolicies(only(...lines), 'p.yaml', NOW_MS).policies['a'];
 }
 
 /** What is said of a document, with the hint. */
@@ -49,6 +54,30 @@ t.test('the document in the README is right', (t) => {
   const readme = readFileSync(new URL('../../../../README.md', import.meta.url), 'utf8');
   const [, document = ''] = /```yaml\n(default:[^]*?)```/.exec(readme) ?? [];
   t.match(parse(document), { default: 'standard', policies: { databases: { minimumAgeMs: 14 * 24 * HOUR_MS } } });
+  t.end();
+});
+
+t.test('how often changes are replicated', (t) => {
+  t.match(policy('shadowCopies: { daily: 22:00 }', 'replicate: { every: 15min }'), {
+    shadowCopies: { kind: 'calendar', cron: ['0 22 * * *'] },
+    replicate: { kind: 'interval', everyMs: 900_000 },
+    dataLossMs: HOUR_MS,
+  });
+  t.match(policy('replicate: { cron: 0 * * * * }'), { replicate: { kind: 'calendar' }, dataLossMs: 3 * HOUR_MS });
+  const quiet = 'quiet: [sat 20:00-24:00, sun 00:00-06:00, mon 01:00-02:00]';
+  t.match(policy('replicate: { every: 1h }', quiet), { dataLossMs: 13 * HOUR_MS }, 'what passes while nothing begins');
+  t.match(policy('replicate: { every: 4h }', 'dataLoss: 5h'), { dataLossMs: 5 * HOUR_MS }, 'as often as shadow copies');
+  t.equal(policy('shadowCopies: { every: 4h }')?.replicate, undefined);
+  t.match(
+    refusal(only('shadowCopies: { every: 1h }', 'replicate:', '  every: 2h')),
+    /p\.yaml:5.*replicate.* lets 2h pass, but shadow copies are made every 1h.*every: 15min/,
+  );
+  t.match(refusal(only('replicate: { every: 1h }', 'dataLoss: 30min')), /may pass between two times/);
+  t.match(refusal(only('replicate: { every: 30s }')), /replicate/);
+  t.match(refusal(only('replicate: often')), /must say when/);
+  t.match(policyOfKept('shadowCopies: { every: 1h }', 'replicate: { every: 2h }'), {
+    replicate: { everyMs: 2 * HOUR_MS },
+  });
   t.end();
 });
 

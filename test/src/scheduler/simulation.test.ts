@@ -4,6 +4,7 @@ import { DEFAULT_POLICY } from '../../../src/policies/default-policy.js';
 import type { Policy, Rhythm } from '../../../src/policies/policy.js';
 import { quietUntil } from '../../../src/policies/quiet.js';
 import { nextRun } from '../../../src/policies/rhythm.js';
+import type { JobKind } from '../../../src/protocol/jobs-api.js';
 import { Random, testSeed } from '../../kit/random.js';
 import { ScheduleLab, type Tried } from '../../kit/schedule-lab.js';
 
@@ -33,65 +34,100 @@ const POLICIES: Readonly<Record<string, Policy>> = {
   often: policy({ kind: 'interval', everyMs: 24 * HOUR_MS }, 'UTC', { quiet: [night] }),
   broken: policy({ kind: 'interval', everyMs: 60 * HOUR_MS }, 'UTC'),
   slow: policy({ kind: 'interval', everyMs: 48 * HOUR_MS }, 'UTC'),
+  replicated: policy({ kind: 'calendar', cron: ['0 22 * * SUN,THU'] }, 'Europe/Zurich', {
+    replicate: { kind: 'interval', everyMs: 16 * HOUR_MS },
+    quiet: [night],
+  }),
+  mirrored: policy({ kind: 'interval', everyMs: 72 * HOUR_MS }, 'UTC', {
+    replicate: { kind: 'calendar', cron: ['30 2,14 * * *'] },
+    timeZone: 'America/Havana',
+  }),
 };
 const MACHINES = Object.keys(POLICIES).map((name, index) => ({ name, host: index % 2 === 0 ? 'hv1' : 'hv2' }));
 
+const KINDS = ['shadow-copy', 'replicate'] as const;
+
+function rhythmOf({ shadowCopies, replicate }: Policy, kind: JobKind): Rhythm | undefined {
+  return kind === 'replicate' ? replicate : shadowCopies;
+}
+
 /** All times at which a machine is due, of calendars. */
-function dueTimes({ shadowCopies, timeZone }: Policy): number[] {
+function dueTimes(its: Policy, kind: JobKind): number[] {
   const times: number[] = [];
-  if (shadowCopies.kind === 'interval') return times;
-  for (let at = nextRun(shadowCopies, timeZone, START_MS); at !== undefined && at < END_MS;) {
+  const rhythm = rhythmOf(its, kind);
+  if (rhythm === undefined || rhythm.kind === 'interval') return times;
+  for (let at = nextRun(rhythm, its.timeZone, START_MS); at !== undefined && at < END_MS;) {
     times.push(at);
-    at = nextRun(shadowCopies, timeZone, at);
+    at = nextRun(rhythm, its.timeZone, at);
   }
   return times;
+}
+
+/** A shadow copy is a replication, too. */
+function countsAs(made: JobKind, kind: JobKind): boolean {
+  return made === kind || made === 'shadow-copy';
 }
 
 /** What must be true of every scheduler, said as plainly as it goes. */
 class Model {
   readonly wrong: string[] = [];
-  readonly #due = new Map(Object.entries(POLICIES).map(([name, its]) => [name, dueTimes(its)]));
+  readonly #due = new Map(
+    KINDS.flatMap((kind) => Object.entries(POLICIES).map(([name, its]) => [`${name} ${kind}`, dueTimes(its, kind)])),
+  );
   readonly #begun = new Map<string, number>();
   readonly #made = new Map<string, number>();
   /** Since when a server runs that may begin what is due. */
   upMs = START_MS;
 
   begin(tried: Tried, running: readonly Tried[]): void {
-    const { machine, host, beganMs } = tried;
+    const { machine, host, beganMs, kind } = tried;
     const its = POLICIES[machine] ?? DEFAULT_POLICY;
     if (running.some((other) => other.machine === machine)) this.#say('two at once', tried);
     if (running.filter((other) => other.host === host).length >= 1) this.#say('more than its host bears', tried);
     if (quietUntil(its.quiet, its.timeZone, beganMs) !== undefined) this.#say('in a quiet window', tried);
-    this.#begun.set(machine, beganMs);
+    if (kind === 'replicate' && this.#dueAfter(machine, 'shadow-copy', this.#lastOf(this.#begun, tried)) <= beganMs)
+      this.#say('replicated though a shadow copy is due', tried);
+    this.#note(this.#begun, tried);
   }
 
   made(tried: Tried): void {
-    const { machine, beganMs } = tried;
-    const lastMs = this.#made.get(machine) ?? -Infinity;
-    if (!(this.#dueAfter(machine, lastMs) <= beganMs)) this.#say('done though it was not due', tried);
-    this.#made.set(machine, beganMs);
+    const { machine, beganMs, kind } = tried;
+    const lastMs = this.#made.get(`${machine} ${kind}`) ?? -Infinity;
+    if (!(this.#dueAfter(machine, kind, lastMs) <= beganMs)) this.#say('done though it was not due', tried);
+    this.#note(this.#made, tried);
   }
 
   /** A server has run until now: what was due has been begun in time. */
   look(nowMs: number): void {
     for (const { name, host } of MACHINES) {
       const its = POLICIES[name] ?? DEFAULT_POLICY;
-      const dueMs = this.#dueAfter(name, this.#begun.get(name) ?? -Infinity);
-      const couldMs = Math.max(dueMs, this.upMs);
-      const fromMs = quietUntil(its.quiet, its.timeZone, couldMs) ?? couldMs;
-      const tried = { machine: name, host, beganMs: dueMs };
-      if (nowMs > fromMs + BOUND_MS) this.#say(`not begun until ${new Date(nowMs).toISOString()}, but due`, tried);
+      for (const kind of KINDS) {
+        const dueMs = this.#dueAfter(name, kind, this.#begun.get(`${name} ${kind}`) ?? -Infinity);
+        const couldMs = Math.max(dueMs, this.upMs);
+        const fromMs = quietUntil(its.quiet, its.timeZone, couldMs) ?? couldMs;
+        const tried = { machine: name, host, beganMs: dueMs, kind };
+        if (nowMs > fromMs + BOUND_MS) this.#say(`not begun until ${new Date(nowMs).toISOString()}, but due`, tried);
+      }
     }
   }
 
-  #dueAfter(machine: string, lastMs: number): number {
-    const { shadowCopies } = POLICIES[machine] ?? DEFAULT_POLICY;
-    if (shadowCopies.kind === 'interval') return Math.max(lastMs + shadowCopies.everyMs, START_MS);
-    return this.#due.get(machine)?.find((dueMs) => dueMs > lastMs) ?? Infinity;
+  #lastOf(times: ReadonlyMap<string, number>, { machine }: Tried): number {
+    return times.get(`${machine} shadow-copy`) ?? -Infinity;
   }
 
-  #say(what: string, { machine, beganMs }: Tried): void {
-    this.wrong.push(`${machine}: ${what}, ${new Date(beganMs).toISOString()}`);
+  #note(times: Map<string, number>, { machine, beganMs, kind }: Tried): void {
+    for (const other of KINDS) if (countsAs(kind, other)) times.set(`${machine} ${other}`, beganMs);
+  }
+
+  #dueAfter(machine: string, kind: JobKind, lastMs: number): number {
+    const rhythm = rhythmOf(POLICIES[machine] ?? DEFAULT_POLICY, kind);
+    if (rhythm === undefined) return Infinity;
+    if (rhythm.kind === 'interval') return Math.max(lastMs + rhythm.everyMs, START_MS);
+    return this.#due.get(`${machine} ${kind}`)?.find((dueMs) => dueMs > lastMs) ?? Infinity;
+  }
+
+  #say(what: string, { machine, beganMs, kind }: Tried): void {
+    this.wrong.push(`${machine}: ${kind} ${what}, ${new Date(beganMs).toISOString()}`);
   }
 }
 
@@ -139,7 +175,10 @@ void t.test('a year with outages, and a server that dies at any durable write', 
   t.same(model.wrong, []);
   t.ok(lives > 15, `${lives} lives`);
   for (const { name } of MACHINES) {
-    const times = lab.made.filter(({ machine }) => machine === name).length;
-    t.ok(name === 'broken' ? times === 0 : times >= 8, `${name} was made ${times} times`);
+    for (const kind of KINDS) {
+      const times = lab.made.filter((made) => made.machine === name && made.kind === kind).length;
+      const isNever = name === 'broken' || rhythmOf(POLICIES[name] ?? DEFAULT_POLICY, kind) === undefined;
+      t.ok(isNever ? times === 0 : times >= 8, `${name}: ${kind} ${times} times`);
+    }
   }
 });

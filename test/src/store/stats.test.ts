@@ -4,7 +4,7 @@ import { REGION_BYTES } from '../../../src/codec/formats.js';
 import { storeFigures } from '../../../src/store/figures.js';
 import { storeStats } from '../../../src/store/stats.js';
 import { Random } from '../../kit/random.js';
-import { backUp, openTestStore } from '../../kit/test-store.js';
+import { backUp, openTestStore, replicate } from '../../kit/test-store.js';
 
 t.test('counts what is there', async (t) => {
   const store = await openTestStore();
@@ -27,6 +27,11 @@ t.test('counts what is there', async (t) => {
     damagedObjects: 0,
   });
   t.ok(stats.storedBytes > 5000 && stats.diskBytes >= stats.storedBytes);
+  await replicate(store, 'b', content);
+  t.match(await storeStats(store), { shadowCopies: 3, replicas: 1, replicaBytes: 8192, logicalBytes });
+  await store.keepReplica('b');
+  t.match(await storeStats(store), { shadowCopies: 4, replicas: 0, replicaBytes: 0 });
+  await store.forget(store.catalog.find('b', 'latest'));
   await store.reader.reportDamage(1, new Uint8Array(32), 'test');
   t.equal((await storeStats(store)).damagedObjects, 1);
   const disk = { sizeBytes: 3, freeBytes: 2, reserveBytes: 1 };

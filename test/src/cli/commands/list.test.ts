@@ -33,6 +33,14 @@ void t.test('lists shadow copies', async (t) => {
   ]);
 });
 
+void t.test('a server that knows of no replicas has its shadow copies listed', async (t) => {
+  const { store } = await startFakeServer(t);
+  for (const machine of ['old', 'dead']) await runUmbra(['backup', machine, 'a.raw'], store);
+  t.match(await runUmbra(['list', 'old'], store), { code: 0, stdout: /^MACHINE.*\nold .*\n$/ });
+  t.match(await runUmbra(['list', 'dead'], store), { stderr: /the disk is broken/ });
+  t.match(await runUmbra(['list', '--replicas', 'old'], store), { code: 3 });
+});
+
 void t.test('a machine that is not there', async (t) => {
   const { store } = await startFakeServer(t);
   const { code, stdout, stderr } = await runUmbra(['list', 'none', '--json'], store);

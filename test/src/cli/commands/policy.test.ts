@@ -26,6 +26,7 @@ void t.test('shows the policies, and whose is which', async (t) => {
       'host: hv1',
       'policy: standard (default)',
       'shadow copies: every 4h',
+      'replicated: with shadow copies',
       'kept: last 3, daily 7, weekly 4, monthly 12',
       'time zone: UTC',
       'acceptable data loss: 1d',
@@ -43,7 +44,7 @@ void t.test('shows the policies, and whose is which', async (t) => {
   t.match(await runUmbra(['policy', 'show', 'none'], store), { code: 3, stderr: /policy list/ });
   t.match(
     (await runUmbra(['policy', 'list'], store)).stdout,
-    /^db +hv1 +standard +default +every 4h +last 3, daily 7/m,
+    /^db +hv1 +standard +default +every 4h +with shadow copies +last 3, daily 7/m,
   );
   t.match(JSON.parse((await runUmbra(['policy', 'list', '--json'], store)).stdout), [
     { machine: 'db' },

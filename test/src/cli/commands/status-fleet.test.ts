@@ -48,16 +48,18 @@ async function serve(t: Test, hours: Readonly<Record<string, number | undefined>
     ...more,
     openEngine: async (options) => {
       const engine = await openFakeEngine(options);
+      const newest = (machine: string) => {
+        const age = ages.get(machine);
+        return age === undefined ? undefined : { name: 'copy', timeMs: nowMs - age * HOUR_MS };
+      };
       const planning = {
         ...engine.planning(),
         machines: () => {
           if (state.isRebuilt) throw new UmbraError('STORE_IN_USE', 'the store is rebuilt');
           return machines;
         },
-        latest: (machine: string) => {
-          const age = ages.get(machine);
-          return age === undefined ? undefined : { name: 'copy', timeMs: nowMs - age * HOUR_MS };
-        },
+        latest: newest,
+        upToDate: newest,
         jobs,
         policyOf: () => DEFAULT_POLICY,
       };
@@ -81,16 +83,16 @@ void t.test('the fleet, the worst first, with why not', async (t) => {
     lines.slice(3, 9).map((line) =>
       line
         .split(/ {2,}/)
-        .slice(0, 6)
+        .slice(0, 7)
         .map((cell) => cell.trim()),
     ),
     [
-      ['MACHINE', 'HOST', 'STATE', 'AGE', 'ACCEPTABLE', 'NEXT'],
-      ['odd', 'hv1', 'BREACH', 'unknown', '1d', 'paused'],
-      ['web', 'hv1', 'BREACH', '2 d 2 h', '1d', 'paused'],
-      ['late', 'hv1', 'late', '20 h 0 min', '1d', 'paused'],
-      ['fine', 'hv1', 'ok', '1 h 0 min', '1d', 'paused'],
-      ['never', 'hv1', 'ok', '1 h 0 min', '1d', 'paused'],
+      ['MACHINE', 'HOST', 'STATE', 'REPLICA', 'SHADOW COPY', 'ACCEPTABLE', 'NEXT'],
+      ['odd', 'hv1', 'BREACH', 'unknown', '-', '1d', 'paused'],
+      ['web', 'hv1', 'BREACH', '2 d 2 h', '2 d 2 h', '1d', 'paused'],
+      ['late', 'hv1', 'late', '20 h 0 min', '20 h 0 min', '1d', 'paused'],
+      ['fine', 'hv1', 'ok', '1 h 0 min', '1 h 0 min', '1d', 'paused'],
+      ['never', 'hv1', 'ok', '1 h 0 min', '-', '1d', 'paused'],
     ],
     'a machine that never had one counts from when it was planned for',
   );

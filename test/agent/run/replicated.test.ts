@@ -15,6 +15,8 @@ import { Random, testSeed } from '../../kit/random.js';
 import { runUmbra } from '../../kit/run-umbra.js';
 
 const MIB = 1024 * 1024;
+/** On a busy machine, or where the agent was not there yet and it is tried again. */
+const BUSY_MS = 90_000;
 
 interface ReplicaLab extends AgentLab {
   /** Let a quarter of an hour pass, and with it a replication of the machine. */
@@ -44,7 +46,7 @@ async function startReplicaLab(t: Test): Promise<ReplicaLab> {
     const before = await done(machine);
     if (before > 0) aheadMs += 16 * 60_000;
     await apply();
-    await until(async () => (await done(machine)) === before + 1);
+    await until(async () => (await done(machine)) === before + 1, BUSY_MS);
   };
   const restored = async (version: string): Promise<Buffer> => {
     const target = join(lab.directory, 'restored');

@@ -37,11 +37,14 @@ export function ageMs(mark: Moment, now: Moment): number {
   return Math.max(0, now.wallMs - mark.wallMs, now.trustedMs - mark.trustedMs);
 }
 
-/** Segments in the order in which they are read: the one that was read longest ago first, else in that of their objects. */
+/** Segments in the order in which they are read: the one that was read longest ago first, of several one that never was, else in that of their objects. */
 export function inOrder(segments: Iterable<Segment>, now: Moment): Segment[] {
   return [...segments]
     .map((segment) => ({ segment, age: ageMs(segment.mark, now) }))
-    .sort((a, b) => b.age - a.age || a.segment.index - b.segment.index)
+    .sort(
+      (a, b) =>
+        b.age - a.age || Number(a.segment.isRead) - Number(b.segment.isRead) || a.segment.index - b.segment.index,
+    )
     .map(({ segment }) => segment);
 }
 

@@ -73,10 +73,9 @@ t.test('it reads every object, finds what is damaged, and what it has read is no
   t.notOk(bench.store.objectStore.hasDamage);
   t.equal(scrub.othersReads, 0, 'all that was read it has read itself');
 
-  for (const type of [ObjectType.chunk, ObjectType.leaf]) {
-    const [object] = await objectsOf(bench.databases.objects, type);
-    if (object !== undefined) await damageObject(random, bench.databases, object);
-  }
+  const [chunk] = await objectsOf(bench.databases.objects, ObjectType.chunk);
+  const [leaf] = await objectsOf(bench.databases.objects, ObjectType.leaf);
+  for (const object of [chunk, leaf]) if (object !== undefined) await damageObject(random, bench.databases, object);
   // A process that comes later goes on from what was noted.
   const later = await Bench.open(bench.databases);
   later.nowMs = bench.nowMs;

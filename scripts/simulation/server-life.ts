@@ -19,7 +19,7 @@ import { runJob, type RunOperationOptions } from '../../src/server/run-operation
 import { Scheduling } from '../../src/server/scheduling.js';
 import { Upkeep } from '../../src/server/upkeep.js';
 import type { Store } from '../../src/store/store.js';
-import { Store as StoreOf } from '../../src/store/store.js';
+import { Store as StoreOf, Store } from '../../src/store/store.js';
 import type { ShadowCopyRecord } from '../../src/store/records.js';
 import { FakeMounts } from '../../test/kit/fake-mounts.js';
 import { TEST_FORMAT } from '../../test/kit/test-store.js';
@@ -128,7 +128,7 @@ export class ServerLife implements Writer {
   async open(): Promise<void> {
     const { disk, boot, log, forgetting, pruning } = this.#options;
     const { clock } = this.#running;
-    const store = await disk.spendReserve(() => StoreOf.open({ format: TEST_FORMAT, ...disk.open(this), clock, boot }));
+    const store = await disk.spendReserve(() => Store.open({ format: TEST_FORMAT, ...disk.open(this), clock, boot }));
     const lazyClock = clockOf(this.#options.clock, () => this.isAlive, LAZY_MS);
     const engine = new SimEngine({ store, disk, clock, lazyClock, forgetting, pruning });
     const source = engine.shadowCopySource();

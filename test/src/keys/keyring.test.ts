@@ -127,7 +127,12 @@ t.test('keys come and go, but never the last one', async (t) => {
   const id = one.slots[0]?.id ?? '';
   t.throws(() => removeSlot(one, id), { code: 'BAD_ARGUMENT', hint: /key add/ });
   t.throws(() => removeSlot(one, 'ffff'), { code: 'NOT_FOUND' });
-  t.throws(() => assertSlot(one, 'ffff'), { code: 'NOT_FOUND', hint: /key show/ });
+  t.throws(
+    () => {
+      assertSlot(one, 'ffff');
+    },
+    { code: 'NOT_FOUND', hint: /key show/ },
+  );
   const { keyring: two, slot } = await addSlot(one, payload, { secret: keyFile('b'), nowMs: 7, label: 'safe' });
   t.match(slot, { kind: 'key', label: 'safe', createdMs: 7 });
   const left = removeSlot(two, id);

@@ -123,11 +123,15 @@ export class FieldRun {
   };
 }
 
-/** No job of the scheduler's is open: those that can't be done are cancelled. */
+/** No job of the scheduler's is open: what failed would be tried again in minutes, and is cancelled. */
 async function untilIdle({ fleet: { server } }: Field): Promise<void> {
   for (;;) {
     const { jobs } = await server.client.call(requests.jobs({ limit: 0 }));
     if (jobs.length === 0) return;
+    for (const { id } of jobs.filter(({ state }) => state === 'retrying')) {
+      // It may have ended meanwhile.
+      await server.client.call(requests.cancelJob({ id })).catch(assertClear);
+    }
     await sleep(ASK_MS);
   }
 }

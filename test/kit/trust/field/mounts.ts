@@ -114,6 +114,10 @@ export class RemoteMount implements FieldMount {
 
   async end(): Promise<void> {
     this.#isMounted = false;
+    if (this.pid === undefined) {
+      await detach(this.path);
+      return;
+    }
     const code = await this.#program.stop();
     if (code !== undefined && code !== 0) throw new Error(`umbra mount --server ended with ${code}`);
     if (isMountPoint(this.path)) throw new Error(`${this.path} is mounted still`);

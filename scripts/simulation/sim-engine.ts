@@ -2,7 +2,7 @@ import { Fleet } from '../../src/agents/fleet.js';
 import type { Clock } from '../../src/common/clock.js';
 import { Uploads } from '../../src/ingest/uploads.js';
 import type { ForgetRequest, ForgetResult, GcResult } from '../../src/protocol/api.js';
-import type { JobContext } from '../../src/server/engine.js';
+import type { JobContext } from '../../src/server/job-context.js';
 import { forgetShadowCopies } from '../../src/server/forget.js';
 import { planningOf, type Planning } from '../../src/server/planning.js';
 import { PolicyService, type PruneJob } from '../../src/server/policy-service.js';

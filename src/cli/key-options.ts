@@ -1,18 +1,8 @@
-import type { Options } from 'yargs';
-
 import { UmbraError } from '../common/errors.js';
 import { chooseSource, readSource, sourceOfEnvironment, type KeySource } from '../keys/key-source.js';
 import { makeSecret, slotKindOf, type Secret } from '../keys/secret.js';
 import type { Args } from './args.js';
-import { textOption } from './command.js';
 import type { Environment } from './environment.js';
-
-/** The options that say where a key comes from. */
-export const KEY_OPTIONS: Readonly<Record<string, Options>> = {
-  'key-file': textOption('A file with a key: random bytes, 32 at least, that only you can read'),
-  'passphrase-file': textOption('A file with a passphrase, that only you can read'),
-  'key-command': textOption('A command that prints a key or a passphrase'),
-};
 
 /** What the options of a command name. @throws {UmbraError} BAD_ARGUMENT for more than one */
 export function sourceOfArgs(args: Args): KeySource | undefined {

@@ -130,10 +130,14 @@ class TouchedSearch {
         if (bytes > 0) touched.set(path, bytes);
       }
       const isSame = touched.size === before.paths.length && sum(touched.values()) === before.bytes;
-      if (isSame && before.damagedBytes === place.damagedBytes) return this.#note(touched, place);
+      if (isSame && before.damagedBytes === place.damagedBytes) {
+        this.#note(touched, place);
+        return;
+      }
       if (this.#walks >= this.#options.mostWalks) {
         this.#onlyByPath.add(place.name);
-        return this.#note(touched, place);
+        this.#note(touched, place);
+        return;
       }
     }
     this.#walks++;

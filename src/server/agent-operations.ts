@@ -3,7 +3,7 @@ import { UmbraError } from '../common/errors.js';
 import type { JobKind } from '../protocol/jobs-api.js';
 import type { AgentBackupAnswer } from '../protocol/agents-api.js';
 import { AGENTS, type Caller } from './caller.js';
-import type { JobContext } from './engine.js';
+import type { JobContext } from './job-context.js';
 import * as answers from './answers/agent-answers.js';
 import * as params from './agent-params.js';
 import { operation, type Operation, type Services } from './operation.js';

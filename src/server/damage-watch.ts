@@ -58,14 +58,18 @@ export class DamageWatch {
     return this.#since.get(machine);
   }
 
+  #isStopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   async #look(): Promise<void> {
     this.#cancelTimer();
-    if (this.#stop.signal.aborted) return;
+    if (this.#isStopped()) return;
     try {
       await this.#compare(await this.#options.store());
     } catch (error) {
       // While the store is rebuilt nobody knows; and the next look comes soon.
-      if (this.#stop.signal.aborted) return;
+      if (this.#isStopped()) return;
       if (!isUmbraError(error)) throw error;
       this.#options.log.warn('damage is not watched', { error: messageOf(error) });
     }

@@ -11,7 +11,6 @@ import type {
   ForgetResult,
   GcResult,
   KeepReplicaResult,
-  Progress,
   RebuildResult,
   RestoreRequest,
   RestoreResult,
@@ -23,6 +22,7 @@ import type {
 import type { Uploads } from '../ingest/uploads.js';
 import type { AlertStore } from '../alerts/alert-store.js';
 import type { Fleet } from '../agents/fleet.js';
+import type { JobContext } from './job-context.js';
 import type { ObjectAccess } from './object-access.js';
 import type { Planning } from './planning.js';
 import type { PolicyService } from './policy-service.js';
@@ -33,17 +33,6 @@ import type { KeysResult } from '../protocol/keys-api.js';
 import type { StoreKeyring } from '../store/store-keyring.js';
 import type { AskSecret } from '../store/unlock.js';
 import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
-
-/** What a long operation is given besides its request. */
-export interface JobContext {
-  /**
-   * Aborted when the client is gone or the server stops. The operation ends soon after with
-   * {@link UmbraError} CANCELLED, and leaves nothing half done visible.
-   */
-  readonly signal: AbortSignal;
-  /** May be called as often as is handy; the server thins it out. */
-  readonly progress: (progress: Progress) => void;
-}
 
 /**
  * Everything the server does with a store. Requests have been validated for shape: names match

@@ -76,7 +76,18 @@ export class Metrics {
   }
 
   /** The text of all figures. */
-  text({ jobs, mounts, connections, refusedTokens, agents, store, scheduling, watched, alerts, scrub }: Gauges): string {
+  text({
+    jobs,
+    mounts,
+    connections,
+    refusedTokens,
+    agents,
+    store,
+    scheduling,
+    watched,
+    alerts,
+    scrub,
+  }: Gauges): string {
     const running = new Map<string, number>();
     for (const { kind } of jobs) running.set(kind, (running.get(kind) ?? 0) + 1);
     const backups = [...this.#backups];

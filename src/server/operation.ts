@@ -6,13 +6,14 @@ import type { ByteSink } from './byte-answer.js';
 import type { Alerting } from './alerting.js';
 import { OPERATORS, type Caller, type Permission } from './caller.js';
 import type { Claim } from './conflicts.js';
-import type { Engine, JobContext } from './engine.js';
+import type { Engine } from './engine.js';
+import type { JobContext } from './job-context.js';
 import type { MountTable } from './mount-table.js';
 import type { PlannedWork } from './planned-work.js';
 import type { Shape } from '../common/json-schema.js';
 import type { Validator } from '../common/params.js';
 import type { RouteDescription } from './route-description.js';
-import type { Upkeep } from './upkeep.js';
+import type { SoundStore } from './sound-store.js';
 
 /** What operations work with. */
 export interface Services {
@@ -22,7 +23,7 @@ export interface Services {
   readonly files: FilesService;
   readonly clock: Clock;
   /** What keeps the store sound. */
-  readonly upkeep: Pick<Upkeep, 'scrubbed' | 'scrubNow' | 'damage'>;
+  readonly upkeep: SoundStore;
   /** What the server does by itself. */
   readonly scheduling: PlannedWork;
   /** Whom what goes wrong is told to. */

@@ -11,7 +11,7 @@ import { backUpWithProgress } from './agent-operations.js';
 import { OWNER } from './caller.js';
 import { changesDataLoss, type Claim } from './conflicts.js';
 import { DataLossWatch } from './data-loss-watch.js';
-import type { JobContext } from './engine.js';
+import type { JobContext } from './job-context.js';
 import type { Services } from './operation.js';
 import { policyParts } from './effective-policies.js';
 import type { PlannedWork, SchedulingFigures } from './planned-work.js';

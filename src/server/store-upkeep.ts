@@ -4,7 +4,7 @@ import type { DamageRequest, DamageResult } from '../protocol/upkeep-api.js';
 import type { Store } from '../store/store.js';
 import type { Scrub } from '../store/scrub.js';
 import type { WorkerPool } from '../workers/pool.js';
-import type { JobContext } from './engine.js';
+import type { JobContext } from './job-context.js';
 
 /** What keeps a store sound, as the server's engine gives it. */
 export interface StoreUpkeep {

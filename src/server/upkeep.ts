@@ -2,9 +2,10 @@ import { isUmbraError } from '../common/errors.js';
 import type { DamageRequest, DamageResult, ScrubResult } from '../protocol/upkeep-api.js';
 import type { Scrub } from '../store/scrub.js';
 import { DamageWatch } from './damage-watch.js';
-import type { JobContext } from './engine.js';
+import type { JobContext } from './job-context.js';
 import type { RunOperationOptions } from './run-operation.js';
 import { Scrubbing } from './scrubbing.js';
+import type { SoundStore } from './sound-store.js';
 import type { StoreUpkeep } from './store-upkeep.js';
 
 export interface UpkeepOptions extends Pick<RunOperationOptions, 'services' | 'jobs' | 'clock' | 'log' | 'alerts'> {
@@ -18,7 +19,7 @@ export interface UpkeepOptions extends Pick<RunOperationOptions, 'services' | 'j
 const CHANGE_DAMAGE: ReadonlySet<string> = new Set(['backup', 'request', 'verify', 'gc', 'forget', 'rebuild', 'scrub']);
 
 /** Keeps a store sound: reads it again and again, and watches what is damaged. */
-export class Upkeep {
+export class Upkeep implements SoundStore {
   readonly #options: UpkeepOptions;
   readonly #scrubbing: Scrubbing;
   readonly #watch: DamageWatch;

@@ -4,7 +4,8 @@ import { UmbraError } from '../../common/errors.js';
 import type { Secret } from '../../keys/secret.js';
 import type { Args } from '../args.js';
 import { flagOption, textOption, type Command } from '../command.js';
-import { KEY_OPTIONS, newSecret, sourceAround, sourceOfArgs } from '../key-options.js';
+import { KEY_OPTIONS } from '../key-flags.js';
+import { newSecret, sourceAround, sourceOfArgs } from '../key-options.js';
 import type { Session } from '../session.js';
 
 const CODECS = ['zstd', 'lz4'] as const;

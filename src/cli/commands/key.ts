@@ -5,7 +5,8 @@ import type { KeyInfo } from '../../protocol/keys-api.js';
 import type { Args } from '../args.js';
 import { textOption, word, type Command } from '../command.js';
 import { formatTime } from '../format.js';
-import { KEY_OPTIONS, newSecret, sourceOfArgs } from '../key-options.js';
+import { KEY_OPTIONS } from '../key-flags.js';
+import { newSecret, sourceOfArgs } from '../key-options.js';
 import type { Session } from '../session.js';
 import { formatTable } from '../table.js';
 

@@ -4,7 +4,8 @@ import type { Args } from '../args.js';
 import { makeRoom } from '../../client/make-room.js';
 import { readSource } from '../../keys/key-source.js';
 import type { Secret } from '../../keys/secret.js';
-import { KEY_OPTIONS, passphraseAsker, sourceAround, sourceOfArgs } from '../key-options.js';
+import { KEY_OPTIONS } from '../key-flags.js';
+import { passphraseAsker, sourceAround, sourceOfArgs } from '../key-options.js';
 import { flagOption, textOption, type Command } from '../command.js';
 import { DEFAULT_IDLE_SECONDS, MAX_IDLE_SECONDS, type Session } from '../session.js';
 

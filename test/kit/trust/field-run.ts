@@ -89,9 +89,10 @@ export class FieldRun {
     all.catch(() => undefined);
     const struck: string[] = [];
     const ends = performance.now() + seconds * 1000;
-    while (performance.now() < ends && !over.signal.aborted) {
+    const isOver = (): boolean => over.signal.aborted || performance.now() >= ends;
+    while (!isOver()) {
       await pause(Math.min(this.#random.fraction() * PAUSE_MS, ends - performance.now()), over.signal);
-      if (isFirst || over.signal.aborted || performance.now() >= ends) continue;
+      if (isFirst || isOver()) continue;
       const strike = this.#strikes[this.#random.below(this.#strikes.length)];
       if (strike === undefined) continue;
       struck.push(strike.name);

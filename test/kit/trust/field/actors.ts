@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { requests } from '../../../../src/client/requests.js';
+import { systemCode } from '../../../../src/common/errors.js';
 import type { Random } from '../../random.js';
 import { assertClear, inTime, protect } from '../fleet/checks.js';
 import type { Version } from '../model.js';
@@ -214,7 +215,7 @@ async function done(work: Promise<unknown>): Promise<void> {
 }
 
 function isAssertion(error: unknown): boolean {
-  return Object(error).code === 'ERR_ASSERTION';
+  return systemCode(error) === 'ERR_ASSERTION';
 }
 
 function pick<T>(random: Random, from: readonly T[]): T | undefined {

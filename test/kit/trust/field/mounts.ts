@@ -97,14 +97,18 @@ export class RemoteMount implements FieldMount {
     return `${mine} ${servers} ${this.#fleet.network.changes}`;
   }
 
+  #runs(): boolean {
+    return this.pid !== undefined;
+  }
+
   async ensure(): Promise<void> {
-    if (this.pid !== undefined) return;
+    if (this.#runs()) return;
     this.#isMounted = false;
     await detach(this.path);
     this.#program.start();
     // What can't reach its server ends, and is started again.
-    while (this.pid !== undefined && !isMountPoint(this.path)) await sleep(50);
-    this.#isMounted = this.pid !== undefined;
+    while (this.#runs() && !isMountPoint(this.path)) await sleep(50);
+    this.#isMounted = this.#runs();
   }
 
   async kill(): Promise<void> {

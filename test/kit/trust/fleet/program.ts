@@ -75,7 +75,8 @@ export class LastingProgram {
     if (child?.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? undefined;
     const gone = once(child, 'exit');
     child.kill(signal);
-    const [code]: unknown[] = await gone;
+    const ended: readonly unknown[] = await gone;
+    const code = ended[0];
     return typeof code === 'number' ? code : undefined;
   }
 }

@@ -23,8 +23,6 @@ interface Lab {
   readonly scrub: Scrub;
   readonly scrubbing: Scrubbing;
   readonly alerts: RecordedAlerts;
-  readonly running: { kind: string }[];
-  readonly trouble: { error: UmbraError | undefined };
   /** Let time pass; what it begins is waited for. */
   readonly pass: (ms: number) => Promise<void>;
 }
@@ -35,15 +33,13 @@ async function lab(t: Test, days = 30): Promise<Lab> {
   await backUp(store, 'web', new Random(testSeed(t)).bytes(3_000_000));
   const scrub = await Scrub.open({ store, pool: () => pool, now: () => store.moment(), segmentObjects: 16 });
   const alerts = new RecordedAlerts();
-  const running: { kind: string }[] = [];
-  const trouble: Lab['trouble'] = { error: undefined };
   let turns = 0;
   const scrubbing = new Scrubbing({
     scrub: () => {
       turns++;
-      return trouble.error === undefined ? Promise.resolve(scrub) : Promise.reject(trouble.error);
+      return Promise.resolve(scrub);
     },
-    running: () => running,
+    running: () => [],
     days,
     clock,
     log: silentLog,
@@ -59,7 +55,7 @@ async function lab(t: Test, days = 30): Promise<Lab> {
       await settled(clock, () => turns);
     }
   };
-  return { clock, store, scrub, scrubbing, alerts, running, trouble, pass };
+  return { clock, store, scrub, scrubbing, alerts, pass };
 }
 
 function tick(): Promise<void> {
@@ -74,34 +70,6 @@ async function settled(clock: ManualClock, turns: () => number): Promise<void> {
     if (clock.nextMs === undefined) break;
   }
 }
-
-t.test('a step is put off while others work, until it is behind', async (t) => {
-  const { scrub, scrubbing, running, pass, alerts } = await lab(t);
-  scrubbing.start();
-  await pass(DAY);
-  const read = scrub.readBytes;
-  running.push({ kind: 'backup' });
-  await pass(20 * DAY);
-  t.equal(scrub.readBytes, read, 'nothing beside a backup');
-  await pass(8 * DAY);
-  t.ok(scrub.readBytes > read, 'but what would come too late');
-  t.same(alerts.announced, []);
-  const result = await scrubbing.result();
-  t.match(result, { isRunning: true, days: 30, isLate: false, unreadObjects: 0, damagedObjects: 0 });
-  t.ok(result.oldestDays < 30 && result.readSince !== undefined && result.bytesPerDay > 0);
-});
-
-t.test('what was not read in time is told, until it was', async (t) => {
-  const { clock, scrubbing, pass, alerts, trouble } = await lab(t);
-  scrubbing.start();
-  await pass(DAY);
-  trouble.error = new UmbraError('STORE_IN_USE', 'the store is being rebuilt');
-  await pass(DAY);
-  clock.advance(40 * DAY);
-  trouble.error = undefined;
-  await pass(2 * 60_000);
-  t.same(alerts.announced, ['begin scrub-late store', 'end scrub-late store'], 'and it was read');
-});
 
 t.test('all at once, and only if it is wanted', async (t) => {
   const { clock, scrub, scrubbing, pass } = await lab(t, 0);

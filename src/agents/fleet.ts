@@ -1,3 +1,4 @@
+import { changesBetween } from '../backup/change-count.js';
 import { toHex } from '../codec/digest.js';
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
@@ -174,7 +175,7 @@ export class Fleet {
     const store = this.#options.store();
     const isProtected = this.#options.machines.list().some((machine) => machine.name === name);
     if (!isProtected || store.catalog.replica(name) === undefined) return {};
-    const kept = await store.keepReplica(name).catch(unlessDamaged);
+    const kept = await store.keepReplica(name, changesBetween(store.reader)).catch(unlessDamaged);
     return kept === undefined ? {} : { shadowCopy: kept.record.name };
   }
 

@@ -3,10 +3,12 @@ import type { Clock } from '../common/clock.js';
 import { UmbraError } from '../common/errors.js';
 import type { BackupRequest, BackupResult, BackupVolumeResult, Progress } from '../protocol/api.js';
 import type { ShadowCopyRecord, VolumeRecord } from '../store/records.js';
+import type { VolumeChange } from '../store/shadow-copy-change.js';
 import type { IngestSession } from '../store/session.js';
 import type { Store } from '../store/store.js';
 import type { WorkerPool } from '../workers/pool.js';
 import { VolumeBackup } from './backup-volume.js';
+import { ChangeCount } from './change-count.js';
 import { consistencyOf, openImages, readConfigs, type NamedImage, type OpenImage } from './open-images.js';
 
 export interface BackupMachineOptions {
@@ -37,7 +39,7 @@ export async function backUpMachine(options: BackupMachineOptions): Promise<Back
   try {
     const timeMs = clock.now();
     const before = previous === undefined ? undefined : await recordUnlessDamaged(store, previous);
-    const { volumes, results } = await backUpVolumes(options, session, images, before);
+    const { volumes, results, changes } = await backUpVolumes(options, session, images, before);
     for (const { image } of images) await image.assertUnchanged();
     const record = await store.commit(session, {
       machine: request.machine,
@@ -46,6 +48,7 @@ export async function backUpMachine(options: BackupMachineOptions): Promise<Back
       tracker: 'scan',
       pauseMs: 0,
       volumes,
+      changes,
       config,
     });
     const seconds = (clock.monotonic() - start) / 1000;
@@ -62,10 +65,11 @@ async function backUpVolumes(
   session: IngestSession,
   images: readonly NamedImage[],
   before: ShadowCopyRecord | undefined,
-): Promise<{ volumes: VolumeRecord[]; results: BackupVolumeResult[] }> {
+): Promise<{ volumes: VolumeRecord[]; results: BackupVolumeResult[]; changes: VolumeChange[] }> {
   const totalBytes = images.reduce((sum, { image }) => sum + image.sizeBytes, 0);
   const volumes: VolumeRecord[] = [];
   const results: BackupVolumeResult[] = [];
+  const changes: VolumeChange[] = [];
   let doneBytes = 0;
   for (const { name, image } of images) {
     const parent = before?.volumes.find((volume) => volume.name === name);
@@ -75,6 +79,7 @@ async function backUpVolumes(
     if (parent !== undefined && !options.request.reread && !distrustParent && isUnchanged(parent, image)) {
       volumes.push({ ...parent, source });
       results.push(unchangedResult(parent));
+      changes.push(...new ChangeCount(parent, store.reader, session).result());
     } else {
       const finished = doneBytes;
       const onRead = (position: number): void => {
@@ -91,14 +96,15 @@ async function backUpVolumes(
         signal,
         onRead,
       });
-      const { root, dataBytes, result } = await backup.run();
+      const { root, dataBytes, result, changes: changed } = await backup.run();
       volumes.push({ name, sizeBytes: image.sizeBytes, dataBytes, root, source });
       results.push(result);
+      changes.push(...changed);
     }
     doneBytes += image.sizeBytes;
     progress({ what: `reading ${name}`, doneBytes, totalBytes });
   }
-  return { volumes, results };
+  return { volumes, results, changes };
 }
 
 /** True if the image has the content that `parent` was made from, as its size and times say. */

@@ -4,10 +4,12 @@ import { sameBytes } from '../codec/digest.js';
 import type { BackupVolumeResult } from '../protocol/api.js';
 import type { ObjectReader } from '../store/object-reader.js';
 import type { VolumeRecord } from '../store/records.js';
+import type { VolumeChange } from '../store/shadow-copy-change.js';
 import type { IngestSession } from '../store/session.js';
 import { decodeLeaf, regionCount } from '../tree/node.js';
 import { TreeReader } from '../tree/tree-reader.js';
 import type { WorkerPool } from '../workers/pool.js';
+import { ChangeCount } from './change-count.js';
 import { cutImageRegion } from './cut-image.js';
 import { regionInputs, type RegionExtents } from '../../agent/images/region-inputs.js';
 import { changedBytes, chunksOf, leafIn, VolumeWriter } from './volume-writer.js';
@@ -31,6 +33,7 @@ export interface BackedUpVolume {
   readonly root: Uint8Array;
   readonly dataBytes: number;
   readonly result: BackupVolumeResult;
+  readonly changes: readonly VolumeChange[];
 }
 
 /**
@@ -41,6 +44,7 @@ export class VolumeBackup {
   readonly #options: BackupVolumeOptions;
   readonly #parent: TreeReader | undefined;
   readonly #writer: VolumeWriter;
+  readonly #changes: ChangeCount;
   #dataBlocks = 0;
   #changedBytes = 0;
 
@@ -48,6 +52,7 @@ export class VolumeBackup {
     this.#options = options;
     const { parent, image, reader, session, pool } = options;
     this.#parent = parent === undefined ? undefined : new TreeReader(reader, parent);
+    this.#changes = new ChangeCount(parent, reader, session);
     const regions = regionCount(image.sizeBytes);
     this.#writer = new VolumeWriter({ session, pool, regions, window: pool.size * 2 });
   }
@@ -64,7 +69,7 @@ export class VolumeBackup {
       const dataBytes = this.#dataBlocks * BLOCK_BYTES;
       const { sizeBytes } = image;
       const result = { name, sizeBytes, dataBytes, changedBytes: this.#changedBytes, ...this.#writer.counts };
-      return { root, dataBytes, result };
+      return { root, dataBytes, result, changes: this.#changes.result() };
     } finally {
       await this.#writer.abandonRunning();
     }
@@ -85,6 +90,7 @@ export class VolumeBackup {
         const chunks = decodeLeaf(leaf);
         this.#changedBytes += changedBytes(chunks, await chunksOf(this.#parent, before));
         await this.#writer.store(slot, leaf, chunks, claims);
+        this.#changes.add(await this.#changes.of(input.region, cut.leafDigest, chunks));
       }
       return cut.leafDigest;
     } finally {

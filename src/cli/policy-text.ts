@@ -14,7 +14,7 @@ const RULES = ['days', 'last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly']
 
 /** A policy, and why it is a machine's, in words. */
 export function policyText(machine: MachinePolicy, policy: PolicyInfo): string {
-  const { consistency, otherwise, minimumAgeMs } = policy;
+  const { consistency, otherwise, minimumAgeMs, suddenChange } = policy;
   return formatPairs([
     ['machine', machine.machine],
     ...(machine.host === undefined ? [] : [['host', machine.host] as const]),
@@ -27,6 +27,7 @@ export function policyText(machine: MachinePolicy, policy: PolicyInfo): string {
     ['quiet times', policy.quiet.length === 0 ? 'none' : policy.quiet.map(quietText).join('; ')],
     ['consistency', `${consistency}, else ${otherwise === 'accept' ? 'what can be had' : 'the job fails'}`],
     ['minimum age', minimumAgeMs === 0 ? 'none' : durationText(minimumAgeMs)],
+    ['sudden change', suddenChange === 'off' ? 'not looked for' : `looked for, sensitivity ${suddenChange}`],
   ]);
 }
 

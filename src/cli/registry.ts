@@ -104,6 +104,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
         summary: 'Delete the shadow copies that the policies do not keep',
         load: () => import('./commands/prune.js'),
       },
+      {
+        name: 'acknowledge',
+        summary: 'Say that a sudden change of a machine is as it should be',
+        load: () => import('./commands/acknowledge.js'),
+      },
       { name: 'forget', summary: 'Delete shadow copies', load: () => import('./commands/forget.js') },
       { name: 'gc', summary: 'Give back the space of what was deleted', load: () => import('./commands/gc.js') },
       {

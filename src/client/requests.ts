@@ -18,6 +18,7 @@ import type {
   VerifyRequest,
   VerifyResult,
 } from '../protocol/api.js';
+import type { AcknowledgeRequest, AcknowledgeResult, HeldMachine } from '../protocol/changes-api.js';
 import type { MountInfo, MountRequest, StatusResult, StopResult, UnmountRequest } from '../protocol/server-api.js';
 import type {
   AgentBackupAnswer,
@@ -120,6 +121,12 @@ export const requests = {
   prune: (body: PruneRequest): ItemsRequest<PrunedShadowCopy, PruneResult> => ({
     method: 'POST',
     path: '/v1/prune',
+    body,
+  }),
+  heldMachines: (): Request<readonly HeldMachine[]> => ({ method: 'GET', path: '/v1/held-machines' }),
+  acknowledge: (body: AcknowledgeRequest): Request<AcknowledgeResult> => ({
+    method: 'POST',
+    path: '/v1/acknowledge',
     body,
   }),
   gc: (): Request<GcResult> => ({ method: 'POST', path: '/v1/gc' }),

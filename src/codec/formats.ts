@@ -95,6 +95,8 @@ export const MetaPrefix = {
   channel: 0x6e,
   /** `v` number of a segment → when its objects were read last. */
   scrub: 0x76,
+  /** `b` machine NUL sequence number of a record → how much of the machine's data had changed. */
+  change: 0x62,
 } as const;
 
 /** Volume tree nodes: first byte, and the version in the second. */

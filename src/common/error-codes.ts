@@ -61,6 +61,10 @@ export const ERROR_CODES = {
     exit: 'REFUSED',
     meaning: 'the shadow copy is younger than its minimum age: nobody deletes it',
   },
+  SHADOW_COPY_HELD: {
+    exit: 'REFUSED',
+    meaning: 'the shadow copy is kept, since too much has changed in its machine: somebody has to look first',
+  },
   LAST_SHADOW_COPY: { exit: 'REFUSED', meaning: 'the last shadow copy of a machine is only deleted with --force' },
   POLICIES_CHANGED: { exit: 'REFUSED', meaning: 'somebody else has changed the policies since they were read' },
   MACHINE_BUSY: { exit: 'BUSY', meaning: 'a backup of the machine is running' },

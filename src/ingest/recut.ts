@@ -1,3 +1,5 @@
+import { BLOCK_BYTES } from '../codec/formats.js';
+import { fillZeros } from '../codec/zeros.js';
 import type { ChunkRef } from '../tree/node.js';
 
 /** Blocks of a region, from `first` up to but without `end`. */
@@ -71,6 +73,25 @@ export function chunksToRead(
       spans.some(({ first, end }) => chunk.firstBlock < end && endBlock(chunk) > first) &&
       !changed.some(({ first, end }) => first <= chunk.firstBlock && endBlock(chunk) <= end),
   );
+}
+
+/** Blocks of a region that change. */
+export interface BlockChange {
+  readonly written: readonly Span[];
+  readonly zeros: readonly Span[];
+  /** Both, in order. */
+  readonly changed: readonly Span[];
+}
+
+/** Put what came over what was there. */
+export function applyChange(region: Buffer, { written, zeros }: BlockChange, data: Buffer): void {
+  let at = 0;
+  for (const { first, end } of written) {
+    const bytes = (end - first) * BLOCK_BYTES;
+    region.set(data.subarray(at, at + bytes), first * BLOCK_BYTES);
+    at += bytes;
+  }
+  for (const { first, end } of zeros) fillZeros(region, first * BLOCK_BYTES, end * BLOCK_BYTES);
 }
 
 function endBlock({ firstBlock, blocks }: ChunkRef): number {

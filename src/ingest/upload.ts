@@ -23,7 +23,7 @@ import { assertAge } from './assert-age.js';
 import { checkBegin } from './check-begin.js';
 import { configFiles } from './config-files.js';
 import type { Sender } from './sender.js';
-import { openBase, type UploadBase } from './upload-base.js';
+import { openBases, type Bases } from './upload-base.js';
 import type { UploadConnection, UploadParts } from './upload-parts.js';
 import { VolumeIngest, type Data } from './volume-ingest.js';
 
@@ -61,13 +61,13 @@ export class Upload {
   /** Bytes up to which the agent has read, over all volumes. */
   position = 0;
 
-  private constructor(parts: UploadParts, sender: Sender, begin: BeginFrame, base: UploadBase | undefined) {
+  private constructor(parts: UploadParts, sender: Sender, begin: BeginFrame, { base, newest, giveBack }: Bases) {
     this.#parts = parts;
     this.sender = sender;
     this.machine = begin.machine;
     this.#begin = begin;
     this.#beganMs = parts.clock.monotonic();
-    this.#giveBack = base?.giveBack ?? nothing;
+    this.#giveBack = giveBack;
     this.#session = parts.store.openSession();
     const sent = parts.hostChunks.of(sender.name);
     this.#volumes = begin.volumes.map(
@@ -76,6 +76,7 @@ export class Upload {
           volume,
           base: base?.record.volumes.find(({ name }) => name === volume.name),
           reread: base?.reread.get(volume.name) ?? NOTHING,
+          previous: newest?.volumes.find(({ name }) => name === volume.name),
           store: parts.store,
           session: this.#session,
           pool: parts.pool,
@@ -87,7 +88,7 @@ export class Upload {
   /** @throws {UmbraError} BAD_ARGUMENT */
   static async begin(parts: UploadParts, sender: Sender, begin: BeginFrame): Promise<Upload> {
     checkBegin(sender, begin);
-    return new Upload(parts, sender, begin, await openBase(parts.store, begin));
+    return new Upload(parts, sender, begin, await openBases(parts.store, begin, parts.kind));
   }
 
   get totalBytes(): number {
@@ -275,6 +276,7 @@ export class Upload {
       tracker,
       pauseMs,
       volumes,
+      changes: this.#volumes.flatMap(({ changes }) => changes),
       config,
       ...(this.sender.host === undefined ? {} : { host: this.sender.host, checkpoint, notes }),
     };
@@ -304,5 +306,5 @@ function wrong(what: string): UmbraError {
 }
 
 function nothing(): void {
-  // There is no base to give back.
+  // There is no body to release.
 }

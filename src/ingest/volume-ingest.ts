@@ -1,11 +1,12 @@
 import { BLOCK_BYTES, BLOCKS_PER_REGION, DIGEST_BYTES, ObjectType, REGION_BYTES } from '../codec/formats.js';
 import { digestOf, sameBytes } from '../codec/digest.js';
-import { fillZeros } from '../codec/zeros.js';
 import { UmbraError } from '../common/errors.js';
+import { ChangeCount, type RegionChange } from '../backup/change-count.js';
 import { changedBytes, chunksOf, leafIn, VolumeWriter } from '../backup/volume-writer.js';
 import type { BackupVolumeResult } from '../protocol/api.js';
 import { INGEST_WINDOW, type BlocksFrame, type IngestVolume, type Rest } from '../protocol/ingest.js';
 import type { VolumeRecord } from '../store/records.js';
+import type { VolumeChange } from '../store/shadow-copy-change.js';
 import type { IngestSession } from '../store/session.js';
 import type { Store } from '../store/store.js';
 import { unpackRegion } from '../tree/chunk-batch.js';
@@ -14,7 +15,7 @@ import { TreeReader } from '../tree/tree-reader.js';
 import type { WorkerPool } from '../workers/pool.js';
 import type { RegionSlot } from '../workers/region-slots.js';
 import { includesDigest, type Generations } from './host-chunks.js';
-import { chunksToRead, joined, mergeChunks, spansOf, spansToCut, type Span } from './recut.js';
+import { applyChange, chunksToRead, joined, mergeChunks, spansOf, spansToCut, type BlockChange } from './recut.js';
 import { restOf, type Reread } from './rest.js';
 
 export interface VolumeIngestOptions {
@@ -23,6 +24,8 @@ export interface VolumeIngestOptions {
   readonly base: VolumeRecord | undefined;
   /** What is damaged of it. */
   readonly reread: Reread;
+  /** The volume in the machine's newest shadow copy, which is leased. */
+  readonly previous: VolumeRecord | undefined;
   readonly store: Store;
   readonly session: IngestSession;
   readonly pool: WorkerPool;
@@ -48,17 +51,19 @@ export class VolumeIngest {
   readonly #options: VolumeIngestOptions;
   readonly #base: TreeReader | undefined;
   readonly #maxBlocks: number;
+  readonly #changes: ChangeCount;
   #dataBlocks = 0;
   #changedBytes = 0;
   /** What regions under way change in the counts, once they are settled. */
   readonly #counts = new Map<number, Counts>();
 
   constructor(options: VolumeIngestOptions) {
-    const { volume, base, reread, store, session, pool } = options;
+    const { volume, base, previous, reread, store, session, pool } = options;
     this.#options = options;
     this.#base = base === undefined ? undefined : new TreeReader(store.reader, base);
     this.#maxBlocks = store.format.cutting.maxBlocks;
     this.rest = restOf(volume, base, reread);
+    this.#changes = new ChangeCount(previous, store.reader, session, this.rest === 'base' ? base : undefined);
     this.#missing = new Set(this.rest === 'base' && reread !== 'all' ? reread : []);
     const regions = regionCount(volume.sizeBytes);
     const rest = this.rest === 'base' && this.#base !== undefined ? { base: this.#base } : {};
@@ -102,9 +107,11 @@ export class VolumeIngest {
     const region = this.writer.oldest;
     if (region === undefined) return undefined;
     await this.writer.settle();
-    const { dataBlocks = 0, changedBytes: changed = 0 } = this.#counts.get(region) ?? {};
+    const { dataBlocks = 0, changedBytes: changed = 0, change } = this.#counts.get(region) ?? {};
     this.#dataBlocks += dataBlocks;
     this.#changedBytes += changed;
+    this.#changes.came(region);
+    if (change !== undefined) this.#changes.add(change);
     this.#counts.delete(region);
     this.#missing.delete(region);
     return region;
@@ -122,6 +129,7 @@ export class VolumeIngest {
     const [missing] = this.#missing;
     if (missing !== undefined) throw wrong(`region ${missing} of ${name} was asked for and did not come`);
     const root = await this.writer.finish();
+    await this.#changes.addRest();
     const source = { path, format, ...(fingerprint === undefined ? {} : { fingerprint }) };
     return { name, sizeBytes, dataBytes: this.#dataBlocks * BLOCK_BYTES, root, source };
   }
@@ -131,6 +139,11 @@ export class VolumeIngest {
     const { name, sizeBytes } = this.#options.volume;
     const dataBytes = this.#dataBlocks * BLOCK_BYTES;
     return { name, sizeBytes, dataBytes, changedBytes: this.#changedBytes, ...this.writer.counts };
+  }
+
+  /** How much of it is not as in the newest shadow copy. */
+  get changes(): readonly VolumeChange[] {
+    return this.#changes.result();
   }
 
   async #takeLeaf(
@@ -145,12 +158,13 @@ export class VolumeIngest {
     const isSame = before !== undefined && sameBytes(before, digest) && !this.#options.store.objectStore.hasDamage;
     const old = await chunksOf(this.#base, before);
     this.#count(region, chunks, old);
-    if (isSame || chunks.length === 0) return chunks.length === 0 ? undefined : digest;
+    if (chunks.length === 0) return undefined;
+    if (isSame) return await this.#countChange(region, digest, chunks);
     const wanted = await this.#unknown(chunks, old);
     if (wanted.length > 0) await this.#storeFetched(chunks, wanted, fetch, claims);
     for (const chunk of chunks) this.#options.sent.add(chunk.digest);
     await this.writer.addLeaf(leaf);
-    return digest;
+    return await this.#countChange(region, digest, chunks);
   }
 
   /** Indices of the chunks that the host is to send: those that the store lacks, and those that it does not know this host to have. */
@@ -199,7 +213,12 @@ export class VolumeIngest {
     }
   }
 
-  async #takeBlocks(region: number, change: Change, data: Buffer, claims: string[]): Promise<Uint8Array | undefined> {
+  async #takeBlocks(
+    region: number,
+    change: BlockChange,
+    data: Buffer,
+    claims: string[],
+  ): Promise<Uint8Array | undefined> {
     const isBased = this.rest === 'base';
     // What blocks come over must be known: a node that can't be read says nothing of it. Where all is sent, it only saves work.
     const old = isBased ? ((await this.#base?.chunks(region)) ?? []) : await this.#knownChunks(region);
@@ -220,7 +239,7 @@ export class VolumeIngest {
       const leaf = encodeLeaf(chunks);
       for (const { digest } of fresh) this.#options.sent.add(digest);
       await this.writer.store(slot, leaf, fresh, claims);
-      return digestOf(leaf);
+      return await this.#countChange(region, digestOf(leaf), chunks);
     });
   }
 
@@ -242,6 +261,14 @@ export class VolumeIngest {
   #count(region: number, chunks: readonly ChunkRef[], old: readonly ChunkRef[]): void {
     const dataBlocks = blocksOf(chunks) - (this.rest === 'base' ? blocksOf(old) : 0);
     this.#counts.set(region, { dataBlocks, changedBytes: changedBytes(chunks, old) });
+  }
+
+  /** Of a region whose chunks are stored. @returns the digest of its leaf */
+  async #countChange(region: number, leaf: Uint8Array, chunks: readonly ChunkRef[]): Promise<Uint8Array> {
+    const counts = this.#counts.get(region);
+    const change = await this.#changes.of(region, leaf, chunks);
+    if (counts !== undefined) this.#counts.set(region, { ...counts, change });
+    return leaf;
   }
 
   #parseLeaf(region: number, leaf: Buffer): readonly ChunkRef[] {
@@ -272,24 +299,7 @@ export class VolumeIngest {
 interface Counts {
   readonly dataBlocks: number;
   readonly changedBytes: number;
-}
-
-interface Change {
-  readonly written: readonly Span[];
-  readonly zeros: readonly Span[];
-  /** Both, in order. */
-  readonly changed: readonly Span[];
-}
-
-/** Put what came over what was there. */
-function applyChange(region: Buffer, { written, zeros }: Change, data: Buffer): void {
-  let at = 0;
-  for (const { first, end } of written) {
-    const bytes = (end - first) * BLOCK_BYTES;
-    region.set(data.subarray(at, at + bytes), first * BLOCK_BYTES);
-    at += bytes;
-  }
-  for (const { first, end } of zeros) fillZeros(region, first * BLOCK_BYTES, end * BLOCK_BYTES);
+  readonly change?: RegionChange;
 }
 
 function blocksOf(chunks: readonly ChunkRef[]): number {

@@ -22,6 +22,7 @@ policies:
     consistency: crash      # or filesystem
     otherwise: accept       # what is less consistent; or fail: it stays, and its job fails
     minimumAge: 0           # as 14d: younger ones nobody deletes
+    suddenChange: normal    # how much more than usual must change to raise an alarm, and keep what is older: off, low, normal or high
 
 # groups:
 #   databases:

@@ -17,4 +17,5 @@ export const DEFAULT_POLICY: Policy = {
   consistency: 'crash',
   otherwise: 'accept',
   minimumAgeMs: 0,
+  suddenChange: 'normal',
 };

@@ -5,6 +5,7 @@ import { checkCron, longestPause } from './check-cron.js';
 import { DEFAULT_POLICY } from './default-policy.js';
 import { COUNTED_RULES } from './keep.js';
 import { WANTED_CONSISTENCIES, type KeepRules, type Policy, type QuietWindow, type Rhythm } from './policy.js';
+import { SENSITIVITIES, type Sensitivity } from './sudden-change.js';
 import * as values from './values.js';
 
 const MINUTE_MS = 60_000;
@@ -28,6 +29,7 @@ const FIELDS = [
   'consistency',
   'otherwise',
   'minimumAge',
+  'suddenChange',
 ] as const;
 
 /** What is counted over a whole document. */
@@ -67,6 +69,7 @@ export function parsePolicy(part: YamlPart, counts: Counts): Policy {
     consistency: given('consistency', (field) => values.oneOf(field, WANTED_CONSISTENCIES), DEFAULT_POLICY.consistency),
     otherwise: given('otherwise', (field) => values.oneOf(field, ['accept', 'fail']), DEFAULT_POLICY.otherwise),
     minimumAgeMs: given('minimumAge', (field) => values.duration(field, 0, LONGEST_MS), DEFAULT_POLICY.minimumAgeMs),
+    suddenChange: given('suddenChange', parseSensitivity, DEFAULT_POLICY.suddenChange),
   };
 }
 
@@ -129,6 +132,11 @@ function parseKeep(part: YamlPart): KeepRules | undefined {
     throw part.wrong('keeps nothing', 'Say how many, as in "daily: 7"; "keep: all" keeps all.');
   }
   return { counting: counting === undefined ? 'proxmox' : values.oneOf(counting, ['proxmox', 'restic']), ...rules };
+}
+
+function parseSensitivity(part: YamlPart): Sensitivity {
+  // YAML 1.1 has off as a boolean, and so may who writes it.
+  return part.scalar() === false ? 'off' : values.oneOf(part, SENSITIVITIES);
 }
 
 function parseQuiet(part: YamlPart): readonly QuietWindow[] {

@@ -1,3 +1,5 @@
+import type { Sensitivity } from './sudden-change.js';
+
 /** What policies say, as it is checked and kept: durations in milliseconds, names resolved to nothing yet. */
 
 /** When something is done again and again. */
@@ -56,6 +58,8 @@ export interface Policy {
   readonly otherwise: 'accept' | 'fail';
   /** Younger ones are not deleted by anybody. */
   readonly minimumAgeMs: number;
+  /** How much more than usual must change before nothing older is deleted until somebody has looked. */
+  readonly suddenChange: Sensitivity;
 }
 
 /** What one host is asked to bear. */

@@ -3,6 +3,8 @@
  * numbers, times are milliseconds since 1970 (`timeMs`) and ISO 8601 strings (`time`).
  */
 
+import type { SuddenChangeInfo } from './changes-api.js';
+
 /** What a checkpoint guarantees, from best to least. */
 export type Consistency = 'offline' | 'application' | 'filesystem' | 'crash' | 'none';
 
@@ -25,6 +27,10 @@ export interface ShadowCopyInfo {
   /** Whose agent made it; absent for one that the server made of images itself. */
   readonly host?: string;
   readonly volumes: readonly VolumeInfo[];
+  /** Too much of the machine's data had changed. */
+  readonly sudden?: SuddenChangeInfo;
+  /** It is not deleted, since too much changed with it or a later one, and nobody has acknowledged that. */
+  readonly isHeld?: boolean;
 }
 
 export type ImageFormat = 'raw' | 'qcow2' | 'vhdx' | 'vmdk' | 'vdi' | 'vpc';

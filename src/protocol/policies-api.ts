@@ -35,6 +35,7 @@ export interface PolicyInfo {
   readonly consistency: 'filesystem' | 'crash';
   readonly otherwise: 'accept' | 'fail';
   readonly minimumAgeMs: number;
+  readonly suddenChange: 'off' | 'low' | 'normal' | 'high';
 }
 
 /** Which policy is a machine's, and why. */

@@ -1,5 +1,6 @@
 import type { WireError } from './api.js';
 import type { AlertsSummary } from './alerts-api.js';
+import type { HeldMachine } from './changes-api.js';
 import type { JobState } from './jobs-api.js';
 
 /** What crosses the server's wire, and what `--json` prints, about the server itself and its mounts. */
@@ -80,6 +81,8 @@ export interface StatusResult {
   readonly fleet?: FleetStatus;
   /** Absent while it is not known, as well. */
   readonly alerts?: AlertsSummary;
+  /** Machines of which nothing is deleted, since too much of their data has changed; absent as `fleet` is. */
+  readonly held?: readonly HeldMachine[];
 }
 
 export interface UnmountRequest {

@@ -14,12 +14,14 @@ export interface ControlOptions {
   readonly status: () => StatusResult;
   /** Resolves to undefined while it is not known. */
   readonly fleet: () => Promise<FleetStatus | undefined>;
+  /** What else is known of the store; undefined as with `fleet`. */
+  readonly known: () => Promise<Pick<StatusResult, 'held'> | undefined>;
   /** Shuts everything down but the HTTP servers, which go last. */
   readonly stop: () => Promise<StopResult>;
 }
 
 /** Routes that speak about the server itself. */
-export function controlRoutes({ jobs, status, fleet, stop }: ControlOptions): readonly Route[] {
+export function controlRoutes({ jobs, status, fleet, known, stop }: ControlOptions): readonly Route[] {
   return [
     {
       method: 'GET',
@@ -32,8 +34,8 @@ export function controlRoutes({ jobs, status, fleet, stop }: ControlOptions): re
         answer: { as: 'json', result: answers.status },
       },
       answer: async ({ response }) => {
-        const known = await fleet();
-        sendJson(response, 200, { ...status(), ...(known && { fleet: known }) });
+        const machines = await fleet();
+        sendJson(response, 200, { ...status(), ...(machines && { fleet: machines }), ...(await known()) });
       },
     },
     {

@@ -19,6 +19,7 @@ import type {
   VerifyRequest,
   VerifyResult,
 } from '../protocol/api.js';
+import type { HeldMachine } from '../protocol/changes-api.js';
 import type { Uploads } from '../ingest/uploads.js';
 import type { AlertStore } from '../alerts/alert-store.js';
 import type { Fleet } from '../agents/fleet.js';
@@ -92,6 +93,14 @@ export interface Engine {
   addShare(request: AddShareRequest): Promise<ShareInfo>;
   /** @throws {UmbraError} NOT_FOUND, STORE_* */
   removeShare(name: string): Promise<ShareInfo>;
+  /** The machines of which nothing is deleted since too much of their data has changed. @throws {UmbraError} STORE_IN_USE while the store is rebuilt */
+  heldMachines(): readonly HeldMachine[];
+  /**
+   * Let what is kept of such a machine be deleted again.
+   * @param by who says so, for people
+   * @throws {UmbraError} NOT_FOUND, BAD_ARGUMENT if nothing is kept, STORE_*
+   */
+  acknowledge(machine: string, by: string): Promise<HeldMachine>;
   /** How often shadow copies are made, and how long they are kept. */
   policies(): PolicyService;
   /** The machines that agents see and protect. */

@@ -39,5 +39,8 @@ function assertKnown(catalog: Catalog, machine: string | undefined): void {
 
 async function infosOf(store: Store, listings: readonly Listing[]): Promise<readonly ShadowCopyInfo[]> {
   const summaries = await store.summaries(listings);
-  return summaries.map(({ listing, summary }) => shadowCopyInfo({ ...listing, ...summary }));
+  return summaries.map(({ listing, summary }) => {
+    const isHeld = listing.isReplica !== true && store.changes.isHeld(listing);
+    return shadowCopyInfo({ ...listing, ...summary, isHeld });
+  });
 }

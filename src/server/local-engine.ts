@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 
 import type { ShadowCopySource } from '../../mount/source.js';
+import { changesBetween } from '../backup/change-count.js';
 import { backUpMachine } from '../backup/backup-machine.js';
 import { makeCompressor } from '../codec/compression.js';
 import { systemClock, type Clock } from '../common/clock.js';
@@ -27,6 +28,7 @@ import type {
   VerifyResult,
 } from '../protocol/api.js';
 import type { KeysResult } from '../protocol/keys-api.js';
+import type { HeldMachine } from '../protocol/changes-api.js';
 import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
 import { exportQcow2 } from '../restore/export-qcow2.js';
 import { restore } from '../restore/restore-machine.js';
@@ -48,8 +50,9 @@ import type { ReadContext } from '../tree/volume-reader.js';
 import { WorkerPool } from '../workers/pool.js';
 import { needSecret } from './key-asking.js';
 import { chosen } from './chosen-format.js';
-import type { Engine, Keyring, OpenEngine } from './engine.js';
+import type { Engine, Keyring, OpenEngine, JobContext } from './engine.js';
 import type { JobContext } from './job-context.js';
+import { acknowledge, heldMachines } from './held-machines.js';
 import { forgetShadowCopies } from './forget.js';
 import { listingsOf, listReplicas, listShadowCopies } from './list-versions.js';
 import { LocalSource } from './local-source.js';
@@ -160,7 +163,7 @@ class LocalEngine implements Engine {
   }
 
   async keepReplica(machine: string): Promise<KeepReplicaResult> {
-    const { record, isNew } = await this.#store.keepReplica(machine);
+    const { record, isNew } = await this.#store.keepReplica(machine, changesBetween(this.#store.reader));
     return { shadowCopy: shadowCopyInfo(record), isNew };
   }
 
@@ -264,6 +267,14 @@ class LocalEngine implements Engine {
 
   removeShare(name: string): Promise<ShareInfo> {
     return this.#shares.remove(name);
+  }
+
+  heldMachines(): readonly HeldMachine[] {
+    return heldMachines(this.#store);
+  }
+
+  acknowledge(machine: string, by: string): Promise<HeldMachine> {
+    return acknowledge(this.#store, machine, by);
   }
 
   policies(): PolicyService {

@@ -5,6 +5,7 @@ import { OWNER_ONLY } from './caller.js';
 import { ALERT_OPERATIONS } from './alert-operations.js';
 import { AGENT_OPERATIONS } from './agent-operations.js';
 import { FILE_OPERATIONS } from './file-operations.js';
+import { CHANGE_OPERATIONS } from './change-operations.js';
 import { POLICY_OPERATIONS } from './policy-operations.js';
 import { JOB_OPERATIONS } from './job-operations.js';
 import { KEY_OPERATIONS } from './key-operations.js';
@@ -179,6 +180,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...FILE_OPERATIONS,
   ...AGENT_OPERATIONS,
   ...POLICY_OPERATIONS,
+  ...CHANGE_OPERATIONS,
   ...JOB_OPERATIONS,
   ...ALERT_OPERATIONS,
   ...KEY_OPERATIONS,

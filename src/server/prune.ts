@@ -89,7 +89,7 @@ async function refusal(listing: Listing, context: PruneContext): Promise<string 
     if (!context.dryRun) await context.forget(listing);
     return undefined;
   } catch (error) {
-    if (isUmbraError(error, 'SHADOW_COPY_OPEN', 'SHADOW_COPY_PROTECTED')) return error.message;
+    if (isUmbraError(error, 'SHADOW_COPY_OPEN', 'SHADOW_COPY_PROTECTED', 'SHADOW_COPY_HELD')) return error.message;
     throw error;
   }
 }

@@ -17,6 +17,7 @@ import { policyParts } from './effective-policies.js';
 import type { PlannedWork, SchedulingFigures } from './planned-work.js';
 import { tellJobFailures } from './job-failures.js';
 import { CollectSoon } from './collect-soon.js';
+import { SuddenChangeWatch, type ChangesLook } from './sudden-change-watch.js';
 import { pruneAfter } from './prune-after.js';
 import { runJob, type RunOperationOptions } from './run-operation.js';
 
@@ -43,13 +44,15 @@ export interface SchedulingOptions extends RunOperationOptions {
 export class Scheduling implements PlannedWork {
   readonly #options: SchedulingOptions;
   readonly #collecting: CollectSoon;
+  readonly #changes: SuddenChangeWatch;
   #opening: Promise<Opened> | undefined;
   #opened: Opened | undefined;
   #watch: DataLossWatch | undefined;
 
   constructor(options: SchedulingOptions) {
     this.#options = options;
-    const { clock, log } = options;
+    const { clock, log, alerts } = options;
+    this.#changes = new SuddenChangeWatch({ look: () => this.#lookAtChanges(), alerts, log });
     this.#collecting = new CollectSoon({ collect: (gone) => this.#collect(gone), clock, log });
   }
 
@@ -71,6 +74,7 @@ export class Scheduling implements PlannedWork {
     this.#watch = new DataLossWatch({ machines, alerts, clock, log });
     this.#watch.look();
     this.#tellFailures();
+    this.#changes.look();
   }
 
   /** Machines or policies have changed. */
@@ -84,6 +88,7 @@ export class Scheduling implements PlannedWork {
     if (!changesDataLoss(claim)) return;
     this.#watch?.look();
     this.#tellFailures();
+    this.#changes.look();
   }
 
   /** Begin nothing more; resolves when what was begun is noted, once somebody has aborted it. */
@@ -249,6 +254,12 @@ export class Scheduling implements PlannedWork {
     await runJob({ caller: OWNER, gone: controller.signal, id }, prepared, services, this.#options);
     if (made !== undefined) return made;
     throw new TypeError('a backup ended without a result');
+  }
+
+  async #lookAtChanges(): Promise<ChangesLook> {
+    const { engine } = await this.#options.services();
+    const { machines } = await engine.figures();
+    return { machines: machines.map(({ machine }) => machine), held: engine.heldMachines() };
   }
 
   async #collect(gone: AbortSignal): Promise<void> {

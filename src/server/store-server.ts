@@ -6,6 +6,7 @@ import { messageOf, UmbraError } from '../common/errors.js';
 import type { StatusResult, StopResult } from '../protocol/server-api.js';
 import { VERSION } from '../protocol/version.js';
 import { Alerting } from './alerting.js';
+import { knownStatus } from './known-status.js';
 import { createHttpServer } from './http-server.js';
 import { IdleTimer } from './idle.js';
 import { Jobs } from './jobs.js';
@@ -88,6 +89,7 @@ export class StoreServer {
       idle: new IdleTimer(clock, idleExitMs ?? Infinity, isNeeded, onIdle),
       status: () => this.#status(),
       fleet: () => this.#whenOpen(() => this.#scheduling.fleet()),
+      known: () => this.#whenOpen(() => knownStatus(this.#opening)),
       stop: () => this.stop(),
       gauges: () => this.#gauges(),
       health: () => this.#health(),

@@ -1,25 +1,33 @@
 import { ObjectType } from '../codec/formats.js';
 import { sameBytes } from '../codec/digest.js';
 import type { Clock } from '../common/clock.js';
-import { UmbraError } from '../common/errors.js';
+import { isUmbraError, UmbraError } from '../common/errors.js';
 import type { Catalog } from './catalog.js';
+import { listOperations } from './change-history.js';
+import type { Changes, JudgedChange } from './changes.js';
 import { packRecord } from './checked.js';
 import { digestKey } from './keys.js';
 import type { KvStore } from './kv.js';
 import type { Leases } from './leases.js';
-import { deleteListing, deleteReplica, listingOf, putListing, type Listing } from './listing.js';
+import { deleteListing, deleteReplica, listingOf, type Listing } from './listing.js';
+import type { NewRecord } from './new-record.js';
 import { findSequences } from './object-index.js';
 import { RecentNames } from './recent-names.js';
 import type { ShadowCopyRecord, TombstoneRecord } from './records.js';
 import type { IngestSession } from './session.js';
-
-/** What is known of a shadow copy or a replica before it is committed. */
-export type NewRecord = Omit<ShadowCopyRecord, 'name' | 'storedAtMs' | 'minimumAgeMs' | 'isReplica'>;
+import type { VolumeChange } from './shadow-copy-change.js';
 
 /** Names of forgotten shadow copies that are not used again: those of weeks, of hundreds of machines. */
 const NAMES_GONE = 50_000;
 
 type Protection = Pick<ShadowCopyRecord, 'storedAtMs' | 'minimumAgeMs'>;
+
+/** How much of `now` is not as in `previous`; both are leased. */
+export type CountChanges = (
+  previous: ShadowCopyRecord,
+  now: ShadowCopyRecord,
+  session: IngestSession,
+) => Promise<readonly VolumeChange[]>;
 
 /**
  * So many replicas of a machine that were replaced stay in the index: who has just looked one up finds its record, also before he takes a
@@ -31,11 +39,12 @@ export interface CommitParts {
   readonly meta: KvStore;
   readonly catalog: Catalog;
   readonly leases: Leases;
+  readonly changes: Changes;
   readonly clock: Clock;
   readonly openSession: () => IngestSession;
   readonly record: (listing: Listing) => Promise<ShadowCopyRecord>;
   /** How what is stored now is protected from being deleted. */
-  readonly protection: (record: NewRecord) => Promise<Protection>;
+  readonly protection: (record: Pick<ShadowCopyRecord, 'machine' | 'host'>) => Promise<Protection>;
 }
 
 /** A machine's newest shadow copy, now that its replica is one. */
@@ -61,35 +70,69 @@ export class Commits {
   }
 
   /** As {@link Store.commit} and {@link Store.commitReplica}. */
-  async commit(session: IngestSession, record: NewRecord, isReplica: boolean): Promise<ShadowCopyRecord> {
+  async commit(
+    session: IngestSession,
+    { changes = [], ...record }: NewRecord,
+    isReplica: boolean,
+  ): Promise<ShadowCopyRecord> {
     await session.barrier();
     const name = this.#reserveName(record.machine, record.timeMs);
     try {
       const named = { ...record, name, ...(await this.#parts.protection(record)) };
       const complete: ShadowCopyRecord = isReplica ? { ...named, isReplica } : named;
-      return await this.#inOrder(() => this.#list(session, complete));
+      return await this.#inOrder(() => this.#list(session, complete, changes));
     } finally {
       this.#namesTaken.delete(`${record.machine}\0${name}`);
     }
   }
 
-  /** As {@link Store.keepReplica}. */
-  keepReplica(machine: string): Promise<KeptReplica> {
-    return this.#inOrder(async () => {
-      const { catalog, leases } = this.#parts;
+  /** As {@link Store.keepReplica}. What changed is counted before others have to wait. */
+  async keepReplica(machine: string, count: CountChanges): Promise<KeptReplica> {
+    const { catalog, leases } = this.#parts;
+    for (;;) {
       const replica = catalog.replica(machine);
-      if (replica === undefined) {
-        return { record: await this.#parts.record(catalog.find(machine, 'latest')), isNew: false };
-      }
-      const giveBack = leases.take(replica);
+      const giveBack = replica === undefined ? undefined : leases.take(replica);
       const session = this.#parts.openSession();
       try {
-        return { record: await this.#list(session, await this.#shadowCopyOf(replica)), isNew: true };
+        const changes = replica === undefined ? [] : await this.#changesOf(replica, count, session);
+        const kept = await this.#inOrder(() => this.#keep(machine, replica, changes, session));
+        if (kept !== undefined) return kept;
       } finally {
         session.end();
-        giveBack();
+        giveBack?.();
       }
-    });
+    }
+  }
+
+  /** How much of a replica is not as in the newest shadow copy; nothing if one of the two can't be read. */
+  async #changesOf(replica: Listing, count: CountChanges, session: IngestSession): Promise<readonly VolumeChange[]> {
+    const latest = this.#parts.catalog.latest(replica.machine);
+    if (latest === undefined) return [];
+    const giveBack = this.#parts.leases.take(latest);
+    try {
+      return await count(await this.#parts.record(latest), await this.#parts.record(replica), session);
+    } catch (error) {
+      if (isUmbraError(error, 'STORE_DAMAGED')) return [];
+      throw error;
+    } finally {
+      giveBack();
+    }
+  }
+
+  /** @returns undefined if the machine's replica is another one by now */
+  async #keep(
+    machine: string,
+    replica: Listing | undefined,
+    changes: readonly VolumeChange[],
+    session: IngestSession,
+  ): Promise<KeptReplica | undefined> {
+    const { catalog } = this.#parts;
+    const now = catalog.replica(machine);
+    if (now === undefined) {
+      return { record: await this.#parts.record(catalog.find(machine, 'latest')), isNew: false };
+    }
+    if (now !== replica) return undefined;
+    return { record: await this.#list(session, await this.#shadowCopyOf(now), changes), isNew: true };
   }
 
   /** As {@link Store.forget}; of a replica, have the machine have none. */
@@ -105,7 +148,10 @@ export class Commits {
       }
       if (isReplica === true && catalog.replica(machine) !== listing) return;
       await this.#bury(listing);
-      await meta.write([isReplica === true ? deleteReplica(machine) : deleteListing(machine, name)], { sync: true });
+      const gone = isReplica === true ? deleteReplica(machine) : deleteListing(machine, name);
+      const isLast = isReplica !== true && catalog.shadowCopies(machine).length === 1;
+      const changes = isLast ? await this.#parts.changes.forgetMachine(machine) : [];
+      await meta.write([gone, ...changes], { sync: true });
       if (isReplica === true) catalog.removeReplica(machine);
       else catalog.remove(machine, name);
       this.#namesGone.add(`${machine}\0${name}`);
@@ -124,18 +170,29 @@ export class Commits {
   }
 
   /** Its record comes after that of all that is listed: that is how a replica that is out of date is told from one that holds. */
-  async #list(session: IngestSession, complete: ShadowCopyRecord): Promise<ShadowCopyRecord> {
+  async #list(
+    session: IngestSession,
+    named: ShadowCopyRecord,
+    changes: readonly VolumeChange[],
+  ): Promise<ShadowCopyRecord> {
     const { meta, catalog } = this.#parts;
-    const { machine, isReplica } = complete;
+    const { machine, isReplica } = named;
+    const { operations, ...judged } = await this.#judge(named, changes);
+    const complete = { ...named, ...judged };
     const { digest, sequence: order } = await session.addLast(ObjectType.record, packRecord(complete));
     await session.barrier();
     const listing = listingOf(complete, digest, order);
     const before = catalog.replica(machine);
     const ends = before !== undefined && isReplica !== true ? [deleteReplica(machine)] : [];
-    await meta.write([putListing(listing, complete), ...ends], { sync: true });
+    await meta.write([...listOperations(listing, complete), ...ends, ...operations], { sync: true });
     catalog.insert(listing);
     if (before !== undefined) await this.#retire(before);
     return complete;
+  }
+
+  /** A replica is not judged: with the next shadow copy it is, in which all that has changed since the one before counts. */
+  async #judge(record: ShadowCopyRecord, changes: readonly VolumeChange[]): Promise<JudgedChange> {
+    return record.isReplica === true ? { operations: [] } : await this.#parts.changes.judge(record, changes);
   }
 
   async #shadowCopyOf(replica: Listing): Promise<ShadowCopyRecord> {

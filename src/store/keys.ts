@@ -98,6 +98,19 @@ export function channelKey(channel: string, part: 'state' | 'message'): Buffer {
   return Buffer.from(`${String.fromCharCode(MetaPrefix.channel)}${channel}${part === 'message' ? '\0' : ''}`, 'latin1');
 }
 
+/** `b` machine NUL sequence number of the record of a shadow copy, so that keys of a machine come in the order in which those were made. */
+export function changeKey(machine: string, order: number): Buffer {
+  return Buffer.concat([
+    Buffer.from(`${String.fromCharCode(MetaPrefix.change)}${machine}\0`, 'latin1'),
+    objectKey(order),
+  ]);
+}
+
+/** All keys of {@link changeKey} of a machine. */
+export function changeRange(machine: string): { readonly gte: Buffer; readonly lt: Buffer } {
+  return { gte: changeKey(machine, 0), lt: changeKey(machine, SEQUENCE_LIMIT) };
+}
+
 /** All keys that begin with one of the prefixes of {@link MetaPrefix}. */
 export function prefixRange(prefix: number): { readonly gte: Buffer; readonly lt: Buffer } {
   return { gte: Buffer.of(prefix), lt: Buffer.of(prefix + 1) };

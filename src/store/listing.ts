@@ -5,7 +5,9 @@ import type { Consistency } from '../protocol/api.js';
 import { packRecord, unpackRecord, withCheck, withoutCheck } from './checked.js';
 import { catalogKey, prefixRange, replicaKey } from './keys.js';
 import type { KvOperation, KvReader } from './kv.js';
-import { CONSISTENCIES, Fields, protectionOf, type ShadowCopyRecord, type VolumeRecord } from './records.js';
+import { Fields } from './fields.js';
+import { CONSISTENCIES, protectionOf, type ShadowCopyRecord, type VolumeRecord } from './records.js';
+import { suddenOf, type SuddenVolumeChange } from './shadow-copy-change.js';
 
 /** A listed shadow copy. */
 export interface Listing {
@@ -21,14 +23,18 @@ export interface Listing {
   readonly minimumAgeMs?: number;
   /** A machine's replica, which is not among its shadow copies. */
   readonly isReplica?: true;
+  /** There, if too much changed with it. */
+  readonly sudden?: SuddenVolumeChange;
 }
 
 type Protection = Pick<Listing, 'storedAtMs' | 'minimumAgeMs'>;
 
 /** How the shadow copy of a record is listed. */
 export function listingOf(record: ShadowCopyRecord, digest: Uint8Array, order: number): Listing {
-  const { machine, name, timeMs, isReplica } = record;
-  return { machine, name, timeMs, record: digest, order, ...protectionFields(record), ...replicaField(isReplica) };
+  const { machine, name, timeMs, isReplica, change } = record;
+  const sudden = change?.sudden === undefined ? {} : { sudden: change.sudden };
+  const kind = { ...replicaField(isReplica), ...sudden };
+  return { machine, name, timeMs, record: digest, order, ...protectionFields(record), ...kind };
 }
 
 function replicaField(isReplica: boolean | undefined): Pick<Listing, 'isReplica'> {
@@ -60,7 +66,7 @@ function keyOf({ machine, name, isReplica }: Pick<Listing, 'machine' | 'name' | 
 export function putListing(listing: Listing, summary: ListingSummary): KvOperation {
   const { consistency, tracker, pauseMs, host, volumes } = summary;
   const key = keyOf(listing);
-  const { record, timeMs, order, isReplica, name } = listing;
+  const { record, timeMs, order, isReplica, name, sudden } = listing;
   const shown = volumes.map(({ name, sizeBytes, dataBytes, root }) => ({ name, sizeBytes, dataBytes, root }));
   return {
     type: 'put',
@@ -78,6 +84,7 @@ export function putListing(listing: Listing, summary: ListingSummary): KvOperati
         volumes: shown,
         ...protectionFields(listing),
         ...(isReplica === true ? { name } : {}),
+        ...(sudden === undefined ? {} : { sudden }),
       }),
     ),
   };
@@ -122,7 +129,8 @@ export function decodeListing(key: Uint8Array, value: Uint8Array): Listing {
   const timeMs = fields.time('timeMs');
   const name = isReplica ? fields.text('name') : named;
   const order = fields.whole('order');
-  return { machine, name, record, timeMs, order, ...protectionOf(fields), ...replicaField(isReplica) };
+  const kind = { ...replicaField(isReplica), ...suddenOf(fields) };
+  return { machine, name, record, timeMs, order, ...protectionOf(fields), ...kind };
 }
 
 /** The shadow copies and replicas whose entries in `meta` are damaged, as `MACHINE@NAME`. */

@@ -29,6 +29,21 @@ export async function findSequences(
   });
 }
 
+/** The lengths of objects' frames; undefined for an object that is not there, or of which an entry is damaged. */
+export async function findStoredBytes(
+  meta: KvReader,
+  type: ObjectType,
+  digests: readonly Uint8Array[],
+): Promise<(number | undefined)[]> {
+  const sequences = await findSequences(meta, type, digests);
+  const values = await meta.getMany(sequences.map((sequence = SEQUENCE_LIMIT) => sequenceKey(sequence)));
+  return sequences.map((sequence, index) => {
+    const value = values[index];
+    if (sequence === undefined || value === undefined) return undefined;
+    return readDetails(sequenceKey(sequence), value, sequence)?.storedBytes;
+  });
+}
+
 /** Every object in the index, by sequence number; `entry` is undefined where it is damaged, and both are where the key is. */
 export async function* indexEntries(
   meta: KvReader,

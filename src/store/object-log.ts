@@ -96,6 +96,11 @@ export class ObjectLog {
     return this.#inFlight.get(objectName(type, digest))?.sequence;
   }
 
+  /** The length of the frame of an object that is added but not yet in the index. */
+  pendingBytes(type: ObjectType, digest: Uint8Array): number | undefined {
+    return this.#inFlight.get(objectName(type, digest))?.storedBytes;
+  }
+
   /**
    * Add an object; it is durable and indexed after the next {@link barrier}. The frame is copied.
    * @returns its sequence number; that of the one in flight if the same object is

@@ -6,7 +6,7 @@ import { isUmbraError } from '../common/errors.js';
 import { DamageSurvey } from './damage-survey.js';
 import { objectName, quarantineKey } from './keys.js';
 import type { KvOperation, KvStore } from './kv.js';
-import { findSequences, quarantineOperations } from './object-index.js';
+import { findSequences, findStoredBytes, quarantineOperations } from './object-index.js';
 import { ObjectLog } from './object-log.js';
 import { StoredObjectReader } from './object-reader.js';
 import type { SequenceSet } from './sequence-set.js';
@@ -126,6 +126,7 @@ export class ObjectStore {
       compression: this.#compression,
       seal: this.seal,
       find: (type, digests, pins) => this.#findLive(type, digests, pins),
+      storedBytes: (type, digests) => this.#storedBytes(type, digests),
       release: (ended) => {
         this.sessions.delete(ended);
         this.#guard?.keep(ended.pins);
@@ -178,6 +179,17 @@ export class ObjectStore {
 
   #quarantineOperations(type: ObjectType, digest: Uint8Array, reason: string): KvOperation[] {
     return quarantineOperations({ type, digest, reason, timeMs: this.#clock.now() });
+  }
+
+  async #storedBytes(type: ObjectType, digests: readonly Uint8Array[]): Promise<(number | undefined)[]> {
+    const pending = digests.map((digest) => this.log.pendingBytes(type, digest));
+    // What is no longer pending by now was in the index before it ceased to be.
+    const indexed = await findStoredBytes(
+      this.meta,
+      type,
+      digests.filter((_, index) => pending[index] === undefined),
+    );
+    return pending.map((bytes) => bytes ?? indexed.shift());
   }
 
   /** Which objects are live. They are pinned without a pause after the last check, so that no collection comes between. */

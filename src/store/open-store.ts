@@ -10,7 +10,8 @@ import type { KvStore } from './kv.js';
 import { openLevelKv } from './level-kv.js';
 import type { OpeningMark } from './opening-mark.js';
 import type { Reserve } from './reserve.js';
-import { databasePaths, Store } from './store.js';
+import { databasePaths } from './database-paths.js';
+import { Store } from './store.js';
 import { mendKeyring } from './keyring-files.js';
 import { metaOf, unlock, unlockedFormat, type AskSecret, type Unlocked } from './unlock.js';
 

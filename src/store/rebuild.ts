@@ -4,13 +4,14 @@ import { claimedName, decodeBody, FrameError, readFrameHeader } from '../codec/f
 import { openStored, type FrameSeal } from '../codec/frame-seal.js';
 import { isUmbraError } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
+import { listOperations } from './change-history.js';
 import { putEntry, type IndexEntry } from './index-entries.js';
 import { objectName, sequenceOfObjectKey } from './keys.js';
-import { listingOf, putListing, type Listing, type ListingSummary } from './listing.js';
+import { listingOf, type Listing } from './listing.js';
 import { quarantineOperations } from './object-index.js';
 import type { KvOperation, KvReader, KvStore } from './kv.js';
 import { holdingReplicas } from './recover.js';
-import { parseShadowCopyRecord, parseTombstone } from './records.js';
+import { parseShadowCopyRecord, parseTombstone, type ShadowCopyRecord } from './records.js';
 
 const BATCH_OPERATIONS = 8192;
 
@@ -64,7 +65,7 @@ export async function rebuildMeta(objects: KvReader, meta: KvStore, options: Reb
 
 interface Noted {
   readonly listing: Listing;
-  readonly summary: ListingSummary;
+  readonly record: ShadowCopyRecord;
 }
 
 class Rebuild {
@@ -126,7 +127,7 @@ class Rebuild {
     );
     const replicas = holdingReplicas([...this.#listings.values()].map(({ listing }) => listing));
     const listed = alive.filter(([, { listing }]) => listing.isReplica !== true || replicas.includes(listing));
-    this.#operations.push(...listed.map(([, { listing, summary }]) => putListing(listing, summary)));
+    this.#operations.push(...listed.flatMap(([, { listing, record }]) => listOperations(listing, record)));
     await this.#flush();
     const isShadowCopy = ([, { listing }]: [string, Noted]): boolean => listing.isReplica !== true;
     const shadowCopies = alive.filter(isShadowCopy).length;
@@ -143,9 +144,9 @@ class Rebuild {
       this.#deleted.set(objectName(ObjectType.record, parseTombstone(plain).record), entry.sequence);
       return;
     }
-    const summary = parseShadowCopyRecord(plain);
-    const listing = listingOf(summary, entry.digest, entry.sequence);
-    this.#listings.set(objectName(ObjectType.record, entry.digest), { listing, summary });
+    const record = parseShadowCopyRecord(plain);
+    const listing = listingOf(record, entry.digest, entry.sequence);
+    this.#listings.set(objectName(ObjectType.record, entry.digest), { listing, record });
   }
 
   async #flush(): Promise<void> {

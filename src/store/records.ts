@@ -1,9 +1,9 @@
-import { DIGEST_BYTES } from '../codec/formats.js';
-import { UmbraError } from '../common/errors.js';
 import { isMachineName, isShadowCopyName, isVolumeName } from '../common/names.js';
 import type { Consistency, ImageFormat, ShadowCopyInfo } from '../protocol/api.js';
 import { toHex } from '../codec/digest.js';
 import { unpackRecord } from './checked.js';
+import { Fields } from './fields.js';
+import { changeOf, type ShadowCopyChange, type SuddenVolumeChange } from './shadow-copy-change.js';
 
 /** One volume of a shadow copy. */
 export interface VolumeRecord {
@@ -51,6 +51,8 @@ export interface ShadowCopyRecord {
   readonly minimumAgeMs?: number;
   /** It is the machine's replica, until the next replication or shadow copy, and not listed. */
   readonly isReplica?: true;
+  /** Absent where there was nothing to compare with, and in records of before this was looked at. */
+  readonly change?: ShadowCopyChange;
 }
 
 /** Says that the record with this digest was deleted. */
@@ -63,8 +65,6 @@ export interface TombstoneRecord {
 
 /** All of them, the best first. */
 export const CONSISTENCIES: readonly Consistency[] = ['offline', 'application', 'filesystem', 'crash', 'none'];
-/** ECMAScript, section 21.4.1.1. */
-const MAX_TIME_MS = 8.64e15;
 const FORMATS: readonly ImageFormat[] = ['raw', 'qcow2', 'vhdx', 'vmdk', 'vdi', 'vpc'];
 
 /** @throws {UmbraError} STORE_DAMAGED */
@@ -87,6 +87,7 @@ export function parseShadowCopyRecord(bytes: Uint8Array): ShadowCopyRecord {
     ...(notes === undefined ? {} : { notes }),
     ...protectionOf(fields),
     ...(fields.flag('isReplica') ? { isReplica: true } : {}),
+    ...changeOf(fields),
   };
 }
 
@@ -121,6 +122,8 @@ export function shadowCopyInfo(record: {
   readonly pauseMs: number;
   readonly host?: string;
   readonly volumes: readonly Omit<VolumeRecord, 'source'>[];
+  readonly sudden?: SuddenVolumeChange;
+  readonly isHeld?: boolean;
 }): ShadowCopyInfo {
   return {
     machine: record.machine,
@@ -131,6 +134,8 @@ export function shadowCopyInfo(record: {
     pauseMs: record.pauseMs,
     ...(record.host === undefined ? {} : { host: record.host }),
     volumes: record.volumes.map(({ name, sizeBytes, root }) => ({ name, sizeBytes, root: toHex(root) })),
+    ...(record.sudden && { sudden: record.sudden }),
+    ...(record.isHeld === true && { isHeld: true }),
   };
 }
 
@@ -148,112 +153,4 @@ function parseVolume(fields: Fields): VolumeRecord {
       ...(fingerprint === undefined ? {} : { fingerprint }),
     },
   };
-}
-
-/** Reads the fields of a decoded record, each with its type checked. */
-export class Fields {
-  readonly #record: Readonly<Record<string, unknown>>;
-  readonly #what: string;
-
-  constructor(record: Readonly<Record<string, unknown>>, what: string) {
-    this.#record = record;
-    this.#what = what;
-  }
-
-  text(name: string): string {
-    const value = this.#record[name];
-    if (typeof value !== 'string') throw this.wrong(name);
-    return value;
-  }
-
-  optionalText(name: string): string | undefined {
-    return this.#record[name] === undefined ? undefined : this.text(name);
-  }
-
-  optionalTexts(name: string): readonly string[] | undefined {
-    const value = this.#record[name];
-    if (value === undefined) return undefined;
-    if (!Array.isArray(value)) throw this.wrong(name);
-    return value.map((text: unknown) => {
-      if (typeof text !== 'string') throw this.wrong(name);
-      return text;
-    });
-  }
-
-  number(name: string): number {
-    const value = this.#record[name];
-    if (typeof value !== 'number' || !Number.isFinite(value) || value < 0) throw this.wrong(name);
-    return value;
-  }
-
-  optionalNumber(name: string): number | undefined {
-    return this.#record[name] === undefined ? undefined : this.number(name);
-  }
-
-  /** Absent is false. */
-  flag(name: string): boolean {
-    const value = this.#record[name];
-    if (value !== undefined && typeof value !== 'boolean') throw this.wrong(name);
-    return value === true;
-  }
-
-  /** A whole number that is exact. */
-  whole(name: string): number {
-    const value = this.number(name);
-    if (!Number.isSafeInteger(value)) throw this.wrong(name);
-    return value;
-  }
-
-  /** Milliseconds since 1970, within what a Date can show. */
-  time(name: string): number {
-    const value = this.number(name);
-    if (value > MAX_TIME_MS) throw this.wrong(name);
-    return value;
-  }
-
-  /** A text that `isName` accepts. */
-  name(name: string, isName: (text: string) => boolean): string {
-    const value = this.text(name);
-    if (!isName(value)) throw this.wrong(name);
-    return value;
-  }
-
-  bytes(name: string): Uint8Array {
-    const value = this.#record[name];
-    if (!(value instanceof Uint8Array)) throw this.wrong(name);
-    return value;
-  }
-
-  digest(name: string): Uint8Array {
-    const value = this.bytes(name);
-    if (value.length !== DIGEST_BYTES) throw this.wrong(name);
-    return value;
-  }
-
-  oneOf<T extends string>(name: string, allowed: readonly T[]): T {
-    const value = allowed.find((candidate) => candidate === this.#record[name]);
-    if (value === undefined) throw this.wrong(name);
-    return value;
-  }
-
-  record(name: string): Fields {
-    return this.#nested(this.#record[name], name);
-  }
-
-  records(name: string): Fields[] {
-    const value = this.#record[name];
-    if (!Array.isArray(value)) throw this.wrong(name);
-    return value.map((element: unknown) => this.#nested(element, name));
-  }
-
-  wrong(name: string): UmbraError {
-    return new UmbraError('STORE_DAMAGED', `the field "${name}" of ${this.#what} is not right`, {
-      hint: 'Run "umbra verify", and "umbra rebuild" if it says so.',
-    });
-  }
-
-  #nested(value: unknown, name: string): Fields {
-    if (typeof value !== 'object' || value === null) throw this.wrong(name);
-    return new Fields(value as Readonly<Record<string, unknown>>, this.#what);
-  }
 }

@@ -3,6 +3,7 @@ import { decodeFrame, FrameError, readFrameHeader } from '../codec/frame.js';
 import { openStored, type FrameSeal } from '../codec/frame-seal.js';
 import { isUmbraError } from '../common/errors.js';
 import { Catalog } from './catalog.js';
+import { listOperations } from './change-history.js';
 import { putEntry } from './index-entries.js';
 import { objectKey, objectName, objectRange, quarantineKey, sequenceOfObjectKey } from './keys.js';
 import type { KvOperation, KvReader, KvStore, KvWriter } from './kv.js';
@@ -105,7 +106,7 @@ export async function recoverCatalog(objects: SealedObjects, meta: KvWriter): Pr
     all.push(listing);
     if (record.isReplica === true || isDeleted(listing)) continue;
     if (catalog.shadowCopies(record.machine).some((other) => other.name === record.name)) continue;
-    await meta.write([putListing(listing, record)], { sync: true });
+    await meta.write(listOperations(listing, record), { sync: true });
     catalog.insert(listing);
   }
   const holding = holdingReplicas(all).filter((replica) => !isDeleted(replica));

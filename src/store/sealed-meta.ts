@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 
 import { keyedHash, openAead, sealAead, TAG_BYTES, type CipherName } from '../codec/aead.js';
+import { sameBytes } from '../codec/digest.js';
 import { MetaPrefix, ObjectType } from '../codec/formats.js';
 import { UmbraError } from '../common/errors.js';
 import { withCheck, withoutCheck } from './checked.js';
@@ -19,14 +20,17 @@ export interface MetaKeys {
  * How entries of a prefix are kept, by what their keys tell.
  * - `numbered`: the key is a number or nothing; it stays, and the value is sealed.
  * - `named`: the key is the keyed hash of what it was, which stands in the sealed value: listings, replicas, machines that are planned for.
+ * - `grouped`: likewise of all but a number of 8 bytes at its end, which stays: what belongs to one machine can be listed, in order.
  * - `digest`: likewise, behind the object's type, so that the objects of a type can be listed.
  * - `lookup`: the key is the keyed name of an object; the value says where it is, which everybody may know who has the disk,
  *   since it has that name there. Nothing is sealed, since collection looks up every object of every tree.
  */
-type Rule = 'numbered' | 'named' | 'digest' | 'lookup';
+type Rule = 'numbered' | 'named' | 'grouped' | 'digest' | 'lookup';
 
 const LOOKED_UP: ReadonlySet<number | undefined> = new Set([ObjectType.chunk, ObjectType.leaf, ObjectType.inner]);
 const EMPTY = Buffer.alloc(0);
+/** The number at the end of a key that is `grouped`. */
+const NUMBER_BYTES = 8;
 
 function ruleOf(key: Uint8Array): Rule {
   switch (key[0]) {
@@ -38,6 +42,8 @@ function ruleOf(key: Uint8Array): Rule {
     case MetaPrefix.replica:
     case MetaPrefix.planned:
       return 'named';
+    case MetaPrefix.change:
+      return 'grouped';
     default:
       return 'numbered';
   }
@@ -77,7 +83,8 @@ class SealedMeta implements KvStore {
 
   async *entries(range: KvRange = {}): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {
     refuseNames(range);
-    for await (const [stored, value] of this.#inner.entries(range)) yield this.#entry(stored, value);
+    const inner = this.#storedRange(range);
+    for await (const [stored, value] of this.#inner.entries(inner)) yield this.#entry(stored, value);
   }
 
   async *keys(range: KvRange = {}): AsyncIterable<Uint8Array> {
@@ -115,10 +122,30 @@ class SealedMeta implements KvStore {
   #storedKey(key: Uint8Array): Uint8Array {
     const rule = ruleOf(key);
     if (rule === 'numbered') return key;
+    if (rule === 'grouped') {
+      return Buffer.concat([
+        key.subarray(0, 1),
+        keyedHash(this.#keys.names, groupOf(key)),
+        key.subarray(-NUMBER_BYTES),
+      ]);
+    }
     const shown = rule === 'named' ? 1 : 2;
     // Of an object it is the name that its frame has, too.
     const hidden = rule === 'named' ? key : key.subarray(1);
     return Buffer.concat([key.subarray(0, shown), keyedHash(this.#keys.names, hidden)]);
+  }
+
+  /** The bounds of a range that lies in one group; all others stay. */
+  #storedRange(range: KvRange): KvRange {
+    const stored = (bound: Uint8Array | undefined): Uint8Array | undefined =>
+      bound !== undefined && ruleOf(bound) === 'grouped' && bound.length > 2 ? this.#storedKey(bound) : bound;
+    const bounds = Object.entries({
+      gte: stored(range.gte),
+      gt: stored(range.gt),
+      lt: stored(range.lt),
+      lte: stored(range.lte),
+    });
+    return { ...range, ...Object.fromEntries(bounds.filter(([, bound]) => bound !== undefined)) };
   }
 
   #put(key: Uint8Array, stored: Uint8Array, value: Uint8Array): KvOperation {
@@ -156,11 +183,21 @@ class SealedMeta implements KvStore {
   }
 }
 
-/** Names have no order that anybody could ask for: only all entries of a prefix, or of an object type, can be walked. */
+/** Names have no order that anybody could ask for: only all entries of a prefix, of an object type, or of one group can be walked. */
 function refuseNames({ gte, gt, lt, lte }: KvRange): void {
   const bounds = [gte, gt, lt, lte].filter((bound) => bound !== undefined);
   if (bounds.every((bound) => ruleOf(bound) === 'numbered' || bound.length <= 2)) return;
+  if (bounds.length === 2 && isOneGroup(bounds)) return;
   throw new UmbraError('INTERNAL', 'a range of names is asked for in an encrypted store');
+}
+
+function isOneGroup([first, second]: readonly Uint8Array[]): boolean {
+  if (first === undefined || second === undefined) return false;
+  return [first, second].every((bound) => ruleOf(bound) === 'grouped') && sameBytes(groupOf(first), groupOf(second));
+}
+
+function groupOf(key: Uint8Array): Uint8Array {
+  return key.subarray(0, -NUMBER_BYTES);
 }
 
 function isNumbered({ gte, gt }: KvRange): boolean {

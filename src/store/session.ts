@@ -15,6 +15,8 @@ export interface SessionStore {
   readonly seal: FrameSeal | undefined;
   /** Which objects are stored, and not condemned by a running collection; those are added to `pins` in the same instant. */
   find(type: ObjectType, digests: readonly Uint8Array[], pins: SequenceSet): Promise<boolean[]>;
+  /** What objects take compressed; undefined for those that are not there. */
+  storedBytes(type: ObjectType, digests: readonly Uint8Array[]): Promise<(number | undefined)[]>;
   /** The session is over. */
   release(session: IngestSession): void;
 }
@@ -53,6 +55,11 @@ export class IngestSession {
     const found = await this.#store.find(type, digests, this.#pins);
     this.#assertOpen();
     return found;
+  }
+
+  /** What objects take compressed that were added, or found; undefined for those that are gone. */
+  storedBytes(type: ObjectType, digests: readonly Uint8Array[]): Promise<(number | undefined)[]> {
+    return this.#store.storedBytes(type, digests);
   }
 
   /**

@@ -1,6 +1,7 @@
 import { ObjectType } from '../codec/formats.js';
 import { isMachineName } from '../common/names.js';
 import { isShareName, isSharePath, type Share } from '../common/share-names.js';
+import { parseAcknowledgement, type Acknowledgement } from './acknowledgement.js';
 import { parseFormerMinimum, type FormerMinimum } from './former-minimums.js';
 import { encodeFormatRecord, type FormatRecord } from './format-record.js';
 import type { KvReader } from './kv.js';
@@ -29,6 +30,8 @@ export interface Settings {
   readonly policies?: string;
   /** Newer policies could not be read: by the older ones that there are, nothing is deleted until somebody applies some. */
   readonly policiesInDoubt?: true;
+  /** Changes of machines' data that were sudden, and are as they should be. */
+  readonly acknowledged?: readonly Acknowledgement[];
   /** Minimum ages that were made shorter, for what was stored before. */
   readonly formerMinimums?: readonly FormerMinimum[];
 }
@@ -117,7 +120,8 @@ export async function quarantinedSettings(meta: KvReader): Promise<string[]> {
 /** What is not right in it is left out: its digest was right, so a newer version wrote it. */
 function parseSettings(text: string): Settings {
   const fields = JSON.parse(text) as Readonly<Record<string, unknown>>;
-  const { shares, lost, machines, leaving, formerHosts, policies, policiesInDoubt, formerMinimums } = fields;
+  const { shares, lost, machines, leaving, formerHosts, policies } = fields;
+  const { policiesInDoubt, acknowledged, formerMinimums } = fields;
   return {
     shares: parseShares(shares),
     machines: parseMachines(machines),
@@ -126,6 +130,7 @@ function parseSettings(text: string): Settings {
     ...(lost === undefined ? {} : { lost: parseShares(lost) }),
     ...parsePolicies(policies),
     ...(policiesInDoubt === true ? { policiesInDoubt } : {}),
+    ...(Array.isArray(acknowledged) ? { acknowledged: acknowledged.flatMap(parseAcknowledgement) } : {}),
     ...(Array.isArray(formerMinimums) ? { formerMinimums: formerMinimums.flatMap(parseFormerMinimum) } : {}),
   };
 }

@@ -19,7 +19,8 @@ import { OpeningMark } from './opening-mark.js';
 import { rebuildMeta, type RebuildCounts, type RebuildOptions } from './rebuild.js';
 import { Reserve } from './reserve.js';
 import { lockStore } from './store-lock.js';
-import { databasePaths, type Store } from './store.js';
+import { databasePaths } from './database-paths.js';
+import type { Store } from './store.js';
 
 export interface StoreDirectoryOptions extends MakeOptions {
   /** Called once the lock is taken, before anything that can be slow. */

@@ -1,13 +1,12 @@
-import path from 'node:path';
-
 import { ObjectType } from '../codec/formats.js';
 import { FrameSeal, type FrameKeys } from '../codec/frame-seal.js';
 import type { Clock } from '../common/clock.js';
 import { readBoot, type Boot } from '../system/boot-time.js';
 import type { Catalog } from './catalog.js';
+import { Changes } from './changes.js';
 import { withCheck } from './checked.js';
 import { collect, type CollectOptions, type CollectResult } from './collect.js';
-import { Commits, type KeptReplica, type NewRecord } from './commits.js';
+import { Commits, type CountChanges, type KeptReplica } from './commits.js';
 import type { FormatRecord } from './format-record.js';
 import { objectName, storeKey } from './keys.js';
 import { AlertRecords } from './alert-records.js';
@@ -20,6 +19,7 @@ import type { ObjectReader } from './object-reader.js';
 import { ObjectStore } from './object-store.js';
 import { adoptUnindexed, highestObject, quarantineLost, recoverCatalog } from './recover.js';
 import { parseShadowCopyRecord, type ShadowCopyRecord } from './records.js';
+import type { NewRecord } from './new-record.js';
 import type { IngestSession } from './session.js';
 import { leastAgeMs, protectedError, protectedForMs } from './protection.js';
 import { assertSameStore, readHighWater, unlessFull } from './store-marks.js';
@@ -50,6 +50,8 @@ export class Store {
   readonly leases = new Leases();
   readonly objectStore: ObjectStore;
   readonly policies: StoredPolicies;
+  /** How much of machines' data changes, and what is kept since too much did. */
+  readonly changes: Changes;
   readonly #trusted: TrustedTime;
   /** What the scheduler notes. */
   readonly jobs: JobRecords;
@@ -73,11 +75,13 @@ export class Store {
     this.#catalog = catalog;
     this.#trusted = trusted;
     this.policies = new StoredPolicies(this, parts.clock);
+    this.changes = new Changes(this, parts.meta, parts.clock);
     this.#commits = new Commits({
       meta: parts.meta,
       catalog,
       leases: this.leases,
       clock: parts.clock,
+      changes: this.changes,
       openSession: () => this.openSession(),
       record: (listing) => this.record(listing),
       protection: (record) => this.#protection(record),
@@ -155,24 +159,28 @@ export class Store {
     return this.#commits.commit(session, record, false);
   }
 
-  /** The same, as the machine's replica: instead of the one before, and not listed. @throws {UmbraError} STORE_FULL, STORE_FAILED */
+  /**
+   * The same, as the machine's replica: instead of the one before, and not listed. What changes with it counts with the next shadow copy.
+   * @throws {UmbraError} STORE_FULL, STORE_FAILED
+   */
   commitReplica(session: IngestSession, record: NewRecord): Promise<ShadowCopyRecord> {
     return this.#commits.commit(session, record, true);
   }
 
   /**
    * Make a shadow copy of a machine's replica: it has the replica's name, time and consistency.
+   * @param count counts how much of it is not as in the newest shadow copy
    * @returns the newest shadow copy, if that is as new
    * @throws {UmbraError} NOT_FOUND if the machine has neither; STORE_FULL, STORE_FAILED, STORE_DAMAGED
    */
-  keepReplica(machine: string): Promise<KeptReplica> {
-    return this.#commits.keepReplica(machine);
+  keepReplica(machine: string, count: CountChanges): Promise<KeptReplica> {
+    return this.#commits.keepReplica(machine, count);
   }
 
   /**
    * Take a shadow copy off the list, or have a machine have no replica. Its tombstone is durable first, so that rebuilding does not bring it
    * back. A replica has no minimum age: the next one would replace it at any time.
-   * @throws {UmbraError} SHADOW_COPY_PROTECTED, SHADOW_COPY_OPEN, STORE_FULL, STORE_FAILED
+   * @throws {UmbraError} SHADOW_COPY_PROTECTED, SHADOW_COPY_HELD, SHADOW_COPY_OPEN, STORE_FULL, STORE_FAILED
    */
   async forget(listing: Listing): Promise<void> {
     await this.assertUnprotected(listing);
@@ -181,7 +189,7 @@ export class Store {
 
   /**
    * Refuse to delete a shadow copy that nobody may delete yet.
-   * @throws {UmbraError} SHADOW_COPY_PROTECTED; STORE_DAMAGED if it is not known what holds
+   * @throws {UmbraError} SHADOW_COPY_PROTECTED, SHADOW_COPY_HELD; STORE_DAMAGED if it is not known what holds
    */
   async assertUnprotected(listing: Listing): Promise<void> {
     if (listing.isReplica === true) return;
@@ -189,6 +197,7 @@ export class Store {
     const { formerMinimums = [] } = this.#settings;
     const leftMs = protectedForMs(listing, policy.minimumAgeMs, formerMinimums, this.#trusted);
     if (leftMs > 0) throw protectedError(listing, leftMs, this.#clock.now());
+    this.changes.assertNotHeld(listing);
   }
 
   /** The newest shadow copy of a machine, and how much time has certainly passed since it was stored. */
@@ -206,7 +215,10 @@ export class Store {
   }
 
   /** How a new shadow copy is protected. */
-  async #protection({ machine, host }: NewRecord): Promise<Pick<ShadowCopyRecord, 'storedAtMs' | 'minimumAgeMs'>> {
+  async #protection({
+    machine,
+    host,
+  }: Pick<ShadowCopyRecord, 'machine' | 'host'>): Promise<Pick<ShadowCopyRecord, 'storedAtMs' | 'minimumAgeMs'>> {
     const storedAtMs = this.#trusted.now();
     const minimumAgeMs = await this.policies.minimumAgeOf(machine, host);
     return minimumAgeMs === 0 ? { storedAtMs } : { storedAtMs, minimumAgeMs };
@@ -294,9 +306,4 @@ export class Store {
     const id = Buffer.from(this.format.id);
     await this.#meta.write([{ type: 'put', key: storeKey, value: withCheck(storeKey, id) }], { sync: true });
   }
-}
-
-/** Where the two databases of a store lie. */
-export function databasePaths(directory: string): { readonly objects: string; readonly meta: string } {
-  return { objects: path.join(directory, 'objects'), meta: path.join(directory, 'meta') };
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../common/clock.js';
 import { isUmbraError } from '../common/errors.js';
 import type { Boot } from '../system/boot-time.js';
 import type { Listing } from './catalog.js';
-import { Fields } from './records.js';
+import { Fields } from './fields.js';
 import { packRecord, unpackRecord, withCheck, withoutCheck } from './checked.js';
 import { trustedTimeKey } from './keys.js';
 import type { KvReader, KvWriter } from './kv.js';

@@ -58,5 +58,6 @@ function aboutOf(listing: Listing, record: ShadowCopyRecord): Readonly<Record<st
     ...(disks.length > 0 && { disks }),
     config: record.config.map(({ name }) => name),
     notes: record.notes ?? [],
+    ...(record.change && { change: { volumes: record.change.volumes, sudden: record.change.sudden } }),
   };
 }

@@ -36,6 +36,7 @@ import type {
 } from '../../src/protocol/api.js';
 import type { KeyInfo, KeysResult } from '../../src/protocol/keys-api.js';
 import type { NewKey } from '../../src/store/store-keyring.js';
+import type { HeldMachine } from '../../src/protocol/changes-api.js';
 import type { AddShareRequest, ShareInfo } from '../../src/protocol/shares-api.js';
 import type { StoreFigures } from '../../src/store/figures.js';
 import type { FileOperations } from '../../src/files/file-operations.js';
@@ -49,6 +50,18 @@ import { fakeUpkeep } from './fake-upkeep.js';
 
 const VERSION = '2026-11-22T10-15-00Z';
 const GIB = 1024 ** 3;
+
+const HELD: HeldMachine = {
+  machine: 'web1',
+  shadowCopy: VERSION,
+  time: '2026-11-22T10:15:00.000Z',
+  kind: 'incompressible',
+  bytes: 5 * GIB,
+  usualBytes: GIB / 8,
+  mostBytes: 2 * GIB,
+  volume: 'vdb',
+  heldShadowCopies: 7,
+};
 
 /**
  * Opens a pretended store: a directory with a file `format`, a lock that dies with the process,
@@ -328,6 +341,15 @@ export class FakeEngine implements Engine {
 
   files(): Promise<FileOperations> {
     return Promise.resolve(fakeFiles);
+  }
+
+  heldMachines(): readonly HeldMachine[] {
+    return existsSync(join(this.#store, 'held')) ? [HELD] : [];
+  }
+
+  acknowledge(machine: string, by: string): Promise<HeldMachine> {
+    this.calls.push(`acknowledge ${machine} by ${by}`);
+    return Promise.resolve({ ...HELD, machine });
   }
 
   policies(): PolicyService {

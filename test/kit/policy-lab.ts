@@ -1,5 +1,7 @@
 import type { Test } from 'tap';
 import { shadowCopyName } from '../../src/common/names.js';
+import type { HeldMachine } from '../../src/protocol/changes-api.js';
+import { acknowledge, heldMachines } from '../../src/server/held-machines.js';
 import { PolicyService } from '../../src/server/policy-service.js';
 import type { Listing } from '../../src/store/catalog.js';
 import type { Store } from '../../src/store/store.js';
@@ -40,7 +42,7 @@ export async function policyLab(
     clock,
     serve: async () => {
       const openEngine: OpenEngine = async (options) =>
-        new PolicyEngine(options.store, service, await openFakeEngine(options));
+        new PolicyEngine(options.store, service, await openFakeEngine(options), store);
       return (await startFakeServer(t, { openEngine })).store;
     },
   };
@@ -60,9 +62,11 @@ export async function daily(store: Store, machine: string, days: number): Promis
 class PolicyEngine extends FakeEngine {
   readonly #service: PolicyService;
   readonly #locked: Engine;
+  readonly #content: Store;
 
-  constructor(store: string, service: PolicyService, locked: Engine) {
+  constructor(store: string, service: PolicyService, locked: Engine, content: Store) {
     super(store);
+    this.#content = content;
     this.#service = service;
     this.#locked = locked;
   }
@@ -72,7 +76,28 @@ class PolicyEngine extends FakeEngine {
     await this.#locked.close();
   }
 
+  override heldMachines(): readonly HeldMachine[] {
+    return heldMachines(this.#content);
+  }
+
+  override acknowledge(machine: string, by: string): Promise<HeldMachine> {
+    return acknowledge(this.#content, machine, by);
+  }
+
   override policies(): PolicyService {
     return this.#service;
   }
+}
+
+/** As {@link daily}, of a machine that is written anew with the third newest of them, and after that changes as before. */
+export async function dailyWithSuddenChange(store: Store, machine: string, days: number): Promise<string[]> {
+  const names: string[] = [];
+  for (let day = days - 1; day >= 0; day -= 1) {
+    const timeMs = LAB_NOW_MS - 3_600_000 - day * DAY_MS;
+    const changedBytes = (day === 2 ? 5000 : 20) * 1024 ** 2;
+    const change = { name: 'vda', comparedBytes: 6 * 1024 ** 3, changedBytes, storedBytes: 0, incompressibleBytes: 0 };
+    await makeEmpty(store, machine, timeMs, [change]);
+    names.unshift(shadowCopyName(timeMs));
+  }
+  return names;
 }

@@ -11,6 +11,7 @@ import type { KvStore } from '../../src/store/kv.js';
 import { openMemoryKv } from '../../src/store/memory-kv.js';
 import type { ShadowCopyRecord, VolumeRecord } from '../../src/store/records.js';
 import type { IngestSession } from '../../src/store/session.js';
+import type { VolumeChange } from '../../src/store/shadow-copy-change.js';
 import { Store, type StoreParts } from '../../src/store/store.js';
 import { decodeLeaf, encodeLeaf, regionCount } from '../../src/tree/node.js';
 import { TreeBuilder } from '../../src/tree/tree-builder.js';
@@ -103,10 +104,15 @@ export async function makeTwice(databases: Databases, machine: string): Promise<
 }
 
 /** List a shadow copy without volumes. @returns its name */
-export async function makeEmpty(store: Store, machine: string, timeMs: number): Promise<string> {
+export async function makeEmpty(
+  store: Store,
+  machine: string,
+  timeMs: number,
+  changes: readonly VolumeChange[] = [],
+): Promise<string> {
   const session = store.openSession();
   const settings = { consistency: 'crash', tracker: 'scan', pauseMs: 0, volumes: [], config: [] } as const;
-  const { name } = await store.commit(session, { machine, timeMs, ...settings });
+  const { name } = await store.commit(session, { machine, timeMs, changes, ...settings });
   session.end();
   return name;
 }

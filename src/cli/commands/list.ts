@@ -69,7 +69,19 @@ function describe(list: readonly ShadowCopyInfo[], replicas: readonly ShadowCopy
     formatBytes(volumes.reduce((sum, volume) => sum + volume.sizeBytes, 0)),
     volumes.map((volume) => volume.name).join(' '),
   ]);
-  return `${list.length === 0 ? '' : formatTable(columns, rows)}${describeReplicas(replicas)}`;
+  return `${list.length === 0 ? '' : formatTable(columns, rows)}${heldText(list)}${describeReplicas(replicas)}`;
+}
+
+/** Why some of them are not deleted. */
+function heldText(list: readonly ShadowCopyInfo[]): string {
+  return list
+    .filter(({ sudden, isHeld }) => isHeld === true && sudden !== undefined)
+    .map(
+      ({ machine, shadowCopy, sudden }) =>
+        `note: ${formatBytes(sudden?.bytes ?? 0)} changed suddenly with ${machine}@${shadowCopy}; what is older is not deleted until ` +
+        `"umbra acknowledge ${machine}"\n`,
+    )
+    .join('');
 }
 
 function describeReplicas(replicas: readonly ShadowCopyInfo[]): string {

@@ -5,7 +5,7 @@ import type { FleetStatus, MountInfo, StatusResult } from '../../protocol/server
 import { flagOption, type Command } from '../command.js';
 import { checkText, countsText, fleetText, type Room } from '../fleet-text.js';
 import { alertPairs } from '../alerts-text.js';
-import { formatTime } from '../format.js';
+import { formatBytes, formatTime, plural } from '../format.js';
 import type { Session } from '../session.js';
 import { formatPairs, formatTable } from '../table.js';
 
@@ -67,6 +67,7 @@ function describe(status: StatusResult, room: Room, showsAll: boolean): string {
   const head = formatPairs([
     ...serverPairs(status),
     ...(fleet === undefined ? [] : fleetPairs(fleet)),
+    ...heldPairs(status),
     ...(alerts === undefined ? [] : alertPairs(alerts, room.columns)),
   ]);
   const below = [
@@ -94,6 +95,15 @@ function fleetPairs({ machines, isScheduling }: FleetStatus): [string, string][]
   if (machines.length === 0) return [];
   const note = isScheduling ? '' : '; this server does nothing by itself: "umbra serve" does';
   return [['machines', `${countsText(machines)}${note}`]];
+}
+
+/** Machines of which nothing is deleted, since too much has changed. */
+function heldPairs({ held = [] }: StatusResult): [string, string][] {
+  return held.map(({ machine, shadowCopy, bytes, usualBytes, volume, heldShadowCopies }) => [
+    'SUDDEN CHANGE',
+    `${formatBytes(bytes)} of ${machine} with ${shadowCopy}, mostly ${volume}, usual: ${formatBytes(usualBytes)}; ` +
+      `${plural(heldShadowCopies, 'shadow copy', 'shadow copies')} kept until "umbra acknowledge ${machine}"`,
+  ]);
 }
 
 function linesOf(text: string): number {

@@ -29,6 +29,7 @@ const policy = shape<api.PolicyInfo>(
     consistency: eachOf<api.PolicyInfo['consistency']>({ filesystem: true, crash: true }),
     otherwise: eachOf<api.PolicyInfo['otherwise']>({ accept: true, fail: true }),
     minimumAgeMs: count,
+    suddenChange: eachOf<api.PolicyInfo['suddenChange']>({ off: true, low: true, normal: true, high: true }),
   },
   { keep, replicate: rhythm },
 );

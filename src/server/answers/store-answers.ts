@@ -8,6 +8,7 @@ import type { JobState } from '../../protocol/jobs-api.js';
 import type * as serverApi from '../../protocol/server-api.js';
 import type { ShareInfo } from '../../protocol/shares-api.js';
 import { alertsSummary } from './alert-answers.js';
+import { heldMachine, suddenChange } from './change-answers.js';
 
 /** What the store's operations answer, as src/protocol/api.ts and server-api.ts have it. */
 
@@ -48,7 +49,7 @@ const shadowCopy = shape<api.ShadowCopyInfo>(
     pauseMs: amount,
     volumes: listOf(volumeInfo),
   },
-  { host: text },
+  { host: text, sudden: suddenChange, isHeld: flag },
 );
 
 export const shadowCopies: Shape<readonly api.ShadowCopyInfo[]> = listOf(shadowCopy);
@@ -228,7 +229,7 @@ export const status = shape<serverApi.StatusResult>(
     mounts: listOf(mount),
     jobs: listOf(job),
   },
-  { listening: text, urls: listOf(text), fleet: fleetStatus, alerts: alertsSummary },
+  { listening: text, urls: listOf(text), fleet: fleetStatus, held: listOf(heldMachine), alerts: alertsSummary },
 );
 
 export const stop = shape<serverApi.StopResult>('StopResult', {

@@ -91,6 +91,7 @@ t.test('all that a policy can say', (t) => {
     'consistency: filesystem',
     'otherwise: fail',
     'minimumAge: 30d',
+    'suddenChange: low',
   );
   t.same(found, {
     shadowCopies: { kind: 'calendar', cron: ['0 22 * * MON-FRI', '0 12 * * SUN'] },
@@ -106,6 +107,7 @@ t.test('all that a policy can say', (t) => {
     consistency: 'filesystem',
     otherwise: 'fail',
     minimumAgeMs: 720 * HOUR_MS,
+    suddenChange: 'low',
   });
   t.same(policy('{}'), DEFAULT_POLICY, 'what it does not say is as in the built-in one');
   t.same(policy('keep: all')?.keep, undefined);
@@ -213,6 +215,7 @@ t.test('each error has its line and says what to do', (t) => {
     [only('quiet: { a: b }'), /must be a list/],
     [only('consistency: crashed'), /:4: .*must be filesystem or crash Did you mean "crash"/],
     [only('minimumAge: 0d'), /must be a duration/],
+    [only('suddenChange: loud'), /must be off or low or normal or high/],
     [only('{}', '').replace('default: a', 'default: [a]'), /:1: "default" must be a text/],
     ['default: a\npolicies: { a: {} }\ngroups:\n  g: { machines: [m] }\n', /:4: "groups\.g" has no policy/],
     ['default: a\npolicies: { a: {} }\ngroups:\n  g: { policy: a, machines: { m: 1 } }\n', /:4: .*must be a list/],

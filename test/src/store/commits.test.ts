@@ -1,3 +1,4 @@
+import { changesBetween } from '../../../src/backup/change-count.js';
 import t from 'tap';
 import { MetaPrefix, ObjectType } from '../../../src/codec/formats.js';
 import { UmbraError } from '../../../src/common/errors.js';
@@ -77,7 +78,7 @@ t.test('killed at any write, there is the old one or the new one, and whole', as
   const changes = [
     ['a replication', async (store: Store, content: Buffer) => void (await replicate(store, 'a', content))],
     ['a shadow copy', async (store: Store, content: Buffer) => void (await backUp(store, 'a', content))],
-    ['keeping it', async (store: Store) => void (await store.keepReplica('a'))],
+    ['keeping it', async (store: Store) => void (await store.keepReplica('a', changesBetween(store.reader)))],
     ['forgetting it', (store: Store) => store.forget(replicaOf(store))],
   ] as const;
   for (const [what, change] of changes) {
@@ -160,13 +161,16 @@ t.test('an entry that is lost or out of date is brought in line with the objects
 t.test('a shadow copy of the replica: its time and consistency, once, as protected as any', async (t) => {
   const store = await openTestStore();
   const content = randomVolume(new Random(testSeed(t)), 30);
-  await t.rejects(store.keepReplica('a'), { code: 'NOT_FOUND' });
+  await t.rejects(store.keepReplica('a', changesBetween(store.reader)), { code: 'NOT_FOUND' });
   await store.updateSettings((settings) => ({
     ...settings,
     policies: 'default: d\npolicies:\n  d:\n    minimumAge: 7d\n',
   }));
   const { name } = await replicate(store, 'a', content, Date.parse('2027-03-01T10:15:00Z'));
-  const [first, second] = await Promise.all([store.keepReplica('a'), store.keepReplica('a')]);
+  const [first, second] = await Promise.all([
+    store.keepReplica('a', changesBetween(store.reader)),
+    store.keepReplica('a', changesBetween(store.reader)),
+  ]);
   t.match(first, {
     isNew: true,
     record: { name, consistency: 'crash', tracker: 'filter', pauseMs: 3, checkpoint: 'c' },

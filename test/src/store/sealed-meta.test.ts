@@ -6,6 +6,8 @@ import { MetaPrefix, ObjectType } from '../../../src/codec/formats.js';
 import { withCheck, withoutCheck } from '../../../src/store/checked.js';
 import {
   catalogKey,
+  changeKey,
+  changeRange,
   digestKey,
   highWaterKey,
   jobKey,
@@ -31,6 +33,7 @@ const KEYS = [
   catalogKey('secret-machine', '2026-11-22T10-15-00Z'),
   plannedKey('secret-machine'),
   replicaKey('secret-machine'),
+  changeKey('secret-machine', 7),
   jobKey(3),
   highWaterKey,
 ];
@@ -60,7 +63,7 @@ t.test('what was put in comes out, by key and by prefix, also in another session
       (await kv.getMany([...KEYS, plannedKey('other')])).map((value) => value?.length),
       [...KEYS.map(() => 12), undefined],
     );
-    for (const prefix of [MetaPrefix.quarantine, MetaPrefix.sequence, MetaPrefix.catalog, MetaPrefix.job]) {
+    for (const prefix of [MetaPrefix.quarantine, MetaPrefix.sequence, MetaPrefix.catalog, MetaPrefix.job, MetaPrefix.change]) {
       const wanted = KEYS.filter((key) => key[0] === prefix);
       t.same(
         (await all(kv, prefixRange(prefix))).map(([key]) => Buffer.from(key)),
@@ -87,6 +90,33 @@ t.test('what was put in comes out, by key and by prefix, also in another session
   await meta.compact(Buffer.of(0), Buffer.of(255));
   t.type(await meta.diskBytes(), 'number');
   await meta.close();
+});
+
+t.test('what belongs to one machine is listed in order, and nothing of another', async (t) => {
+  const inner = openMemoryKv();
+  const meta = sealMeta(inner, testKeys().meta);
+  const keys = [3, 256, 65_536].map((order) => changeKey('web1', order));
+  const others = ['web', 'web10', 'web1.a'].map((machine) => changeKey(machine, 4));
+  await meta.write(
+    [...keys.toReversed(), ...others].map((key) => ({ type: 'put', key, value: withCheck(key, CONTENT) })),
+    { sync: true },
+  );
+  const found = (await all(meta, changeRange('web1'))).map(([key, value]) => [Buffer.from(key), withoutCheck(key, value)]);
+  t.same(
+    found,
+    keys.map((key) => [key, CONTENT]),
+  );
+  t.same(
+    (await all(meta, { ...changeRange('web1'), reverse: true, limit: 1 })).map(([key]) => Buffer.from(key)),
+    keys.slice(-1),
+  );
+  const listed: Buffer[] = [];
+  for await (const key of meta.keys({ gt: changeKey('web1', 3), lte: changeKey('web1', 256) })) listed.push(Buffer.from(key));
+  t.same(listed, [keys[1]]);
+  t.equal((await all(meta, prefixRange(MetaPrefix.change))).length, 6);
+  await t.rejects(all(meta, { gte: changeKey('web1', 0), lt: changeKey('web10', 9) }), { code: 'INTERNAL' });
+  await t.rejects(all(meta, { gte: changeKey('web1', 0) }), { code: 'INTERNAL' });
+  await t.rejects(all(meta, { gte: changeKey('web1', 0), lt: catalogKey('web1', 'later') }), { code: 'INTERNAL' });
 });
 
 t.test('a walk over names that are hidden is a defect', async (t) => {

@@ -1,3 +1,4 @@
+import { changesBetween } from '../../../src/backup/change-count.js';
 import t from 'tap';
 
 import { REGION_BYTES } from '../../../src/codec/formats.js';
@@ -29,7 +30,7 @@ t.test('counts what is there', async (t) => {
   t.ok(stats.storedBytes > 5000 && stats.diskBytes >= stats.storedBytes);
   await replicate(store, 'b', content);
   t.match(await storeStats(store), { shadowCopies: 3, replicas: 1, replicaBytes: 8192, logicalBytes });
-  await store.keepReplica('b');
+  await store.keepReplica('b', changesBetween(store.reader));
   t.match(await storeStats(store), { shadowCopies: 4, replicas: 0, replicaBytes: 0 });
   await store.forget(store.catalog.find('b', 'latest'));
   await store.reader.reportDamage(1, new Uint8Array(32), 'test');

@@ -31,6 +31,7 @@ export interface BackupMachineOptions {
 export async function backUpMachine(options: BackupMachineOptions): Promise<BackupResult> {
   const { store, clock, request } = options;
   const start = clock.monotonic();
+  await store.objectStore.assertRoom();
   const config = await readConfigs(request.configs);
   const images = await openImages(request, options.openImage);
   const previous = store.catalog.latest(request.machine);

@@ -153,6 +153,7 @@ export class Uploads {
     await this.#supersede(sender, message.machine);
     const { clock } = this.#options;
     const { store, pool } = this.#options;
+    await store().objectStore.assertRoom();
     const parts = { store: store(), pool: pool(), clock, hostChunks: this.#hostChunks, kind };
     const upload = await Upload.begin(parts, sender, message);
     const { outcome, settle } = outcomeToCome();

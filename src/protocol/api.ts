@@ -4,6 +4,7 @@
  */
 
 import type { SuddenChangeInfo } from './changes-api.js';
+import type { SpaceInfo } from './space-api.js';
 
 /** What a checkpoint guarantees, from best to least. */
 export type Consistency = 'offline' | 'application' | 'filesystem' | 'crash' | 'none';
@@ -249,6 +250,8 @@ export interface StatsResult {
   readonly damagedObjects: number;
   /** Bytes this server wrote to disk for each byte of objects stored; null before anything was written. */
   readonly writeAmplification: number | null;
+  /** The room on its disk. */
+  readonly space: SpaceInfo;
 }
 
 /** How far a long job is. */

@@ -1,6 +1,7 @@
 import type { WireError } from './api.js';
 import type { AlertsSummary } from './alerts-api.js';
 import type { HeldMachine } from './changes-api.js';
+import type { SpaceInfo } from './space-api.js';
 import type { JobState } from './jobs-api.js';
 
 /** What crosses the server's wire, and what `--json` prints, about the server itself and its mounts. */
@@ -83,6 +84,8 @@ export interface StatusResult {
   readonly alerts?: AlertsSummary;
   /** Machines of which nothing is deleted, since too much of their data has changed; absent as `fleet` is. */
   readonly held?: readonly HeldMachine[];
+  /** The room on the disk of the store. */
+  readonly space?: SpaceInfo;
 }
 
 export interface UnmountRequest {

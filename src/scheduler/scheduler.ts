@@ -1,10 +1,11 @@
 import { messageOf, UmbraError } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
 import { choose, MOST_OF_HOST } from './choose.js';
+import { hurried, type Come } from './hurry.js';
 import { JobBook } from './job-book.js';
 import { hasEnded, saying, type Job } from './job.js';
 import { Moments } from './moments.js';
-import { hurried, newJob, turnedInto, type Due } from './new-jobs.js';
+import { newJob, turnedInto, type Due } from './new-jobs.js';
 import { failed, givenUpFor, interrupted, made } from './outcome.js';
 import type { Newest, PlannedMachine, SchedulerParts } from './scheduler-parts.js';
 
@@ -76,11 +77,24 @@ export class Scheduler {
 
   /** The agent of a host is there again: what failed since it was not is done now. */
   hostIsBack(host: string): void {
+    const come = { codes: ['AGENT_UNREACHABLE', 'SERVER_STOPPING'], madeUp: 'AGENT_UNREACHABLE' } as const;
+    this.#hurry((machine) => machine.host === host, come);
+  }
+
+  /** The disk of the store has room again: what failed since it had none is done now. */
+  roomIsBack(): void {
+    this.#hurry(() => true, { codes: ['STORE_FULL'], madeUp: 'STORE_FULL' });
+  }
+
+  #hurry(isMeant: (machine: PlannedMachine) => boolean, come: Come): void {
     if (!this.#isScheduling) return;
     void this.#inOrder(async () => {
       const nowMs = this.#parts.clock.now();
-      const machines = this.#parts.machines().filter((machine) => machine.host === host);
-      await this.book.write(machines.flatMap((machine) => this.#hurry(machine, nowMs)));
+      const meant = this.#parts.machines().filter(isMeant);
+      const jobs = meant.flatMap((machine) =>
+        hurried(this.book, machine.name, come, nowMs, (due) => this.#newJob(machine, due, nowMs)),
+      );
+      await this.book.write(jobs);
       await this.#step();
     }).catch((error: unknown) => {
       this.#trouble(error);
@@ -266,10 +280,6 @@ export class Scheduler {
       log.error('a job could not be noted', { job: job.id, error: messageOf(error) });
     });
     this.poke();
-  }
-
-  #hurry(machine: PlannedMachine, nowMs: number): Job[] {
-    return hurried(this.book, machine.name, nowMs, (due) => this.#newJob(machine, due, nowMs));
   }
 
   /** The next moment at which something may be begun, but for what waits for the end of something else. */

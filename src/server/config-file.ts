@@ -19,6 +19,10 @@ export interface ServerConfig {
   /** In so many days everything is read once; 0 for never. */
   readonly scrubDays?: number;
   readonly log?: LogLevel;
+  /** With less room on the disk of the store there is a warning; in bytes. */
+  readonly warnBelow?: number;
+  /** With less room nothing is taken in; in bytes. */
+  readonly stopBelow?: number;
   /** Who is told of alerts. */
   readonly notify?: readonly Channel[];
   /** Absolute, as `mount`; what opens an encrypted store, as the next two. */
@@ -33,6 +37,22 @@ const serverName = validator(string.schema, (value, field): string => {
   throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a DNS name or an IP address, not ${JSON.stringify(text)}`);
 });
 
+const UNITS: Readonly<Record<string, number>> = {
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+  MB: 1e6,
+  GB: 1e9,
+  TB: 1e12,
+};
+
+const bytes = validator(string.schema, (value, field): number => {
+  const [, number, unit = ''] = /^(\d{1,6}(?:\.\d{1,3})?) ?([MGT]i?B)$/.exec(string(value, field)) ?? [];
+  const factor = UNITS[unit];
+  if (number !== undefined && factor !== undefined) return Math.round(Number(number) * factor);
+  throw new UmbraError('BAD_ARGUMENT', `"${field}" must be a size as 20GiB or 500MB, not ${JSON.stringify(value)}`);
+});
+
 /** Channels are looked at with their lines. */
 const FIELDS: FieldChecks<Omit<ServerConfig, 'notify'> & { readonly notify?: true }> = {
   listen: string,
@@ -41,6 +61,8 @@ const FIELDS: FieldChecks<Omit<ServerConfig, 'notify'> & { readonly notify?: tru
   allowOther: boolean,
   scrubDays: whole(0, 3650),
   log: oneOf(...LOG_LEVELS),
+  warnBelow: bytes,
+  stopBelow: bytes,
   notify: () => true,
   keyFile: string,
   passphraseFile: string,

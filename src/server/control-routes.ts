@@ -15,7 +15,7 @@ export interface ControlOptions {
   /** Resolves to undefined while it is not known. */
   readonly fleet: () => Promise<FleetStatus | undefined>;
   /** What else is known of the store; undefined as with `fleet`. */
-  readonly known: () => Promise<Pick<StatusResult, 'held'> | undefined>;
+  readonly known: () => Promise<Pick<StatusResult, 'held' | 'space'> | undefined>;
   /** Shuts everything down but the HTTP servers, which go last. */
   readonly stop: () => Promise<StopResult>;
 }

@@ -28,6 +28,8 @@ import type { ObjectAccess } from './object-access.js';
 import type { Planning } from './planning.js';
 import type { PolicyService } from './policy-service.js';
 import type { StoreUpkeep } from './store-upkeep.js';
+import type { SpaceReport } from '../store/space-watch.js';
+import type { ChosenLimits } from '../store/space.js';
 import type { StoreFigures } from '../store/figures.js';
 import type { CipherName } from '../codec/aead.js';
 import type { KeysResult } from '../protocol/keys-api.js';
@@ -93,6 +95,8 @@ export interface Engine {
   addShare(request: AddShareRequest): Promise<ShareInfo>;
   /** @throws {UmbraError} NOT_FOUND, STORE_* */
   removeShare(name: string): Promise<ShareInfo>;
+  /** How much room there is, and whether shadow copies can be made. */
+  space(): EngineSpace;
   /** The machines of which nothing is deleted since too much of their data has changed. @throws {UmbraError} STORE_IN_USE while the store is rebuilt */
   heldMachines(): readonly HeldMachine[];
   /**
@@ -124,6 +128,16 @@ export interface Engine {
 /** Changes who can open a store; see {@link StoreKeyring}. */
 export type Keyring = Pick<StoreKeyring, 'add' | 'change' | 'remove'>;
 
+/** The room on the disk of a store. */
+export interface EngineSpace {
+  /** Undefined until it was looked at. */
+  readonly report: SpaceReport | undefined;
+  /** Refuse to make a shadow copy. @throws {UmbraError} STORE_FULL while there is too little room */
+  readonly assertRoom: () => Promise<void>;
+  /** Call `listener` after each look, and now if there was one. */
+  readonly onLook: (listener: (report: SpaceReport) => void) => void;
+}
+
 /** How a store is made when there is none. */
 export interface CreateStoreOptions {
   /** `may`: open the store that is there; `must`: refuse it with STORE_EXISTS. */
@@ -142,6 +156,8 @@ export interface OpenEngineOptions {
   readonly store: string;
   /** Without it, a store that is not there is STORE_NOT_FOUND. */
   readonly create?: CreateStoreOptions;
+  /** With how little room a warning comes, and nothing is taken in any more. */
+  readonly space?: ChosenLimits;
   /**
    * Called once, after the store's lock is taken and before anything that can be slow (recovering
    * a database). The server starts to listen in it, so clients that come meanwhile wait instead

@@ -5,7 +5,6 @@ import { changesBetween } from '../backup/change-count.js';
 import { backUpMachine } from '../backup/backup-machine.js';
 import { makeCompressor } from '../codec/compression.js';
 import { systemClock, type Clock } from '../common/clock.js';
-import { isUmbraError, UmbraError } from '../common/errors.js';
 import { diffShadowCopies } from '../diff/diff-shadow-copies.js';
 import type { FileOperations } from '../files/file-operations.js';
 import type {
@@ -50,11 +49,12 @@ import type { ReadContext } from '../tree/volume-reader.js';
 import { WorkerPool } from '../workers/pool.js';
 import { needSecret } from './key-asking.js';
 import { chosen } from './chosen-format.js';
-import type { Engine, Keyring, OpenEngine, JobContext } from './engine.js';
+import type { Engine, Keyring, OpenEngine, JobContext, EngineSpace } from './engine.js';
 import type { JobContext } from './job-context.js';
 import { acknowledge, heldMachines } from './held-machines.js';
 import { forgetShadowCopies } from './forget.js';
 import { listingsOf, listReplicas, listShadowCopies } from './list-versions.js';
+import { needsForce } from './needs-force.js';
 import { LocalSource } from './local-source.js';
 import { ObjectAccess } from './object-access.js';
 import { PolicyService } from './policy-service.js';
@@ -66,12 +66,13 @@ const REGION_CACHE_BYTES = 32 * 1024 * 1024;
 const CHUNK_CACHE_BYTES = 16 * 1024 * 1024;
 
 /** The engine of a store on this machine. */
-export const openLocalEngine: OpenEngine = async ({ store, create, onLocked, ask }) => {
+export const openLocalEngine: OpenEngine = async ({ store, create, space, onLocked, ask }) => {
   const encryption =
     create?.cipher === undefined ? undefined : { cipher: create.cipher, secret: await needSecret(ask) };
   const directory = await StoreDirectory.open({
     directory: store,
     clock: systemClock,
+    ...(space === undefined ? {} : { space }),
     ...(onLocked === undefined ? {} : { onLocked }),
     ...(create === undefined
       ? {}
@@ -232,11 +233,13 @@ class LocalEngine implements Engine {
 
   async stats(): Promise<StatsResult> {
     const stats = await storeStats(this.#store);
-    return { store: this.#directory.directory, ...stats, writeAmplification: await this.#writeAmplification() };
+    const { directory, space } = this.#directory;
+    const writeAmplification = await this.#writeAmplification();
+    return { store: directory, ...stats, writeAmplification, space: await space.look() };
   }
 
   async figures(): Promise<StoreFigures> {
-    return storeFigures(this.#store, await this.#directory.reserve.disk());
+    return storeFigures(this.#store, await this.#directory.reserve.disk(), this.#directory.space.report);
   }
 
   async files(): Promise<FileOperations> {
@@ -267,6 +270,10 @@ class LocalEngine implements Engine {
 
   removeShare(name: string): Promise<ShareInfo> {
     return this.#shares.remove(name);
+  }
+
+  space(): EngineSpace {
+    return this.#directory.space;
   }
 
   heldMachines(): readonly HeldMachine[] {
@@ -322,12 +329,4 @@ class LocalEngine implements Engine {
     if (writtenBytes === 0 || written === undefined) return null;
     return Math.max(0, Number(written) - this.#restoredBytes) / writtenBytes;
   }
-}
-
-/** What a share may not have yet, or not any more, is for its user to know. */
-function needsForce(error: unknown): never {
-  if (!isUmbraError(error, 'NOT_FOUND', 'FILESYSTEM_DAMAGED', 'FILESYSTEM_UNREADABLE')) throw error;
-  const force = 'With --force it is shared all the same: another shadow copy may have it.';
-  const hint = error.hint === undefined ? force : `${error.hint} ${force}`;
-  throw new UmbraError(error.code, error.message, { hint, cause: error });
 }

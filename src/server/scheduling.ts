@@ -17,6 +17,7 @@ import { policyParts } from './effective-policies.js';
 import type { PlannedWork, SchedulingFigures } from './planned-work.js';
 import { tellJobFailures } from './job-failures.js';
 import { CollectSoon } from './collect-soon.js';
+import { SpaceAlarm } from './space-alarm.js';
 import { SuddenChangeWatch, type ChangesLook } from './sudden-change-watch.js';
 import { pruneAfter } from './prune-after.js';
 import { runJob, type RunOperationOptions } from './run-operation.js';
@@ -65,11 +66,18 @@ export class Scheduling implements PlannedWork {
   async start(): Promise<void> {
     const { scheduler, parts, fleet } = await this.#open();
     const { engine } = await this.#options.services();
+    const { clock, log, alerts } = this.#options;
+    const onRoom = (): void => {
+      scheduler.roomIsBack();
+    };
+    const alarm = new SpaceAlarm({ alerts, log, onRoom });
+    engine.space().onLook((report) => {
+      alarm.take(report);
+    });
     engine.fleet().connections.onConnect((host) => {
       scheduler.hostIsBack(host);
     });
     scheduler.start();
-    const { clock, log, alerts } = this.#options;
     const machines = (): readonly fleets.WatchedMachine[] => fleet.watchedMachines(scheduler, parts);
     this.#watch = new DataLossWatch({ machines, alerts, clock, log });
     this.#watch.look();
@@ -239,6 +247,8 @@ export class Scheduling implements PlannedWork {
         signal.addEventListener('abort', () => {
           controller.abort(signal.reason);
         });
+        // Before the machine is asked for anything.
+        await services.engine.space().assertRoom();
         const before = services.engine.planning().upToDate(machine)?.isReplica === true;
         const { notes, ...result } = await backUpWithProgress(services, machine, { signal, progress }, kind);
         if (kind === 'replicate') {

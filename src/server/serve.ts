@@ -4,6 +4,8 @@ import { messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import { parseHostAndPort } from '../protocol/server-address.js';
 import { chooseSource, readSource, type KeySource } from '../keys/key-source.js';
+import type { ChosenLimits } from '../store/space.js';
+import type { ServerConfig } from './config-file.js';
 import type { CreateStoreOptions } from './engine.js';
 import { logFrom, stderrLog } from '../system/line-log.js';
 import type { ServerParts } from './server-parts.js';
@@ -14,6 +16,7 @@ export interface RunOptions {
   readonly store: string;
   readonly create?: CreateStoreOptions;
   readonly idleExitMs?: number;
+  readonly space?: NonNullable<StoreServerOptions['space']>;
   readonly listen?: NonNullable<StoreServerOptions['listen']>;
   readonly mount?: NonNullable<StoreServerOptions['mount']>;
   readonly log: Log;
@@ -121,9 +124,17 @@ export async function serveInForeground({
     ...(read.notify === undefined ? {} : { channels: read.notify }),
     ...(options.idleExitMs === undefined ? { scrubDays: scrubDays ?? read.scrubDays ?? USUAL_SCRUB_DAYS } : {}),
     log: logFrom(read.log ?? 'info', stderrLog(systemClock)),
+    space: limitsOf(read),
     ...(address === undefined ? {} : { listen: { address: parseHostAndPort(address), names: read.names ?? [] } }),
     ...(mountPoint === undefined ? {} : { mount: { mountPoint, allowOther: allowOther || read.allowOther === true } }),
   });
+}
+
+function limitsOf({ warnBelow, stopBelow }: ServerConfig): ChosenLimits {
+  return {
+    ...(warnBelow === undefined ? {} : { warnBytes: warnBelow }),
+    ...(stopBelow === undefined ? {} : { stopBytes: stopBelow }),
+  };
 }
 
 /** What a server of a store on this machine is made of; loads it. */

@@ -3,7 +3,10 @@ import type { StoreFigures } from '../store/figures.js';
 import { counter, gauge, label, type Family } from './metric-family.js';
 
 /** The figures of a store, for Prometheus. */
-export function storeFamilies({ machines, damagedObjects, disk }: StoreFigures, nowMs: number): readonly Family[] {
+export function storeFamilies(
+  { machines, damagedObjects, disk, space }: StoreFigures,
+  nowMs: number,
+): readonly Family[] {
   return [
     gauge('umbra_store_machines', 'Machines that have shadow copies.', [['', machines.length]]),
     gauge(
@@ -20,6 +23,22 @@ export function storeFamilies({ machines, damagedObjects, disk }: StoreFigures, 
     gauge('umbra_store_damaged_objects', 'Objects that are known to be damaged.', [['', damagedObjects]]),
     gauge('umbra_store_filesystem_free_bytes', "Free bytes of the store's file system.", [['', disk.freeBytes]]),
     gauge('umbra_store_filesystem_size_bytes', "Size of the store's file system.", [['', disk.sizeBytes]]),
+    gauge('umbra_store_filesystem_free_files', "Files that the store's file system can still take.", [
+      ['', disk.freeFiles],
+    ]),
+    gauge('umbra_store_ingest_stopped', 'Whether the disk of the store is too full for shadow copies to be made.', [
+      ['', space?.state === 'stopped' ? 1 : 0],
+    ]),
+    gauge(
+      'umbra_store_limit_bytes',
+      'With less free than this a warning comes, and no shadow copies are made.',
+      space === undefined
+        ? []
+        : [
+            [label('limit', 'warn'), space.warnBytes],
+            [label('limit', 'stop'), space.stopBytes],
+          ],
+    ),
     gauge('umbra_store_reserve_bytes', 'What the reserve takes, for when the disk is full; 0 where there is none.', [
       ['', disk.reserveBytes],
     ]),

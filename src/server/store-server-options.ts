@@ -2,16 +2,17 @@ import type { Channel } from '../alerts/channel.js';
 import type { Clock } from '../common/clock.js';
 import type { Log } from '../common/log.js';
 import type { MountRequest } from '../protocol/server-api.js';
-import type { HostAndPort } from '../protocol/server-address.js';
 import type { AskSecret } from '../store/unlock.js';
-import type { CreateStoreOptions, OpenEngine } from './engine.js';
+import type { CreateStoreOptions, OpenEngine, OpenEngineOptions } from './engine.js';
+import type { ListenOptions } from './listen-options.js';
 import type { OpenMounts } from './mount-table.js';
-import type { RemoteServerLimits } from './remote-server.js';
 
 export interface StoreServerOptions {
   /** Absolute path of the store's directory. */
   readonly store: string;
   readonly create?: CreateStoreOptions;
+  /** With how little room a warning comes, and nothing is taken in any more. */
+  readonly space?: OpenEngineOptions['space'];
   /** End when nothing happened and nothing was mounted for so long; never without it. */
   readonly idleExitMs?: number;
   /** Answer at an HTTPS port, too. */
@@ -34,12 +35,4 @@ export interface StoreServerOptions {
   readonly onLocked?: () => void;
   /** What opens the store, if it is encrypted. */
   readonly ask?: AskSecret;
-}
-
-export interface ListenOptions {
-  readonly address: HostAndPort;
-  /** Further names that clients reach the server by. */
-  readonly names: readonly string[];
-  /** For tests. */
-  readonly limits?: Partial<RemoteServerLimits>;
 }

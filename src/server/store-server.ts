@@ -21,7 +21,7 @@ import type { StoreServerOptions } from './store-server-options.js';
 import { Upkeep } from './upkeep.js';
 import { within } from './within.js';
 
-export type { ListenOptions, StoreServerOptions } from './store-server-options.js';
+export type { StoreServerOptions } from './store-server-options.js';
 
 /** How long a job may take to end once it is told to, before the store is closed under it. */
 const STOP_LIMIT_MS = 20_000;
@@ -141,11 +141,12 @@ export class StoreServer {
   }
 
   async #open(): Promise<Services> {
-    const { store, create, openEngine, openMounts, log, onLocked, ask } = this.#options;
+    const { store, create, space, openEngine, openMounts, log, onLocked, ask } = this.#options;
     const engine = await openEngine({
       store,
-      ...(create === undefined ? {} : { create }),
-      ...(ask === undefined ? {} : { ask }),
+      ...(create && { create }),
+      ...(space && { space }),
+      ...(ask && { ask }),
       onLocked: async () => {
         onLocked?.();
         await listenOnStore(this.#http, store);

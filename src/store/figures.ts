@@ -1,4 +1,5 @@
 import type { DiskFigures } from './reserve.js';
+import type { SpaceReport } from './space-watch.js';
 import type { Store } from './store.js';
 
 /** What is known of a store without reading it. */
@@ -12,15 +13,17 @@ export interface StoreFigures {
   }[];
   readonly damagedObjects: number;
   readonly disk: DiskFigures;
+  /** Absent until it was looked at. */
+  readonly space?: SpaceReport;
 }
 
 /** Costs what the number of machines is, however many shadow copies and chunks there are. */
-export function storeFigures(store: Store, disk: DiskFigures): StoreFigures {
+export function storeFigures(store: Store, disk: DiskFigures, space?: SpaceReport): StoreFigures {
   const { catalog, objectStore } = store;
   const machines = catalog.machines().map((machine) => ({
     machine,
     shadowCopies: catalog.shadowCopies(machine).length,
     newestMs: catalog.latest(machine)?.timeMs ?? 0,
   }));
-  return { machines, damagedObjects: objectStore.quarantined.size, disk };
+  return { machines, damagedObjects: objectStore.quarantined.size, disk, ...(space && { space }) };
 }

@@ -9,6 +9,7 @@ import type { KvOperation, KvStore } from './kv.js';
 import { findSequences, findStoredBytes, quarantineOperations } from './object-index.js';
 import { ObjectLog } from './object-log.js';
 import { StoredObjectReader } from './object-reader.js';
+import type { CompactRange } from './compact-range.js';
 import type { SequenceSet } from './sequence-set.js';
 import { IngestSession } from './session.js';
 
@@ -41,6 +42,8 @@ export interface ObjectStoreOptions {
   readonly quarantined: Set<string>;
   /** As {@link ObjectLog} takes it. */
   readonly syncedBytes: number | undefined;
+  /** As {@link SpaceWatch} does; everything is let in without it. */
+  readonly admit: ((bytes: number) => Promise<void>) | undefined;
 }
 
 /** The objects of a store: reading, sessions that write, and what collection needs. */
@@ -50,6 +53,8 @@ export class ObjectStore {
   readonly log: ObjectLog;
   readonly reader: StoredObjectReader;
   readonly sessions = new Set<IngestSession>();
+  /** What was deleted, and still takes room. */
+  readonly uncompacted: CompactRange[] = [];
   readonly #compression: CompressionSettings;
   readonly seal: FrameSeal | undefined;
   #guard: CollectionGuard | undefined;
@@ -59,6 +64,7 @@ export class ObjectStore {
   /** What is damaged in which volumes. */
   readonly survey: DamageSurvey;
   readonly #clock: Clock;
+  readonly #admit: (bytes: number) => Promise<void>;
 
   constructor(options: ObjectStoreOptions) {
     const { objects, meta, clock } = options;
@@ -68,6 +74,7 @@ export class ObjectStore {
     this.seal = options.seal;
     this.#quarantined = options.quarantined;
     this.#clock = clock;
+    this.#admit = options.admit ?? (() => Promise.resolve());
     this.log = new ObjectLog({
       ...options,
       onReplaced: (oldSequence, newSequence) => {
@@ -120,6 +127,11 @@ export class ObjectStore {
     });
   }
 
+  /** Refuse to begin what takes something in. @throws {UmbraError} STORE_FULL while there is too little room */
+  assertRoom(): Promise<void> {
+    return this.#admit(0);
+  }
+
   openSession(): IngestSession {
     const session = new IngestSession({
       log: this.log,
@@ -127,6 +139,7 @@ export class ObjectStore {
       seal: this.seal,
       find: (type, digests, pins) => this.#findLive(type, digests, pins),
       storedBytes: (type, digests) => this.#storedBytes(type, digests),
+      admit: (bytes) => this.#admit(bytes),
       release: (ended) => {
         this.sessions.delete(ended);
         this.#guard?.keep(ended.pins);

@@ -19,6 +19,8 @@ export interface OpenOptions {
   /** Absolute; locked by the caller. */
   readonly directory: string;
   readonly clock: Clock;
+  /** As {@link ObjectStore} takes it. */
+  readonly admit: (bytes: number) => Promise<void>;
   /** For an encrypted store. */
   readonly ask?: AskSecret | undefined;
   /** What opened it before, where that is known. */
@@ -62,7 +64,7 @@ async function openOrExplain(options: OpenOptions): Promise<OpenedStore | UmbraE
   }
 }
 
-async function openStore({ directory, clock, ask, ...known }: OpenOptions): Promise<OpenedStore> {
+async function openStore({ directory, clock, admit, ask, ...known }: OpenOptions): Promise<OpenedStore> {
   const format = await readFormatFile(directory);
   if (format === undefined) throw new UmbraError('STORE_NOT_FOUND', `there is no store at ${directory}`);
   const unlocked = known.unlocked ?? (await unlock(directory, format, ask));
@@ -75,6 +77,7 @@ async function openStore({ directory, clock, ask, ...known }: OpenOptions): Prom
       meta: metaOf(meta, unlocked),
       keys: unlocked?.keys.frames,
       clock,
+      admit,
     });
     if (unlocked !== undefined) await mendKeyring(directory, format.id);
     // The databases sync their files, not that their own directories are there.

@@ -5,11 +5,15 @@ import type { Clock } from '../common/clock.js';
 import { isUmbraError, systemCode } from '../common/errors.js';
 import { allocate } from '../system/sparse-file.js';
 
-const MOST_BYTES = 128 * 1024 * 1024;
+/**
+ * LevelDB compacts in steps of 64 MiB of one level and what overlaps with them in the next, which are the two tables at their ends, as keys ascend:
+ * 192 MiB are written before as much is deleted, beside a log of 16 MiB that becomes a table.
+ */
+const MOST_BYTES = 256 * 1024 * 1024;
 /** Less is of no use: opening a database writes what its log holds, up to 16 MiB in `objects` and 8 MiB in `meta`, once more. */
 const LEAST_BYTES = 48 * 1024 * 1024;
 /** Between these bounds, the reserve is this part of the file system. */
-const PART = 32;
+const PART = 8;
 /** With so much free, a reserve would only take room: no backup fills a disk that fast. */
 const PLENTY_BYTES = 8 * 1024 * 1024 * 1024;
 /** How often a store that is open looks at its disk. */
@@ -22,6 +26,9 @@ export interface DiskFigures {
   readonly freeBytes: number;
   /** What the reserve takes; 0 where there is none. */
   readonly reserveBytes: number;
+  /** Files that can still be made, of so many; 0 of 0 where the file system does not count them. */
+  readonly freeFiles: number;
+  readonly files: number;
 }
 
 /**
@@ -48,17 +55,22 @@ export class Reserve {
 
   /** How full the disk is. @throws the system's error */
   async disk(): Promise<DiskFigures> {
-    const { bsize, blocks, bavail } = await statfs(this.#directory);
+    const { bsize, blocks, bavail, files, ffree } = await statfs(this.#directory);
     const reserve = await stat(this.#file).catch(() => undefined);
-    return { sizeBytes: blocks * bsize, freeBytes: bavail * bsize, reserveBytes: reserve?.size ?? 0 };
+    const bytes = { sizeBytes: blocks * bsize, freeBytes: bavail * bsize, reserveBytes: reserve?.size ?? 0 };
+    return { ...bytes, freeFiles: ffree, files };
   }
 
-  /** Look at the disk every few seconds, so that the reserve is there before the disk is full. @returns ends it */
-  watch(clock: Clock): () => void {
+  /**
+   * Look at the disk every few seconds, so that the reserve is there before the disk is full.
+   * @param alsoLook what else is looked at then
+   * @returns ends it
+   */
+  watch(clock: Clock, alsoLook: () => Promise<unknown> = () => Promise.resolve()): () => void {
     let cancel = nothing;
     const look = (): void => {
       // What can't be looked at now is looked at the next time.
-      void this.fill().catch(nothing).finally(arm);
+      void this.fill().then(alsoLook).catch(nothing).finally(arm);
     };
     const arm = (): void => {
       if (cancel !== ended) cancel = clock.after(WATCH_MS, look);
@@ -108,7 +120,7 @@ export class Reserve {
       }
     } catch (error) {
       // A file system that can't reserve, or is full after all: there is no reserve, and nothing else is wrong.
-      if (!['EOPNOTSUPP', 'ENOSYS', 'ENOSPC'].includes(systemCode(error) ?? '')) throw error;
+      if (!['EOPNOTSUPP', 'ENOSYS', 'ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '')) throw error;
     }
   }
 }

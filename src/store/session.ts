@@ -1,4 +1,4 @@
-import type { ObjectType } from '../codec/formats.js';
+import { ObjectType } from '../codec/formats.js';
 import { makeCompressor, type CompressionSettings, type Compressor } from '../codec/compression.js';
 import { digestOf } from '../codec/digest.js';
 import { encodeFrame } from '../codec/frame.js';
@@ -17,6 +17,8 @@ export interface SessionStore {
   find(type: ObjectType, digests: readonly Uint8Array[], pins: SequenceSet): Promise<boolean[]>;
   /** What objects take compressed; undefined for those that are not there. */
   storedBytes(type: ObjectType, digests: readonly Uint8Array[]): Promise<(number | undefined)[]>;
+  /** Asks to take in so many bytes of chunks. @throws {UmbraError} STORE_FULL while there is too little room */
+  admit(bytes: number): Promise<void>;
   /** The session is over. */
   release(session: IngestSession): void;
 }
@@ -68,6 +70,8 @@ export class IngestSession {
    */
   async add(object: PackedObject): Promise<number> {
     this.#assertOpen();
+    // What is small goes on: without it nothing could be deleted, and nothing noted.
+    if (object.type === ObjectType.chunk) await this.#store.admit(object.frame.length);
     const sequence = this.#store.log.add(object);
     this.#pins.add(sequence);
     await this.#store.log.room();

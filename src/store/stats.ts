@@ -4,7 +4,7 @@ import { indexEntries, quarantined } from './object-index.js';
 import type { Store } from './store.js';
 
 /** Everything of {@link StatsResult} that is known inside the store. */
-export async function storeStats(store: Store): Promise<Omit<StatsResult, 'store' | 'writeAmplification'>> {
+export async function storeStats(store: Store): Promise<Omit<StatsResult, 'store' | 'writeAmplification' | 'space'>> {
   const listings = [...store.catalog.all()];
   let volumes = 0;
   let logicalBytes = 0;

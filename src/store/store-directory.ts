@@ -18,11 +18,15 @@ import { StoreKeyring } from './store-keyring.js';
 import { OpeningMark } from './opening-mark.js';
 import { rebuildMeta, type RebuildCounts, type RebuildOptions } from './rebuild.js';
 import { Reserve } from './reserve.js';
+import { SpaceWatch } from './space-watch.js';
+import type { ChosenLimits } from './space.js';
 import { lockStore } from './store-lock.js';
 import { databasePaths } from './database-paths.js';
 import type { Store } from './store.js';
 
 export interface StoreDirectoryOptions extends MakeOptions {
+  /** With how little room a warning comes, and nothing is taken in any more. */
+  readonly space?: ChosenLimits;
   /** Called once the lock is taken, before anything that can be slow. */
   readonly onLocked?: () => Promise<void>;
   /** What opens it, if it is encrypted. */
@@ -36,6 +40,7 @@ export interface StoreDirectoryOptions extends MakeOptions {
 export class StoreDirectory {
   readonly directory: string;
   readonly reserve: Reserve;
+  readonly space: SpaceWatch;
   readonly #clock: Clock;
   readonly #unlock: () => Promise<void>;
   readonly #mark: OpeningMark;
@@ -48,11 +53,12 @@ export class StoreDirectory {
     options: StoreDirectoryOptions,
     unlock: () => Promise<void>,
     mark: OpeningMark,
-    reserve: Reserve,
+    { reserve, space }: { readonly reserve: Reserve; readonly space: SpaceWatch },
     store: OpenedStore | UmbraError,
   ) {
     this.directory = options.directory;
     this.reserve = reserve;
+    this.space = space;
     this.#clock = options.clock;
     this.#unlock = unlock;
     this.#mark = mark;
@@ -71,11 +77,18 @@ export class StoreDirectory {
       await options.onLocked?.();
       await makeFormatFile(options);
       const reserve = new Reserve(directory);
+      const space = new SpaceWatch({
+        disk: () => reserve.disk(),
+        chosen: options.space ?? {},
+        clock: options.clock,
+      });
+      const admit = (bytes: number): Promise<void> => space.admit(bytes);
       mark = await OpeningMark.leave(directory, options.clock);
-      const store = await openChecked({ ...options, ask: rememberedSecret(options) }, mark, reserve);
-      opened = new StoreDirectory(options, unlock, mark, reserve, store);
+      const store = await openChecked({ ...options, admit, ask: rememberedSecret(options) }, mark, reserve);
+      opened = new StoreDirectory(options, unlock, mark, { reserve, space }, store);
       await reserve.fill();
-      opened.#endWatch = reserve.watch(options.clock);
+      await space.look();
+      opened.#endWatch = reserve.watch(options.clock, () => space.look());
       return opened;
     } catch (error) {
       if (opened !== undefined) await opened.close();
@@ -116,12 +129,9 @@ export class StoreDirectory {
       this.#mark.trust();
       return counts;
     } finally {
-      const { directory } = this;
-      this.#opened = await openChecked(
-        { directory, clock: this.#clock, ask: this.#ask, unlocked },
-        this.#mark,
-        this.reserve,
-      );
+      const admit = (bytes: number): Promise<void> => this.space.admit(bytes);
+      const opening = { directory: this.directory, clock: this.#clock, admit, ask: this.#ask, unlocked };
+      this.#opened = await openChecked(opening, this.#mark, this.reserve);
     }
   }
 

@@ -40,6 +40,8 @@ export interface StoreParts {
   readonly syncedBytes?: number;
   /** The system's without it. */
   readonly boot?: () => Boot;
+  /** As {@link ObjectStore} takes it. */
+  readonly admit?: (bytes: number) => Promise<void>;
 }
 
 /** A store: objects, the catalog of shadow copies, and who is using them. */
@@ -114,6 +116,7 @@ export class Store {
       highWater,
       quarantined,
       syncedBytes: parts.syncedBytes,
+      admit: parts.admit,
     });
     const trusted = await TrustedTime.open({
       meta,

@@ -1,5 +1,6 @@
 import type { Progress } from '../protocol/api.js';
 import type { IndexEntry } from './index-entries.js';
+import { compactRange, CompactRanges } from './compact-range.js';
 import { digestKey, objectKey, objectName, sequenceKey } from './keys.js';
 import type { KvOperation } from './kv.js';
 import { findSequences, indexEntries } from './object-index.js';
@@ -8,8 +9,6 @@ import type { SequenceSet } from './sequence-set.js';
 
 /** Objects deleted in one step. */
 const SWEEP_BATCH = 4096;
-/** Deleted objects with less than so many bytes of live ones between them are compacted as one range. */
-const COMPACT_GAP_BYTES = 64 * 1024 * 1024;
 
 export interface SweepOptions {
   /** Objects from this sequence number on stay. */
@@ -22,18 +21,11 @@ export interface SweepOptions {
   readonly progress: (progress: Progress) => void;
 }
 
-interface SweepRange {
-  readonly first: number;
-  last: number;
-  /** Bytes of live objects since `last`. */
-  gapBytes: number;
-}
-
 /** The second half of a collection: deletes what was not marked. */
 export class Sweep {
   readonly #store: ObjectStore;
   readonly #options: SweepOptions;
-  readonly #ranges: SweepRange[] = [];
+  readonly #ranges = new CompactRanges();
   #batch: IndexEntry[] = [];
   #objects = 0;
   #deletedObjects = 0;
@@ -63,9 +55,9 @@ export class Sweep {
       if (sequence >= this.#options.watermark) break;
       if (entry === undefined || this.#isLive(entry)) {
         this.#objects++;
-        this.#noteLive(entry?.storedBytes ?? 0);
+        this.#ranges.noteLive(entry?.storedBytes ?? 0);
       } else {
-        this.#noteDeleted(sequence);
+        this.#ranges.noteDeleted(sequence, entry.storedBytes);
         await this.#delete(entry);
       }
     }
@@ -122,27 +114,16 @@ export class Sweep {
     return operations;
   }
 
-  #noteDeleted(sequence: number): void {
-    const range = this.#ranges.at(-1);
-    if (range === undefined || range.gapBytes > COMPACT_GAP_BYTES) {
-      this.#ranges.push({ first: sequence, last: sequence, gapBytes: 0 });
-    } else {
-      range.last = sequence;
-      range.gapBytes = 0;
-    }
-  }
-
-  #noteLive(bytes: number): void {
-    const range = this.#ranges.at(-1);
-    if (range !== undefined) range.gapBytes += bytes;
-  }
-
+  /** What a collection before had no room to compact is compacted now. */
   async #compact(): Promise<void> {
     const { signal, progress } = this.#options;
-    for (const [index, { first, last }] of this.#ranges.entries()) {
-      progress({ what: `compacting ${index + 1} of ${this.#ranges.length}`, doneBytes: 0 });
+    const { objects, uncompacted } = this.#store;
+    uncompacted.push(...this.#ranges.all);
+    for (let next = uncompacted[0]; next !== undefined; next = uncompacted[0]) {
+      progress({ what: `compacting, ${uncompacted.length} left`, doneBytes: 0 });
       signal.throwIfAborted();
-      await this.#store.objects.compact(objectKey(first), objectKey(last));
+      await compactRange(objects, next);
+      uncompacted.shift();
     }
   }
 }

@@ -38,6 +38,7 @@ import type { KeyInfo, KeysResult } from '../../src/protocol/keys-api.js';
 import type { NewKey } from '../../src/store/store-keyring.js';
 import type { HeldMachine } from '../../src/protocol/changes-api.js';
 import type { AddShareRequest, ShareInfo } from '../../src/protocol/shares-api.js';
+import type { SpaceReport } from '../../src/store/space-watch.js';
 import type { StoreFigures } from '../../src/store/figures.js';
 import type { FileOperations } from '../../src/files/file-operations.js';
 import type { Keyring, Engine, OpenEngine } from '../../src/server/engine.js';
@@ -50,6 +51,19 @@ import { fakeUpkeep } from './fake-upkeep.js';
 
 const VERSION = '2026-11-22T10-15-00Z';
 const GIB = 1024 ** 3;
+
+const SPACE: SpaceReport = {
+  state: 'ok',
+  sizeBytes: 12 * GIB,
+  freeBytes: 3 * GIB,
+  reserveBytes: 4096,
+  freeFiles: 9,
+  files: 10,
+  warnBytes: 1.5 * GIB,
+  stopBytes: GIB / 8,
+  resumeBytes: GIB / 4,
+  fullInDays: 12.5,
+};
 
 const HELD: HeldMachine = {
   machine: 'web1',
@@ -327,6 +341,7 @@ export class FakeEngine implements Engine {
       nodes: 67,
       damagedObjects: 0,
       writeAmplification: null,
+      space: SPACE,
     });
   }
 
@@ -335,12 +350,23 @@ export class FakeEngine implements Engine {
     return Promise.resolve({
       machines: [{ machine: 'web1', shadowCopies: 3, newestMs: Date.parse('2026-11-22T10:15:00Z') }],
       damagedObjects: 2,
-      disk: { sizeBytes: 12 * GIB, freeBytes: GIB, reserveBytes: 4096 },
+      disk: { sizeBytes: 12 * GIB, freeBytes: GIB, reserveBytes: 4096, freeFiles: 9, files: 10 },
+      space: SPACE,
     });
   }
 
   files(): Promise<FileOperations> {
     return Promise.resolve(fakeFiles);
+  }
+
+  space(): ReturnType<Engine['space']> {
+    return {
+      report: existsSync(join(this.#store, 'space')) ? SPACE : undefined,
+      assertRoom: () => Promise.resolve(),
+      onLook: (listener) => {
+        listener(SPACE);
+      },
+    };
   }
 
   heldMachines(): readonly HeldMachine[] {

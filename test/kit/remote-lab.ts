@@ -7,7 +7,7 @@ import type { Test } from 'tap';
 import { makeCertificateRequest } from '../../src/certificates/certificate-request.js';
 import { makeKey } from '../../src/certificates/key-pair.js';
 import type { CertificateAnswer, Invitation, NewToken } from '../../src/protocol/access-api.js';
-import type { ListenOptions } from '../../src/server/store-server.js';
+import type { ListenOptions } from '../../src/server/listen-options.js';
 import { ask, type Answer } from './api-client.js';
 import { startFakeServer } from './fake-store.js';
 import { ManualClock } from './manual-clock.js';

@@ -26,7 +26,8 @@ agents and for administrators who have a token ("umbra token add"). It makes the
 their policies say ("umbra jobs --next"), but with --paused or --idle-exit, and reads the whole store again
 once in 30 days (--scrub-days; 0 for never) to find what its disk has damaged ("umbra scrub"). With --mount it shows all shadow copies as long as it runs.
 --config names a file of YAML with listen, names (further names in its certificate), mount, allowOther, scrubDays, log (info, warn,
-error), notify (who is told of alerts), keyFile, passphraseFile and keyCommand; what the command line says comes before it. It logs to standard error: on a terminal for people, else as JSON.
+error), warnBelow and stopBelow (20GiB): with less room on the disk of the store it warns, and takes in nothing; notify (who is told of alerts),
+keyFile, passphraseFile and keyCommand; what the command line says comes before it. It logs to standard error: on a terminal for people, else as JSON.
 The key of an encrypted store is what --key-file, --passphrase-file or --key-command says, else the configuration, else $UMBRA_KEY_FILE,
 $UMBRA_PASSPHRASE_FILE or $UMBRA_KEY_COMMAND; on a terminal the passphrase is asked for.`,
   examples: [

@@ -2,6 +2,7 @@ import { requests } from '../../client/requests.js';
 import type { StatsResult } from '../../protocol/api.js';
 import type { Command } from '../command.js';
 import { formatBytes, formatCount } from '../format.js';
+import { spaceText } from '../space-text.js';
 import { formatPairs } from '../table.js';
 
 export const command: Command = {
@@ -39,6 +40,7 @@ function describe(stats: StatsResult): string {
     ['unique', formatBytes(stats.uniqueBytes)],
     ['stored', `${formatBytes(stats.storedBytes)}${ratio}`],
     ['on disk', formatBytes(stats.diskBytes)],
+    ['room', spaceText(stats.space)],
     ['chunks', formatCount(stats.chunks)],
     ['tree nodes', formatCount(stats.nodes)],
     ['damaged objects', formatCount(stats.damagedObjects)],

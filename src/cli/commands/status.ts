@@ -6,6 +6,7 @@ import { flagOption, type Command } from '../command.js';
 import { checkText, countsText, fleetText, type Room } from '../fleet-text.js';
 import { alertPairs } from '../alerts-text.js';
 import { formatBytes, formatTime, plural } from '../format.js';
+import { spaceText } from '../space-text.js';
 import type { Session } from '../session.js';
 import { formatPairs, formatTable } from '../table.js';
 
@@ -67,6 +68,7 @@ function describe(status: StatusResult, room: Room, showsAll: boolean): string {
   const head = formatPairs([
     ...serverPairs(status),
     ...(fleet === undefined ? [] : fleetPairs(fleet)),
+    ...spacePairs(status),
     ...heldPairs(status),
     ...(alerts === undefined ? [] : alertPairs(alerts, room.columns)),
   ]);
@@ -95,6 +97,10 @@ function fleetPairs({ machines, isScheduling }: FleetStatus): [string, string][]
   if (machines.length === 0) return [];
   const note = isScheduling ? '' : '; this server does nothing by itself: "umbra serve" does';
   return [['machines', `${countsText(machines)}${note}`]];
+}
+
+function spacePairs({ space }: StatusResult): [string, string][] {
+  return space === undefined ? [] : [[space.state === 'ok' ? 'room' : 'ROOM', spaceText(space)]];
 }
 
 /** Machines of which nothing is deleted, since too much has changed. */

@@ -6,6 +6,7 @@ import type { TrackerKind } from '../../protocol/agents-api.js';
 import type * as api from '../../protocol/api.js';
 import type { JobState } from '../../protocol/jobs-api.js';
 import type * as serverApi from '../../protocol/server-api.js';
+import type { SpaceInfo } from '../../protocol/space-api.js';
 import type { ShareInfo } from '../../protocol/shares-api.js';
 import { alertsSummary } from './alert-answers.js';
 import { heldMachine, suddenChange } from './change-answers.js';
@@ -169,6 +170,22 @@ export const rebuild = shape<api.RebuildResult>('RebuildResult', {
   seconds: amount,
 });
 
+const space = shape<SpaceInfo>(
+  'SpaceInfo',
+  {
+    state: eachOf<SpaceInfo['state']>({ ok: true, warning: true, stopped: true }),
+    sizeBytes: count,
+    freeBytes: count,
+    reserveBytes: count,
+    freeFiles: count,
+    files: count,
+    warnBytes: count,
+    stopBytes: count,
+    resumeBytes: count,
+  },
+  { fullInDays: amount },
+);
+
 export const stats = shape<api.StatsResult>('StatsResult', {
   store: text,
   machines: count,
@@ -185,6 +202,7 @@ export const stats = shape<api.StatsResult>('StatsResult', {
   nodes: count,
   damagedObjects: count,
   writeAmplification: anyOf(amount, nothing),
+  space,
 });
 
 export const mount = shape<serverApi.MountInfo>('MountInfo', { mountPoint: text }, { machine: text, version: text });
@@ -229,7 +247,7 @@ export const status = shape<serverApi.StatusResult>(
     mounts: listOf(mount),
     jobs: listOf(job),
   },
-  { listening: text, urls: listOf(text), fleet: fleetStatus, held: listOf(heldMachine), alerts: alertsSummary },
+  { listening: text, urls: listOf(text), fleet: fleetStatus, held: listOf(heldMachine), space, alerts: alertsSummary },
 );
 
 export const stop = shape<serverApi.StopResult>('StopResult', {

@@ -1,7 +1,9 @@
 import t, { type Test } from 'tap';
 import { sendShadowCopy, type BaseShadowCopy } from '../../../agent/send/send-shadow-copy.js';
+import { changesBetween } from '../../../src/backup/change-count.js';
 import { toHex } from '../../../src/codec/digest.js';
 import { BLOCK_BYTES, REGION_BYTES } from '../../../src/codec/formats.js';
+import { UmbraError } from '../../../src/common/errors.js';
 import { encodeFrame } from '../../../src/protocol/frames.js';
 import type { BeginFrame } from '../../../src/protocol/ingest.js';
 import type { ByteRange } from '../../../src/protocol/api.js';
@@ -16,12 +18,15 @@ const REGIONS = 12;
 const HOUR_MS = 3_600_000;
 
 interface Lab {
+  readonly clock: ManualClock;
   readonly store: Store;
   readonly server: IngestServer;
   readonly content: Buffer;
   readonly random: Random;
   /** Sends what `changes` says, or all of it. */
   readonly send: (changes?: readonly ByteRange[]) => Promise<ShadowCopyRecord>;
+  /** The same, as the machine's replica. */
+  readonly replicate: Lab['send'];
 }
 
 /** Of 48 MiB that compress, all different. */
@@ -55,7 +60,7 @@ async function lab(t: Test): Promise<Lab> {
       clock,
       signal: new AbortController().signal,
     });
-    const record = await store.record(store.catalog.find('vm', 'latest'));
+    const record = await store.record(store.catalog.find('vm', 'replica'));
     const volumes = record.volumes.map(({ name, sizeBytes, root }) => ({ name, sizeBytes, root: toHex(root) }));
     base = { shadowCopy: record.name, volumes };
     return record;
@@ -65,7 +70,15 @@ async function lab(t: Test): Promise<Lab> {
     content.write(`version ${index}`, index * REGION_BYTES);
     await send([{ offset: index * REGION_BYTES, length: BLOCK_BYTES }]);
   }
-  return { store, server, content, random, send };
+  const replicate: Lab['send'] = async (changes) => {
+    server.kinds.set('vm', 'replicate');
+    try {
+      return await send(changes);
+    } finally {
+      server.kinds.delete('vm');
+    }
+  };
+  return { clock, store, server, content, random, send, replicate };
 }
 
 t.test('data that is encrypted raises an alarm; the server itself counts', { timeout: 240_000 }, async (t) => {
@@ -129,3 +142,53 @@ t.test(
     t.ok((change?.volumes[0]?.incompressibleBytes ?? 0) > 9 * REGION_BYTES, 'though the store had it');
   },
 );
+
+t.test('what replications have changed counts with the next shadow copy', { timeout: 240_000 }, async (t) => {
+  const { store, content, random, send, replicate } = await lab(t);
+  // In more than one replication, each less than would be too much.
+  for (const first of [1, 5]) {
+    random.bytes(4 * REGION_BYTES).copy(content, first * REGION_BYTES);
+    const replica = await replicate([{ offset: first * REGION_BYTES, length: 4 * REGION_BYTES }]);
+    t.equal(replica.isReplica, true);
+    t.equal(replica.change, undefined, 'it is not judged');
+  }
+  t.same(store.changes.holds(), []);
+  random.bytes(REGION_BYTES).copy(content, REGION_BYTES);
+  const { change, name } = await send([{ offset: REGION_BYTES, length: REGION_BYTES }]);
+  t.match(change?.sudden, { kind: 'changed', volume: 'vda' }, 'though the agent sent one region');
+  const [volume] = change?.volumes ?? [];
+  const changed = volume?.changedBytes ?? 0;
+  t.ok(changed >= 8 * REGION_BYTES && changed < 9.5 * REGION_BYTES, 'what came twice counts once');
+  t.match(store.changes.holds(), [{ machine: 'vm', name }]);
+  t.equal((await send([])).change?.volumes[0]?.changedBytes, 0);
+});
+
+t.test('a shadow copy that is made of a replica is judged', { timeout: 240_000 }, async (t) => {
+  const { clock, store, content, random, replicate } = await lab(t);
+  random.bytes(10 * REGION_BYTES).copy(content, REGION_BYTES);
+  await replicate([{ offset: REGION_BYTES, length: 10 * REGION_BYTES }]);
+  const count = changesBetween(store.reader);
+  const [first, second] = await Promise.all([store.keepReplica('vm', count), store.keepReplica('vm', count)]);
+  t.match(first.record.change?.sudden, { kind: 'changed', volume: 'vda' });
+  t.ok((first.record.change?.volumes[0]?.incompressibleBytes ?? 0) > 9 * REGION_BYTES);
+  t.match(second, { isNew: false, record: { name: first.record.name } });
+  t.match(store.changes.holds(), [{ machine: 'vm', name: first.record.name }]);
+
+  content.write('a version', 0);
+  await replicate([{ offset: 0, length: BLOCK_BYTES }]);
+  const damaged = (): Promise<never> => Promise.reject(new UmbraError('STORE_DAMAGED', 'a node is damaged'));
+  const { record } = await store.keepReplica('vm', damaged);
+  t.equal(record.change, undefined, 'damage keeps it from being known, not from being made');
+  await replicate([{ offset: 0, length: BLOCK_BYTES }]);
+  const failing = (): Promise<never> => Promise.reject(new UmbraError('STORE_FAILED', 'the disk fails'));
+  await t.rejects(store.keepReplica('vm', failing), { code: 'STORE_FAILED' });
+  t.ok(store.catalog.replica('vm'));
+  const began = clock.monotonic();
+  const late = await store.keepReplica('vm', async (...sides) => {
+    // Another replication ends while it is counted.
+    if (clock.monotonic() === began) await replicate([{ offset: 0, length: BLOCK_BYTES }]);
+    return await count(...sides);
+  });
+  t.equal(late.isNew, true);
+  t.equal(store.catalog.replica('vm'), undefined, 'the last one is kept');
+});

@@ -112,6 +112,19 @@ void t.test('an agent that is there again has what it missed done', async (t) =>
   t.equal(lab.tried.length, before + 1);
 });
 
+void t.test('what waits for room on the disk of the store goes on when there is some', async (t) => {
+  let isFull = true;
+  const full = new UmbraError('STORE_FULL', 'nearly full');
+  const lab = labWith({ web: NIGHTLY }, () => (isFull ? { takesMs: 0, error: full } : { takesMs: MINUTE_MS }));
+  await lab.start();
+  await lab.run(13 * HOUR_MS + 2 * MINUTE_MS);
+  t.match(lab.scheduler.book.open('web'), { state: 'retrying', error: { code: 'STORE_FULL' } });
+  isFull = false;
+  lab.scheduler.roomIsBack();
+  await lab.run(2 * MINUTE_MS);
+  t.equal(lab.scheduler.book.last('web')?.state, 'done', 'before its back-off is over');
+});
+
 void t.test('agents have a minute to come back when the server was away', async (t) => {
   const there = new Set<string>();
   const lab = labWith({ soon: ALWAYS, never: ALWAYS }, undefined, {

@@ -14,6 +14,7 @@ void t.test('a configuration is read', async (t) => {
     mount: join(file, '..', 'mnt'),
     log: 'warn',
   });
+  t.same(parseConfig('warnBelow: 20GiB\nstopBelow: 1.5 GB', 'f'), { warnBelow: 20 * 2 ** 30, stopBelow: 1.5e9 });
   t.same(parseConfig('', 'f'), {});
   t.same(parseConfig('allowOther: true', 'f'), { allowOther: true });
   writeFileSync(file, 'keyFile: a.key\npassphraseFile: /b\nkeyCommand: pass umbra');
@@ -33,9 +34,11 @@ void t.test('what is wrong is named with its line, and what is allowed', async (
   wrong(
     'colour: red',
     /^u\.yaml:1: "colour"/,
-    /^Allowed are listen, names, mount, allowOther, scrubDays, log, notify, keyFile, passphraseFile, keyCommand\.$/,
+    /^Allowed are listen, names, mount, allowOther, scrubDays, log, warnBelow, stopBelow, notify, keyFile, passphraseFile, keyCommand\.$/,
   );
   wrong('listen: 7443', /^u\.yaml:1: "listen" must be a string/);
+  wrong('stopBelow: 5', /"stopBelow" must be a string/);
+  wrong('stopBelow: 5%', /"stopBelow" must be a size as 20GiB or 500MB, not "5%"/);
   wrong('log: loud', /^u\.yaml:1: "log" must be one of info, warn, error/);
   wrong('names:\n  - a\n  - a b', /^u\.yaml:1: "names\[1\]" must be a DNS name or an IP address, not "a b"/);
   wrong('listen: a\nlisten: b', /^u\.yaml:2: /);

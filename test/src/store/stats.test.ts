@@ -35,7 +35,7 @@ t.test('counts what is there', async (t) => {
   await store.forget(store.catalog.find('b', 'latest'));
   await store.reader.reportDamage(1, new Uint8Array(32), 'test');
   t.equal((await storeStats(store)).damagedObjects, 1);
-  const disk = { sizeBytes: 3, freeBytes: 2, reserveBytes: 1 };
+  const disk = { sizeBytes: 3, freeBytes: 2, reserveBytes: 1, freeFiles: 1, files: 2 };
   const newest = (machine: string): number | undefined => store.catalog.latest(machine)?.timeMs;
   t.same(storeFigures(store, disk), {
     machines: [

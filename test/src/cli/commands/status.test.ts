@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { ask, until } from '../../../kit/api-client.js';
 import { startFakeServer } from '../../../kit/fake-store.js';
@@ -5,6 +7,7 @@ import { runUmbra } from '../../../kit/run-umbra.js';
 
 void t.test('shows the server, its mounts and jobs', async (t) => {
   const { store } = await startFakeServer(t);
+  writeFileSync(join(store, 'space'), '');
   await ask(store, 'POST', '/v1/mounts', { mountPoint: '/m', machine: 'web1', allowOther: false, leased: false });
   const abort = new AbortController();
   const verify = ask(store, 'POST', '/v1/verify', { machine: 'slow' }, { signal: abort.signal });
@@ -14,7 +17,7 @@ void t.test('shows the server, its mounts and jobs', async (t) => {
   t.equal(code, 0);
   t.match(
     stdout,
-    /server: process \d+, version 0.1.0, since .*\nMOUNT POINT {2}SHOWS\n\/m {11}web1\nJOB {2}KIND .*\n2 {4}verify {2}slow/,
+    /server: process \d+, version 0.1.0, since .*\nroom: {3}3.00 GiB of 12.0 GiB are free, for 12 days as it went until now;\s+below 128 MiB no shadow copies are made\nMOUNT POINT {2}SHOWS\n\/m {11}web1\nJOB {2}KIND .*\n2 {4}verify {2}slow/,
   );
   t.match(JSON.parse((await runUmbra(['status', '--json'], store)).stdout), {
     store,

@@ -1,0 +1,39 @@
+import t from 'tap';
+import { hurried } from '../../../src/scheduler/hurry.js';
+import type { Job } from '../../../src/scheduler/job.js';
+
+const NOW_MS = 10_000_000;
+const COME = { codes: ['STORE_FULL'], madeUp: 'STORE_FULL' } as const;
+const FULL = { code: 'STORE_FULL', message: 'full' } as const;
+const JOB: Job = {
+  id: 1,
+  machine: 'web',
+  host: 'hv1',
+  kind: 'shadow-copy',
+  state: 'retrying',
+  dueMs: 1,
+  readyMs: NOW_MS + 500_000,
+  attempts: 2,
+  log: [],
+  error: FULL,
+};
+
+function hurry(job: Job | undefined, last: Job | undefined): Job[] {
+  const makeUp = (): Job => ({ ...JOB, id: 2, state: 'waiting', readyMs: NOW_MS });
+  return hurried({ open: () => job, last: () => last }, 'web', COME, NOW_MS, makeUp);
+}
+
+t.test('what waited for room goes on, and nothing else', async (t) => {
+  t.same(hurry(JOB, undefined), [{ ...JOB, readyMs: NOW_MS }]);
+  t.same(hurry({ ...JOB, readyMs: 5 }, undefined), [{ ...JOB, readyMs: 5 }], 'what is ready is no later');
+  t.same(hurry({ ...JOB, error: { code: 'STORE_FAILED', message: '' } }, undefined), []);
+  t.same(hurry({ ...JOB, state: 'running' }, undefined), []);
+});
+
+t.test('what has failed for want of it is made up, unless that was just now', async (t) => {
+  const failed: Job = { ...JOB, state: 'failed', endedMs: NOW_MS - 3_600_000 };
+  t.match(hurry(undefined, failed), [{ id: 2, state: 'retrying', readyMs: NOW_MS, error: FULL }]);
+  t.same(hurry(undefined, { ...failed, endedMs: NOW_MS - 1000 }), []);
+  t.same(hurry(undefined, { ...failed, error: { code: 'IMAGE_FORMAT', message: '' } }), []);
+  t.same(hurry(undefined, { ...failed, state: 'done' }), []);
+});

@@ -8,14 +8,14 @@ import { reachable, storedObjects } from '../../test/kit/store-model.js';
 import type { Random } from '../../test/kit/random.js';
 import { checkPoint } from './reading.js';
 import { nameOf } from './sim-disk.js';
-import type { SimWorld } from './sim-world.js';
+import type { CheckedWorld } from './world-parts.js';
 
 /** What a process may keep in memory for a shadow copy, an object and an index entry of it, the simulated disk included. */
 const BYTES_OF_AN_OBJECT = 6000;
 const BYTES_AT_ONCE = 700 * 1024 * 1024;
 
 /** Read some points back, chosen at random. */
-export async function checkSome(world: SimWorld, random: Random, count: number): Promise<void> {
+export async function checkSome(world: CheckedWorld, random: Random, count: number): Promise<void> {
   const points = [...world.model.machines.values()].flatMap((machine) =>
     machine.points.map((point) => ({ machine, point })),
   );
@@ -25,14 +25,14 @@ export async function checkSome(world: SimWorld, random: Random, count: number):
   }
 }
 
-export async function checkAll(world: SimWorld): Promise<void> {
+export async function checkAll(world: CheckedWorld): Promise<void> {
   for (const machine of world.model.machines.values()) {
     for (const point of [...machine.points]) if (!world.isWrong) await checkPoint(world, machine, point);
   }
 }
 
 /** What is listed is what is to be listed. */
-export function checkLists(world: SimWorld): void {
+export function checkLists(world: CheckedWorld): void {
   const { life } = world;
   if (life?.isServing !== true) return;
   for (const machine of world.model.machines.values()) {
@@ -45,7 +45,7 @@ export function checkLists(world: SimWorld): void {
 }
 
 /** The scheduler's records are bounded, and say one thing. */
-export async function checkJobs(world: SimWorld): Promise<void> {
+export async function checkJobs(world: CheckedWorld): Promise<void> {
   const { life } = world;
   if (life?.isServing !== true) return;
   const listed = await world.pump(life.scheduling.list({ limit: 1_000_000 }));
@@ -67,7 +67,7 @@ export async function checkJobs(world: SimWorld): Promise<void> {
 }
 
 /** After the power was cut: no entry of the index points at what is not there. */
-export async function checkIndex(world: SimWorld): Promise<void> {
+export async function checkIndex(world: CheckedWorld): Promise<void> {
   const { objects, meta } = world.disk.raw;
   for await (const [key, value] of meta.entries(prefixRange(MetaPrefix.digest))) {
     const sequence = readSequence(key, value);
@@ -80,13 +80,13 @@ export async function checkIndex(world: SimWorld): Promise<void> {
 }
 
 /** Collect while nothing else happens, and look at what is left. */
-export async function checkCollected(world: SimWorld): Promise<void> {
+export async function checkCollected(world: CheckedWorld): Promise<void> {
   const { life, verdict } = world;
   if (life?.isAlive !== true || world.disk.isFull) return;
   const collected = await world.pump(
     life.run({ claim: { kind: 'gc' }, what: 'the store', run: ({ engine }, context) => engine.gc(context) }),
   );
-  if (collected === undefined || !life.isAlive) return;
+  if (collected === undefined || world.life !== life) return;
   if ('error' in collected) {
     const isExpected = isUmbraError(collected.error, 'STORE_DAMAGED') && world.damaged.size > 0;
     verdict.check('nothing unreferenced, nothing missing', isExpected, '', () => messageOf(collected.error));
@@ -116,7 +116,7 @@ export async function checkCollected(world: SimWorld): Promise<void> {
 }
 
 /** Damage that nothing refers to any more is gone, and what was stored again is whole. */
-async function forgetCollected(world: SimWorld): Promise<void> {
+async function forgetCollected(world: CheckedWorld): Promise<void> {
   if (world.damaged.size === 0) return;
   const left = new Set<string>();
   for await (const [, frame] of world.disk.raw.objects.entries(objectRange))
@@ -135,7 +135,7 @@ function isWhole(frame: Uint8Array): boolean {
 }
 
 /** What is in memory has a bound. */
-export async function checkMemory(world: SimWorld): Promise<void> {
+export async function checkMemory(world: CheckedWorld): Promise<void> {
   let entries = 0;
   for await (const _ of world.disk.raw.meta.keys()) entries += 1;
   const { heapUsed, external } = process.memoryUsage();

@@ -90,7 +90,7 @@ function beginStops(world: SimWorld): void {
     world.tasks.push(async () => {
       await world.stopServer();
       const downMs = random.chance(0.9) ? random.between(1, 120) * MINUTE_MS : random.between(1, 9) * DAY_MS;
-      if (world.isIdle) world.startLater(downMs);
+      if (world.isIdle()) world.startLater(downMs);
     });
   });
 }

@@ -1,10 +1,10 @@
 import type { WireFrame } from '../../src/protocol/frames.js';
 import { ConnectionLost } from '../../src/ingest/failable-frames.js';
 
-type Taken = {
+interface Taken {
   readonly resolve: (result: IteratorResult<WireFrame, void>) => void;
   readonly reject: (error: unknown) => void;
-};
+}
 
 /** Frames on their way to a server, without a network. */
 export class FramePipe implements AsyncIterator<WireFrame, void> {

@@ -6,7 +6,7 @@ import type { Store } from '../../src/store/store.js';
 import { decodeInner, decodeLeaf, treeHeight } from '../../src/tree/node.js';
 import { blockBytes, blockIndex, REGIONS, type Content } from './content.js';
 import type { ModelMachine, Point } from './model.js';
-import type { SimWorld } from './sim-world.js';
+import type { CheckedWorld } from './world-parts.js';
 
 const HOUR_MS = 3_600_000;
 /** An upload that began before damage was found may still have trusted what was damaged. */
@@ -23,7 +23,7 @@ class Unreadable extends Error {
 }
 
 /** Read a point back and compare each block of it. */
-export async function checkPoint(world: SimWorld, machine: ModelMachine, point: Point): Promise<void> {
+export async function checkPoint(world: CheckedWorld, machine: ModelMachine, point: Point): Promise<void> {
   const { life } = world;
   if (life?.isAlive !== true) return;
   const outcome = await world.pump(readPoint(life.store, machine, point));

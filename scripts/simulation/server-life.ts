@@ -151,6 +151,7 @@ export class ServerLife implements Writer {
   /** Do what is due from now on. */
   async start(): Promise<void> {
     this.isServing = true;
+    this.#upkeep.start();
     await this.#scheduling.start();
   }
 
@@ -158,7 +159,7 @@ export class ServerLife implements Writer {
   async stop(): Promise<void> {
     const reason = new UmbraError('SERVER_STOPPING', 'the server is shutting down', { hint: 'Try again in a moment.' });
     this.isServing = false;
-    const scheduled = this.#scheduling.stop();
+    const scheduled = Promise.all([this.#scheduling.stop(), this.#upkeep.stop()]);
     const jobsEnded = Promise.all([this.#jobs.stop(reason), scheduled]);
     this.fleet.connections.close(reason);
     await this.services.engine.uploads().close(reason);

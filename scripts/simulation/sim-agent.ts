@@ -6,7 +6,7 @@ import type { Random } from '../../test/kit/random.js';
 import type { ServerLife } from './server-life.js';
 import type { SimMachine } from './sim-machine.js';
 import { sendShadowCopy } from './sim-upload.js';
-import type { SimWorld } from './sim-world.js';
+import type { AgentWorld } from './world-parts.js';
 
 const MINUTE_MS = 60_000;
 const SECOND_MS = 1000;
@@ -39,13 +39,13 @@ export class SimAgent {
   readonly host: string;
   readonly machines: SimMachine[] = [];
   isOnline = true;
-  readonly #world: SimWorld;
+  readonly #world: AgentWorld;
   readonly #random: Random;
   readonly #tasks = new Map<string, Task>();
   #life: ServerLife | undefined;
   #disconnect = (): void => undefined;
 
-  constructor(host: string, world: SimWorld, random: Random) {
+  constructor(host: string, world: AgentWorld, random: Random) {
     this.host = host;
     this.#world = world;
     this.#random = random;

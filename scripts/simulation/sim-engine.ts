@@ -1,9 +1,11 @@
 import { Fleet } from '../../src/agents/fleet.js';
 import type { Clock } from '../../src/common/clock.js';
+import type { FileOperations } from '../../src/files/file-operations.js';
 import { Uploads } from '../../src/ingest/uploads.js';
 import type { ForgetRequest, ForgetResult, GcResult } from '../../src/protocol/api.js';
 import type { JobContext } from '../../src/server/job-context.js';
 import { forgetShadowCopies } from '../../src/server/forget.js';
+import { LocalUpkeep } from '../../src/server/store-upkeep.js';
 import { planningOf, type Planning } from '../../src/server/planning.js';
 import { PolicyService, type PruneJob } from '../../src/server/policy-service.js';
 import type { PruneRequest, PruneResult } from '../../src/protocol/policies-api.js';
@@ -33,6 +35,7 @@ export class SimEngine extends FakeEngine {
   readonly #uploads: Uploads;
   readonly #policies: PolicyService;
   readonly #planning: Planning;
+  readonly #storeUpkeep: LocalUpkeep;
 
   constructor(options: SimEngineOptions) {
     super('/nowhere');
@@ -44,6 +47,8 @@ export class SimEngine extends FakeEngine {
     const giveUp = (machine: string): Promise<void> => this.#uploads.giveUp(machine);
     this.#fleet = new Fleet({ store: () => store, machines, clock, giveUp });
     this.#planning = planningOf(() => store);
+    const files = (): Promise<FileOperations> => this.files();
+    this.#storeUpkeep = new LocalUpkeep({ store: () => store, pool: () => pool, files, clock });
     this.#policies = new WatchedPolicies(
       {
         store: () => store,
@@ -67,6 +72,10 @@ export class SimEngine extends FakeEngine {
 
   override policies(): PolicyService {
     return this.#policies;
+  }
+
+  override upkeep(): LocalUpkeep {
+    return this.#storeUpkeep;
   }
 
   override planning(): Planning {

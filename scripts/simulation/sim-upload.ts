@@ -6,10 +6,10 @@ import { changesOf, VOLUME_BYTES, type Content, type RegionChange } from './cont
 import { FramePipe } from './frame-pipe.js';
 import type { ServerLife } from './server-life.js';
 import { volumeName, type SimMachine } from './sim-machine.js';
-import type { SimWorld } from './sim-world.js';
+import type { AgentWorld } from './world-parts.js';
 
 export interface SendOptions {
-  readonly world: SimWorld;
+  readonly world: AgentWorld;
   readonly life: ServerLife;
   readonly host: string;
   readonly task: AgentTask & { readonly kind: 'backup' };

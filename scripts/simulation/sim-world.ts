@@ -1,21 +1,21 @@
 import { setImmediate } from 'node:timers/promises';
 import { messageOf, UmbraError } from '../../src/common/errors.js';
 import type { Log } from '../../src/common/log.js';
-import type { PruneRequest, PruneResult } from '../../src/protocol/policies-api.js';
-import type { Listing } from '../../src/store/catalog.js';
 import { Random } from '../../test/kit/random.js';
 import { checkIndex } from './checks.js';
 import { Circumstances } from './circumstances.js';
 import type { FaultKind } from './options.js';
 import { History } from './history.js';
-import { Model, type ModelMachine, type Pending, type PruneBegin } from './model.js';
+import { Model, type ModelMachine } from './model.js';
 import { ServerLife } from './server-life.js';
 import type { SimAgent } from './sim-agent.js';
 import { SimDisk } from './sim-disk.js';
-import { documentText, type SimDocument } from './sim-policies.js';
+import type { SimDocument } from './sim-policies.js';
 import { Verdict } from './verdict.js';
 import { Watch } from './watch.js';
+import { Witness } from './witness.js';
 import { WorldClock } from './world-clock.js';
+import type { Outcome } from './world-parts.js';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -53,8 +53,7 @@ export class SimWorld {
   readonly tasks: (() => Promise<void>)[] = [];
   life: ServerLife | undefined;
   readonly #seed: number;
-  /** `MACHINE@NAME` of what is being deleted, or of which nobody knows. */
-  readonly #forgetting = new Set<string>();
+  readonly #witness: Witness;
   #boots = 1;
   #bootedMs = 0;
   #isPowerCut = false;
@@ -69,6 +68,7 @@ export class SimWorld {
     this.history = new History(this.clock, tell);
     const { clock, circumstances, verdict, history } = this;
     this.model = new Model({ clock, circumstances, verdict, history }, document);
+    this.#witness = new Witness({ model: this.model, verdict, circumstances });
     this.watch = new Watch({ clock, circumstances, verdict, model: this.model });
     const reused = (sequence: number): void => {
       verdict.check('sequence numbers once', false, '', () => `${sequence} was used before`);
@@ -93,8 +93,8 @@ export class SimWorld {
    * @param turns of the event loop after which nothing happens any more without time passing
    * @returns undefined if the server dies first
    */
-  async pump<T>(work: Promise<T>, turns = 1): Promise<{ readonly value: T } | { readonly error: unknown } | undefined> {
-    let outcome: { readonly value: T } | { readonly error: unknown } | undefined;
+  async pump<T>(work: Promise<T>, turns = 1): Promise<Outcome<T>> {
+    let outcome: Outcome<T>;
     work.then(
       (value) => (outcome = { value }),
       (error: unknown) => (outcome = { error }),
@@ -112,7 +112,7 @@ export class SimWorld {
   }
 
   /** No server is there, and none is to begin. */
-  get isIdle(): boolean {
+  isIdle(): boolean {
     return this.life === undefined && !this.#isStarting;
   }
 
@@ -141,8 +141,8 @@ export class SimWorld {
       random: this.random(`life ${this.clock.passedMs}`),
       boot: () => ({ id: `boot${this.#boots}`, uptimeMs: this.clock.passedMs - this.#bootedMs }),
       log: this.#log(() => life.isAlive),
-      forgetting: (listing, forget) => this.#forget(life, listing, forget),
-      pruning: (request, prune) => this.#prune(life, request, prune),
+      forgetting: (listing, forget) => this.#witness.forget(life, listing, forget),
+      pruning: (request, prune) => this.#witness.prune(life, request, prune),
       onDeath: () => {
         this.#died();
       },
@@ -156,7 +156,7 @@ export class SimWorld {
     const isOpen = 'value' in opened;
     const text = (): string => ('error' in opened ? messageOf(opened.error) : '');
     if (!verdict.check('opens after each end', isOpen, '', text)) return;
-    this.reconcile(life);
+    this.#witness.reconcile(life);
     this.history.add('server started');
     this.watch.breaches.clear();
     if (!isScheduling) return;
@@ -179,7 +179,11 @@ export class SimWorld {
     for (const agent of this.agents.values()) agent.disconnect(false);
     this.circumstances.upSinceMs = undefined;
     await this.pump(life.stop());
-    if (!life.isAlive && this.life === life) this.#ended('server stopped');
+    if (this.life === life) {
+      // Whatever could not be ended in order ends with the process.
+      life.isAlive = false;
+      this.#ended('server stopped');
+    }
     this.#abandonTasks();
   }
 
@@ -211,7 +215,7 @@ export class SimWorld {
   #log(isAlive: () => boolean): Log {
     const hear = (message: string, fields: Readonly<Record<string, unknown>> = {}): void => {
       if (!isAlive()) return;
-      const machine = String(fields['machine'] ?? '');
+      const machine = typeof fields['machine'] === 'string' ? fields['machine'] : '';
       if (message === 'data loss beyond what is acceptable') {
         this.watch.breaches.add(machine);
         this.history.add('breach', machine);
@@ -225,103 +229,8 @@ export class SimWorld {
     return { info: hear, warn: hear, error: hear };
   }
 
-  async #forget(life: ServerLife, { machine, name }: Listing, forget: () => Promise<void>): Promise<void> {
-    const key = `${machine}@${name}`;
-    this.#forgetting.add(key);
-    await forget();
-    if (!life.isAlive) return;
-    this.#forgetting.delete(key);
-    this.model.deleted(this.model.machine(machine), name, 'deleted');
-  }
-
-  async #prune(life: ServerLife, request: PruneRequest, prune: () => Promise<PruneResult>): Promise<PruneResult> {
-    const names = request.machines ?? [...this.model.machines.keys()];
-    const begins = names.map((name) => {
-      const machine = this.model.machine(name);
-      return { machine, begin: this.model.beginPrune(machine), forgotten: machine.forgotten };
-    });
-    let isWhole = false;
-    try {
-      const result = await prune();
-      isWhole = true;
-      return result;
-    } finally {
-      if (life.isAlive && !request.dryRun) for (const one of begins) this.#checkPruned(one, isWhole);
-    }
-  }
-
-  #checkPruned({ machine, begin, forgotten }: PruneOf, isWhole: boolean): void {
-    const left = new Set(machine.points.map(({ name }) => name));
-    const deleted = new Set(begin.points.filter(({ name }) => !left.has(name)).map(({ name }) => name));
-    const isSame = machine.changes === begin.changes + deleted.size && machine.forgotten === forgotten;
-    const isAsThen =
-      begin.setMs === this.circumstances.setMs &&
-      begin.document === this.model.document &&
-      !machine.isChanging &&
-      this.model.next === undefined;
-    if (isSame && isAsThen) this.model.pruned(machine, begin, deleted, isWhole);
-  }
-
-  /** What a store has listed when it is opened is what is to be listed; of what was under way when the server ended either is right. */
-  reconcile(life: ServerLife): void {
-    const { catalog } = life.store;
-    for (const name of new Set([...this.model.machines.keys(), ...catalog.machines()])) {
-      const machine = this.model.machine(name);
-      this.#reconcileMachine(machine, catalog.shadowCopies(name));
-      machine.pending = [];
-    }
-    this.#forgetting.clear();
-    this.#learn(life);
-  }
-
-  /** Of what an administrator wanted when a server died the store says whether it holds. */
-  #learn({ store: { settings } }: ServerLife): void {
-    const { model } = this;
-    if (model.next !== undefined && settings.policies === documentText(model.next)) model.apply(model.next);
-    model.next = undefined;
-    for (const machine of model.machines.values()) {
-      const host = settings.machines.find(({ name }) => name === machine.name)?.host;
-      const text = (): string => `protected by ${host ?? 'nobody'}, not by ${machine.host ?? 'nobody'}`;
-      const isRight = machine.isChanging || host === machine.host;
-      this.verdict.check('listed as in the model', isRight, machine.name, text);
-      if (host !== machine.host) model.protect(machine.name, host);
-      machine.isChanging = false;
-    }
-  }
-
   /** What one machine has listed now. */
   match(life: ServerLife, machine: ModelMachine): void {
-    this.#reconcileMachine(machine, life.store.catalog.shadowCopies(machine.name));
+    this.#witness.match(life, machine);
   }
-
-  #reconcileMachine(machine: ModelMachine, listings: readonly Listing[]): void {
-    const listed = new Map(listings.map((listing) => [listing.name, listing]));
-    for (const { name } of [...machine.points]) {
-      if (listed.has(name)) continue;
-      const isDoubtful = this.#forgetting.has(`${machine.name}@${name}`);
-      this.verdict.check('listed as in the model', isDoubtful, machine.name, () => `${name} is gone`);
-      this.model.deleted(machine, name, 'deleted at the end');
-    }
-    for (const { name, timeMs } of listings) {
-      if (machine.points.some((point) => point.name === name)) continue;
-      const pending = nearest(machine.pending, timeMs);
-      const text = (): string => `${name} is listed, and nobody made it`;
-      if (!this.verdict.check('listed as in the model', pending !== undefined, machine.name, text)) continue;
-      if (pending === undefined) continue;
-      machine.pending = machine.pending.filter((other) => other !== pending);
-      this.model.made(machine, { name, timeMs }, pending);
-    }
-    const order = new Map(listings.map(({ name }, index) => [name, index]));
-    machine.points.sort((a, b) => (order.get(a.name) ?? 0) - (order.get(b.name) ?? 0));
-  }
-}
-
-interface PruneOf {
-  readonly machine: ModelMachine;
-  readonly begin: PruneBegin;
-  readonly forgotten: number;
-}
-
-function nearest(pending: readonly Pending[], timeMs: number): Pending | undefined {
-  return [...pending].sort((a, b) => Math.abs(a.wallMs - timeMs) - Math.abs(b.wallMs - timeMs))[0];
 }

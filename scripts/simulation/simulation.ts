@@ -83,11 +83,11 @@ function beginChecks(world: SimWorld): void {
 async function maintain(world: SimWorld): Promise<void> {
   if (!world.isServing) return;
   await world.stopServer();
-  if (!world.isIdle) return;
+  if (!world.isIdle()) return;
   await world.startServer(false);
   await checkCollected(world);
   await world.stopServer();
-  if (world.isIdle) world.startLater(HOUR_MS);
+  if (world.isIdle()) world.startLater(HOUR_MS);
 }
 
 async function run(world: SimWorld, endMs: number, progress: SimulationOptions['progress']): Promise<void> {

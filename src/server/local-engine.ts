@@ -49,7 +49,7 @@ import type { ReadContext } from '../tree/volume-reader.js';
 import { WorkerPool } from '../workers/pool.js';
 import { needSecret } from './key-asking.js';
 import { chosen } from './chosen-format.js';
-import type { Engine, Keyring, OpenEngine, JobContext, EngineSpace } from './engine.js';
+import type { Engine, Keyring, OpenEngine, EngineSpace } from './engine.js';
 import type { JobContext } from './job-context.js';
 import { acknowledge, heldMachines } from './held-machines.js';
 import { forgetShadowCopies } from './forget.js';

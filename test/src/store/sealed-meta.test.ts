@@ -63,7 +63,13 @@ t.test('what was put in comes out, by key and by prefix, also in another session
       (await kv.getMany([...KEYS, plannedKey('other')])).map((value) => value?.length),
       [...KEYS.map(() => 12), undefined],
     );
-    for (const prefix of [MetaPrefix.quarantine, MetaPrefix.sequence, MetaPrefix.catalog, MetaPrefix.job, MetaPrefix.change]) {
+    for (const prefix of [
+      MetaPrefix.quarantine,
+      MetaPrefix.sequence,
+      MetaPrefix.catalog,
+      MetaPrefix.job,
+      MetaPrefix.change,
+    ]) {
       const wanted = KEYS.filter((key) => key[0] === prefix);
       t.same(
         (await all(kv, prefixRange(prefix))).map(([key]) => Buffer.from(key)),
@@ -101,7 +107,10 @@ t.test('what belongs to one machine is listed in order, and nothing of another',
     [...keys.toReversed(), ...others].map((key) => ({ type: 'put', key, value: withCheck(key, CONTENT) })),
     { sync: true },
   );
-  const found = (await all(meta, changeRange('web1'))).map(([key, value]) => [Buffer.from(key), withoutCheck(key, value)]);
+  const found = (await all(meta, changeRange('web1'))).map(([key, value]) => [
+    Buffer.from(key),
+    withoutCheck(key, value),
+  ]);
   t.same(
     found,
     keys.map((key) => [key, CONTENT]),
@@ -111,7 +120,8 @@ t.test('what belongs to one machine is listed in order, and nothing of another',
     keys.slice(-1),
   );
   const listed: Buffer[] = [];
-  for await (const key of meta.keys({ gt: changeKey('web1', 3), lte: changeKey('web1', 256) })) listed.push(Buffer.from(key));
+  for await (const key of meta.keys({ gt: changeKey('web1', 3), lte: changeKey('web1', 256) }))
+    listed.push(Buffer.from(key));
   t.same(listed, [keys[1]]);
   t.equal((await all(meta, prefixRange(MetaPrefix.change))).length, 6);
   await t.rejects(all(meta, { gte: changeKey('web1', 0), lt: changeKey('web10', 9) }), { code: 'INTERNAL' });

@@ -72,7 +72,7 @@ export class PrivateLibvirt {
     this.socketPath = join(directory, 'run', 'libvirt-sock');
     this.address = { sockets: [this.socketPath], name: 'qemu:///system' };
     for (const name of ['run', ...Object.keys(DIRECTORIES)]) mkdirSync(join(directory, name));
-    if (existsSync(KNOWN_QEMU)) cpSync(KNOWN_QEMU, join(directory, 'cache'), { recursive: true });
+    if (knowsQemu(KNOWN_QEMU)) cpSync(KNOWN_QEMU, join(directory, 'cache'), { recursive: true });
     writeFileSync(join(directory, 'config', 'qemu.conf'), QEMU_CONF);
     const settings = [`unix_sock_dir = "${directory}/run"`, 'auth_unix_ro = "none"', 'auth_unix_rw = "none"'];
     const log = `log_outputs = "2:file:${directory}/libvirtd.log"`;
@@ -141,14 +141,19 @@ export class PrivateLibvirt {
     this.#keepCache();
   }
 
-  /** Complete or not at all, as several tests may do it at once. */
+  /** Complete or not at all, as several tests may do it at once; and only if it found anything out, as who ended early did not. */
   #keepCache(): void {
-    if (existsSync(KNOWN_QEMU)) return;
+    const cache = join(this.directory, 'cache');
+    if (knowsQemu(KNOWN_QEMU) || !knowsQemu(cache)) return;
     mkdirSync(USER_CACHE, { recursive: true });
     const copy = mkdtempSync(join(USER_CACHE, 'making-'));
-    cpSync(join(this.directory, 'cache'), copy, { recursive: true });
-    if (existsSync(KNOWN_QEMU)) rmSync(copy, { recursive: true });
-    else renameSync(copy, KNOWN_QEMU);
+    cpSync(cache, copy, { recursive: true });
+    if (knowsQemu(KNOWN_QEMU)) {
+      rmSync(copy, { recursive: true });
+      return;
+    }
+    rmSync(KNOWN_QEMU, { recursive: true, force: true });
+    renameSync(copy, KNOWN_QEMU);
   }
 
   /** Those of the namespace that have all of that in their command lines; of others it is nobody's business. */
@@ -167,6 +172,12 @@ export class PrivateLibvirt {
     const path = join(this.directory, 'libvirtd.log');
     return existsSync(path) ? readFileSync(path, 'utf8') : 'it logged nothing';
   }
+}
+
+/** Whether a cache of libvirt's holds what it found out about a QEMU. */
+function knowsQemu(cache: string): boolean {
+  const capabilities = join(cache, 'qemu', 'capabilities');
+  return existsSync(capabilities) && readdirSync(capabilities).some((name) => name.endsWith('.xml'));
 }
 
 /** Started; it ends, with its domains, when the test does. */

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requests } from '../../../src/client/requests.js';
 import { isUmbraError } from '../../../src/common/errors.js';
@@ -81,6 +82,8 @@ export class FieldRun {
 
   async #storm(field: Field, seconds: number, isFirst: boolean): Promise<readonly string[]> {
     const over = new AbortController();
+    // Each of them waits for it, and so do we.
+    setMaxListeners(ACTORS.length + 1, over.signal);
     const actors = ACTORS.map((actor) => actOn(actor, field, over.signal, this.#count));
     // Whoever finds something ends the storm at once.
     const all = Promise.all(actors).finally(() => {

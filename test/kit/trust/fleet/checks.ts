@@ -10,6 +10,8 @@ import type { FleetMachine } from './machine.js';
 
 /** Longer than anything may take on a busy machine: then it hangs. */
 const HANG_MS = 600_000;
+/** Between two requests to the server. */
+const ASK_MS = 100;
 
 /** A machine that is paused, or that nobody leads to, can't bring its file systems to rest. */
 const NOT_FROZEN = /^the machine was paused|no hypervisor that is spoken to/;
@@ -28,7 +30,7 @@ export async function protect(
         if (!isUmbraError(error, 'NOT_FOUND')) throw error;
       }
       agent.assertRunning();
-      await sleep(50);
+      await sleep(ASK_MS);
     }
   };
   await inTime(tryOn(), `the agent sees ${machine}`);

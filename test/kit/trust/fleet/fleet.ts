@@ -19,8 +19,11 @@ const MIB = 1024 * 1024;
 const SERVER_DISK_BYTES = 1024 * MIB;
 const AGENT_DISK_BYTES = 256 * MIB;
 
-/** What an agent keeps of a machine: its checkpoints, its log of changes, its overlays, what images were at a scan, and which tracker was the last. */
-const KEPT = ['checkpoints.json', 'filter', 'overlays.json', 'scan.json', 'tracker'];
+/**
+ * What an agent keeps of a machine: its checkpoints, what its files were that are stored as they lie, its log of changes, its
+ * overlays, what images were at a scan, and which tracker was the last.
+ */
+const KEPT = ['checkpoints.json', 'files.json', 'filter', 'overlays.json', 'scan.json', 'tracker'];
 
 /** A server, an agent in a network of its own, and machines of every kind, all of them real. Needs root. */
 export interface Fleet {

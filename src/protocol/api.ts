@@ -5,6 +5,7 @@
 
 import type { SuddenChangeInfo } from './changes-api.js';
 import type { SpaceInfo } from './space-api.js';
+import type { ScrubResult } from './upkeep-api.js';
 
 /** What a checkpoint guarantees, from best to least. */
 export type Consistency = 'offline' | 'application' | 'filesystem' | 'crash' | 'none';
@@ -252,6 +253,8 @@ export interface StatsResult {
   readonly writeAmplification: number | null;
   /** The room on its disk. */
   readonly space: SpaceInfo;
+  /** How far the server is that reads everything again by itself; absent from one that does not, and while it is not known. */
+  readonly scrub?: ScrubResult;
 }
 
 /** How far a long job is. */

@@ -3,6 +3,7 @@ import type { AlertsSummary } from './alerts-api.js';
 import type { HeldMachine } from './changes-api.js';
 import type { SpaceInfo } from './space-api.js';
 import type { JobState } from './jobs-api.js';
+import type { ScrubResult } from './upkeep-api.js';
 
 /** What crosses the server's wire, and what `--json` prints, about the server itself and its mounts. */
 
@@ -86,6 +87,8 @@ export interface StatusResult {
   readonly held?: readonly HeldMachine[];
   /** The room on the disk of the store. */
   readonly space?: SpaceInfo;
+  /** How far the server is that reads everything again by itself; absent from one that does not, and while it is not known. */
+  readonly scrub?: ScrubResult;
 }
 
 export interface UnmountRequest {

@@ -7,6 +7,8 @@ export interface ScrubResult {
   readonly days: number;
   readonly objects: number;
   readonly storedBytes: number;
+  /** Not everything was read yet: `storedBytes` and `bytesPerDay` take what was not for as large as what was. */
+  readonly isEstimate: boolean;
   /** Objects that were never read since they were stored. */
   readonly unreadObjects: number;
   /** Every object that was there then was read since; absent as long as one was not. */

@@ -1,5 +1,6 @@
 import { UmbraError } from '../common/errors.js';
 import type { FleetStatus, StatusResult, StopResult } from '../protocol/server-api.js';
+import type { ScrubResult } from '../protocol/upkeep-api.js';
 import { OPERATORS } from './caller.js';
 import type { Route } from './exchange.js';
 import { readParams, sendJson } from './http-request.js';
@@ -16,12 +17,14 @@ export interface ControlOptions {
   readonly fleet: () => Promise<FleetStatus | undefined>;
   /** What else is known of the store; undefined as with `fleet`. */
   readonly known: () => Promise<Pick<StatusResult, 'held' | 'space'> | undefined>;
+  /** Resolves to undefined while it is not known, as well, and if the server does not read by itself. */
+  readonly scrub: () => Promise<ScrubResult | undefined>;
   /** Shuts everything down but the HTTP servers, which go last. */
   readonly stop: () => Promise<StopResult>;
 }
 
 /** Routes that speak about the server itself. */
-export function controlRoutes({ jobs, status, fleet, known, stop }: ControlOptions): readonly Route[] {
+export function controlRoutes({ jobs, status, fleet, known, scrub, stop }: ControlOptions): readonly Route[] {
   return [
     {
       method: 'GET',
@@ -34,8 +37,9 @@ export function controlRoutes({ jobs, status, fleet, known, stop }: ControlOptio
         answer: { as: 'json', result: answers.status },
       },
       answer: async ({ response }) => {
-        const machines = await fleet();
-        sendJson(response, 200, { ...status(), ...(machines && { fleet: machines }), ...(await known()) });
+        const [machines, read, others] = await Promise.all([fleet(), scrub(), known()]);
+        const found = { ...(machines && { fleet: machines }), ...others, ...(read && { scrub: read }) };
+        sendJson(response, 200, { ...status(), ...found });
       },
     },
     {

@@ -66,7 +66,10 @@ export const OPERATIONS: readonly Operation[] = [
     result: answers.stats,
     claim: () => ({ kind: 'stats' }),
     what: () => 'the store',
-    run: ({ engine }) => engine.stats(),
+    run: async ({ engine, upkeep }) => {
+      const [stats, scrub] = await Promise.all([engine.stats(), upkeep.figures()]);
+      return { ...stats, ...(scrub && { scrub }) };
+    },
   }),
   operation({
     method: 'POST',

@@ -96,14 +96,15 @@ export class Scrubbing {
     const { days } = this.#options;
     const periodMs = (days === 0 ? USUAL_DAYS : days) * DAY_MS;
     const { isLate } = scrub.plan(periodMs);
-    const { objects, bytes, unreadObjects, readSince, oldestMs, pass, bytesPerDay, passLeftMs } =
-      scrub.figures(periodMs);
+    const figures = await scrub.figures(periodMs);
+    const { objects, bytes, unreadObjects, readSince, oldestMs, pass, bytesPerDay, passLeftMs } = figures;
     const nowMs = this.#options.clock.now();
     return {
       isRunning: this.#isRunning,
       days,
       objects,
       storedBytes: bytes,
+      isEstimate: unreadObjects > 0,
       unreadObjects,
       ...(readSince === undefined ? {} : { readSince: isoTime(readSince.wallMs) }),
       oldestDays: oldestMs / DAY_MS,
@@ -143,7 +144,7 @@ export class Scrubbing {
     const scrub = await this.#options.scrub();
     await scrub.look();
     const { next, waitMs, isBehind, isLate } = scrub.plan(days * DAY_MS);
-    this.#tell(isLate, scrub);
+    await this.#tell(isLate, scrub);
     if (next === undefined) return LONGEST_SLEEP_MS;
     if (!scrub.isReading && waitMs > 0) return waitMs;
     const isBusy = this.#isBusy(scrub);
@@ -162,13 +163,13 @@ export class Scrubbing {
     return isRead || this.#options.running().some(({ kind }) => WORK.has(kind));
   }
 
-  #tell(isLate: boolean, scrub: Scrub): void {
+  async #tell(isLate: boolean, scrub: Scrub): Promise<void> {
     const { alerts, days } = this.#options;
     if (!isLate) {
       alerts.end('scrub-late', 'store', `everything was read in the last ${days} days`);
       return;
     }
-    const oldestDays = Math.floor(scrub.figures(days * DAY_MS).oldestMs / DAY_MS);
+    const oldestDays = Math.floor((await scrub.figures(days * DAY_MS)).oldestMs / DAY_MS);
     alerts.begin({
       kind: 'scrub-late',
       subject: 'store',

@@ -90,6 +90,7 @@ export class StoreServer {
       status: () => this.#status(),
       fleet: () => this.#whenOpen(() => this.#scheduling.fleet()),
       known: () => this.#whenOpen(() => knownStatus(this.#opening)),
+      scrub: () => this.#whenOpen(() => this.#upkeep.figures()),
       stop: () => this.stop(),
       gauges: () => this.#gauges(),
       health: () => this.#health(),

@@ -78,6 +78,7 @@ export function planScrub(segments: Iterable<Segment>, now: Moment, periodMs: nu
 /** How far reading everything is. */
 export interface ScrubFigures {
   readonly objects: number;
+  /** Of frames; those that were never read are taken for as large as the others. */
   readonly bytes: number;
   /** Objects that were never read since they were stored. */
   readonly unreadObjects: number;
@@ -94,20 +95,29 @@ export interface ScrubFigures {
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** The figures of these segments. A pass goes from the first object to the last. */
-export function scrubFigures(segments: Iterable<Segment>, now: Moment, periodMs: number): ScrubFigures {
+/**
+ * The figures of these segments. A pass goes from the first object to the last.
+ * @param diskBytes what all of it takes on the disk: its size, as long as nothing was read
+ */
+export function scrubFigures(
+  segments: Iterable<Segment>,
+  now: Moment,
+  periodMs: number,
+  diskBytes: number,
+): ScrubFigures {
   const ordered = inOrder(segments, now);
   const [oldest] = ordered;
   const first = ordered.reduce((a, b) => (b.index < a.index ? b : a), ordered[0] ?? NONE);
   const passAgeMs = first.isRead ? ageMs(first.mark, now) : -1;
-  let [objects, bytes, unreadObjects, readObjects] = [0, 0, 0, 0];
+  let [objects, bytesRead, unreadObjects, readObjects] = [0, 0, 0, 0];
   for (const segment of ordered) {
     objects += segment.objects;
-    bytes += segment.bytes;
+    bytesRead += segment.bytes;
     if (!segment.isRead) unreadObjects += segment.objects;
     else if (ageMs(segment.mark, now) <= passAgeMs) readObjects += segment.objects;
   }
   const aimMs = AIM * periodMs;
+  const bytes = bytesRead === 0 ? diskBytes : Math.round((bytesRead * objects) / (objects - unreadObjects));
   return {
     objects,
     bytes,

@@ -111,8 +111,10 @@ export class Scrub {
     return planScrub(this.#segments.values(), this.#options.now(), periodMs);
   }
 
-  figures(periodMs: number): ScrubFigures {
-    return scrubFigures(this.#segments.values(), this.#options.now(), periodMs);
+  /** @throws {UmbraError} STORE_FAILED */
+  async figures(periodMs: number): Promise<ScrubFigures> {
+    const diskBytes = await this.#options.store.objectStore.objects.diskBytes();
+    return scrubFigures(this.#segments.values(), this.#options.now(), periodMs, diskBytes);
   }
 
   /** True if something was not read since `begin`. */
@@ -276,10 +278,17 @@ export class Scrub {
       const from = Math.max(this.#seen, index * this.#segmentObjects);
       const added = Math.min(nextSequence, (index + 1) * this.#segmentObjects) - from;
       if (known === undefined) this.#add(index, undefined, mark, added);
-      else this.#segments.set(index, { ...known, objects: known.objects + added });
+      else this.#segments.set(index, grown(known, added));
     }
     this.#seen = nextSequence;
   }
+}
+
+/** With so many objects more, which are as large as those before. */
+function grown(known: Known, added: number): Known {
+  const objects = known.objects + added;
+  const bytes = known.objects === 0 ? known.bytes : Math.round((known.bytes * objects) / known.objects);
+  return { ...known, objects, bytes };
 }
 
 /** What is noted of a segment; nothing of one that is gone. */

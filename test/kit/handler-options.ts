@@ -24,6 +24,7 @@ export function handlerOptions(store: string): RequestHandlerOptions {
     status: () => ({ pid: 1, version: '1', store, startedAt: '', background: false, mounts: [], jobs: [] }),
     fleet: () => Promise.resolve(undefined),
     known: () => Promise.resolve(undefined),
+    scrub: () => Promise.resolve(undefined),
     remote: () => Promise.reject(new UmbraError('INTERNAL', 'not here')),
     urls: () => [],
     alerts: new RecordedAlerts(),

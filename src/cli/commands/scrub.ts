@@ -1,7 +1,8 @@
 import { requests } from '../../client/requests.js';
 import type { ScrubResult } from '../../protocol/upkeep-api.js';
 import { flagOption, type Command } from '../command.js';
-import { formatBytes, formatCount, formatTime, plural } from '../format.js';
+import { formatTime, plural } from '../format.js';
+import { boundText, objectsText, passText, scrubBytes } from '../scrub-text.js';
 import { formatPairs } from '../table.js';
 
 export const command: Command = {
@@ -26,29 +27,17 @@ The exit code is 5 when something is damaged.`,
 };
 
 function describe(result: ScrubResult): string {
-  const { days, objects, storedBytes, unreadObjects, readSince, passObjects, damagedObjects } = result;
-  const since =
-    readSince === undefined
-      ? `${formatCount(unreadObjects)} objects were never read since they were stored`
-      : `every object that is older was read since ${formatTime(readSince)}${result.isLate ? ', which is LATE' : ''}`;
+  const { days, passBeganAt, damagedObjects } = result;
+  const began = passBeganAt === undefined ? '' : `, begun ${formatTime(passBeganAt)}`;
   return formatPairs([
     ['reads by itself', days === 0 ? 'no: "umbra serve" does' : `everything once in ${plural(days, 'day')}`],
-    ['objects', `${formatCount(objects)} (${formatBytes(storedBytes)})`],
-    ['bound', since],
-    ['this pass', `${percent(passObjects, objects)}${passTimes(result)}`],
-    ...(days === 0 ? [] : [['a day', formatBytes(result.bytesPerDay)] satisfies [string, string]]),
+    ['objects', objectsText(result)],
+    ['bound', boundText(result)],
+    ['this pass', `${passText(result)}${began}`],
+    ...(days === 0 ? [] : [['a day', scrubBytes(result, result.bytesPerDay)] satisfies [string, string]]),
     [
       'damaged',
       damagedObjects === 0 ? 'nothing' : `${plural(damagedObjects, 'object')}: "umbra damage" names what that touches`,
     ],
   ]);
-}
-
-function percent(part: number, whole: number): string {
-  return whole === 0 ? 'there is nothing to read' : `${Math.floor((100 * part) / whole)} %`;
-}
-
-function passTimes({ passBeganAt, passEndsAt }: ScrubResult): string {
-  const began = passBeganAt === undefined ? '' : `, begun ${formatTime(passBeganAt)}`;
-  return `${began}${passEndsAt === undefined ? '' : `, ends about ${formatTime(passEndsAt)}`}`;
 }

@@ -3,6 +3,7 @@ import type { StatsResult } from '../../protocol/api.js';
 import type { Command } from '../command.js';
 import { formatBytes, formatCount } from '../format.js';
 import { spaceText } from '../space-text.js';
+import { scrubPairs } from '../scrub-text.js';
 import { formatPairs } from '../table.js';
 
 export const command: Command = {
@@ -44,6 +45,7 @@ function describe(stats: StatsResult): string {
     ['chunks', formatCount(stats.chunks)],
     ['tree nodes', formatCount(stats.nodes)],
     ['damaged objects', formatCount(stats.damagedObjects)],
+    ...scrubPairs(stats.scrub),
     [
       'write amplification',
       stats.writeAmplification === null ? 'nothing written yet' : stats.writeAmplification.toFixed(2),

@@ -7,6 +7,7 @@ import { checkText, countsText, fleetText, type Room } from '../fleet-text.js';
 import { alertPairs } from '../alerts-text.js';
 import { formatBytes, formatTime, plural } from '../format.js';
 import { spaceText } from '../space-text.js';
+import { scrubPairs } from '../scrub-text.js';
 import type { Session } from '../session.js';
 import { formatPairs, formatTable } from '../table.js';
 
@@ -62,7 +63,7 @@ function roomOf({ environment: { stdout } }: Session): Room {
 }
 
 function describe(status: StatusResult, room: Room, showsAll: boolean): string {
-  const { mounts, jobs, fleet, alerts } = status;
+  const { mounts, jobs, fleet, alerts, scrub } = status;
   const mountRows = mounts.map((mount) => [mount.mountPoint, shown(mount)]);
   const jobRows = jobs.map(({ id, kind, what, startedAt: since }) => [String(id), kind, what, formatTime(since)]);
   const head = formatPairs([
@@ -71,6 +72,7 @@ function describe(status: StatusResult, room: Room, showsAll: boolean): string {
     ...spacePairs(status),
     ...heldPairs(status),
     ...(alerts === undefined ? [] : alertPairs(alerts, room.columns)),
+    ...scrubPairs(scrub),
   ]);
   const below = [
     mounts.length === 0

@@ -10,6 +10,7 @@ import type { SpaceInfo } from '../../protocol/space-api.js';
 import type { ShareInfo } from '../../protocol/shares-api.js';
 import { alertsSummary } from './alert-answers.js';
 import { heldMachine, suddenChange } from './change-answers.js';
+import { scrub } from './upkeep-answers.js';
 
 /** What the store's operations answer, as src/protocol/api.ts and server-api.ts have it. */
 
@@ -186,24 +187,28 @@ const space = shape<SpaceInfo>(
   { fullInDays: amount },
 );
 
-export const stats = shape<api.StatsResult>('StatsResult', {
-  store: text,
-  machines: count,
-  shadowCopies: count,
-  replicas: count,
-  replicaBytes: count,
-  volumes: count,
-  logicalBytes: count,
-  dataBytes: count,
-  uniqueBytes: count,
-  storedBytes: count,
-  diskBytes: count,
-  chunks: count,
-  nodes: count,
-  damagedObjects: count,
-  writeAmplification: anyOf(amount, nothing),
-  space,
-});
+export const stats = shape<api.StatsResult>(
+  'StatsResult',
+  {
+    store: text,
+    machines: count,
+    shadowCopies: count,
+    replicas: count,
+    replicaBytes: count,
+    volumes: count,
+    logicalBytes: count,
+    dataBytes: count,
+    uniqueBytes: count,
+    storedBytes: count,
+    diskBytes: count,
+    chunks: count,
+    nodes: count,
+    damagedObjects: count,
+    writeAmplification: anyOf(amount, nothing),
+    space,
+  },
+  { scrub },
+);
 
 export const mount = shape<serverApi.MountInfo>('MountInfo', { mountPoint: text }, { machine: text, version: text });
 
@@ -247,7 +252,15 @@ export const status = shape<serverApi.StatusResult>(
     mounts: listOf(mount),
     jobs: listOf(job),
   },
-  { listening: text, urls: listOf(text), fleet: fleetStatus, held: listOf(heldMachine), space, alerts: alertsSummary },
+  {
+    listening: text,
+    urls: listOf(text),
+    fleet: fleetStatus,
+    held: listOf(heldMachine),
+    space,
+    alerts: alertsSummary,
+    scrub,
+  },
 );
 
 export const stop = shape<serverApi.StopResult>('StopResult', {

@@ -10,6 +10,7 @@ export const scrub = shape<api.ScrubResult>(
     days: amount,
     objects: count,
     storedBytes: count,
+    isEstimate: flag,
     unreadObjects: count,
     oldestDays: amount,
     isLate: flag,

@@ -90,7 +90,7 @@ t.test('all is read within the period, evenly', (t) => {
   world.run(100);
   t.ok(world.worstMs <= 25 * DAY, `${world.worstMs / DAY} days`);
   t.ok(world.mostOn(1, 99) <= 14, `${world.mostOn(1, 99)} segments on the busiest day, 10 on each`);
-  t.equal(scrubFigures(world.segments, world.now(), PERIOD).unreadObjects, 0);
+  t.equal(scrubFigures(world.segments, world.now(), PERIOD, 0).unreadObjects, 0);
   t.end();
 });
 
@@ -127,7 +127,7 @@ t.test('who was off for longer than the period catches up, and goes on evenly', 
 
 t.test('figures: the bound, the pass, and what is read a day', (t) => {
   const now = at(20 * DAY);
-  const none = scrubFigures([], now, PERIOD);
+  const none = scrubFigures([], now, PERIOD, 0);
   t.match(none, { objects: 0, oldestMs: 0, passLeftMs: 0, pass: { begin: undefined, readObjects: 0 } });
   const segments = [
     segment(0, at(10 * DAY)),
@@ -135,12 +135,17 @@ t.test('figures: the bound, the pass, and what is read a day', (t) => {
     segment(2, at(2 * DAY)),
     segment(3, at(3 * DAY)),
   ];
-  const figures = scrubFigures(segments, now, PERIOD);
+  const figures = scrubFigures(segments, now, PERIOD, 0);
   t.match(figures, { objects: 400, bytes: 400_000, unreadObjects: 0, readSince: at(2 * DAY), oldestMs: 18 * DAY });
   t.match(figures.pass, { begin: at(10 * DAY), readObjects: 200 });
   t.equal(figures.passLeftMs, 12 * DAY);
   t.equal(Math.round(figures.bytesPerDay), 16_667);
-  const unread = scrubFigures([...segments, segment(4, at(19 * DAY), false)], now, PERIOD);
-  t.match(unread, { unreadObjects: 100, readSince: undefined });
+  const unread = { ...segment(4, at(19 * DAY), false), bytes: 0 };
+  t.match(scrubFigures([...segments, unread], now, PERIOD, 9), {
+    bytes: 500_000,
+    unreadObjects: 100,
+    readSince: undefined,
+  });
+  t.match(scrubFigures([unread], now, PERIOD, 90_000), { bytes: 90_000, bytesPerDay: 3750 }, 'nothing was read yet');
   t.end();
 });

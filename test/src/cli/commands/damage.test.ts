@@ -1,4 +1,5 @@
 import t from 'tap';
+import { until } from '../../../kit/api-client.js';
 import { startFakeServer } from '../../../kit/fake-store.js';
 import { runUmbra } from '../../../kit/run-umbra.js';
 
@@ -23,4 +24,18 @@ t.test('umbra damage names objects, places and files, and what to do', async (t)
   t.match(stdout, /Back up bad again.\n$/);
   const json = await runUmbra(['damage', 'bad@latest', '--json'], store);
   t.match(JSON.parse(json.stdout), { objectCount: 2, places: [{ isInNewest: true }], files: [{ damagedBytes: 4096 }] });
+});
+
+t.test('umbra status and umbra stats of a server that reads by itself say how far it is', async (t) => {
+  const { store } = await startFakeServer(t, { scrubDays: 30 });
+  await until(async () => (await runUmbra(['status'], store)).stdout.includes('scrub:'));
+  for (const command of ['status', 'stats']) {
+    const shown = await runUmbra([command], store);
+    t.match(
+      shown.stdout,
+      /\nscrub: +1 object was never read since stored, for 0 days at most; this pass 0 %, ends about /,
+    );
+    const { scrub } = JSON.parse((await runUmbra([command, '--json'], store)).stdout) as { scrub: unknown };
+    t.match(scrub, { days: 30, isLate: false, isEstimate: true, unreadObjects: 1 });
+  }
 });

@@ -39,6 +39,7 @@ export interface LabOptions {
   readonly course: (machine: string) => Course;
   readonly random?: () => number;
   readonly wasThere?: (host: string) => boolean;
+  readonly damagedSince?: (machine: string) => number | undefined;
   readonly onBegin?: (tried: Tried, running: readonly Tried[]) => void;
   readonly onMade?: (tried: Tried) => void;
   /** The database of an earlier lab. */
@@ -178,6 +179,7 @@ export class ScheduleLab {
       policyNameOf: (machine) => `policy of ${machine}`,
       limitsOf: limits,
       wasThere: (host) => this.#options.wasThere?.(host) ?? true,
+      damagedSince: (machine) => this.#options.damagedSince?.(machine),
       latest: (machine) => this.#latest.get(machine),
       upToDate: (machine) => this.#newest.get(machine),
       backUp: (machine, attempt) => this.#backUp(machine, attempt, alive, attempts),

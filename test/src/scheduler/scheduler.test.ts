@@ -44,6 +44,20 @@ void t.test('an interval begins at once, a calendar when it says', async (t) => 
   );
 });
 
+void t.test('what heals waits for the end of a quiet window, and is made once', async (t) => {
+  const quiet = { ...NIGHTLY, quiet: [{ days: [1], from: 8 * 60, to: 12 * 60 }] };
+  const damagedSince = (machine: string): number | undefined => (machine === 'sound' ? undefined : START_MS - 1);
+  const lab = labWith({ web: quiet, db: NIGHTLY, sound: NIGHTLY }, undefined, { damagedSince });
+  await lab.start();
+  await lab.run(6 * HOUR_MS);
+  t.same([begun(lab, 'db'), begun(lab, 'web')], [['06-07T09:00'], ['06-07T12:00']]);
+  t.same(begun(lab, 'sound'), []);
+  const { log } = await lab.scheduler.book.find(lab.scheduler.book.last('web')?.id ?? 0);
+  t.equal(log[0]?.text, 'due, since something of it was found damaged in the store');
+  await lab.run(12 * HOUR_MS);
+  t.same(begun(lab, 'web').slice(1), ['06-07T22:00'], 'then as ever, whatever is still damaged');
+});
+
 void t.test('what a machine missed is made up once', async (t) => {
   const lab = labWith({ web: ALWAYS, db: NIGHTLY });
   await lab.start();

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { requests } from '../../../../src/client/requests.js';
 import { isUmbraError } from '../../../../src/common/errors.js';
 import type { GcResult } from '../../../../src/protocol/api.js';
-import { checkExact, inTime } from '../fleet/checks.js';
+import { backUpAll, checkExact, inTime } from '../fleet/checks.js';
 import { FilteredFleetMachine } from '../fleet/filtered-machine.js';
 import { contentDigest } from '../machine.js';
 import type { Version } from '../model.js';
@@ -27,9 +27,11 @@ const AGENT_BYTES = 300 * MIB;
 export async function checkAtRest(field: Field, meter: Meter): Promise<void> {
   const { fleet, mounts, directory, ledger } = field;
   const { client } = fleet.server;
+  // What was killed in the storm is followed again from the first of these on.
+  const followed = await backUpAll(fleet);
   // A minute after something was deleted the server collects by itself.
   const exact = await checkExact(fleet, directory, (server) => inTime(server.untilQuiet(), 'nothing runs'));
-  for (const { machine, shadowCopy } of exact) ledger.acknowledged(machine, shadowCopy);
+  for (const { machine, shadowCopy } of [...followed, ...exact]) ledger.acknowledged(machine, shadowCopy);
   for (const { name: machine } of field.stills) {
     const { shadowCopy } = await client.run(requests.backupByAgent({ machine }));
     ledger.acknowledged(machine, shadowCopy);

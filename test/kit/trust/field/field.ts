@@ -57,13 +57,16 @@ export async function applyRhythm(field: Field, { text, minimumAgeMs }: Rhythm):
 
 /** Look what is listed, and have the ledger judge it. */
 export async function look(field: Field): Promise<readonly Version[]> {
-  const before = field.minimumAgeMs;
-  const listed = await field.fleet.server.client.call(requests.list(undefined));
-  const versions = new Map(
-    listed.map(({ machine, shadowCopy, time }): [Version, number] => [`${machine}@${shadowCopy}`, Date.parse(time)]),
-  );
-  field.ledger.listed(versions, Date.now(), Math.min(before, field.minimumAgeMs));
-  return [...versions.keys()];
+  return await field.ledger.inTurn(async (acknowledged) => {
+    const before = field.minimumAgeMs;
+    const listed = await field.fleet.server.client.call(requests.list(undefined));
+    const versions = new Map(
+      listed.map(({ machine, shadowCopy, time }): [Version, number] => [`${machine}@${shadowCopy}`, Date.parse(time)]),
+    );
+    const minimumAgeMs = Math.min(before, field.minimumAgeMs);
+    field.ledger.listed(versions, { nowMs: Date.now(), minimumAgeMs, acknowledged });
+    return [...versions.keys()];
+  });
 }
 
 /** For what somebody writes there. */

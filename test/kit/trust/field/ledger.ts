@@ -10,18 +10,37 @@ interface Known {
   isGone: boolean;
 }
 
+/** What is known of the moment at which a list was asked for. */
+interface Listing {
+  readonly nowMs: number;
+  /** For how long, from the moment that they show, no policy of this time lets new ones be deleted. */
+  readonly minimumAgeMs: number;
+  /** See {@link Ledger.inTurn}. */
+  readonly acknowledged: ReadonlyMap<string, string>;
+}
+
 /** What all shadow copies of a run hold: whoever reads one says so here, and all must say the same. */
 export class Ledger {
   readonly #known = new Map<Version, Known>();
   /** The newest one of each machine that somebody was told of, which is then durable. */
   readonly #acknowledged = new Map<string, string>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Ask what is listed, after whoever asks already: two answers are not judged in another order than that in which they were given.
+   * @param ask told of the newest ones that were acknowledged before it asks, which its answer must have
+   */
+  async inTurn<T>(ask: (acknowledged: ReadonlyMap<string, string>) => Promise<T>): Promise<T> {
+    const answer = this.#turn.then(() => ask(new Map(this.#acknowledged)));
+    this.#turn = answer.catch(() => undefined);
+    return await answer;
+  }
 
   /**
    * What is listed at a moment. What has gone stays so, and was old enough.
-   * @param minimumAgeMs for how long, from the moment that they show, no policy of this time lets new ones be deleted
    * @throws AssertionError
    */
-  listed(versions: ReadonlyMap<Version, number>, nowMs: number, minimumAgeMs: number): void {
+  listed(versions: ReadonlyMap<Version, number>, { nowMs, minimumAgeMs, acknowledged }: Listing): void {
     for (const [version, timeMs] of versions) {
       const known = this.#known.get(version);
       ok(known?.isGone !== true, `${version} was deleted, and is listed again`);
@@ -34,7 +53,7 @@ export class Ledger {
       ok(nowMs >= known.keptUntilMs, `${version} was deleted before its minimum age`);
       known.isGone = true;
     }
-    for (const [machine, newest] of this.#acknowledged) {
+    for (const [machine, newest] of acknowledged) {
       const isThere = [...versions.keys()].some((version) => {
         const [of, name = ''] = version.split('@');
         return of === machine && name >= newest;

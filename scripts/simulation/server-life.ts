@@ -7,6 +7,7 @@ import type { ServerFrame } from '../../src/protocol/ingest.js';
 import '../../src/scheduler/fleet.js';
 import '../../src/scheduler/report.js';
 import '../../src/scheduler/scheduler.js';
+import '../../src/store/scrub.js';
 import { FilesService } from '../../mount/files/files-service.js';
 import { Alerting } from '../../src/server/alerting.js';
 import type { Caller } from '../../src/server/caller.js';
@@ -88,7 +89,8 @@ export class ServerLife implements Writer {
       this.#scheduling.changed();
     };
     // Damage is watched; nothing is read to find it.
-    this.#upkeep = new Upkeep({ ...this.#running, scrubDays: 0, onDamage });
+    const lazy = { clock: clockOf(options.clock, () => this.isAlive, LAZY_MS) };
+    this.#upkeep = new Upkeep({ ...this.#running, ...lazy, scrubDays: 0, onDamage });
     this.#scheduling = new Scheduling({
       ...this.#running,
       random: options.random.fraction,

@@ -9,6 +9,8 @@ import { sendShadowCopy } from './sim-upload.js';
 import type { AgentWorld } from './world-parts.js';
 
 const MINUTE_MS = 60_000;
+/** An agent that says nothing for ten minutes is taken for one that is stuck: it says so often that it is there. */
+const HEARD_MS = 4 * MINUTE_MS;
 const SECOND_MS = 1000;
 
 /** What an attempt fails with before anything was sent. */
@@ -64,6 +66,15 @@ export class SimAgent {
       close: () => undefined,
     });
     this.#world.circumstances.hostUp(this.host);
+    this.#sayThere(life);
+  }
+
+  #sayThere(life: ServerLife): void {
+    if (this.#life !== life || !life.isServing) return;
+    life.fleet.connections.heard(this.host);
+    this.#world.clock.after(HEARD_MS, () => {
+      this.#sayThere(life);
+    });
   }
 
   /** What it sees; a server that is not there hears nothing of it. */

@@ -43,6 +43,8 @@ export interface LifeOptions {
   readonly log: Log;
   readonly forgetting: SimEngineOptions['forgetting'];
   readonly pruning: SimEngineOptions['pruning'];
+  /** No time is to pass before this, which is nothing of the simulated world. */
+  readonly hold: (until: Promise<void>) => void;
   /** It has died, in the midst of whatever it did. */
   readonly onDeath: () => void;
 }
@@ -127,7 +129,7 @@ export class ServerLife implements Writer {
 
   /** Open the store. @throws {UmbraError} */
   async open(): Promise<void> {
-    const { disk, boot, log, forgetting, pruning } = this.#options;
+    const { disk, boot, log, forgetting, pruning, hold } = this.#options;
     const { clock } = this.#running;
     const store = await disk.spendReserve(() => Store.open({ format: TEST_FORMAT, ...disk.open(this), clock, boot }));
     const lazyClock = clockOf(this.#options.clock, () => this.isAlive, LAZY_MS);
@@ -147,6 +149,8 @@ export class ServerLife implements Writer {
       alerting: this.#alerting,
     };
     this.#services = services;
+    // It loads modules, which takes as many turns of the event loop as this machine likes; then it asks for what is to be planned.
+    hold(engine.whenPlanning);
     await this.#scheduling.prepare(services);
   }
 

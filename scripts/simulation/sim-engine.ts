@@ -35,6 +35,9 @@ export class SimEngine extends FakeEngine {
   readonly #uploads: Uploads;
   readonly #policies: PolicyService;
   readonly #planning: Planning;
+  #planningBegins = (): void => undefined;
+  /** Resolves when it is asked for the first time what is to be planned. */
+  readonly whenPlanning = new Promise<void>((resolve) => (this.#planningBegins = resolve));
   readonly #storeUpkeep: LocalUpkeep;
 
   constructor(options: SimEngineOptions) {
@@ -79,6 +82,7 @@ export class SimEngine extends FakeEngine {
   }
 
   override planning(): Planning {
+    this.#planningBegins();
     return this.#planning;
   }
 

@@ -20,7 +20,7 @@ import type { Outcome } from './world-parts.js';
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 
-/** Modules that are loaded already are there after some turns of the event loop. */
+/** What modules that are loaded already begin has begun after some turns of the event loop. */
 const TURNS_OF_IMPORTS = 20;
 
 export interface WorldOptions {
@@ -58,6 +58,8 @@ export class SimWorld {
   #bootedMs = 0;
   #isPowerCut = false;
   #isStarting = false;
+  /** No time passes before this. */
+  #held: Promise<void> = Promise.resolve();
   readonly #crashes: Random;
 
   constructor({ seed, startMs, faults, document, tell }: WorldOptions) {
@@ -101,8 +103,10 @@ export class SimWorld {
     );
     const { life } = this;
     const settle = async (): Promise<void> => {
-      if (turns > 1) await loaded();
-      for (let turn = 0; turn < turns; turn += 1) await setImmediate();
+      for (let turn = 0; turn < turns; turn += 1) {
+        await setImmediate();
+        await this.#held;
+      }
     };
     await settle();
     while (outcome === undefined && life?.isAlive !== false && !this.isWrong) {
@@ -144,6 +148,9 @@ export class SimWorld {
       log: this.#log(() => life.isAlive),
       forgetting: (listing, forget) => this.#witness.forget(life, listing, forget),
       pruning: (request, prune) => this.#witness.prune(life, request, prune),
+      hold: (until) => {
+        this.#held = until;
+      },
       onDeath: () => {
         this.#died();
       },
@@ -234,13 +241,4 @@ export class SimWorld {
   match(life: ServerLife, machine: ModelMachine): void {
     this.#witness.match(life, machine);
   }
-}
-
-/** Whoever has modules resolved elsewhere answers in order: what was asked for before this is there, too. */
-async function loaded(): Promise<void> {
-  await Promise.all([
-    import('../../src/scheduler/scheduler.js'),
-    import('../../src/scheduler/report.js'),
-    import('../../src/scheduler/fleet.js'),
-  ]);
 }

@@ -49,7 +49,6 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     { length: Math.max(2, Math.ceil(machines / MACHINES_OF_A_HOST)) },
     (_, index) => `hv${index + 1}`,
   );
-  await loadAll();
   const world = new SimWorld({ seed, startMs: START_MS, faults, document: BUILT_IN, tell });
   for (const host of hosts) world.agents.set(host, new SimAgent(host, world, world.random(`agent ${host}`)));
   const administration = new Administration(world);
@@ -61,14 +60,6 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   await run(world, days * DAY_MS, options.progress);
   await end(world);
   return resultOf(world, seed, await serversView(world));
-}
-
-/** What a server loads when it needs it takes as many turns of the event loop as this machine likes: it is there before the world begins. */
-async function loadAll(): Promise<void> {
-  const nowhere = { seed: 0, startMs: START_MS, faults: new Set<FaultKind>(), document: BUILT_IN };
-  const world = new SimWorld({ ...nowhere, tell: (): void => undefined });
-  await world.startServer();
-  await world.stopServer();
 }
 
 function beginChecks(world: SimWorld): void {

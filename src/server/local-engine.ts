@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-
 import type { ShadowCopySource } from '../../mount/source.js';
 import { changesBetween } from '../backup/change-count.js';
 import { backUpMachine } from '../backup/backup-machine.js';
@@ -43,7 +41,6 @@ import { storeFigures, type StoreFigures } from '../store/figures.js';
 import { storeStats } from '../store/stats.js';
 import { StoreDirectory } from '../store/store-directory.js';
 import type { Store } from '../store/store.js';
-import { Verification } from '../store/verify.js';
 import { RegionCache } from '../tree/region-cache.js';
 import type { ReadContext } from '../tree/volume-reader.js';
 import { WorkerPool } from '../workers/pool.js';
@@ -53,11 +50,14 @@ import type { Engine, Keyring, OpenEngine, EngineSpace } from './engine.js';
 import type { JobContext } from './job-context.js';
 import { acknowledge, heldMachines } from './held-machines.js';
 import { forgetShadowCopies } from './forget.js';
-import { listingsOf, listReplicas, listShadowCopies } from './list-versions.js';
+import { listReplicas, listShadowCopies } from './list-versions.js';
 import { needsForce } from './needs-force.js';
 import { LocalSource } from './local-source.js';
 import { ObjectAccess } from './object-access.js';
 import { PolicyService } from './policy-service.js';
+import { shownKeys } from './shown-keys.js';
+import { verifyStore } from './verify-store.js';
+import { writeAmplificationOf } from './write-amplification.js';
 import { planningOf, type Planning } from './planning.js';
 import { LocalUpkeep, type StoreUpkeep } from './store-upkeep.js';
 
@@ -207,22 +207,8 @@ class LocalEngine implements Engine {
     return { ...result, seconds: (this.#clock.monotonic() - start) / 1000 };
   }
 
-  async verify(request: VerifyRequest, context: JobContext): Promise<VerifyResult> {
-    const start = this.#clock.monotonic();
-    const { catalog } = this.#store;
-    const { machine, version } = request;
-    const listings = listingsOf(catalog, machine, version);
-    const everything = machine === undefined;
-    const verification = new Verification({
-      store: this.#store,
-      pool: this.#workers,
-      listings,
-      everything,
-      ...context,
-    });
-    const result = await verification.run();
-    await this.#store.mendSettings();
-    return { ...result, seconds: (this.#clock.monotonic() - start) / 1000 };
+  verify(request: VerifyRequest, context: JobContext): Promise<VerifyResult> {
+    return verifyStore({ store: this.#store, pool: this.#workers, clock: this.#clock, request, ...context });
   }
 
   async rebuild(context: JobContext): Promise<RebuildResult> {
@@ -234,7 +220,7 @@ class LocalEngine implements Engine {
   async stats(): Promise<StatsResult> {
     const stats = await storeStats(this.#store);
     const { directory, space } = this.#directory;
-    const writeAmplification = await this.#writeAmplification();
+    const writeAmplification = await writeAmplificationOf(this.#store, this.#restoredBytes);
     return { store: directory, ...stats, writeAmplification, space: await space.look() };
   }
 
@@ -249,10 +235,8 @@ class LocalEngine implements Engine {
     return this.#files.operations;
   }
 
-  async keys(): Promise<KeysResult> {
-    const { encryption, cutting } = this.#store.format;
-    const keys = await this.#directory.keyring.list();
-    return { cipher: encryption?.cipher ?? '', seed: cutting.seed.toString(16).padStart(16, '0'), keys };
+  keys(): Promise<KeysResult> {
+    return shownKeys(this.#store.format, this.#directory.keyring);
   }
 
   keyring(): Keyring {
@@ -320,13 +304,5 @@ class LocalEngine implements Engine {
     await this.#pool?.close();
     await this.#files?.close();
     await this.#directory.close();
-  }
-
-  /** Bytes this process gave to its disks, but for restores, for each byte of objects that it stored. */
-  async #writeAmplification(): Promise<number | null> {
-    const { writtenBytes } = this.#store.objectStore.log;
-    const written = /^write_bytes: (\d+)$/m.exec(await readFile('/proc/self/io', 'utf8'))?.[1];
-    if (writtenBytes === 0 || written === undefined) return null;
-    return Math.max(0, Number(written) - this.#restoredBytes) / writtenBytes;
   }
 }

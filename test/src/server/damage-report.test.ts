@@ -20,7 +20,8 @@ function stored(volume: string, offset: number, length = BLOCK): MemoryFile {
 
 /** A volume of two regions whose first byte says which file system it has. */
 function volumeOf(random: Random, first: number): Buffer {
-  const content = random.bytes(2 * REGION_BYTES);
+  const content = Buffer.alloc(2 * REGION_BYTES);
+  random.bytes(512 * 1024).copy(content, REGION_BYTES);
   content[0] = first;
   return content;
 }

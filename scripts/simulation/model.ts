@@ -84,6 +84,8 @@ export interface ModelParts {
   readonly circumstances: Circumstances;
   readonly verdict: Verdict;
   readonly history: History;
+  /** Something in the store is damaged: machines are backed up sooner, so that it heals. */
+  readonly isDamaged: () => boolean;
 }
 
 /** What must be so: for each machine the points that are to be listed, and what policies say of them. */
@@ -160,7 +162,8 @@ export class Model {
   }
 
   #checkDue(machine: ModelMachine): void {
-    const { verdict, clock, circumstances } = this.#parts;
+    const { verdict, clock, circumstances, isDamaged } = this.#parts;
+    if (isDamaged()) return;
     const changedMs = Math.max(circumstances.setMs, circumstances.policiesMs, machine.protectedMs);
     // What failed is tried again; with other clocks or policies something else is due.
     if (machine.troubles > 0 || machine.wasAway || changedMs >= machine.lastMadeMs) return;

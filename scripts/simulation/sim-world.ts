@@ -69,7 +69,8 @@ export class SimWorld {
     this.circumstances = new Circumstances(this.clock);
     this.history = new History(this.clock, tell);
     const { clock, circumstances, verdict, history } = this;
-    this.model = new Model({ clock, circumstances, verdict, history }, document);
+    const isDamaged = (): boolean => this.damaged.size > 0;
+    this.model = new Model({ clock, circumstances, verdict, history, isDamaged }, document);
     this.#witness = new Witness({ model: this.model, verdict, circumstances });
     this.watch = new Watch({ clock, circumstances, verdict, model: this.model });
     const reused = (sequence: number): void => {

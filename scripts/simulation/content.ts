@@ -72,6 +72,22 @@ export function changesOf(before: Content, after: Content): RegionChange[] {
     });
 }
 
+/** All of a region as it is. */
+export function wholeRegion(content: Content, volume: number, region: number): RegionChange {
+  const blocks = Array.from({ length: BLOCKS_PER_REGION }, (_, block) => ({
+    block,
+    value: content.get(blockIndex(volume, region, block)) ?? 0,
+  }));
+  const data = blocks.filter(({ value }) => value !== 0);
+  return {
+    volume,
+    region,
+    data: rangesOf(data.map(({ block }) => block)),
+    zeros: rangesOf(blocks.filter(({ value }) => value === 0).map(({ block }) => block)),
+    body: Buffer.concat(data.map(({ value }) => blockBytes(value))),
+  };
+}
+
 function rangesOf(blocks: readonly number[]): number[] {
   const ranges: number[] = [];
   for (const block of blocks) {

@@ -2,7 +2,7 @@ import { UmbraError } from '../../src/common/errors.js';
 import type { AgentBackupResult, AgentTask } from '../../src/protocol/agents-api.js';
 import type { BegunFrame, DoneFrame, ServerFrame } from '../../src/protocol/ingest.js';
 import { fromWireError } from '../../src/protocol/wire-error.js';
-import { changesOf, VOLUME_BYTES, type Content, type RegionChange } from './content.js';
+import { changesOf, VOLUME_BYTES, wholeRegion, type Content, type RegionChange } from './content.js';
 import { FramePipe } from './frame-pipe.js';
 import type { ServerLife } from './server-life.js';
 import { volumeName, type SimMachine } from './sim-machine.js';
@@ -118,11 +118,17 @@ function beginFrame({ task, machine }: SendOptions, checkpoint: string, isBased:
   return { t: 'begin', machine: task.machine.name, checkpoint, volumes, ...(base === undefined ? {} : { base }) };
 }
 
-/** What is to be sent, on top of what the server says that the rest is. */
-function changesFor({ rest }: BegunFrame, base: Content | undefined, content: Content): RegionChange[] {
+/** What is to be sent, on top of what the server says that the rest is, and what it wants as it is now. */
+function changesFor({ rest, reread }: BegunFrame, base: Content | undefined, content: Content): RegionChange[] {
   const all = changesOf(new Map(), content);
   const since = base === undefined ? all : changesOf(base, content);
-  return rest.flatMap((kind, volume) => (kind === 'base' ? since : all).filter((change) => change.volume === volume));
+  return rest.flatMap((kind, volume) => {
+    const wanted = reread?.[volume] ?? [];
+    const changes = (kind === 'base' ? since : all).filter((change) => change.volume === volume);
+    const others = changes.filter(({ region }) => !wanted.includes(region));
+    const again = wanted.map((region) => wholeRegion(content, volume, region));
+    return [...others, ...again].sort((a, b) => a.region - b.region);
+  });
 }
 
 function sendRegions({ pipe }: Sending, changes: readonly RegionChange[], settled: BegunFrame['settled']): void {

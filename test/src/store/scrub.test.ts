@@ -37,7 +37,8 @@ class Bench {
 
   scrub(): Promise<Scrub> {
     const now = (): Moment => ({ wallMs: this.nowMs, trustedMs: this.nowMs });
-    return Scrub.open({ store: this.store, pool: () => pool, now, segmentObjects: 32 });
+    // Eight chunks have 2 MiB at most, which is what one step reads.
+    return Scrub.open({ store: this.store, pool: () => pool, now, segmentObjects: 8 });
   }
 
   /** Read all that is older than now. @returns how many steps that took */

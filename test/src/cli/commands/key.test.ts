@@ -55,7 +55,7 @@ t.test('what makes no sense is refused', async (t) => {
       { code: 2, stderr },
       commandLine.join(' '),
     );
-  t.match(await runUmbra(['key', 'add'], store), { code: 15, stderr: /no terminal/ });
-  t.match(await runUmbra(['key', 'add', '--key-file', '/nowhere/key'], store), { code: 19 });
+  t.match(await runUmbra(['key', 'add'], store), { code: 16, stderr: /no terminal/ });
+  t.match(await runUmbra(['key', 'add', '--key-file', '/nowhere/key'], store), { code: 20 });
   t.match(await runUmbra(['key', 'add', '--key-command', 'echo short'], store), { code: 2, stderr: /8 bytes/ });
 });

@@ -27,7 +27,11 @@ const FROZEN = {
     channel: 0x6e,
     planned: 0x70,
     scrub: 0x76,
+    replica: 0x72,
+    change: 0x62,
   },
+  CipherNumber: { 'aes-256-gcm': 1, 'chacha20-poly1305': 2 },
+  SEALED_FRAME: { version: 2, nameAt: 16, saltAt: 48, saltBytes: 24, headerBytes: 72 },
   NODE: { leaf: 0x4c, inner: 0x49, version: 1 },
 };
 

@@ -72,7 +72,7 @@ void t.test('strangers are asked who they are', async (t) => {
 });
 
 void t.test(
-  'agents may do nothing that is not meant for them, and what names paths of the server is its owner’s',
+  'agents may do nothing that is not meant for them; keys, and what names paths of the server, are its owner’s',
   async (t) => {
     const may = (caller: Caller): string[] =>
       OPERATIONS.filter(({ permission }) => permission.roles.includes(caller.role)).map(
@@ -83,10 +83,14 @@ void t.test(
     t.equal(may(OWNER).length, OPERATIONS.length - agents.length, 'what agents say nobody else can say for them');
     const owners = may(OWNER).filter((route) => !may(ANNA).includes(route));
     t.same(owners.sort(), [
+      'DELETE /v1/keys',
       'DELETE /v1/mounts',
+      'GET /v1/keys',
       'POST /v1/backup',
       'POST /v1/export',
       'POST /v1/files/copy',
+      'POST /v1/keys',
+      'POST /v1/keys/change',
       'POST /v1/mounts',
       'POST /v1/restore',
     ]);

@@ -27,25 +27,27 @@ export function hurried(
 ): Job[] {
   const job = book.open(machine);
   if (job !== undefined) {
-    const waited = codes.some((code) => code === job.error?.code);
+    // One that was made up and not tried yet waits for its minute.
+    const waited = job.attempts > 0 && codes.some((code) => code === job.error?.code);
     return job.state === 'retrying' && waited ? [{ ...job, readyMs: Math.min(job.readyMs, nowMs) }] : [];
   }
   const missed = missedWithout(book, machine, madeUp, nowMs);
-  return missed === undefined
-    ? []
-    : [{ ...create({ kind: missed.kind, dueMs: nowMs }), state: 'retrying', error: missed.error }];
+  if (missed === undefined) return [];
+  const { kind, readyMs, error } = missed;
+  return [{ ...create({ kind, dueMs: nowMs }), state: 'retrying', readyMs, error }];
 }
 
-type Missed = Pick<Job, 'kind'> & Required<Pick<Job, 'error'>>;
+type Missed = Pick<Job, 'kind' | 'readyMs'> & Required<Pick<Job, 'error'>>;
 
 /** The last job that failed for want of it; a shadow copy rather than a replication, since that is one, too. */
 function missedWithout(book: LastJobs, machine: string, code: ErrorCode, nowMs: number): Missed | undefined {
   for (const kind of ['shadow-copy', 'replicate'] as const) {
     const last = book.last(machine, kind);
     if (last?.state !== 'failed' || last.error?.code !== code) continue;
-    // What comes and goes makes nobody try all the time.
-    if (nowMs - (last.endedMs ?? 0) < FIRST_DELAY_MS) return undefined;
-    return { kind, error: last.error };
+    // What comes and goes makes nobody try all the time. What ended in the future did so by a clock that was ahead.
+    const { endedMs = 0 } = last;
+    const readyMs = endedMs > nowMs ? nowMs : Math.max(nowMs, endedMs + FIRST_DELAY_MS);
+    return { kind, readyMs, error: last.error };
   }
   return undefined;
 }

@@ -19,7 +19,7 @@ const JOB: Job = {
 };
 
 function hurry(job: Job | undefined, last: Job | undefined): Job[] {
-  const makeUp = (): Job => ({ ...JOB, id: 2, state: 'waiting', readyMs: NOW_MS });
+  const makeUp = (): Job => ({ ...JOB, id: 2, state: 'waiting', readyMs: NOW_MS, attempts: 0 });
   return hurried({ open: () => job, last: () => last }, 'web', COME, NOW_MS, makeUp);
 }
 
@@ -30,10 +30,14 @@ t.test('what waited for room goes on, and nothing else', async (t) => {
   t.same(hurry({ ...JOB, state: 'running' }, undefined), []);
 });
 
-t.test('what has failed for want of it is made up, unless that was just now', async (t) => {
+t.test('what has failed for want of it is made up, a minute after that at the earliest', async (t) => {
   const failed: Job = { ...JOB, state: 'failed', endedMs: NOW_MS - 3_600_000 };
   t.match(hurry(undefined, failed), [{ id: 2, state: 'retrying', readyMs: NOW_MS, error: FULL }]);
-  t.same(hurry(undefined, { ...failed, endedMs: NOW_MS - 1000 }), []);
+  const soon = { id: 2, state: 'retrying', readyMs: NOW_MS + 59_000, attempts: 0 } as const;
+  const makeUp: Job = { ...JOB, ...soon };
+  t.match(hurry(undefined, { ...failed, endedMs: NOW_MS - 1000 }), [soon]);
+  t.same(hurry(makeUp, undefined), [], 'what comes once more does not hurry it');
+  t.match(hurry(undefined, { ...failed, endedMs: NOW_MS + 5000 }), [{ readyMs: NOW_MS }], 'by a clock that was ahead');
   t.same(hurry(undefined, { ...failed, error: { code: 'IMAGE_FORMAT', message: '' } }), []);
   t.same(hurry(undefined, { ...failed, state: 'done' }), []);
 });

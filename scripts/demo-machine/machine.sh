@@ -26,6 +26,8 @@ start_libvirt_of_root() {
   for directory in /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt; do
     [[ -d $directory ]] || { mkdir "$directory" && printf '%s\n' "$directory" >>"$work/made-directories"; }
   done
+  with_qemu_account passwd 'libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin'
+  with_qemu_account group 'libvirt-qemu:x:64055:'
   # The first process of a process namespace buries QEMUs, and takes them with it. It must not be libvirtd.
   # shellcheck disable=SC2016
   in_background libvirt unshare --mount --propagation private --pid --fork --kill-child --mount-proc bash -c '
@@ -37,9 +39,18 @@ start_libvirt_of_root() {
     mount --bind "$1/data" /var/lib/libvirt
     mount --bind "$1/cache" /var/cache/libvirt
     mount --bind "$1/log" /var/log/libvirt
+    mount --bind "$1/passwd" /etc/passwd
+    mount --bind "$1/group" /etc/group
     libvirtd -f "$1/libvirtd.conf" -p "$1/pid" &
     wait
   ' bash "$work/libvirt"
+}
+
+# Accounts as the machine has them, and the one that libvirt asks for before it reads that it is to use root. Debian makes it
+# with a package that nobody needs here.
+with_qemu_account() {
+  cat "/etc/$1" >"$work/libvirt/$1"
+  grep -q '^libvirt-qemu:' "/etc/$1" || printf '%s\n' "$2" >>"$work/libvirt/$1"
 }
 
 start_libvirt_of_user() {

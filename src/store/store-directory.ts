@@ -226,7 +226,7 @@ async function readableFormat(directory: string): Promise<FormatRecord | undefin
 
 function notEncrypted(directory: string): UmbraError {
   return new UmbraError('NOT_ENCRYPTED', `the store ${directory} is not encrypted`, {
-    hint: 'A store is encrypted when it is made: "umbra init --encrypt"; shadow copies can be sent to it from this one.',
+    hint: 'A store is encrypted when it is made: make another with "umbra init --encrypt", and back the machines up to it.',
   });
 }
 

@@ -1,4 +1,5 @@
 import type { AlertEvent, Message, MessageItem } from './message.js';
+import { isoTime, shownAlert } from './shown-alert.js';
 
 const WORDS: Readonly<Record<AlertEvent, string>> = {
   begin: '',
@@ -72,23 +73,7 @@ export function jsonOf(message: Message): string {
     store,
     test: isTest,
     title: titleOf(message),
-    alerts: items.map(({ event, alert, kind, subject, severity, text, advice, facts, beganMs, endedMs, endText }) => ({
-      event,
-      alert,
-      kind,
-      subject,
-      severity,
-      text,
-      advice,
-      facts,
-      since: isoTime(beganMs),
-      ...(endedMs === undefined ? {} : { until: isoTime(endedMs) }),
-      ...(endText === undefined ? {} : { now: endText }),
-    })),
+    alerts: items.map(({ event, ...item }) => ({ event, ...shownAlert(item) })),
     more,
   });
-}
-
-function isoTime(timeMs: number): string {
-  return new Date(timeMs).toISOString();
 }

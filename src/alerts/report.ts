@@ -3,6 +3,7 @@ import { ALERT_KINDS, SEVERITIES } from './alert.js';
 import type { AlertBook } from './alert-book.js';
 import type { KeptAlert } from './kept-alert.js';
 import type { ChannelReport, Notifier, TestResult } from './notifier.js';
+import { isoTime, shownAlert } from './shown-alert.js';
 
 /** So many that have ended are listed where nobody says how many. */
 const USUAL_RECENT = 20;
@@ -52,20 +53,8 @@ function worstFirst(book: AlertBook): KeptAlert[] {
   return book.active().toSorted((a, b) => rank(a) - rank(b) || b.id - a.id);
 }
 
-function alertInfo({ id, kind, subject, severity, text, advice, facts, ...alert }: KeptAlert): AlertInfo {
-  const { beganMs, endedMs, endText } = alert;
-  return {
-    alert: id,
-    kind,
-    subject,
-    severity,
-    text,
-    advice,
-    facts,
-    since: isoTime(beganMs),
-    ...(endedMs === undefined ? {} : { until: isoTime(endedMs) }),
-    ...(endText === undefined ? {} : { now: endText }),
-  };
+function alertInfo({ id, ...kept }: KeptAlert): AlertInfo {
+  return shownAlert({ alert: id, ...kept });
 }
 
 function channelInfo({ channel, sent, failed, deliveredMs, trouble, givenUp }: ChannelReport): ChannelInfo {
@@ -84,8 +73,4 @@ function channelInfo({ channel, sent, failed, deliveredMs, trouble, givenUp }: C
     }),
     ...(givenUp && { givenUp: { at: isoTime(givenUp.atMs), error: givenUp.error } }),
   };
-}
-
-function isoTime(timeMs: number): string {
-  return new Date(timeMs).toISOString();
 }

@@ -5,6 +5,7 @@ import { CrashRun } from '../../test/kit/trust/crash-run.js';
 import { FleetRun } from '../../test/kit/trust/fleet-run.js';
 import { PowerCutRun } from '../../test/kit/trust/power-cut-run.js';
 import { Random } from '../../test/kit/random.js';
+import { endsAfterRound } from './interruption.js';
 import { HELP, parseOptions, type CrashOptions } from './options.js';
 
 /** A store, or a fleet, is used for so many rounds; then a new one begins with the next seed. */
@@ -54,14 +55,7 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const interrupted = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      process.stdout.write('interrupted: ending after this round\n');
-      interrupted.abort();
-    });
-  }
-  return await crash(options, interrupted.signal);
+  return await crash(options, endsAfterRound());
 }
 
 async function crash(options: CrashOptions, interrupted: AbortSignal): Promise<number> {

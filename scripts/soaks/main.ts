@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FieldRun } from '../../test/kit/trust/field-run.js';
 import { Random } from '../../test/kit/random.js';
+import { endsAfterRound } from '../crashes/interruption.js';
 import { HELP, parseOptions, type SoakOptions } from './options.js';
 
 /** A field is used for so many rounds; then a new one begins with the next seed. */
@@ -15,14 +16,7 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  const interrupted = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => {
-      process.stdout.write('interrupted: ending after this round\n');
-      interrupted.abort();
-    });
-  }
-  return await soak(options, interrupted.signal);
+  return await soak(options, endsAfterRound());
 }
 
 function optionsOf(commandLine: readonly string[]): SoakOptions | undefined {

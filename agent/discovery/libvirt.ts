@@ -1,7 +1,8 @@
 import { isUmbraError, messageOf } from '../../src/common/errors.js';
 import type { DiscoveredMachine, DiscoveredVolume } from '../../src/protocol/agents-api.js';
 import { Slots } from '../images/nbd/slots.js';
-import { uuidText, type Domain, type Libvirt } from '../libvirt/libvirt.js';
+import { uuidText, type Domain } from '../libvirt/domain.js';
+import type { Libvirt } from '../libvirt/libvirt.js';
 import { machineState } from '../libvirt/machine-state.js';
 import { backingChain } from './backing-chain.js';
 import { describeDomain, type DomainDisk } from './domain-xml.js';

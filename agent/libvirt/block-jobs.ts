@@ -1,5 +1,6 @@
 import { UmbraError } from '../../src/common/errors.js';
-import type { Domain, Libvirt } from './libvirt.js';
+import type { Domain } from './domain.js';
+import type { Libvirt } from './libvirt.js';
 
 /**
  * While a job works on a disk, libvirt begins no backup, puts no overlay on it, and merges none.

@@ -1,8 +1,9 @@
 import { systemClock, type Clock } from '../../src/common/clock.js';
-import { UmbraError } from '../../src/common/errors.js';
 import type { LibvirtAddress } from './address.js';
 import type { BlockInfo } from './block-info.js';
 import type { BlockJob } from './block-job.js';
+import { ofCheckpoint, ofDomain, readDomain, uuidBytes, type Domain } from './domain.js';
+import { watchMonitor } from './monitor-events.js';
 import { openConnection } from './open-connection.js';
 import {
   AGENT_WAIT_FOR_EVER,
@@ -27,16 +28,6 @@ import {
 import type { RpcConnection } from './rpc-connection.js';
 import { XdrWriter, type XdrReader } from './xdr.js';
 
-/** A domain as libvirt names it in calls. */
-export interface Domain {
-  readonly name: string;
-  /** 16 bytes. */
-  readonly uuid: Buffer;
-  /** -1 while it is off. */
-  readonly id: number;
-}
-
-const UUID_BYTES = 16;
 const NO_FLAGS = 0;
 const TIMEOUT_MS = 30_000;
 /** The guest agent answers late where a guest has much to write. */
@@ -82,9 +73,7 @@ export class Libvirt {
 
   /** @param uuid - as text, with or without dashes */
   async domainByUuid(uuid: string): Promise<Domain> {
-    const bytes = Buffer.from(uuid.replaceAll('-', ''), 'hex');
-    if (bytes.length !== UUID_BYTES) throw new UmbraError('BAD_ARGUMENT', `"${uuid}" is no UUID`);
-    const args = new XdrWriter().opaque(bytes);
+    const args = new XdrWriter().opaque(uuidBytes(uuid));
     return readDomain(await this.#ask(REMOTE.domainLookupByUuid, args, `find ${uuid}`));
   }
 
@@ -95,19 +84,23 @@ export class Libvirt {
 
   /** The state, a number of DOMAIN_STATE, and why it is so: the meaning depends on the state, see PAUSED. */
   async stateAndReason(domain: Domain): Promise<{ readonly state: number; readonly reason: number }> {
-    const answer = await this.#ask(REMOTE.domainGetState, of(domain).uint(NO_FLAGS), `say the state of ${domain.name}`);
+    const answer = await this.#ask(
+      REMOTE.domainGetState,
+      ofDomain(domain).uint(NO_FLAGS),
+      `say the state of ${domain.name}`,
+    );
     return { state: answer.int(), reason: answer.int() };
   }
 
   /** @param kind - as it runs, or as it will start the next time */
   async xml(domain: Domain, kind: 'current' | 'inactive'): Promise<string> {
-    const args = of(domain).uint(kind === 'inactive' ? XML_INACTIVE : NO_FLAGS);
+    const args = ofDomain(domain).uint(kind === 'inactive' ? XML_INACTIVE : NO_FLAGS);
     return (await this.#ask(REMOTE.domainGetXmlDesc, args, `describe ${domain.name}`)).string();
   }
 
   /** As it will start the next time, passwords and all: only to be given back to {@link define}. */
   async secretXml(domain: Domain): Promise<string> {
-    const args = of(domain).uint(XML_INACTIVE | XML_SECURE);
+    const args = ofDomain(domain).uint(XML_INACTIVE | XML_SECURE);
     return (await this.#ask(REMOTE.domainGetXmlDesc, args, `describe ${domain.name}`)).string();
   }
 
@@ -118,13 +111,13 @@ export class Libvirt {
 
   /** False for one that libvirt forgets when it ends. */
   async isPersistent(domain: Domain): Promise<boolean> {
-    const answer = await this.#ask(REMOTE.domainIsPersistent, of(domain), `say what ${domain.name} is`);
+    const answer = await this.#ask(REMOTE.domainIsPersistent, ofDomain(domain), `say what ${domain.name} is`);
     return answer.int() !== 0;
   }
 
   /** Put overlays that are there on disks, all at once; libvirt keeps no record of it. */
   async coverDisks(domain: Domain, snapshotXml: string): Promise<void> {
-    const args = of(domain).string(snapshotXml).uint(SNAPSHOT_OF_DISKS);
+    const args = ofDomain(domain).string(snapshotXml).uint(SNAPSHOT_OF_DISKS);
     await this.#ask(REMOTE.domainSnapshotCreateXml, args, `put overlays on the disks of ${domain.name}`);
   }
 
@@ -134,14 +127,14 @@ export class Libvirt {
     disk: string,
     { top, base, isActive }: { readonly top: string; readonly base: string; readonly isActive: boolean },
   ): Promise<void> {
-    const args = of(domain).string(disk).optionalString(base).optionalString(top).hyper(0);
+    const args = ofDomain(domain).string(disk).optionalString(base).optionalString(top).hyper(0);
     args.uint(isActive ? COMMIT_ACTIVE : NO_FLAGS);
     await this.#ask(REMOTE.domainBlockCommit, args, `merge an overlay of ${disk} of ${domain.name}`);
   }
 
   /** The job of a disk; undefined if there is none. */
   async blockJob(domain: Domain, disk: string): Promise<BlockJob | undefined> {
-    const args = of(domain).string(disk).uint(NO_FLAGS);
+    const args = ofDomain(domain).string(disk).uint(NO_FLAGS);
     const answer = await this.#ask(REMOTE.domainGetBlockJobInfo, args, `say what becomes of ${disk} of ${domain.name}`);
     if (answer.int() === 0) return undefined;
     const isMerge = MERGES.includes(answer.int());
@@ -151,7 +144,7 @@ export class Libvirt {
 
   /** End the job of a disk. @param how - `pivot`: the guest goes on with what was merged into */
   async endBlockJob(domain: Domain, disk: string, how: 'cancel' | 'pivot'): Promise<void> {
-    const args = of(domain)
+    const args = ofDomain(domain)
       .string(disk)
       .uint(how === 'pivot' ? JOB_PIVOT : NO_FLAGS);
     await this.#ask(REMOTE.domainBlockJobAbort, args, `end the job of ${disk} of ${domain.name}`);
@@ -159,7 +152,7 @@ export class Libvirt {
 
   /** @param disk - its target (`vda`) or path */
   async blockInfo(domain: Domain, disk: string): Promise<BlockInfo> {
-    const args = of(domain).string(disk).uint(NO_FLAGS);
+    const args = ofDomain(domain).string(disk).uint(NO_FLAGS);
     const answer = await this.#ask(REMOTE.domainGetBlockInfo, args, `measure ${disk} of ${domain.name}`);
     const allocationBytes = answer.hyper();
     return { allocationBytes, capacityBytes: answer.hyper() };
@@ -170,7 +163,7 @@ export class Libvirt {
    * @param timeoutS - in whole seconds; undefined: for ever
    */
   async setAgentTimeout(domain: Domain, timeoutS: number | undefined): Promise<void> {
-    const args = of(domain)
+    const args = ofDomain(domain)
       .int(timeoutS ?? AGENT_WAIT_FOR_EVER)
       .uint(NO_FLAGS);
     await this.#ask(REMOTE.domainAgentSetResponseTimeout, args, `set a time limit for ${domain.name}`);
@@ -178,37 +171,46 @@ export class Libvirt {
 
   /** Freeze the guest's file systems through its agent. @returns how many */
   async freeze(domain: Domain, timeoutMs = AGENT_MS): Promise<number> {
-    const args = of(domain).uint(NO_MOUNT_POINTS).uint(NO_FLAGS);
+    const args = ofDomain(domain).uint(NO_MOUNT_POINTS).uint(NO_FLAGS);
     return (await this.#ask(REMOTE.domainFsfreeze, args, `freeze ${domain.name}`, timeoutMs)).int();
   }
 
   /** @returns how many file systems were thawed */
   async thaw(domain: Domain, timeoutMs = AGENT_MS): Promise<number> {
-    const args = of(domain).uint(NO_MOUNT_POINTS).uint(NO_FLAGS);
+    const args = ofDomain(domain).uint(NO_MOUNT_POINTS).uint(NO_FLAGS);
     return (await this.#ask(REMOTE.domainFsthaw, args, `thaw ${domain.name}`, timeoutMs)).int();
   }
 
   async suspend(domain: Domain, timeoutMs = TIMEOUT_MS): Promise<void> {
-    await this.#ask(REMOTE.domainSuspend, of(domain), `pause ${domain.name}`, timeoutMs);
+    await this.#ask(REMOTE.domainSuspend, ofDomain(domain), `pause ${domain.name}`, timeoutMs);
   }
 
   async resume(domain: Domain, timeoutMs = TIMEOUT_MS): Promise<void> {
-    await this.#ask(REMOTE.domainResume, of(domain), `resume ${domain.name}`, timeoutMs);
+    await this.#ask(REMOTE.domainResume, ofDomain(domain), `resume ${domain.name}`, timeoutMs);
   }
 
   /** A command of the guest agent, in JSON. @param timeoutS - in whole seconds: how long libvirt waits for the guest */
   async agentCommand(domain: Domain, command: string, timeoutS: number): Promise<string> {
-    const args = of(domain).string(command).int(timeoutS).uint(NO_FLAGS);
+    const args = ofDomain(domain).string(command).int(timeoutS).uint(NO_FLAGS);
     const answer = await this.#qemu(QEMU.agentCommand, args, `ask the guest agent of ${domain.name}`);
     return answer.optionalString() ?? '';
   }
 
   /** A command of QEMU's monitor: QMP in JSON, or one for people. */
   async monitorCommand(domain: Domain, command: string, kind: 'qmp' | 'hmp'): Promise<string> {
-    const args = of(domain)
+    const args = ofDomain(domain)
       .string(command)
       .uint(kind === 'hmp' ? MONITOR_COMMAND_HMP : NO_FLAGS);
     return (await this.#qemu(QEMU.monitorCommand, args, `ask the monitor of ${domain.name}`)).string();
+  }
+
+  /** Be told of an event of a domain's QEMU, see {@link watchMonitor}. */
+  async onMonitorEvent(
+    domain: Domain,
+    event: string,
+    listener: (details: string) => void,
+  ): Promise<() => Promise<void>> {
+    return await watchMonitor(this.#connection, domain, event, listener);
   }
 
   /**
@@ -223,30 +225,30 @@ export class Libvirt {
     scratch: 'make' | 'reuse' = 'make',
   ): Promise<void> {
     const flags = scratch === 'reuse' ? BACKUP_REUSE_EXTERNAL : NO_FLAGS;
-    const args = of(domain).string(backupXml).optionalString(checkpointXml).uint(flags);
+    const args = ofDomain(domain).string(backupXml).optionalString(checkpointXml).uint(flags);
     await this.#ask(REMOTE.domainBackupBegin, args, `begin a backup of ${domain.name}`);
   }
 
   /** The backup job that runs; fails with libvirt's number noDomainBackup when there is none. */
   async backupXml(domain: Domain): Promise<string> {
-    const args = of(domain).uint(NO_FLAGS);
+    const args = ofDomain(domain).uint(NO_FLAGS);
     return (await this.#ask(REMOTE.domainBackupGetXmlDesc, args, `describe the backup of ${domain.name}`)).string();
   }
 
   /** Whether a job of a whole domain runs: a backup, a migration. */
   async hasJob(domain: Domain): Promise<boolean> {
-    const answer = await this.#ask(REMOTE.domainGetJobInfo, of(domain), `say what is done with ${domain.name}`);
+    const answer = await this.#ask(REMOTE.domainGetJobInfo, ofDomain(domain), `say what is done with ${domain.name}`);
     return RUNNING_JOBS.includes(answer.int());
   }
 
   /** Ask the job that runs to end; a pull backup ends so. It may take a moment more. */
   async abortJob(domain: Domain): Promise<void> {
-    await this.#ask(REMOTE.domainAbortJob, of(domain), `end the job of ${domain.name}`);
+    await this.#ask(REMOTE.domainAbortJob, ofDomain(domain), `end the job of ${domain.name}`);
   }
 
   /** Names of checkpoints, parents before their children. */
   async checkpoints(domain: Domain): Promise<readonly string[]> {
-    const args = of(domain).int(NEED_RESULTS).uint(CHECKPOINT_LIST_TOPOLOGICAL);
+    const args = ofDomain(domain).int(NEED_RESULTS).uint(CHECKPOINT_LIST_TOPOLOGICAL);
     const answer = await this.#ask(REMOTE.domainListAllCheckpoints, args, `list the checkpoints of ${domain.name}`);
     return answer.list(MAX_CHECKPOINTS, () => {
       const name = answer.string();
@@ -256,13 +258,13 @@ export class Libvirt {
   }
 
   async checkpointXml(domain: Domain, name: string): Promise<string> {
-    const args = checkpoint(domain, name).uint(CHECKPOINT_XML_NO_DOMAIN);
+    const args = ofCheckpoint(domain, name).uint(CHECKPOINT_XML_NO_DOMAIN);
     return (await this.#ask(REMOTE.domainCheckpointGetXmlDesc, args, `describe the checkpoint ${name}`)).string();
   }
 
   /** @param what - `metadata`: libvirt forgets it; its bitmaps, if any are left, stay */
   async deleteCheckpoint(domain: Domain, name: string, what: 'all' | 'metadata'): Promise<void> {
-    const args = checkpoint(domain, name).uint(what === 'metadata' ? CHECKPOINT_DELETE_METADATA_ONLY : NO_FLAGS);
+    const args = ofCheckpoint(domain, name).uint(what === 'metadata' ? CHECKPOINT_DELETE_METADATA_ONLY : NO_FLAGS);
     await this.#ask(REMOTE.domainCheckpointDelete, args, `delete the checkpoint ${name}`);
   }
 
@@ -278,21 +280,4 @@ export class Libvirt {
   async #qemu(procedure: number, args: XdrWriter, what: string): Promise<XdrReader> {
     return await this.#connection.call({ program: PROGRAM.qemu, procedure, args, timeoutMs: AGENT_MS, what });
   }
-}
-
-/** A UUID as people write it. */
-export function uuidText(uuid: Buffer): string {
-  return uuid.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
-}
-
-function of({ name, uuid, id }: Domain): XdrWriter {
-  return new XdrWriter().string(name).opaque(uuid).int(id);
-}
-
-function checkpoint({ name, uuid, id }: Domain, checkpointName: string): XdrWriter {
-  return new XdrWriter().string(checkpointName).string(name).opaque(uuid).int(id);
-}
-
-function readDomain(answer: XdrReader): Domain {
-  return { name: answer.string(), uuid: Buffer.from(answer.opaque(UUID_BYTES)), id: answer.int() };
 }

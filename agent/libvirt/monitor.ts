@@ -1,7 +1,8 @@
 import { UmbraError } from '../../src/common/errors.js';
 import { record, text } from '../json-values.js';
 import type { QmpCommands } from '../qemu/commands.js';
-import type { Domain, Libvirt } from './libvirt.js';
+import type { Domain } from './domain.js';
+import type { Libvirt } from './libvirt.js';
 
 /** The monitor of a domain that runs. libvirt marks a domain whose monitor was used past it: so only where nobody else can be asked. */
 export class LibvirtMonitor implements QmpCommands {

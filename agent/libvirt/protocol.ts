@@ -49,7 +49,13 @@ export const REMOTE = {
 } as const;
 
 /** Procedures of the QEMU program. */
-export const QEMU = { monitorCommand: 1, agentCommand: 3 } as const;
+export const QEMU = {
+  monitorCommand: 1,
+  agentCommand: 3,
+  monitorEventRegister: 4,
+  monitorEventDeregister: 5,
+  monitorEvent: 6,
+} as const;
 
 export const AUTH = { none: 0, sasl: 1, polkit: 2 } as const;
 

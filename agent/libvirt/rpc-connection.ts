@@ -33,6 +33,7 @@ export class RpcConnection {
   readonly #clock: Clock;
   readonly #messages = new MessageReader();
   readonly #pending = new Map<number, PendingCall>();
+  readonly #listeners = new Set<(event: Message) => void>();
   #nextSerial = 1;
   #failure: UmbraError | undefined;
 
@@ -92,6 +93,16 @@ export class RpcConnection {
     });
   }
 
+  /**
+   * Be told of every event that libvirt sends of itself, but those that keep the connection alive.
+   * @param listener - what it throws ends the connection, as of a message that can't be read
+   * @returns ends it
+   */
+  onEvent(listener: (event: Message) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   /** True when no call can succeed any more. */
   get isLost(): boolean {
     return this.#failure !== undefined;
@@ -120,9 +131,9 @@ export class RpcConnection {
   #handle(message: Message): void {
     if (message.type === MESSAGE.reply) this.#answer(message);
     else if (message.type !== MESSAGE.event) throw protocolError(`a message of the type ${message.type}`);
-    else if (message.program === PROGRAM.keepAlive && message.procedure === KEEP_ALIVE.ping) {
+    else if (message.program !== PROGRAM.keepAlive) for (const listener of this.#listeners) listener(message);
+    else if (message.procedure === KEEP_ALIVE.ping)
       this.#socket.write(encodeMessage({ ...message, procedure: KEEP_ALIVE.pong }));
-    }
   }
 
   #answer({ serial, status, body }: Message): void {

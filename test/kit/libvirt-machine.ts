@@ -2,7 +2,8 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { list, record, text } from '../../agent/json-values.js';
-import { Libvirt, type Domain } from '../../agent/libvirt/libvirt.js';
+import type { Domain } from '../../agent/libvirt/domain.js';
+import { Libvirt } from '../../agent/libvirt/libvirt.js';
 import {
   LibvirtBitmapTracker,
   type LibvirtBitmapOptions,

@@ -1,6 +1,6 @@
 import { isUmbraError, messageOf, UmbraError } from '../../../src/common/errors.js';
 import { list, record, text } from '../../json-values.js';
-import type { Domain } from '../../libvirt/libvirt.js';
+import type { Domain } from '../../libvirt/domain.js';
 import { chainNodes } from '../../qemu/chain-nodes.js';
 import type { QmpCommands } from '../../qemu/commands.js';
 import { refuseJobs } from '../../qemu/jobs.js';

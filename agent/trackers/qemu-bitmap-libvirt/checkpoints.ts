@@ -1,5 +1,6 @@
 import { isUmbraError, messageOf } from '../../../src/common/errors.js';
-import type { Domain, Libvirt } from '../../libvirt/libvirt.js';
+import type { Domain } from '../../libvirt/domain.js';
+import type { Libvirt } from '../../libvirt/libvirt.js';
 import { libvirtNumber } from '../../libvirt/libvirt-error.js';
 import { LIBVIRT_ERROR } from '../../libvirt/protocol.js';
 import { recordedDisks, type RecordedDisk } from './backup-xml.js';

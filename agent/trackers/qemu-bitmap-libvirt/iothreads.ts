@@ -1,4 +1,5 @@
-import type { Domain, Libvirt } from '../../libvirt/libvirt.js';
+import type { Domain } from '../../libvirt/domain.js';
+import type { Libvirt } from '../../libvirt/libvirt.js';
 import { count, record } from '../../json-values.js';
 import { child, descendants, parseXml, type XmlElement } from '../../xml.js';
 import { refuseThreads } from '../qemu-bitmap/abilities.js';

@@ -5,9 +5,11 @@ import type { CheckpointScripts } from '../../checkpoints/scripts.js';
 import { standstill, type Standstill } from '../../checkpoints/standstill.js';
 import type { StandstillNotes } from '../../checkpoints/standstill-note.js';
 import { NeverPaused } from '../../libvirt/guest-control.js';
-import type { Domain, Libvirt } from '../../libvirt/libvirt.js';
+import type { Domain } from '../../libvirt/domain.js';
+import type { Libvirt } from '../../libvirt/libvirt.js';
 import { pastTakenNames } from '../../libvirt/taken-names.js';
 import { backupXml, checkpointXml } from './backup-xml.js';
+import { watchBegunJobs } from './begun-jobs.js';
 import type { BackupPlan } from './plan.js';
 
 export interface StandstillSettings {
@@ -42,12 +44,20 @@ export async function beginBackup(
 ): Promise<Standstill<void>> {
   const backup = backupXml(plan.disks, plan.socketPath, plan.since);
   const checkpoint = plan.records ? checkpointXml(plan.name, plan.disks) : undefined;
-  const done = await standstill(new NeverPaused(libvirt, domain), settings, async (signal) => {
-    const answer = pastTakenNames(() => libvirt.backupBegin(domain, backup, checkpoint, 'reuse'));
-    begun.answered = answer.catch(() => undefined);
-    await answer;
-    if (signal.aborted) throw new UmbraError('TRACKER_FAILED', 'the machine went on before the checkpoint was made');
-  });
+  const jobs = await watchBegunJobs(libvirt, domain, settings.log);
+  let answer: Promise<void> | undefined;
+  let done: Standstill<void>;
+  try {
+    done = await standstill(new NeverPaused(libvirt, domain), settings, async (signal) => {
+      answer = pastTakenNames(() => libvirt.backupBegin(domain, backup, checkpoint, 'reuse'));
+      begun.answered = answer.catch(() => undefined);
+      await Promise.race([answer, jobs.running]);
+      if (signal.aborted) throw new UmbraError('TRACKER_FAILED', 'the machine went on before the checkpoint was made');
+    });
+  } finally {
+    await jobs.stop();
+  }
+  await answer;
   // A guest that was not frozen ran on all the time.
   return done.consistency === 'crash' ? { ...done, pauseMs: 0 } : done;
 }

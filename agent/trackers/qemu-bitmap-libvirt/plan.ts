@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { UmbraError } from '../../../src/common/errors.js';
 import { describeDomain, type DomainDisk } from '../../discovery/domain-xml.js';
-import type { Domain, Libvirt } from '../../libvirt/libvirt.js';
+import type { Domain } from '../../libvirt/domain.js';
+import type { Libvirt } from '../../libvirt/libvirt.js';
 import { child, descendants, parseXml } from '../../xml.js';
 import type { BackupDisk, RecordedDisk } from './backup-xml.js';
 import { readCheckpoint } from './checkpoints.js';

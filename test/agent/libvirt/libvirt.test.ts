@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { libvirtAddress } from '../../../agent/libvirt/address.js';
-import { Libvirt, uuidText, type Domain } from '../../../agent/libvirt/libvirt.js';
+import { uuidText, type Domain } from '../../../agent/libvirt/domain.js';
+import { Libvirt } from '../../../agent/libvirt/libvirt.js';
 import { libvirtNumber } from '../../../agent/libvirt/libvirt-error.js';
 import { DOMAIN_STATE, LIBVIRT_ERROR } from '../../../agent/libvirt/protocol.js';
 import { domainXml, privateLibvirt } from '../../kit/libvirt.js';

@@ -3,18 +3,31 @@ import { rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { MessageReader } from '../../../../agent/libvirt/message.js';
-import { PROGRAM, REMOTE } from '../../../../agent/libvirt/protocol.js';
+import { encodeMessage, MessageReader, type Message } from '../../../../agent/libvirt/message.js';
+import { MESSAGE, PROGRAM, REMOTE } from '../../../../agent/libvirt/protocol.js';
 import { applyChanges, contentOf, request, volumeOf } from '../../../kit/checkpoints.js';
 import { countIn, CountingGuest, needsRecovery } from '../../../kit/counting-guest.js';
 import { getCountingGuest } from '../../../kit/guest.js';
 import { privateLibvirt } from '../../../kit/libvirt.js';
 import { DISK_BYTES, LibvirtMachine } from '../../../kit/libvirt-machine.js';
 import { qemuImg } from '../../../kit/qemu.js';
+import { temporaryDirectory } from '../../../kit/temporary.js';
 
-/** A socket that leads to libvirt until a backup is to begin; what is done then is the test's. @returns its path */
-async function untilBackup(t: Test, machine: LibvirtMachine, then: () => Promise<void>): Promise<string> {
-  const path = join(machine.directory, 'proxy');
+/**
+ * A socket that leads to libvirt.
+ * @param toLibvirt - passes on what the agent says, or doesn't
+ * @param toAgent - passes on what libvirt says; absent: all of it
+ * @returns its path
+ */
+async function proxyTo(
+  t: Test,
+  machine: LibvirtMachine,
+  toLibvirt: (call: Message, pass: () => void, end: () => void) => void,
+  toAgent: (answer: Message, pass: () => void) => void = (_, pass) => {
+    pass();
+  },
+): Promise<string> {
+  const path = join(temporaryDirectory(t), 'proxy');
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     const behind = connect(machine.daemon.socketPath);
@@ -26,14 +39,12 @@ async function untilBackup(t: Test, machine: LibvirtMachine, then: () => Promise
       sockets.add(socket);
       socket.on('error', end).on('close', end);
     }
-    behind.pipe(client);
-    const reader = new MessageReader();
+    const [calls, answers] = [new MessageReader(), new MessageReader()];
     client.on('data', (chunk: Buffer) => {
-      const begins = [...reader.push(chunk)].some(
-        ({ program, procedure }) => program === PROGRAM.remote && procedure === REMOTE.domainBackupBegin,
-      );
-      if (begins) void then().then(end);
-      else behind.write(chunk);
+      for (const call of calls.push(chunk)) toLibvirt(call, () => behind.write(encodeMessage(call)), end);
+    });
+    behind.on('data', (chunk: Buffer) => {
+      for (const answer of answers.push(chunk)) toAgent(answer, () => client.write(encodeMessage(answer)));
     });
   });
   await new Promise<void>((resolve) => server.listen(path, resolve));
@@ -42,6 +53,33 @@ async function untilBackup(t: Test, machine: LibvirtMachine, then: () => Promise
     server.close();
   });
   return path;
+}
+
+function isCall({ program, procedure }: Message, wanted: number): boolean {
+  return program === PROGRAM.remote && procedure === wanted;
+}
+
+/** A libvirt that is done with beginning a backup only when it has let the guest go on. */
+async function slowToAnswer(t: Test, machine: LibvirtMachine): Promise<string> {
+  let serial: number | undefined;
+  let goesOn = (): void => undefined;
+  let gone = Promise.resolve();
+  return await proxyTo(
+    t,
+    machine,
+    (call, pass) => {
+      if (isCall(call, REMOTE.domainBackupBegin)) {
+        ({ serial } = call);
+        gone = new Promise((resolve) => (goesOn = resolve));
+      }
+      if (isCall(call, REMOTE.domainFsthaw)) goesOn();
+      pass();
+    },
+    (message, pass) => {
+      if (message.type === MESSAGE.reply && message.serial === serial) void gone.then(pass);
+      else pass();
+    },
+  );
 }
 
 t.test('a Linux guest, frozen and thawed through libvirt, also by one that libvirt left', async (t) => {
@@ -64,7 +102,8 @@ t.test('a Linux guest, frozen and thawed through libvirt, also by one that libvi
   await counting.countOn(2);
   // Its agent may come a moment later.
   while ((await frozenState().catch(() => '')) === '');
-  const tracker = machine.tracker();
+  const slow = await slowToAnswer(t, machine);
+  const tracker = machine.tracker({ address: { ...daemon.address, sockets: [slow] } });
   let content: Buffer | undefined;
   for (const [since, id] of [
     [undefined, 'c1'],
@@ -94,9 +133,16 @@ t.test('a Linux guest, frozen and thawed through libvirt, also by one that libvi
   }
 
   let whileAway = '';
-  const proxy = await untilBackup(t, machine, async () => {
-    whileAway = await frozenState();
-    await daemon.kill();
+  const proxy = await proxyTo(t, machine, (call, pass, end) => {
+    if (!isCall(call, REMOTE.domainBackupBegin)) {
+      pass();
+      return;
+    }
+    void frozenState().then(async (state) => {
+      whileAway = state;
+      await daemon.kill();
+      end();
+    });
   });
   const cut = machine.tracker({ address: { ...daemon.address, sockets: [proxy] } });
   await t.rejects(cut.checkpoint(request('c3', 'c2')), { code: 'TRACKER_FAILED' });

@@ -69,6 +69,7 @@ export class Scheduling implements PlannedWork {
     const { clock, log, alerts } = this.#options;
     const onRoom = (): void => {
       scheduler.roomIsBack();
+      this.#collecting.retry();
     };
     const alarm = new SpaceAlarm({ alerts, log, onRoom });
     engine.space().onLook((report) => {
@@ -85,8 +86,9 @@ export class Scheduling implements PlannedWork {
     this.#changes.look();
   }
 
-  /** Machines or policies have changed. */
+  /** Machines or policies have changed, or what is damaged. */
   changed(): void {
+    this.#collecting.retry();
     this.#opened?.scheduler.poke();
     this.#watch?.look();
   }

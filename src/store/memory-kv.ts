@@ -1,6 +1,6 @@
 import { UmbraError } from '../common/errors.js';
 import type { KvOperation, KvRange, KvStore } from './kv.js';
-import { compareKeys, inRange } from './kv-range.js';
+import { OrderedEntries } from './ordered-entries.js';
 
 type Entry = readonly [key: Uint8Array, value: Uint8Array];
 
@@ -9,36 +9,41 @@ export function openMemoryKv(entries: Iterable<Entry> = []): KvStore {
   return new MemoryKv(entries);
 }
 
+/** An entry as it is kept: it is replaced, never changed. */
+interface Kept {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
 class MemoryKv implements KvStore {
   // By key in latin1, which orders and distinguishes strings as their bytes.
-  #values = new Map<string, Uint8Array>();
-  /** The keys of `#values` in order; undefined when a key came or went since it was made. */
-  #sorted: string[] | undefined;
+  readonly #entries = new OrderedEntries<Kept>();
+  #bytes = 0;
   #closed = false;
 
   constructor(entries: Iterable<Entry>) {
-    for (const [key, value] of entries) this.#values.set(text(key), Buffer.from(value));
+    for (const [key, value] of entries) this.#apply({ type: 'put', key, value });
   }
 
   get(key: Uint8Array): Promise<Uint8Array | undefined> {
-    return this.#answer(() => this.#copy(text(key)));
+    return this.#answer(() => this.#copy(key));
   }
 
   getMany(keys: readonly Uint8Array[]): Promise<(Uint8Array | undefined)[]> {
-    return this.#answer(() => keys.map((key) => this.#copy(text(key))));
+    return this.#answer(() => keys.map((key) => this.#copy(key)));
   }
 
   async *entries(range: KvRange = {}): AsyncIterable<Entry> {
-    for (const [key, value] of await this.#answer(() => this.#select(range))) {
+    for (const { key, value } of await this.#answer(() => this.#select(range))) {
       this.#checkOpen();
-      yield [key, Buffer.from(value)];
+      yield [Buffer.from(key), Buffer.from(value)];
     }
   }
 
   async *keys(range: KvRange = {}): AsyncIterable<Uint8Array> {
-    for (const [key] of await this.#answer(() => this.#select(range))) {
+    for (const { key } of await this.#answer(() => this.#select(range))) {
       this.#checkOpen();
-      yield key;
+      yield Buffer.from(key);
     }
   }
 
@@ -57,11 +62,7 @@ class MemoryKv implements KvStore {
   }
 
   diskBytes(): Promise<number> {
-    return this.#answer(() => {
-      let bytes = 0;
-      for (const [key, value] of this.#values) bytes += key.length + value.length;
-      return bytes;
-    });
+    return this.#answer(() => this.#bytes);
   }
 
   close(): Promise<void> {
@@ -70,33 +71,23 @@ class MemoryKv implements KvStore {
   }
 
   #apply(operation: KvOperation): void {
-    const key = text(operation.key);
+    const name = text(operation.key);
     if (operation.type === 'put') {
-      if (!this.#values.has(key)) this.#sorted = undefined;
-      // Values are replaced, never changed, so that running iterations keep what they began with.
-      this.#values.set(key, Buffer.from(operation.value));
-    } else if (this.#values.delete(key)) {
-      this.#sorted = undefined;
-    }
+      const kept = { key: Buffer.from(operation.key), value: Buffer.from(operation.value) };
+      this.#bytes += bytesOf(kept) - bytesOf(this.#entries.set(name, kept));
+    } else this.#bytes -= bytesOf(this.#entries.delete(name));
   }
 
-  #copy(key: string): Uint8Array | undefined {
-    const value = this.#values.get(key);
-    return value && Buffer.from(value);
+  #copy(key: Uint8Array): Uint8Array | undefined {
+    const kept = this.#entries.get(text(key));
+    return kept && Buffer.from(kept.value);
   }
 
-  #select(range: KvRange): Entry[] {
-    this.#sorted ??= [...this.#values.keys()].sort();
-    const found: Entry[] = [];
-    const { limit = Infinity, reverse = false } = range;
-    const keys = reverse ? this.#sorted.toReversed() : this.#sorted;
-    for (const name of keys.slice(firstIndex(keys, range, reverse))) {
-      const key = Buffer.from(name, 'latin1');
-      const value = this.#values.get(name);
-      if (found.length >= limit || value === undefined || !inRange(key, range)) break;
-      found.push([key, value]);
-    }
-    return found;
+  /** What is there now, however long it takes to go through it. */
+  #select({ gte, gt, lte, lt, limit = Infinity, reverse = false }: KvRange): Iterable<Kept> {
+    const bound = (key: Uint8Array | undefined): string | undefined => key && text(key);
+    const range = { gte: bound(gte), gt: bound(gt), lte: bound(lte), lt: bound(lt) };
+    return first(limit, this.#entries.between(range, reverse));
   }
 
   async #answer<T>(work: () => T): Promise<T> {
@@ -112,26 +103,18 @@ class MemoryKv implements KvStore {
   }
 }
 
-/** Where in `keys` (in the direction of iteration) the range begins, by bisection. */
-function firstIndex(keys: readonly string[], range: KvRange, reverse: boolean): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (isBefore(Buffer.from(keys[middle] ?? '', 'latin1'), range, reverse)) low = middle + 1;
-    else high = middle;
+function* first(most: number, entries: Iterable<readonly [string, Kept]>): Iterable<Kept> {
+  let left = most;
+  if (left <= 0) return;
+  for (const [, kept] of entries) {
+    yield kept;
+    left -= 1;
+    if (left <= 0) return;
   }
-  return low;
 }
 
-/** True if iteration has not come to the range yet at `key`. */
-function isBefore(key: Uint8Array, range: KvRange, reverse: boolean): boolean {
-  if (reverse) {
-    if (range.lte !== undefined && compareKeys(key, range.lte) > 0) return true;
-    return range.lt !== undefined && compareKeys(key, range.lt) >= 0;
-  }
-  if (range.gte !== undefined && compareKeys(key, range.gte) < 0) return true;
-  return range.gt !== undefined && compareKeys(key, range.gt) <= 0;
+function bytesOf(kept: Kept | undefined): number {
+  return kept === undefined ? 0 : kept.key.length + kept.value.length;
 }
 
 function text(key: Uint8Array): string {

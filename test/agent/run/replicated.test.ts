@@ -1,62 +1,19 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
-import { systemClock } from '../../../src/common/clock.js';
+import t from 'tap';
 import type { NewToken } from '../../../src/protocol/access-api.js';
 import type { AgentBackupAnswer } from '../../../src/protocol/agents-api.js';
 import type { KeepReplicaResult, ShadowCopyInfo, StatsResult } from '../../../src/protocol/api.js';
-import type { JobsResult } from '../../../src/protocol/jobs-api.js';
-import { startAgent, startAgentLab, type AgentLab } from '../../kit/agent-lab.js';
+import { startAgent, type AgentLab } from '../../kit/agent-lab.js';
 import { ask, until } from '../../kit/api-client.js';
 import { makeDisks } from '../../kit/machine-lab.js';
 import { startMachine, writeDisk } from '../../kit/qemu-machine.js';
 import { qemuImg } from '../../kit/qemu.js';
 import { Random, testSeed } from '../../kit/random.js';
+import { startReplicaLab } from '../../kit/replica-lab.js';
 import { runUmbra } from '../../kit/run-umbra.js';
 
 const MIB = 1024 * 1024;
-/** On a busy machine, or where the agent was not there yet and it is tried again. */
-const BUSY_MS = 90_000;
-
-interface ReplicaLab extends AgentLab {
-  /** Let a quarter of an hour pass, and with it a replication of the machine. */
-  readonly replicate: (machine: string) => Promise<void>;
-  /** What a version is of a machine of one volume. */
-  readonly restored: (version: string) => Promise<Buffer>;
-}
-
-/** A lab whose policies have machines replicated every quarter of an hour, and a shadow copy made each night. */
-async function startReplicaLab(t: Test): Promise<ReplicaLab> {
-  let aheadMs = 0;
-  const clock = { ...systemClock, now: (): number => systemClock.now() + aheadMs };
-  const lab = await startAgentLab(t, { schedule: true, clock });
-  const policies = join(lab.directory, 'policies.yaml');
-  const apply = async (): Promise<void> => {
-    const soon = new Date(clock.now() + 12 * 3_600_000).toISOString().slice(11, 13);
-    const rules = `{ shadowCopies: { daily: "${soon}:00" }, replicate: { every: 15min } }`;
-    writeFileSync(policies, `default: d # ${aheadMs}\npolicies: { d: ${rules} }\n`);
-    await lab.umbra('policy', 'apply', policies);
-  };
-  await apply();
-  const done = async (machine: string): Promise<number> => {
-    const { jobs } = (await ask(lab.store, 'POST', '/v1/jobs/list', { machine })).body as JobsResult;
-    return jobs.filter(({ kind, state }) => kind === 'replicate' && state === 'done').length;
-  };
-  const replicate = async (machine: string): Promise<void> => {
-    const before = await done(machine);
-    if (before > 0) aheadMs += 16 * 60_000;
-    await apply();
-    await until(async () => (await done(machine)) === before + 1, BUSY_MS);
-  };
-  const restored = async (version: string): Promise<Buffer> => {
-    const target = join(lab.directory, 'restored');
-    rmSync(target, { recursive: true, force: true });
-    mkdirSync(target);
-    await lab.umbra('restore', version, '--to', target);
-    return readFileSync(join(target, 'vda.raw'));
-  };
-  return { ...lab, replicate, restored };
-}
 
 async function names({ umbra }: AgentLab, machine: string, ...options: readonly string[]): Promise<string[]> {
   return ((await umbra('list', machine, ...options)) as readonly ShadowCopyInfo[]).map(({ shadowCopy }) => shadowCopy);

@@ -8,10 +8,17 @@ import { fileURLToPath } from 'node:url';
  */
 const ALONE: readonly string[] = [
   'system',
-  'mount',
   'src/workers',
   'src/cli/process',
   'agent/images/qemu-nbd',
+  'mount/active-mount',
+  'mount/dead-mounts',
+  'mount/fuse',
+  'mount/fuse-requests',
+  'mount/guest-programs',
+  'mount/mount-point',
+  'mount/mounts',
+  'mount/read-ahead',
   'mount/filesystems/fat/dos-time',
   'scripts/benchmark/watch-processes',
   'src/store/kv',
@@ -19,16 +26,16 @@ const ALONE: readonly string[] = [
 ];
 
 /** So many files share a process: enough that starting it doesn't count, few enough that it ends soon. */
-const FILES = 6;
+const FILES = 8;
 
 export interface TestGroup {
-  /** Its folder, and its first file there. */
+  /** The folder of its first file, and that file. */
   readonly name: string;
   readonly files: readonly string[];
 }
 
 /**
- * Puts test files of one folder together, a few at a time. Starting a process with everything that tap brings takes a second of
+ * Puts test files that lie beside each other together, a few at a time. Starting a process with everything that tap brings takes a second of
  * processor time; most of the tests themselves take a few milliseconds. What is alone comes first: the longest are among them,
  * and nothing should wait for them at the end.
  *
@@ -37,7 +44,7 @@ export interface TestGroup {
 export function groupTests(files: readonly string[]): TestGroup[] {
   const alone: TestGroup[] = [];
   const groups: TestGroup[] = [];
-  const open = new Map<string, string[]>();
+  let open: { readonly top: string | undefined; readonly files: string[] } | undefined;
   for (const file of [...files].sort()) {
     const folder = path.dirname(file);
     const name = file.replace(/\.test\.js$/, '');
@@ -45,14 +52,13 @@ export function groupTests(files: readonly string[]): TestGroup[] {
       alone.push({ name, files: [file] });
       continue;
     }
-    const group = open.get(folder);
-    if (group !== undefined && group.length < FILES) {
-      group.push(file);
+    const [top] = file.split('/');
+    if (open !== undefined && open.top === top && open.files.length < FILES) {
+      open.files.push(file);
       continue;
     }
-    const begun = [file];
-    open.set(folder, begun);
-    groups.push({ name: `${folder}/from-${path.basename(name)}`, files: begun });
+    open = { top, files: [file] };
+    groups.push({ name: `${folder}/from-${path.basename(name)}`, files: open.files });
   }
   return [...alone, ...groups];
 }

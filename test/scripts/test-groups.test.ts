@@ -1,19 +1,19 @@
 import t from 'tap';
 import { groupTests } from '../../scripts/test-groups.js';
 
-t.test('tests of one folder share a process, a few at a time', async (t) => {
-  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map((name) => `src/store/${name}.test.js`);
-  t.strictSame(groupTests([...names].reverse()), [
-    { name: 'src/store/from-a', files: names.slice(0, 6) },
-    { name: 'src/store/from-g', files: names.slice(6) },
+t.test('tests that lie beside each other share a process, a few at a time', async (t) => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'].map((name) => `src/store/${name}.test.js`);
+  t.strictSame(groupTests([...names, 'src/tree/a.test.js'].reverse()), [
+    { name: 'src/store/from-a', files: names.slice(0, 8) },
+    { name: 'src/store/from-i', files: ['src/store/i.test.js', 'src/tree/a.test.js'] },
   ]);
 });
 
-t.test('tests of different folders do not', async (t) => {
-  const groups = groupTests(['src/a.test.js', 'src/store/a.test.js']);
+t.test('tests of different parts do not', async (t) => {
+  const groups = groupTests(['agent/a.test.js', 'src/a.test.js']);
   t.strictSame(
     groups.map(({ files }) => files),
-    [['src/a.test.js'], ['src/store/a.test.js']],
+    [['agent/a.test.js'], ['src/a.test.js']],
   );
 });
 

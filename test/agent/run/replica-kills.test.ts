@@ -107,7 +107,10 @@ t.test('an agent is killed after a replication was made durable, and before it i
   await lab.pass();
   await replicated(2);
   await same('@replica');
-  t.ok([...received.values()].every((bytes) => bytes < 2 * MIB), `a delta suffices: ${[...received].join(' ')}`);
+  t.ok(
+    [...received.values()].every((bytes) => bytes < 2 * MIB),
+    `a delta suffices: ${[...received].join(' ')}`,
+  );
   t.same(received.size, 2);
   await agent.stop();
 

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { systemClock } from '../../src/common/clock.js';
 import type { JobsResult } from '../../src/protocol/jobs-api.js';
@@ -9,14 +10,16 @@ import { ask, until } from './api-client.js';
 
 /** On a busy machine, or where the agent was not there yet and it is tried again. */
 const BUSY_MS = 90_000;
+/** Asking is work, too, of the same process. */
+const ASK_MS = 40;
 
 export interface ReplicaLab extends AgentLab {
   /** Let a quarter of an hour pass, and with it a replication of the machine. */
   readonly replicate: (machine: string) => Promise<void>;
-  /** Let a quarter of an hour pass, and wait for nothing. */
-  readonly pass: () => Promise<void>;
-  /** How many replications of the machine are done. */
-  readonly done: (machine: string) => Promise<number>;
+  /** Let so many minutes pass, a quarter of an hour without, and wait for nothing. */
+  readonly pass: (minutes?: number) => Promise<void>;
+  /** Wait until so many replications of each of these machines are done. */
+  readonly untilDone: (machines: readonly string[], count: number) => Promise<void>;
   /** What a version is of a machine of one volume. */
   readonly restored: (version: string) => Promise<Buffer>;
 }
@@ -41,14 +44,21 @@ export async function startReplicaLab(
     const { jobs } = (await ask(lab.store, 'POST', '/v1/jobs/list', { machine })).body as JobsResult;
     return jobs.filter(({ kind, state }) => kind === 'replicate' && state === 'done').length;
   };
-  const pass = async (): Promise<void> => {
-    aheadMs += 16 * 60_000;
+  const untilDone = async (machines: readonly string[], count: number): Promise<void> => {
+    await until(async () => {
+      await sleep(ASK_MS);
+      const counts = await Promise.all(machines.map(done));
+      return counts.every((each) => each === count);
+    }, BUSY_MS);
+  };
+  const pass = async (minutes = 16): Promise<void> => {
+    aheadMs += minutes * 60_000;
     await apply();
   };
   const replicate = async (machine: string): Promise<void> => {
     const before = await done(machine);
     await (before > 0 ? pass() : apply());
-    await until(async () => (await done(machine)) === before + 1, BUSY_MS);
+    await untilDone([machine], before + 1);
   };
   const restored = async (version: string): Promise<Buffer> => {
     const target = join(lab.directory, 'restored');
@@ -57,5 +67,5 @@ export async function startReplicaLab(
     await lab.umbra('restore', version, '--to', target);
     return readFileSync(join(target, 'vda.raw'));
   };
-  return { ...lab, replicate, pass, done, restored };
+  return { ...lab, replicate, pass, untilDone, restored };
 }

@@ -12,6 +12,7 @@ import type {
 import type { FileOperations } from '../files/file-operations.js';
 import type { DamagedVersion } from '../files/touched-files.js';
 import type { Listing } from '../store/catalog.js';
+import { leaseUnlessDeleted } from '../store/leases.js';
 import { quarantined } from '../store/object-index.js';
 import { kindOf } from '../store/object-reader.js';
 import type { FileDamage } from '../store/scrub-marks.js';
@@ -106,11 +107,13 @@ class Places {
 
   /** @returns what is damaged of each of its volumes */
   async add(listing: Listing, { signal, progress }: DamageReportOptions): Promise<DamagedVersion['ranges']> {
-    const { objectStore, leases } = this.#store;
+    const { objectStore } = this.#store;
     const ranges = new Map<string, ByteRange[]>();
     signal.throwIfAborted();
     progress({ what: `looking at ${listing.machine}@${listing.name}`, doneBytes: 0 });
-    const giveBack = leases.take(listing);
+    // What was deleted before its turn came may be collected.
+    const giveBack = leaseUnlessDeleted(this.#store, listing);
+    if (giveBack === undefined) return ranges;
     try {
       for (const volume of (await this.#store.record(listing)).volumes) {
         const ofVolume: ByteRange[] = [];

@@ -4,6 +4,7 @@ import { isUmbraError, messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
 import type { Listing } from '../store/catalog.js';
 import { objectName } from '../store/keys.js';
+import { leaseUnlessDeleted } from '../store/leases.js';
 import { quarantined } from '../store/object-index.js';
 import type { FileDamage } from '../store/scrub-marks.js';
 import type { Store } from '../store/store.js';
@@ -103,7 +104,9 @@ export class DamageWatch {
     const machines = new Map<string, number>();
     const { survey } = store.objectStore;
     for (const listing of newest) {
-      const giveBack = store.leases.take(listing);
+      // What was deleted meanwhile may be collected; there is another newest one then, or none, at the next look.
+      const giveBack = leaseUnlessDeleted(store, listing);
+      if (giveBack === undefined) continue;
       try {
         for (const volume of (await store.record(listing)).volumes) {
           for await (const { type, digest } of survey.placesIn(volume, this.#stop.signal)) {

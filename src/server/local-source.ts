@@ -1,7 +1,6 @@
 import type { ShadowCopySource, ShadowCopySummary, ShadowCopyView } from '../../mount/source.js';
-import { UmbraError } from '../common/errors.js';
 import type { Share } from '../common/share-names.js';
-import type { Listing } from '../store/catalog.js';
+import { leaseListed } from '../store/leases.js';
 import type { Store } from '../store/store.js';
 import { shadowCopyView } from '../tree/shadow-copy-view.js';
 import type { ReadContext } from '../tree/volume-reader.js';
@@ -32,15 +31,8 @@ export class LocalSource implements ShadowCopySource {
     const store = this.#store();
     const listing = store.catalog.find(machine, shadowCopy);
     const record = await store.record(listing);
-    const lease = (holder?: string): (() => void) => this.#lease(listing, holder);
+    // The view may be older than a forget.
+    const lease = (holder?: string): (() => void) => leaseListed(this.#store(), listing, holder);
     return shadowCopyView({ listing, record, context: this.#context, lease });
-  }
-
-  /** The view may be older than a forget: only what is still listed is kept from collection. */
-  #lease(listing: Listing, holder?: string): () => void {
-    const { catalog, leases } = this.#store();
-    const { machine, name } = listing;
-    if (catalog.find(machine, name) !== listing) throw new UmbraError('NOT_FOUND', `${machine}@${name} was deleted`);
-    return leases.take(listing, holder);
   }
 }

@@ -1,5 +1,6 @@
 import { toHex } from '../codec/digest.js';
-import type { Listing } from './catalog.js';
+import { isUmbraError, UmbraError } from '../common/errors.js';
+import type { Catalog, Listing } from './catalog.js';
 
 interface Lease {
   readonly listing: Listing;
@@ -34,5 +35,33 @@ export class Leases {
 
   listings(): Listing[] {
     return [...this.#leases].map(({ listing }) => listing);
+  }
+}
+
+/** Whose leases, and of what. */
+interface Leased {
+  readonly catalog: Pick<Catalog, 'find'>;
+  readonly leases: Pick<Leases, 'take'>;
+}
+
+/**
+ * Lease what was listed a while ago. Looking whether it is still listed and leasing it are one instant: a collection keeps what is listed
+ * when it begins, and may have taken the data of what was deleted or replaced before.
+ * @param holder see {@link Leases.take}
+ * @throws {UmbraError} NOT_FOUND if it is not listed any more
+ */
+export function leaseListed({ catalog, leases }: Leased, listing: Listing, holder?: string): () => void {
+  const { machine, name } = listing;
+  if (catalog.find(machine, name) !== listing) throw new UmbraError('NOT_FOUND', `${machine}@${name} was deleted`);
+  return leases.take(listing, holder);
+}
+
+/** As {@link leaseListed} does, for whoever has others to look at. @returns undefined if it is not listed any more */
+export function leaseUnlessDeleted(leased: Leased, listing: Listing): (() => void) | undefined {
+  try {
+    return leaseListed(leased, listing);
+  } catch (error) {
+    if (!isUmbraError(error, 'NOT_FOUND')) throw error;
+    return undefined;
   }
 }

@@ -4,6 +4,7 @@ import { isUmbraError, messageOf } from '../common/errors.js';
 import type { ByteRange, DamagedRange, Progress, VerifyResult } from '../protocol/api.js';
 import { decodeInner, decodeLeaf, regionCount, regionsBelow, treeHeight } from '../tree/node.js';
 import type { WorkerPool } from '../workers/pool.js';
+import { leaseListed, leaseUnlessDeleted } from './leases.js';
 import { damagedListings, type Listing } from './listing.js';
 import { findSequences, indexEntries } from './object-index.js';
 import type { IndexEntry } from './index-entries.js';
@@ -21,7 +22,10 @@ const BATCH_BYTES = 2 * 1024 * 1024;
 export interface VerifyOptions {
   readonly store: Store;
   readonly pool: WorkerPool;
-  /** Which shadow copies; with `everything`, all objects of the store are read too, referred to or not. */
+  /**
+   * Which shadow copies, of those that are still listed when their turn comes. With `everything`, all objects of the store are read
+   * too, referred to or not.
+   */
   readonly listings: readonly Listing[];
   readonly everything: boolean;
   readonly signal: AbortSignal;
@@ -53,7 +57,10 @@ export class Verification {
     this.#checker = new ObjectChecker(options.store, options.pool);
   }
 
-  /** @throws what `signal` was aborted with */
+  /**
+   * @throws {UmbraError} NOT_FOUND if the only one of `listings` was deleted before it was read
+   * @throws what `signal` was aborted with
+   */
   async run(): Promise<Omit<VerifyResult, 'seconds'>> {
     const { findTableDamage } = await import('./verify-tables.js');
     for (const { kind, object, reason } of await findTableDamage(this.#options)) {
@@ -130,8 +137,10 @@ export class Verification {
   }
 
   async #checkShadowCopy(listing: Listing): Promise<void> {
-    const { store, progress } = this.#options;
-    const giveBack = store.leases.take(listing);
+    const { listings, store, progress } = this.#options;
+    // What was deleted before its turn came may be collected: it has nothing that could be damaged.
+    const giveBack = listings.length === 1 ? leaseListed(store, listing) : leaseUnlessDeleted(store, listing);
+    if (giveBack === undefined) return;
     try {
       progress({ what: `walking ${listing.machine}@${listing.name}`, doneBytes: this.#checker.bytes });
       const { volumes } = parseShadowCopyRecord(await this.#checker.read(ObjectType.record, listing.record));

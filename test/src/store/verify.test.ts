@@ -276,6 +276,20 @@ t.test('what many shadow copies share is walked once', async (t) => {
   t.equal(checkedObjects, objects - 1, 'each object once, but for the settings');
 });
 
+t.test('what is deleted and collected before its turn comes is not damaged', async (t) => {
+  const random = new Random(testSeed(t));
+  const store = await openTestStore();
+  for (const machine of ['a', 'a', 'b']) await backUp(store, machine, random.bytes(REGION_BYTES));
+  const listings = [...store.catalog.all()];
+  const [deleted] = listings;
+  if (deleted === undefined) throw new Error('nothing is listed');
+  await store.forget(deleted);
+  t.ok((await store.collect(QUIET)).deletedObjects > 0);
+  assertClean(t, await verify(store, listings, false));
+  t.equal(store.objectStore.quarantined.size, 0, 'and nothing is called damaged from then on');
+  await t.rejects(verify(store, [deleted], false), { code: 'NOT_FOUND' }, 'unless it is what was asked for');
+});
+
 t.test('stops when it is told to, and gives its leases back', async (t) => {
   const store = await openTestStore();
   await backUp(store, 'a', new Random(1).bytes(REGION_BYTES));

@@ -148,3 +148,26 @@ t.test('a file that was elsewhere in an older shadow copy, and more of them than
   const some = await lab.operations.touched({ versions, mostWalks: 1 }, lab.job);
   t.match([some.files, some.onlyByPath], [[{ path: '/vda/log' }], [oldest]], 'and it says where there may be more');
 });
+
+t.test('what is deleted and collected before its turn comes is not damaged', async (t) => {
+  const random = new Random(testSeed(t));
+  const { lab } = await labOf(t, new Map());
+  const { store } = lab.memory;
+  for (const first of [0, 1]) await lab.memory.backUp({ vda: volumeOf(random, first) });
+  let isFirst = true;
+  // As soon as it looks at the first one the other is deleted.
+  const whileDeleting = new Proxy(store, {
+    get: (target, key) => {
+      if (key !== 'record') return Reflect.get(target, key, target) as unknown;
+      return async (listing: Parameters<typeof store.record>[0]) => {
+        if (isFirst) await target.forget(target.catalog.find('m1', 'latest'));
+        if (isFirst) await target.collect(lab.job);
+        isFirst = false;
+        return await target.record(listing);
+      };
+    },
+  });
+  const options = { store: whileDeleting, files: lab.operations, fileDamage: [], request: {}, ...lab.job };
+  t.match(await reportDamage(options), { objectCount: 0, placeCount: 0 });
+  t.equal(store.catalog.shadowCopies('m1').length, 1);
+});

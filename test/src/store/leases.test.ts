@@ -1,6 +1,6 @@
 import t from 'tap';
 
-import { Leases } from '../../../src/store/leases.js';
+import { leaseListed, Leases, leaseUnlessDeleted } from '../../../src/store/leases.js';
 
 const listing = (order: number): Parameters<Leases['take']>[0] => ({
   machine: 'a',
@@ -25,5 +25,20 @@ t.test('say who holds what until they are given back', (t) => {
   second();
   silent();
   t.same(leases.listings(), []);
+  t.end();
+});
+
+t.test('what was deleted is not leased', (t) => {
+  const leases = new Leases();
+  const [known, other] = [listing(1), listing(2)];
+  const catalog = { find: () => known };
+  const giveBack = leaseListed({ catalog, leases }, known, 'a restore');
+  t.equal(leases.holder(known), 'a restore');
+  giveBack();
+  t.throws(() => leaseListed({ catalog, leases }, other), { code: 'NOT_FOUND' });
+  t.equal(leaseUnlessDeleted({ catalog, leases }, other), undefined);
+  t.same(leases.listings(), []);
+  leaseUnlessDeleted({ catalog, leases }, known);
+  t.same(leases.listings(), [known]);
   t.end();
 });

@@ -127,16 +127,18 @@ export function hostOf(caller: Caller): string {
 }
 
 /**
- * Have a machine's agent make a shadow copy, or bring its replica up to date, and tell how far it is.
- * @throws {UmbraError} as {@link Fleet.backUp}
+ * Have a machine's agent make a shadow copy, or bring its replica up to date, and tell how far it is. Where there is no room for it the machine is
+ * not asked for anything: its guest would stand still for nothing.
+ * @throws {UmbraError} STORE_FULL; as {@link Fleet.backUp}
  */
-export function backUpWithProgress(
+export async function backUpWithProgress(
   services: Services,
   machine: string,
   { signal, progress }: Pick<JobContext, 'signal' | 'progress'>,
   kind: JobKind = 'shadow-copy',
 ): Promise<AgentBackupAnswer> {
-  return withProgress(services, machine, progress, () => services.engine.fleet().backUp(machine, signal, kind));
+  await services.engine.space().assertRoom();
+  return await withProgress(services, machine, progress, () => services.engine.fleet().backUp(machine, signal, kind));
 }
 
 /** Tell how far the upload of a machine is while `work` waits for its agent. */

@@ -249,8 +249,6 @@ export class Scheduling implements PlannedWork {
         signal.addEventListener('abort', () => {
           controller.abort(signal.reason);
         });
-        // Before the machine is asked for anything.
-        await services.engine.space().assertRoom();
         const before = services.engine.planning().upToDate(machine)?.isReplica === true;
         const { notes, ...result } = await backUpWithProgress(services, machine, { signal, progress }, kind);
         if (kind === 'replicate') {

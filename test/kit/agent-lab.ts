@@ -36,12 +36,13 @@ export interface RunningAgent {
 
 export async function startAgentLab(
   t: Test,
-  options: Partial<Pick<StoreServerOptions, 'schedule' | 'clock' | 'scrubDays' | 'openEngine'>> = {},
+  options: Partial<
+    Pick<StoreServerOptions, 'schedule' | 'clock' | 'scrubDays' | 'openEngine' | 'store' | 'space'>
+  > = {},
 ): Promise<AgentLab> {
   const directory = temporaryDirectory(t);
-  const store = join(directory, 'store');
+  const { store = join(directory, 'store') } = options;
   const server = await StoreServer.start({
-    store,
     create: { mode: 'may' },
     clock: systemClock,
     log: silentLog,
@@ -49,6 +50,7 @@ export async function startAgentLab(
     openMounts: () => Promise.resolve(new FakeMounts()),
     listen: { address: { host: '127.0.0.1', port: 0 }, names: [] },
     ...options,
+    store,
   });
   t.teardown(async () => {
     await server.stop();

@@ -27,7 +27,7 @@ export interface ReplicaLab extends AgentLab {
 /** A lab whose policies have machines replicated every quarter of an hour, and a shadow copy made each night. */
 export async function startReplicaLab(
   t: Test,
-  options: Partial<Pick<StoreServerOptions, 'openEngine'>> = {},
+  options: Partial<Pick<StoreServerOptions, 'openEngine' | 'store' | 'space'>> = {},
 ): Promise<ReplicaLab> {
   let aheadMs = 0;
   const clock = { ...systemClock, now: (): number => systemClock.now() + aheadMs };

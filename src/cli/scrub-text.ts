@@ -7,7 +7,8 @@ export function boundText({ days, objects, unreadObjects, readSince, oldestDays,
   const late = isLate ? `, which is LATE: all should be every ${plural(days, 'day')}` : '';
   if (readSince !== undefined) return `every object that is older was read since ${formatTime(readSince)}${late}`;
   const since = plural(Math.floor(oldestDays), 'day');
-  return `${plural(unreadObjects, 'object was', 'objects were')} never read since stored, for ${since} at most${late}`;
+  const what = unreadObjects === 0 ? 'the index was' : plural(unreadObjects, 'object was', 'objects were');
+  return `${what} never read since stored, for ${since} at most${late}`;
 }
 
 /** How far the pass is, and when everything will have been read. */

@@ -104,7 +104,7 @@ export class Scrubbing {
       days,
       objects,
       storedBytes: bytes,
-      isEstimate: unreadObjects > 0,
+      isEstimate: objects > 0 && readSince === undefined,
       unreadObjects,
       ...(readSince === undefined ? {} : { readSince: isoTime(readSince.wallMs) }),
       oldestDays: oldestMs / DAY_MS,

@@ -1,3 +1,10 @@
+import { SEQUENCE_LIMIT } from './keys.js';
+
+/** Objects whose numbers follow one another, and that are read in one go: some 100 MB. */
+export const SEGMENT_OBJECTS = 4096;
+/** The tables of `meta` are a segment of their own, behind all others. */
+export const META_SEGMENT = SEQUENCE_LIMIT / SEGMENT_OBJECTS;
+
 /** A moment, by the clock that people set and by the one that nobody does (TrustedTime). */
 export interface Moment {
   readonly wallMs: number;
@@ -7,7 +14,7 @@ export interface Moment {
 /** A part of the store that is read at a time: objects that were stored one after the other. */
 export interface Segment {
   readonly index: number;
-  /** How many objects it has, about, and bytes of frames. */
+  /** How many objects it has, or as much work as so many; what is collected counts until it is read. And bytes of frames. */
   readonly objects: number;
   readonly bytes: number;
   /** When reading it began last; when it was first seen, if it was never read. */
@@ -75,14 +82,14 @@ export function planScrub(segments: Iterable<Segment>, now: Moment, periodMs: nu
   return { next, waitMs: Math.min(Math.max(0, waitMs), aimMs - oldestMs), isBehind: false, isLate };
 }
 
-/** How far reading everything is. */
+/** How far reading everything is. The tables of `meta` are no objects: they are counted nowhere. */
 export interface ScrubFigures {
   readonly objects: number;
   /** Of frames; those that were never read are taken for as large as the others. */
   readonly bytes: number;
   /** Objects that were never read since they were stored. */
   readonly unreadObjects: number;
-  /** Every object that was there then was read since; undefined as long as one was not. */
+  /** Every object that was there then was read since, and the tables of `meta`; undefined as long as one was not. */
   readonly readSince: Moment | undefined;
   /** How long ago that is; with what was never read, how long that has been waiting. */
   readonly oldestMs: number;
@@ -109,25 +116,30 @@ export function scrubFigures(
   const [oldest] = ordered;
   const first = ordered.reduce((a, b) => (b.index < a.index ? b : a), ordered[0] ?? NONE);
   const passAgeMs = first.isRead ? ageMs(first.mark, now) : -1;
-  let [objects, bytesRead, unreadObjects, readObjects] = [0, 0, 0, 0];
-  for (const segment of ordered) {
-    objects += segment.objects;
-    bytesRead += segment.bytes;
-    if (!segment.isRead) unreadObjects += segment.objects;
-    else if (ageMs(segment.mark, now) <= passAgeMs) readObjects += segment.objects;
-  }
+  const unread = ordered.filter(({ isRead }) => !isRead);
+  const passed = ordered.filter(({ isRead, mark }) => isRead && ageMs(mark, now) <= passAgeMs);
   const aimMs = AIM * periodMs;
-  const bytes = bytesRead === 0 ? diskBytes : Math.round((bytesRead * objects) / (objects - unreadObjects));
+  const work = workOf(ordered);
+  const bytesRead = ordered.reduce((sum, segment) => sum + segment.bytes, 0);
+  const bytes = bytesRead === 0 ? diskBytes : Math.round((bytesRead * work) / (work - workOf(unread)));
   return {
-    objects,
+    objects: objectsOf(ordered),
     bytes,
-    unreadObjects,
-    readSince: unreadObjects === 0 ? oldest?.mark : undefined,
+    unreadObjects: objectsOf(unread),
+    readSince: unread.length === 0 ? oldest?.mark : undefined,
     oldestMs: oldest === undefined ? 0 : ageMs(oldest.mark, now),
-    pass: { begin: first.isRead ? first.mark : undefined, readObjects },
+    pass: { begin: first.isRead ? first.mark : undefined, readObjects: objectsOf(passed) },
     bytesPerDay: (bytes / aimMs) * DAY_MS,
-    passLeftMs: objects === 0 ? 0 : (aimMs * (objects - readObjects)) / objects,
+    passLeftMs: work === 0 ? 0 : (aimMs * (work - workOf(passed))) / work,
   };
+}
+
+function workOf(segments: readonly Segment[]): number {
+  return segments.reduce((sum, { objects }) => sum + objects, 0);
+}
+
+function objectsOf(segments: readonly Segment[]): number {
+  return workOf(segments.filter(({ index }) => index !== META_SEGMENT));
 }
 
 const NONE: Segment = { index: 0, objects: 0, bytes: 0, mark: { wallMs: 0, trustedMs: 0 }, isRead: false };

@@ -1,22 +1,27 @@
 import { ObjectType } from '../codec/formats.js';
 import type { WorkerPool } from '../workers/pool.js';
 import type { IndexEntry } from './index-entries.js';
-import { SEQUENCE_LIMIT, sequenceOfKey, sequenceKey } from './keys.js';
 import { indexEntries } from './object-index.js';
 import { MOST_DAMAGE, ScrubMarks, type FileDamage, type ScrubMark } from './scrub-marks.js';
-import { planScrub, scrubFigures, type Moment, type ScrubFigures, type ScrubPlan, type Segment } from './scrub-plan.js';
+import {
+  META_SEGMENT,
+  planScrub,
+  SEGMENT_OBJECTS,
+  scrubFigures,
+  type Moment,
+  type ScrubFigures,
+  type ScrubPlan,
+  type Segment,
+} from './scrub-plan.js';
+import { countSegment, grown, segmentFrom } from './scrub-segments.js';
 import { checkOneTable, tablesOf, tablesOfObjects } from './scrub-tables.js';
 import type { Store } from './store.js';
 import { ObjectChecker } from './verify-objects.js';
 
-/** Objects whose numbers follow one another, and that are read in one go: some 100 MB. */
-const SEGMENT_OBJECTS = 4096;
 /** Read in one step. */
 const PIECE_OBJECTS = 64;
 const PIECE_BYTES = 2 * 1024 * 1024;
-/** The tables of `meta` are a segment of their own, behind all others. */
-const META_SEGMENT = SEQUENCE_LIMIT / SEGMENT_OBJECTS;
-/** A table of `meta` counts as so many objects. */
+/** A table of `meta` is as much work as so many objects. */
 const TABLE_OBJECTS = 64;
 
 export interface ScrubOptions {
@@ -234,10 +239,15 @@ export class Scrub {
   async #load(): Promise<void> {
     const { meta, log } = this.#options.store.objectStore;
     const marks = await this.#marks.all();
+    const newest = Math.max(...[...marks.keys()].filter((index) => index !== META_SEGMENT));
     const mark = this.#options.now();
-    for (let index = await this.#segmentFrom(0); index !== undefined; index = await this.#segmentFrom(index + 1)) {
-      const most = Math.min(this.#segmentObjects, log.nextSequence - index * this.#segmentObjects);
-      this.#add(index, marks.get(index), mark, most);
+    const size = this.#segmentObjects;
+    for (let index = await segmentFrom(meta, 0, size); index !== undefined;) {
+      const known = marks.get(index);
+      // Behind the newest mark, and in its own segment, came what is not noted; and numbers are left out.
+      const objects = known === undefined || index >= newest ? await countSegment(meta, index, size) : known.objects;
+      this.#add(index, known && grown(known, objects - known.objects), mark, objects);
+      index = await segmentFrom(meta, index + 1, size);
     }
     const tables = await tablesOf(meta);
     if (tables.length > 0) this.#add(META_SEGMENT, marks.get(META_SEGMENT), mark, TABLE_OBJECTS * tables.length);
@@ -255,17 +265,6 @@ export class Scrub {
     this.#segments.set(index, { index, ...rest, mark: { wallMs, trustedMs } });
   }
 
-  /** The first segment from `index` on that has objects. */
-  async #segmentFrom(index: number): Promise<number | undefined> {
-    const { meta } = this.#options.store.objectStore;
-    const range = { gte: sequenceKey(index * this.#segmentObjects), lt: sequenceKey(SEQUENCE_LIMIT) };
-    for await (const key of meta.keys(range)) {
-      const sequence = sequenceOfKey(key);
-      if (sequence !== undefined) return Math.floor(sequence / this.#segmentObjects);
-    }
-    return undefined;
-  }
-
   /** Objects were stored: the segments that they are in are known from now on. */
   #meetNew(): void {
     const { nextSequence } = this.#options.store.objectStore.log;
@@ -280,15 +279,10 @@ export class Scrub {
       if (known === undefined) this.#add(index, undefined, mark, added);
       else this.#segments.set(index, grown(known, added));
     }
+    // It has all that it will have, which is to be noted.
+    if (last > first && this.#segments.has(first)) this.#unnoted.add(first);
     this.#seen = nextSequence;
   }
-}
-
-/** With so many objects more, which are as large as those before. */
-function grown(known: Known, added: number): Known {
-  const objects = known.objects + added;
-  const bytes = known.objects === 0 ? known.bytes : Math.round((known.bytes * objects) / known.objects);
-  return { ...known, objects, bytes };
 }
 
 /** What is noted of a segment; nothing of one that is gone. */

@@ -27,6 +27,7 @@ t.test('how far reading everything is, in one line', (t) => {
     ['scrub', /^every object that is older was read since 2026-.*; this pass 25 %, ends about 2026-/],
   ]);
   t.equal(boundText(unread), '12 objects were never read since stored, for 20 days at most');
+  t.match(boundText({ ...unread, unreadObjects: 0 }), /^the index was never read since/);
   t.match(boundText({ ...read, isLate: true }), /, which is LATE: all should be every 30 days$/);
   t.match(boundText({ ...unread, isLate: true }), / at most, which is LATE/);
   t.equal(objectsText(unread), '4,000 (about 1.00 MiB)');

@@ -1,5 +1,12 @@
 import t from 'tap';
-import { ageMs, planScrub, scrubFigures, type Moment, type Segment } from '../../../src/store/scrub-plan.js';
+import {
+  META_SEGMENT,
+  ageMs,
+  planScrub,
+  scrubFigures,
+  type Moment,
+  type Segment,
+} from '../../../src/store/scrub-plan.js';
 import { Random, testSeed } from '../../kit/random.js';
 
 const DAY = 24 * 60 * 60 * 1000;
@@ -146,6 +153,12 @@ t.test('figures: the bound, the pass, and what is read a day', (t) => {
     unreadObjects: 100,
     readSince: undefined,
   });
+  const tables = { ...segment(META_SEGMENT, at(19 * DAY), false), bytes: 0 };
+  t.match(
+    scrubFigures([...segments, tables], now, PERIOD, 9),
+    { objects: 400, bytes: 500_000, unreadObjects: 0, readSince: undefined },
+    'the tables of the index are work, and no objects',
+  );
   t.match(scrubFigures([unread], now, PERIOD, 90_000), { bytes: 90_000, bytesPerDay: 3750 }, 'nothing was read yet');
   t.end();
 });

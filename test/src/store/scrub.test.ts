@@ -114,6 +114,24 @@ t.test('what is stored while it reads is read too, and what was collected is for
   );
 });
 
+t.test('objects are counted where they were stored by several processes, and nothing else is', async (t) => {
+  const random = new Random(testSeed(t));
+  const databases = memoryDatabases();
+  for (const machine of ['web', 'db', 'mail']) {
+    const bench = await Bench.open(databases);
+    await backUp(bench.store, machine, random.bytes(300_000));
+    const scrub = await bench.scrub();
+    const count = await objectCount(databases);
+    t.match(await scrub.figures(PERIOD), { objects: count, unreadObjects: count });
+    // These are met, and not noted, before the next process comes.
+    await backUp(bench.store, `${machine}2`, random.bytes(300_000));
+    const more = await objectCount(databases);
+    t.match(await (await bench.scrub()).figures(PERIOD), { objects: more, unreadObjects: more });
+    await scrub.look();
+    t.equal((await scrub.figures(PERIOD)).objects, more);
+  }
+});
+
 t.test('a damaged entry of the index, and a mark that is damaged', async (t) => {
   const random = new Random(testSeed(t));
   const bench = await Bench.open();

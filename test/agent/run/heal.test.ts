@@ -17,10 +17,20 @@ const FILE_BYTES = 600_000;
 
 t.test('damage is found, named by file, and healed by a backup that nobody asks for', async (t) => {
   let engine: Engine | undefined;
+  let mayHeal = Promise.resolve();
   const lab = await startAgentLab(t, {
     schedule: true,
     scrubDays: 30,
-    openEngine: async (options) => (engine = await openLocalEngine(options)),
+    openEngine: async (options) => {
+      engine = await openLocalEngine(options);
+      const uploads = engine.uploads();
+      const serve = uploads.serve.bind(uploads);
+      uploads.serve = async (connection) => {
+        await mayHeal;
+        await serve(connection);
+      };
+      return engine;
+    },
   });
   const images = join(lab.directory, 'images');
   const guest = join(lab.directory, 'guest');
@@ -49,6 +59,9 @@ t.test('damage is found, named by file, and healed by a backup that nobody asks 
   const chunk = chunks.findLast(
     ({ region, chunk: { firstBlock } }) => region * BLOCKS_PER_REGION + firstBlock <= Math.floor(block),
   );
+  // Once that is done, the shadow copy whose files are to be named may be deleted.
+  let heal = (): void => undefined;
+  mayHeal = new Promise((resolve) => (heal = resolve));
   await damageObject(store, ObjectType.chunk, chunk?.chunk.digest ?? new Uint8Array());
   const { code, stdout } = await runUmbra(['scrub', '--now', '--json'], lab.store);
   t.equal(code, 5, 'it is found');
@@ -63,6 +76,7 @@ t.test('damage is found, named by file, and healed by a backup that nobody asks 
     unread: [],
     advice: /next backup of web reads what is damaged again/,
   });
+  heal();
   await until(async () => (await jobs()).filter(({ state }) => state === 'done').length === 2);
   await until(async () => (await runUmbra(['damage'], lab.store)).code === 0);
   const [job] = await jobs();

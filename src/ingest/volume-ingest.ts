@@ -1,8 +1,8 @@
 import { BLOCK_BYTES, BLOCKS_PER_REGION, DIGEST_BYTES, ObjectType, REGION_BYTES } from '../codec/formats.js';
 import { digestOf, sameBytes } from '../codec/digest.js';
 import { UmbraError } from '../common/errors.js';
-import { ChangeCount, type RegionChange } from '../backup/change-count.js';
-import { changedBytes, chunksOf, leafIn, VolumeWriter } from '../backup/volume-writer.js';
+import { ChangeCount } from '../backup/change-count.js';
+import { chunksOf, leafIn, VolumeWriter } from '../backup/volume-writer.js';
 import type { BackupVolumeResult } from '../protocol/api.js';
 import { INGEST_WINDOW, type BlocksFrame, type IngestVolume, type Rest } from '../protocol/ingest.js';
 import type { VolumeRecord } from '../store/records.js';
@@ -15,6 +15,7 @@ import { TreeReader } from '../tree/tree-reader.js';
 import type { WorkerPool } from '../workers/pool.js';
 import type { RegionSlot } from '../workers/region-slots.js';
 import { includesDigest, type Generations } from './host-chunks.js';
+import { IngestCounts } from './ingest-counts.js';
 import { applyChange, chunksToRead, joined, mergeChunks, spansOf, spansToCut, type BlockChange } from './recut.js';
 import { restOf, type Reread } from './rest.js';
 
@@ -52,10 +53,7 @@ export class VolumeIngest {
   readonly #base: TreeReader | undefined;
   readonly #maxBlocks: number;
   readonly #changes: ChangeCount;
-  #dataBlocks = 0;
-  #changedBytes = 0;
-  /** What regions under way change in the counts, once they are settled. */
-  readonly #counts = new Map<number, Counts>();
+  readonly #counts: IngestCounts;
 
   constructor(options: VolumeIngestOptions) {
     const { volume, base, previous, reread, store, session, pool } = options;
@@ -68,7 +66,7 @@ export class VolumeIngest {
     const regions = regionCount(volume.sizeBytes);
     const rest = this.rest === 'base' && this.#base !== undefined ? { base: this.#base } : {};
     this.writer = new VolumeWriter({ session, pool, regions, window: INGEST_WINDOW + 1, ...rest });
-    if (this.rest === 'base') this.#dataBlocks = (base?.dataBytes ?? 0) / BLOCK_BYTES;
+    this.#counts = new IngestCounts(this.rest === 'base' ? (base?.dataBytes ?? 0) / BLOCK_BYTES : 0);
   }
 
   /** The regions that are damaged in the base and have to be sent, in order, as far as they have not come. */
@@ -107,12 +105,9 @@ export class VolumeIngest {
     const region = this.writer.oldest;
     if (region === undefined) return undefined;
     await this.writer.settle();
-    const { dataBlocks = 0, changedBytes: changed = 0, change } = this.#counts.get(region) ?? {};
-    this.#dataBlocks += dataBlocks;
-    this.#changedBytes += changed;
+    const change = this.#counts.settle(region);
     this.#changes.came(region);
     if (change !== undefined) this.#changes.add(change);
-    this.#counts.delete(region);
     this.#missing.delete(region);
     return region;
   }
@@ -120,7 +115,7 @@ export class VolumeIngest {
   /** Forget the regions that are under way; they are sent again. */
   async abandon(): Promise<void> {
     await this.writer.abandonRunning();
-    this.#counts.clear();
+    this.#counts.abandon();
   }
 
   /** @returns what the shadow copy's record says of the volume */
@@ -131,14 +126,14 @@ export class VolumeIngest {
     const root = await this.writer.finish();
     await this.#changes.addRest();
     const source = { path, format, ...(fingerprint === undefined ? {} : { fingerprint }) };
-    return { name, sizeBytes, dataBytes: this.#dataBlocks * BLOCK_BYTES, root, source };
+    return { name, sizeBytes, dataBytes: this.#counts.dataBlocks * BLOCK_BYTES, root, source };
   }
 
   /** What came of it. */
   get result(): BackupVolumeResult {
     const { name, sizeBytes } = this.#options.volume;
-    const dataBytes = this.#dataBlocks * BLOCK_BYTES;
-    return { name, sizeBytes, dataBytes, changedBytes: this.#changedBytes, ...this.writer.counts };
+    const { dataBlocks, changedBytes } = this.#counts;
+    return { name, sizeBytes, dataBytes: dataBlocks * BLOCK_BYTES, changedBytes, ...this.writer.counts };
   }
 
   /** How much of it is not as in the newest shadow copy. */
@@ -259,15 +254,12 @@ export class VolumeIngest {
   }
 
   #count(region: number, chunks: readonly ChunkRef[], old: readonly ChunkRef[]): void {
-    const dataBlocks = blocksOf(chunks) - (this.rest === 'base' ? blocksOf(old) : 0);
-    this.#counts.set(region, { dataBlocks, changedBytes: changedBytes(chunks, old) });
+    this.#counts.note(region, chunks, old, this.rest === 'base');
   }
 
   /** Of a region whose chunks are stored. @returns the digest of its leaf */
   async #countChange(region: number, leaf: Uint8Array, chunks: readonly ChunkRef[]): Promise<Uint8Array> {
-    const counts = this.#counts.get(region);
-    const change = await this.#changes.of(region, leaf, chunks);
-    if (counts !== undefined) this.#counts.set(region, { ...counts, change });
+    this.#counts.noteChange(region, await this.#changes.of(region, leaf, chunks));
     return leaf;
   }
 
@@ -294,16 +286,6 @@ export class VolumeIngest {
     if (bytes <= 0) throw outside(region, this.#options.volume);
     return Math.min(BLOCKS_PER_REGION, Math.ceil(bytes / BLOCK_BYTES));
   }
-}
-
-interface Counts {
-  readonly dataBlocks: number;
-  readonly changedBytes: number;
-  readonly change?: RegionChange;
-}
-
-function blocksOf(chunks: readonly ChunkRef[]): number {
-  return chunks.reduce((sum, { blocks }) => sum + blocks, 0);
 }
 
 function outside(region: number, { name }: IngestVolume): UmbraError {

@@ -70,21 +70,26 @@ export class CollectSoon {
 
   async #collect(): Promise<void> {
     if (this.#controller.signal.aborted) return;
-    const { collect, log } = this.#options;
+    try {
+      await this.#attempt();
+    } catch (error) {
+      const isTriedAgain = this.#plan(this.#pauseAfter(error));
+      if (isTriedAgain)
+        this.#options.log.warn('the space of deleted shadow copies is not given back yet', { error: messageOf(error) });
+      return;
+    }
+    this.#failures = 0;
+    if (this.#againMs !== undefined) this.soon(this.#againMs);
+  }
+
+  async #attempt(): Promise<void> {
     this.#isCollecting = true;
     this.#againMs = undefined;
-    let error: unknown;
     try {
-      await collect(this.#controller.signal);
-      this.#failures = 0;
-    } catch (caught) {
-      error = caught;
+      await this.#options.collect(this.#controller.signal);
+    } finally {
+      this.#isCollecting = false;
     }
-    this.#isCollecting = false;
-    if (error === undefined) {
-      if (this.#againMs !== undefined) this.soon(this.#againMs);
-    } else if (this.#plan(this.#pauseAfter(error)))
-      log.warn('the space of deleted shadow copies is not given back yet', { error: messageOf(error) });
   }
 
   #pauseAfter(error: unknown): number {

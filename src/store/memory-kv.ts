@@ -33,18 +33,27 @@ class MemoryKv implements KvStore {
     return this.#answer(() => keys.map((key) => this.#copy(key)));
   }
 
-  async *entries(range: KvRange = {}): AsyncIterable<Entry> {
-    for (const { key, value } of await this.#answer(() => this.#select(range))) {
-      this.#checkOpen();
-      yield [Buffer.from(key), Buffer.from(value)];
-    }
+  entries(range: KvRange = {}): AsyncIterable<Entry> {
+    return this.#iterable(range, ({ key, value }) => [Buffer.from(key), Buffer.from(value)]);
   }
 
-  async *keys(range: KvRange = {}): AsyncIterable<Uint8Array> {
-    for (const { key } of await this.#answer(() => this.#select(range))) {
-      this.#checkOpen();
-      yield Buffer.from(key);
-    }
+  keys(range: KvRange = {}): AsyncIterable<Uint8Array> {
+    return this.#iterable(range, ({ key }) => Buffer.from(key));
+  }
+
+  /** An asynchronous generator takes several turns for each entry. */
+  #iterable<T>(range: KvRange, show: (kept: Kept) => T): AsyncIterable<T> {
+    return {
+      [Symbol.asyncIterator]: () => {
+        let entries: Iterator<Kept> | undefined;
+        const next = (): IteratorResult<T, undefined> => {
+          entries ??= this.#select(range)[Symbol.iterator]();
+          const step = entries.next();
+          return step.done === true ? { done: true, value: undefined } : { done: false, value: show(step.value) };
+        };
+        return { next: () => this.#answer(next) };
+      },
+    };
   }
 
   write(operations: readonly KvOperation[], _options: { readonly sync: boolean }): Promise<void> {

@@ -87,18 +87,21 @@ class ModelKv implements PowerCutKv {
     return this.#powered(() => this.#memory.getMany(keys));
   }
 
-  async *entries(range?: KvRange): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {
-    for await (const entry of this.#memory.entries(range)) {
-      this.#checkPower();
-      yield entry;
-    }
+  entries(range?: KvRange): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {
+    return this.#whilePowered(this.#memory.entries(range));
   }
 
-  async *keys(range?: KvRange): AsyncIterable<Uint8Array> {
-    for await (const key of this.#memory.keys(range)) {
-      this.#checkPower();
-      yield key;
-    }
+  keys(range?: KvRange): AsyncIterable<Uint8Array> {
+    return this.#whilePowered(this.#memory.keys(range));
+  }
+
+  #whilePowered<T>(entries: AsyncIterable<T>): AsyncIterable<T> {
+    return {
+      [Symbol.asyncIterator]: () => {
+        const inner = entries[Symbol.asyncIterator]();
+        return { next: () => this.#powered(() => inner.next()) };
+      },
+    };
   }
 
   async write(operations: readonly KvOperation[], options: { readonly sync: boolean }): Promise<void> {

@@ -32,15 +32,16 @@ const RANGES = { type: 'array', items: whole(0, BLOCKS_PER_REGION).schema, maxIt
 
 /** Pairs of first block and number of blocks, in order, not overlapping, inside a region. */
 const ranges = validator(RANGES, (value, field): readonly number[] => {
-  const wrong = new UmbraError('BAD_ARGUMENT', `"${field}" must be ranges of blocks in order`);
-  if (!Array.isArray(value) || value.length % 2 !== 0 || value.length > 2 * BLOCKS_PER_REGION) throw wrong;
+  // Made only if it is thrown: there are two of them in each frame.
+  const wrong = (): UmbraError => new UmbraError('BAD_ARGUMENT', `"${field}" must be ranges of blocks in order`);
+  if (!Array.isArray(value) || value.length % 2 !== 0 || value.length > 2 * BLOCKS_PER_REGION) throw wrong();
   const block = whole(0, BLOCKS_PER_REGION);
   const numbers = value.map((entry: unknown) => block(entry, field));
   let end = 0;
   for (let index = 0; index < numbers.length; index += 2) {
     const first = numbers[index] ?? 0;
     const count = numbers[index + 1] ?? 0;
-    if (first < end || count === 0 || first + count > BLOCKS_PER_REGION) throw wrong;
+    if (first < end || count === 0 || first + count > BLOCKS_PER_REGION) throw wrong();
     end = first + count;
   }
   return numbers;

@@ -18,10 +18,15 @@ export interface WatchedMachine extends DataLoss {
   readonly sinceMs?: number;
 }
 
-/** The age of what is newest of each machine, its replica or its newest shadow copy, against what its policy accepts; the worst is first. @throws {UmbraError} STORE_IN_USE */
-export function watchedMachines(scheduler: Scheduler, parts: SchedulerParts): readonly WatchedMachine[] {
+/**
+ * The age of what is newest of each machine, its replica or its newest shadow copy, against what its policy accepts; the worst is first.
+ * @param only of this one
+ * @throws {UmbraError} STORE_IN_USE
+ */
+export function watchedMachines(scheduler: Scheduler, parts: SchedulerParts, only?: string): readonly WatchedMachine[] {
   const nowMs = parts.clock.now();
-  const machines = parts.machines().map(({ name, host }): WatchedMachine => {
+  const meant = parts.machines().filter(({ name }) => only === undefined || name === only);
+  const machines = meant.map(({ name, host }): WatchedMachine => {
     const newest = parts.upToDate(name);
     const shadowCopy = parts.latest(name);
     const sinceMs = sinceOf(scheduler, name, nowMs);

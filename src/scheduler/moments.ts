@@ -1,9 +1,11 @@
 import { isUmbraError } from '../common/errors.js';
+import type { Policy } from '../policies/policy.js';
 import { quietUntil } from '../policies/quiet.js';
 import { JOB_KINDS, type JobKind } from '../protocol/jobs-api.js';
 import { DueTimes } from './due.js';
 import type { JobBook } from './job-book.js';
 import type { Job } from './job.js';
+import type { Due } from './new-jobs.js';
 import { LONGEST_DELAY_MS } from './retry.js';
 import type { SchedulerParts } from './scheduler-parts.js';
 
@@ -12,7 +14,28 @@ const GRACE_MS = 60_000;
 /** What is due for longer was missed. */
 const LATE_MS = 5 * 60_000;
 
+/** What was found out stands for so long at most. */
+const LONGEST_KNOWN_MS = 24 * 60 * 60_000;
+
 type Known = Pick<SchedulerParts, 'policyOf' | 'latest' | 'upToDate' | 'wasThere' | 'damagedSince'>;
+
+/** What says when a machine is due. */
+interface Given {
+  readonly policy: Policy;
+  readonly sinceMs: number | undefined;
+  readonly jobs: readonly (Job | undefined)[];
+  readonly latestMs: number | undefined;
+  readonly upToDateMs: number | undefined;
+  readonly damagedMs: number | undefined;
+}
+
+/** When a machine is due, as long as nothing else is given and that time has not come. */
+interface Found {
+  readonly given: Given;
+  readonly next: Due;
+  readonly fromMs: number;
+  readonly toMs: number;
+}
 
 /** Says when machines are due and when jobs may begin, by their policies and by what was done so far. */
 export class Moments {
@@ -21,6 +44,8 @@ export class Moments {
   readonly #parts: Known;
   readonly #book: JobBook;
   readonly #due = new DueTimes();
+  /** By machine: it is asked for of all of them whenever something happens to one. */
+  readonly #found = new Map<string, Found>();
 
   constructor(parts: Known, book: JobBook) {
     this.#parts = parts;
@@ -35,7 +60,32 @@ export class Moments {
   }
 
   /** What is due next for a machine without a job, and when it is, or was. A shadow copy makes a replication unnecessary. */
-  next(machine: string, nowMs: number): { readonly kind: JobKind; readonly dueMs: number } {
+  next(machine: string, nowMs: number): Due {
+    const given = this.#given(machine);
+    const found = this.#found.get(machine);
+    if (found !== undefined && found.fromMs <= nowMs && nowMs < found.toMs && isSame(found.given, given))
+      return found.next;
+    const next = this.#next(machine, nowMs);
+    // What lies in the future counts when that has come.
+    const isSettled = [given.sinceMs ?? Infinity, ...timesOf(given)].every((timeMs) => timeMs <= nowMs);
+    const toMs = Math.min(next.dueMs, nowMs + LONGEST_KNOWN_MS);
+    if (isSettled) this.#found.set(machine, { given, next, fromMs: nowMs, toMs });
+    else this.#found.delete(machine);
+    return next;
+  }
+
+  #given(machine: string): Given {
+    return {
+      policy: this.#parts.policyOf(machine),
+      sinceMs: this.#book.plannedSince(machine),
+      jobs: JOB_KINDS.map((kind) => this.#book.last(machine, kind)),
+      latestMs: this.#parts.latest(machine)?.timeMs,
+      upToDateMs: this.#parts.upToDate(machine)?.timeMs,
+      damagedMs: this.#parts.damagedSince?.(machine),
+    };
+  }
+
+  #next(machine: string, nowMs: number): Due {
     const shadowCopyMs = this.dueMs(machine, 'shadow-copy', nowMs);
     const replicateMs = shadowCopyMs <= nowMs ? Infinity : this.dueMs(machine, 'replicate', nowMs);
     return replicateMs < shadowCopyMs
@@ -92,6 +142,22 @@ export class Moments {
     }
     return lastMs;
   }
+}
+
+function isSame(a: Given, b: Given): boolean {
+  return (
+    a.policy === b.policy &&
+    a.sinceMs === b.sinceMs &&
+    a.latestMs === b.latestMs &&
+    a.upToDateMs === b.upToDateMs &&
+    a.damagedMs === b.damagedMs &&
+    a.jobs.every((job, index) => job === b.jobs[index])
+  );
+}
+
+function timesOf({ jobs, latestMs, upToDateMs, damagedMs }: Given): number[] {
+  const ofJobs = jobs.flatMap((job) => [job?.beganMs, job?.endedMs]);
+  return [...ofJobs, latestMs, upToDateMs, damagedMs].filter((timeMs) => timeMs !== undefined);
 }
 
 function orNever(moment: () => number | undefined): number {

@@ -82,8 +82,8 @@ export class DamageWatch {
   async #compare(store: Store): Promise<void> {
     const { quarantined: names, damageEpoch } = store.objectStore;
     const files = this.#options.fileDamage().length;
-    const newest = store.catalog.machines().flatMap((machine) => store.catalog.latest(machine) ?? []);
     const isDamaged = names.size + files > 0;
+    const newest = isDamaged ? store.catalog.machines().flatMap((machine) => store.catalog.latest(machine) ?? []) : [];
     const now = isDamaged
       ? `${damageEpoch} ${names.size} ${files} ${newest.map(({ order }) => order).join(' ')}`
       : 'none';

@@ -9,8 +9,8 @@ import type { WatchedMachine } from '../scheduler/fleet.js';
 const LONGEST_SLEEP_MS = 60 * 60_000;
 
 export interface DataLossWatchOptions {
-  /** @throws {UmbraError} STORE_IN_USE while the store is rebuilt */
-  readonly machines: () => readonly WatchedMachine[];
+  /** @param only this one, if it is protected; all without it. @throws {UmbraError} STORE_IN_USE while the store is rebuilt */
+  readonly machines: (only?: string) => readonly WatchedMachine[];
   /** Told of every breach, as long as it goes on. */
   readonly alerts: AlertBoard;
   readonly clock: Clock;
@@ -25,6 +25,8 @@ export class DataLossWatch {
   readonly #options: DataLossWatchOptions;
   readonly #inBreach = new Set<string>();
   #cancelTimer = (): void => undefined;
+  /** When it looks again, by the monotonic clock. */
+  #wakeMs = Infinity;
   #isStopped = false;
 
   constructor(options: DataLossWatchOptions) {
@@ -42,7 +44,27 @@ export class DataLossWatch {
       // Whoever holds the store tells when that has ended.
       this.#options.log.warn('data loss is not watched', { error: messageOf(error) });
     }
-    this.#cancelTimer = this.#options.clock.after(Math.min(sleepMs, LONGEST_SLEEP_MS), () => {
+    this.#sleep(Math.min(sleepMs, LONGEST_SLEEP_MS));
+  }
+
+  /** The same, and of this machine alone: the others are as they were. */
+  lookAt(machine: string): void {
+    if (this.#isStopped) return;
+    try {
+      const [watched] = this.#options.machines(machine);
+      if (watched === undefined) this.#end(machine);
+      else this.#judge(watched);
+      const breachInMs = watched?.breachInMs ?? Infinity;
+      if (this.#options.clock.monotonic() + breachInMs < this.#wakeMs) this.#sleep(breachInMs);
+    } catch (error) {
+      this.#options.log.warn('data loss is not watched', { error: messageOf(error) });
+    }
+  }
+
+  #sleep(delayMs: number): void {
+    this.#cancelTimer();
+    this.#wakeMs = this.#options.clock.monotonic() + delayMs;
+    this.#cancelTimer = this.#options.clock.after(delayMs, () => {
       this.look();
     });
   }
@@ -56,8 +78,7 @@ export class DataLossWatch {
   #compare(machines: readonly WatchedMachine[]): number {
     let nextMs = Infinity;
     for (const machine of machines) {
-      if (machine.state === 'breach') this.#begin(machine);
-      else this.#end(machine.machine, machine);
+      this.#judge(machine);
       nextMs = Math.min(nextMs, machine.breachInMs ?? Infinity);
     }
     const names = new Set(machines.map(({ machine }) => machine));
@@ -65,6 +86,11 @@ export class DataLossWatch {
     for (const machine of [...this.#inBreach, ...this.#options.alerts.subjects('data-loss')])
       if (!names.has(machine)) this.#end(machine);
     return nextMs;
+  }
+
+  #judge(machine: WatchedMachine): void {
+    if (machine.state === 'breach') this.#begin(machine);
+    else this.#end(machine.machine, machine);
   }
 
   #begin(watched: WatchedMachine): void {

@@ -79,7 +79,7 @@ export class Scheduling implements PlannedWork {
       scheduler.hostIsBack(host);
     });
     scheduler.start();
-    const machines = (): readonly fleets.WatchedMachine[] => fleet.watchedMachines(scheduler, parts);
+    const machines = (only?: string): readonly fleets.WatchedMachine[] => fleet.watchedMachines(scheduler, parts, only);
     this.#watch = new DataLossWatch({ machines, alerts, clock, log });
     this.#watch.look();
     this.#tellFailures();
@@ -96,7 +96,8 @@ export class Scheduling implements PlannedWork {
   /** An operation has ended, however it did. */
   operationEnded(claim: Claim): void {
     if (!changesDataLoss(claim)) return;
-    this.#watch?.look();
+    if (claim.machine === undefined) this.#watch?.look();
+    else this.#watch?.lookAt(claim.machine);
     this.#tellFailures();
     this.#changes.look();
   }

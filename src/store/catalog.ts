@@ -18,6 +18,8 @@ const NONE: readonly Listing[] = [];
 export class Catalog {
   /** No array in it is ever changed: who was given one (a mount keeps an index of it) sees by another array that it is old. */
   readonly #machines = new Map<string, readonly Listing[]>();
+  /** Those of `#machines`, sorted: they are asked for again and again. Undefined when one came or went since. */
+  #names: readonly string[] | undefined;
   /** By machine. One that is here was made after all its shadow copies. */
   readonly #replicas = new Map<string, Listing>();
   readonly #id = randomUUID();
@@ -65,7 +67,8 @@ export class Catalog {
 
   /** Machines with at least one shadow copy, sorted. */
   machines(): string[] {
-    return [...this.#machines.keys()].sort();
+    this.#names ??= [...this.#machines.keys()].sort();
+    return [...this.#names];
   }
 
   /** The machine's shadow copies in the order they were made; empty if it is not known. */
@@ -144,6 +147,7 @@ export class Catalog {
       return;
     }
     if (endsReplica(listing, this.replica(listing.machine))) this.#replicas.delete(listing.machine);
+    if (!this.#machines.has(listing.machine)) this.#names = undefined;
     this.#machines.set(listing.machine, [...this.shadowCopies(listing.machine), listing].sort(byOrder));
   }
 
@@ -155,8 +159,8 @@ export class Catalog {
   remove(machine: string, name: string): void {
     this.#changes++;
     const rest = this.shadowCopies(machine).filter((listing) => listing.name !== name);
-    if (rest.length === 0) this.#machines.delete(machine);
-    else this.#machines.set(machine, rest);
+    if (rest.length > 0) this.#machines.set(machine, rest);
+    else if (this.#machines.delete(machine)) this.#names = undefined;
   }
 }
 

@@ -44,6 +44,14 @@ export interface StoreParts {
   readonly admit?: (bytes: number) => Promise<void>;
 }
 
+/** A shadow copy, or a replica, and how much time has certainly passed since it was stored. */
+export interface AgedListing {
+  readonly name: string;
+  readonly timeMs: number;
+  readonly isReplica: boolean;
+  readonly leastAgeMs: number;
+}
+
 /** A store: objects, the catalog of shadow copies, and who is using them. */
 export class Store {
   readonly format: FormatRecord;
@@ -204,17 +212,20 @@ export class Store {
   }
 
   /** The newest shadow copy of a machine, and how much time has certainly passed since it was stored. */
-  newest(machine: string): (Listing & { readonly leastAgeMs: number }) | undefined {
+  newest(machine: string): AgedListing | undefined {
     return this.#aged(this.#catalog.latest(machine));
   }
 
   /** The same of the newest that there is: the machine's replica, or its newest shadow copy. */
-  upToDate(machine: string): (Listing & { readonly leastAgeMs: number }) | undefined {
+  upToDate(machine: string): AgedListing | undefined {
     return this.#aged(this.#catalog.upToDate(machine));
   }
 
-  #aged(listing: Listing | undefined): (Listing & { readonly leastAgeMs: number }) | undefined {
-    return listing && { ...listing, leastAgeMs: leastAgeMs(listing, this.#trusted) };
+  /** Asked for all machines again and again: what nobody needs is left out. */
+  #aged(listing: Listing | undefined): AgedListing | undefined {
+    if (listing === undefined) return undefined;
+    const { name, timeMs, isReplica = false } = listing;
+    return { name, timeMs, isReplica, leastAgeMs: leastAgeMs(listing, this.#trusted) };
   }
 
   /** How a new shadow copy is protected. */

@@ -46,6 +46,9 @@ export class StoredPolicies {
   /** Whose agents sent shadow copies, which never changes: asking the store for each that is pruned would take most of that time. */
   readonly #senders = new WeakMap<Listing, string | undefined>();
 
+  /** Whose agents protect machines, or did, by the settings that say so, which are never changed. */
+  readonly #protectors = new WeakMap<Settings, ReadonlyMap<string, string>>();
+
   constructor(store: PolicyStore, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
@@ -126,17 +129,22 @@ export class StoredPolicies {
     const newest = machines.flatMap((machine) => this.#store.catalog.latest(machine) ?? []);
     const unknown = newest.filter((listing) => !this.#senders.has(listing));
     for (const { listing, summary } of await this.#store.summaries(unknown)) this.#senders.set(listing, summary.host);
-    const hosts = new Map<string, string>();
-    for (const listing of newest) {
-      const host = this.#senders.get(listing);
-      if (host !== undefined) hosts.set(listing.machine, host);
-    }
-    for (const { machine, host } of settings.formerHosts ?? []) hosts.set(machine, host);
-    for (const { name, host } of settings.machines) hosts.set(name, host);
+    const senders = new Map(newest.map((listing) => [listing.machine, this.#senders.get(listing)]));
+    const protectors = this.#protectorsOf(settings);
     return machines.map((machine) => {
-      const host = hosts.get(machine);
+      const host = protectors.get(machine) ?? senders.get(machine);
       return host === undefined ? { machine } : { machine, host };
     });
+  }
+
+  #protectorsOf(settings: Settings): ReadonlyMap<string, string> {
+    const known = this.#protectors.get(settings);
+    if (known !== undefined) return known;
+    const hosts = new Map<string, string>();
+    for (const { machine, host } of settings.formerHosts ?? []) hosts.set(machine, host);
+    for (const { name, host } of settings.machines) hosts.set(name, host);
+    this.#protectors.set(settings, hosts);
+    return hosts;
   }
 
   /**
@@ -169,8 +177,10 @@ export class StoredPolicies {
   }
 
   #policiesOf({ policies }: Settings): Policies | undefined {
+    const text = policies ?? DEFAULT_DOCUMENT;
+    if (this.#known?.text === text) return this.#known.policies;
     try {
-      return this.#understand(policies ?? DEFAULT_DOCUMENT);
+      return this.#understand(text);
     } catch (error) {
       if (isUmbraError(error, 'STORE_DAMAGED')) return undefined;
       throw error;

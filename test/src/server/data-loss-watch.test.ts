@@ -22,10 +22,11 @@ function lab(dataLossMs: number) {
   const take = (message: string, fields?: LogFields): void => {
     said.push([message, fields]);
   };
-  const machines = (): readonly WatchedMachine[] => {
-    looks += 1;
+  const machines = (only?: string): readonly WatchedMachine[] => {
+    looks += only === undefined ? 1 : 0;
     if (isRebuilt) throw new UmbraError('STORE_IN_USE', 'the store is rebuilt');
-    return [...newest].map(([machine, timeMs]) => {
+    const meant = [...newest].filter(([machine]) => only === undefined || machine === only);
+    return meant.map(([machine, timeMs]) => {
       const found = { name: `copy-${timeMs}`, timeMs };
       return { machine, host: 'hv1', newest: found, ...dataLossOf({ newest: found, dataLossMs }, clock.now()) };
     });
@@ -83,6 +84,36 @@ void t.test('a breach is logged once when it begins and once when it ends, at th
   t.equal(clock.nextMs, undefined);
   watch.look();
   t.equal(clock.nextMs, undefined);
+});
+
+void t.test('what has happened to one machine has nobody look at the others', (t) => {
+  const { clock, newest, watch, looks, rebuild, said } = lab(30 * MINUTE_MS);
+  newest.set('db', clock.now()).set('web', clock.now());
+  watch.look();
+  newest.set('web', clock.now() - 40 * MINUTE_MS).set('db', 0);
+  watch.lookAt('web');
+  t.same(said(), [`${BEGUN}: web`]);
+  newest.set('web', clock.now() - 25 * MINUTE_MS);
+  watch.lookAt('web');
+  t.same(said(), [`${ENDED}: web`]);
+  t.equal(looks(), 1);
+  newest.set('db', clock.now());
+  clock.advance(5 * MINUTE_MS + 1);
+  t.same(said(), [`${BEGUN}: web`], 'it wakes when the next breach begins, which is sooner now');
+  newest.delete('web');
+  watch.lookAt('web');
+  t.same(said(), [`${ENDED}: web`], 'it is not protected any more');
+  clock.advance(25 * MINUTE_MS);
+  t.same(said(), [`${BEGUN}: db`], 'the others are not forgotten');
+  rebuild(true);
+  watch.lookAt('db');
+  t.same(said(), ['data loss is not watched: undefined']);
+  rebuild(false);
+  watch.stop();
+  newest.set('db', clock.now());
+  watch.lookAt('db');
+  t.same(said(), []);
+  t.end();
 });
 
 void t.test('what a server before told of is ended by the one that finds it over', async (t) => {

@@ -33,6 +33,8 @@ t.test('lists machines in order, and shadow copies in the order they were made, 
   t.throws(() => catalog.find('web', '2000-01-01T00-00-00Z'), { code: 'NOT_FOUND', message: /no shadow copy/ });
   for (const { name } of made) catalog.remove('web', name);
   t.same(catalog.machines(), ['db'], 'a machine without shadow copies is gone');
+  catalog.insert(listing('app', 5));
+  t.same(catalog.machines(), ['app', 'db'], 'and a new one is there');
   t.equal(catalog.latest('web'), undefined);
   t.end();
 });

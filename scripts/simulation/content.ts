@@ -14,8 +14,20 @@ const USED_BLOCKS = 40;
 
 export const VOLUME_BYTES = REGIONS * REGION_BYTES;
 
-/** The bytes of a block with this number. */
+/** The bytes of those numbers that come again and again. */
+const common = new Map<number, Buffer>();
+const COMMON_BELOW = 64;
+
+/** The bytes of a block with this number; nobody changes them. */
 export function blockBytes(value: number): Buffer {
+  const known = common.get(value);
+  if (known !== undefined) return known;
+  const bytes = makeBlock(value);
+  if (value < COMMON_BELOW) common.set(value, bytes);
+  return bytes;
+}
+
+function makeBlock(value: number): Buffer {
   const bytes = Buffer.alloc(BLOCK_BYTES, (value & 0xff) | 1);
   bytes.writeUInt32LE(value);
   return bytes;

@@ -10,7 +10,7 @@ import type { AgentWorld } from './world-parts.js';
 
 const MINUTE_MS = 60_000;
 /** An agent that says nothing for ten minutes is taken for one that is stuck: it says so often that it is there. */
-const HEARD_MS = 4 * MINUTE_MS;
+const HEARD_MS = 9 * MINUTE_MS;
 const SECOND_MS = 1000;
 
 /** What an attempt fails with before anything was sent. */
@@ -46,6 +46,7 @@ export class SimAgent {
   readonly #tasks = new Map<string, Task>();
   #life: ServerLife | undefined;
   #disconnect = (): void => undefined;
+  #stopSayingThere = (): void => undefined;
 
   constructor(host: string, world: AgentWorld, random: Random) {
     this.host = host;
@@ -70,9 +71,10 @@ export class SimAgent {
   }
 
   #sayThere(life: ServerLife): void {
+    this.#stopSayingThere();
     if (this.#life !== life || !life.isServing) return;
     life.fleet.connections.heard(this.host);
-    this.#world.clock.after(HEARD_MS, () => {
+    this.#stopSayingThere = this.#world.clock.after(HEARD_MS, () => {
       this.#sayThere(life);
     });
   }
@@ -89,6 +91,7 @@ export class SimAgent {
     this.#world.circumstances.hostDown(this.host);
     this.#disconnect();
     this.#disconnect = () => undefined;
+    this.#stopSayingThere();
     this.#life = undefined;
     if (!isWhole) return;
     for (const { end } of this.#tasks.values()) end(new UmbraError('AGENT_FAILED', 'the host was switched off'));

@@ -107,10 +107,10 @@ export class SimDisk {
     return random.chance(SLOW) ? clock.wait(random.between(leastMs, mostMs)) : undefined;
   }
 
-  /** Compacting takes as long as the disk of a fleet is large. */
+  /** Compacting takes as long as the disk of a fleet is large: mostly hours. */
   compacting(): Promise<void> {
     const { random, clock } = this.#options;
-    return clock.wait(random.between(10, 240) * MINUTE_MS);
+    return clock.wait(random.between(10, 720) * MINUTE_MS);
   }
 
   chance(probability: number): boolean {
@@ -156,22 +156,34 @@ class SimKv implements KvStore {
     return values;
   }
 
-  async *entries(range?: KvRange): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {
-    await this.#alive();
-    let count = 0;
-    for await (const entry of this.#inner.entries(range)) {
-      if ((count += 1) % 1000 === 0) await this.#disk.pause(1, 5 * MINUTE_MS);
-      await this.#alive();
-      yield entry;
-    }
+  entries(range?: KvRange): AsyncIterable<readonly [key: Uint8Array, value: Uint8Array]> {
+    return this.#slowly(() => this.#inner.entries(range));
   }
 
-  async *keys(range?: KvRange): AsyncIterable<Uint8Array> {
-    await this.#alive();
-    for await (const key of this.#inner.keys(range)) {
-      await this.#alive();
-      yield key;
-    }
+  keys(range?: KvRange): AsyncIterable<Uint8Array> {
+    return this.#slowly(() => this.#inner.keys(range));
+  }
+
+  /** Many entries take time. Nothing is between that takes turns: collecting goes through all of them several times. */
+  #slowly<T>(open: () => AsyncIterable<T>): AsyncIterable<T> {
+    return {
+      [Symbol.asyncIterator]: () => {
+        let inner: AsyncIterator<T> | undefined;
+        let count = 0;
+        const slow = async (from: AsyncIterator<T>): Promise<IteratorResult<T>> => {
+          await this.#disk.pause(1, 5 * MINUTE_MS);
+          await this.#alive();
+          return await from.next();
+        };
+        return {
+          next: () => {
+            if (!this.#writer.isAlive) return never();
+            inner ??= open()[Symbol.asyncIterator]();
+            return (count += 1) % 1000 === 0 ? slow(inner) : inner.next();
+          },
+        };
+      },
+    };
   }
 
   async write(operations: readonly KvOperation[], { sync }: { readonly sync: boolean }): Promise<void> {
@@ -224,8 +236,12 @@ class SimKv implements KvStore {
 
   /** Nothing goes on in a process that is gone. */
   #alive(): Promise<void> | undefined {
-    return this.#writer.isAlive ? undefined : new Promise(() => undefined);
+    return this.#writer.isAlive ? undefined : never();
   }
+}
+
+function never<T>(): Promise<T> {
+  return new Promise(() => undefined);
 }
 
 /** What is in a frame as its header says, which may be damaged, and nobody checks it here. */

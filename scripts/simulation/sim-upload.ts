@@ -120,15 +120,20 @@ function beginFrame({ task, machine }: SendOptions, checkpoint: string, isBased:
 
 /** What is to be sent, on top of what the server says that the rest is, and what it wants as it is now. */
 function changesFor({ rest, reread }: BegunFrame, base: Content | undefined, content: Content): RegionChange[] {
-  const all = changesOf(new Map(), content);
-  const since = base === undefined ? all : changesOf(base, content);
+  const all = lazily(() => changesOf(new Map(), content));
+  const since = base === undefined ? all : lazily(() => changesOf(base, content));
   return rest.flatMap((kind, volume) => {
     const wanted = reread?.[volume] ?? [];
-    const changes = (kind === 'base' ? since : all).filter((change) => change.volume === volume);
+    const changes = (kind === 'base' ? since() : all()).filter((change) => change.volume === volume);
     const others = changes.filter(({ region }) => !wanted.includes(region));
     const again = wanted.map((region) => wholeRegion(content, volume, region));
     return [...others, ...again].sort((a, b) => a.region - b.region);
   });
+}
+
+function lazily<T extends object>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }
 
 function sendRegions({ pipe }: Sending, changes: readonly RegionChange[], settled: BegunFrame['settled']): void {

@@ -24,14 +24,14 @@ function progressOf(days: number, beganMs: number): (passedDays: number) => void
 }
 
 async function runOnce(options: SimulateOptions, seed: number): Promise<boolean> {
-  const { machines, days, faults, json } = options;
+  const { machines, days, faults, plant, json } = options;
   const beganMs = performance.now();
   if (!json) process.stdout.write(`seed ${seed}\n`);
   const file = options.history === undefined ? undefined : openSync(options.history, 'w');
   const tell = (line: string): void => {
     if (file !== undefined) writeSync(file, `${line}\n`);
   };
-  const result = await simulate({ machines, days, seed, faults, progress: progressOf(days, beganMs), tell });
+  const result = await simulate({ machines, days, seed, faults, plant, progress: progressOf(days, beganMs), tell });
   if (file !== undefined) closeSync(file);
   if (process.stderr.isTTY) process.stderr.write(CLEAR_LINE);
   const cost = { seconds: (performance.now() - beganMs) / 1000, peakBytes: process.resourceUsage().maxRSS * 1024 };

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { isPlantName, PLANTS, type PlantName } from './plants.js';
 
 export const FAULT_KINDS = [
   'outages',
@@ -19,6 +20,8 @@ export interface SimulateOptions {
   readonly days: number;
   readonly seed: number;
   readonly faults: ReadonlySet<FaultKind>;
+  /** A defect that a run must find. */
+  readonly plant: PlantName | undefined;
   readonly untilFailure: boolean;
   readonly json: boolean;
   /** Where all that happens is written to, line by line. */
@@ -32,6 +35,7 @@ const OPTIONS = {
   days: { type: 'string' },
   seed: { type: 'string' },
   faults: { type: 'string', default: 'all' },
+  plant: { type: 'string' },
   'until-failure': { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
   history: { type: 'string' },
@@ -49,6 +53,8 @@ not ends the run. The same options and seed are the same run, to the last byte.
   --seed N          repeat a run; without it a new one, which is printed
   --faults LIST     what goes wrong, with commas between: ${FAULT_KINDS.slice(0, 5).join(', ')},
                     ${FAULT_KINDS.slice(5).join(', ')}; all (default) or none
+  --plant DEFECT    have a server that does one thing wrong, to see that it is found:
+${plantLines()}
   --until-failure   when it ends well begin anew with the next seed
   --history FILE    write all that happens to FILE, line by line
   --json            one JSON document for each run, and nothing else, on standard output
@@ -56,6 +62,13 @@ not ends the run. The same options and seed are the same run, to the last byte.
 
 It ends with 1 if something did not hold: it says what, when and of which machine, and what had happened before.
 `;
+
+function plantLines(): string {
+  const width = Math.max(...Object.keys(PLANTS).map((name) => name.length));
+  return Object.entries(PLANTS)
+    .map(([name, { what }]) => `                      ${name.padEnd(width)}  ${what}`)
+    .join('\n');
+}
 
 /** @throws RangeError, TypeError for what can't be understood */
 export function parseOptions(commandLine: readonly string[], newSeed: () => number): SimulateOptions {
@@ -68,6 +81,7 @@ export function parseOptions(commandLine: readonly string[], newSeed: () => numb
     days: values.days === undefined ? years * 365.25 : number('days', values.days),
     seed: values.seed === undefined ? newSeed() : number('seed', values.seed),
     faults: parseFaults(values.faults),
+    plant: values.plant === undefined ? undefined : parsePlant(values.plant),
     untilFailure: values['until-failure'],
     json: values.json,
     history: values.history,
@@ -84,6 +98,11 @@ function parseFaults(text: string): ReadonlySet<FaultKind> {
       return kind;
     }),
   );
+}
+
+function parsePlant(name: string): PlantName {
+  if (isPlantName(name)) return name;
+  throw new RangeError(`--plant has ${JSON.stringify(name)}: see --help`);
 }
 
 function number(option: string, text: string): number {

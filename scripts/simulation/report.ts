@@ -68,8 +68,9 @@ export function failureText(result: SimulationResult, options: SimulateOptions):
 }
 
 /** The same run, to its end or to the first thing that does not hold. */
-export function repeatCommand({ machines, days, faults }: SimulateOptions, seed: number): string {
+export function repeatCommand({ machines, days, faults, plant }: SimulateOptions, seed: number): string {
   const all = faults.size === FAULT_KINDS.length;
   const list = faults.size === 0 ? 'none' : [...faults].join(',');
-  return `scripts/simulate --machines ${machines} --days ${days} --seed ${seed}${all ? '' : ` --faults ${list}`}`;
+  const options = [all ? '' : ` --faults ${list}`, plant === undefined ? '' : ` --plant ${plant}`];
+  return `scripts/simulate --machines ${machines} --days ${days} --seed ${seed}${options.join('')}`;
 }

@@ -25,6 +25,7 @@ import { FakeMounts } from '../../test/kit/fake-mounts.js';
 import { TEST_FORMAT } from '../../test/kit/test-store.js';
 import type { Random } from '../../test/kit/random.js';
 import type { FramePipe } from './frame-pipe.js';
+import type { Planting } from './planting.js';
 import type { SimDisk, Writer } from './sim-disk.js';
 import { SimEngine, type SimEngineOptions } from './sim-engine.js';
 import { clockOf, type WorldClock } from './world-clock.js';
@@ -43,6 +44,8 @@ export interface LifeOptions {
   readonly log: Log;
   readonly forgetting: SimEngineOptions['forgetting'];
   readonly pruning: SimEngineOptions['pruning'];
+  readonly collected: SimEngineOptions['collected'];
+  readonly planting: Planting;
   /** No time is to pass before this, which is nothing of the simulated world. */
   readonly hold: (until: Promise<void>) => void;
   /** It has died, in the midst of whatever it did. */
@@ -129,11 +132,13 @@ export class ServerLife implements Writer {
 
   /** Open the store. @throws {UmbraError} */
   async open(): Promise<void> {
-    const { disk, boot, log, forgetting, pruning, hold } = this.#options;
+    const { disk, boot, log, hold, planting } = this.#options;
     const { clock } = this.#running;
-    const store = await disk.spendReserve(() => Store.open({ format: TEST_FORMAT, ...disk.open(this), clock, boot }));
+    const databases = planting.databases?.(disk.open(this)) ?? disk.open(this);
+    const store = await disk.spendReserve(() => Store.open({ format: TEST_FORMAT, ...databases, clock, boot }));
+    planting.store?.(store);
     const lazyClock = clockOf(this.#options.clock, () => this.isAlive, LAZY_MS);
-    const engine = new SimEngine({ store, disk, clock, lazyClock, forgetting, pruning });
+    const engine = new SimEngine({ ...this.#options, store, databases, clock, lazyClock });
     const source = engine.shadowCopySource();
     const files = new FilesService({ source, find: () => Promise.resolve([]), clock, log });
     this.#store = store;
@@ -189,9 +194,10 @@ export class ServerLife implements Writer {
   /** An agent sends a shadow copy, as over the route of `src/server/ingest-route.ts`. */
   serve(host: string, pipe: FramePipe, hear: (frame: ServerFrame) => void): void {
     const { engine } = this.services;
+    const { planting } = this.#options;
     const serving = engine.uploads().serve({
       sender: { name: host, host },
-      frames: pipe,
+      frames: planting.frames?.(pipe) ?? pipe,
       send: (frame) => {
         if (this.isAlive) hear(frame);
       },

@@ -4,6 +4,8 @@ import type { FileOperations } from '../../src/files/file-operations.js';
 import { Uploads } from '../../src/ingest/uploads.js';
 import type { ForgetRequest, ForgetResult, GcResult } from '../../src/protocol/api.js';
 import type { JobContext } from '../../src/server/job-context.js';
+import { heldMachines } from '../../src/server/held-machines.js';
+import type { HeldMachine } from '../../src/protocol/changes-api.js';
 import { forgetShadowCopies } from '../../src/server/forget.js';
 import { LocalUpkeep } from '../../src/server/store-upkeep.js';
 import { planningOf, type Planning } from '../../src/server/planning.js';
@@ -11,10 +13,15 @@ import { PolicyService, type PruneJob } from '../../src/server/policy-service.js
 import type { PruneRequest, PruneResult } from '../../src/protocol/policies-api.js';
 import type { Listing } from '../../src/store/catalog.js';
 import { Machines } from '../../src/store/machines.js';
+import { storeFigures, type StoreFigures } from '../../src/store/figures.js';
 import type { Store } from '../../src/store/store.js';
 import { FakeEngine } from '../../test/kit/fake-engine.js';
 import { InlinePool } from './inline-pool.js';
+import type { Databases, Planting, Soil } from './planting.js';
 import type { SimDisk } from './sim-disk.js';
+
+/** Nobody looks at it: that the disk is full is seen by what can't be written. */
+const DISK = { sizeBytes: 0, freeBytes: 0, reserveBytes: 0, freeFiles: 0, files: 0 };
 
 export interface SimEngineOptions {
   readonly store: Store;
@@ -24,6 +31,10 @@ export interface SimEngineOptions {
   readonly lazyClock: Clock;
   /** Runs a shadow copy's deletion. */
   readonly forgetting: (listing: Listing, forget: () => Promise<void>) => Promise<void>;
+  /** Told when a collection has ended well. */
+  readonly collected: () => void;
+  readonly databases: Databases;
+  readonly planting: Planting;
   /** Runs the pruning of machines. */
   readonly pruning: (request: PruneRequest, prune: () => Promise<PruneResult>) => Promise<PruneResult>;
 }
@@ -42,14 +53,15 @@ export class SimEngine extends FakeEngine {
 
   constructor(options: SimEngineOptions) {
     super('/nowhere');
-    const { store, clock, lazyClock } = options;
+    const { store, clock, lazyClock, planting, pruning } = options;
     this.#options = options;
     const machines = new Machines(() => store);
     const pool = new InlinePool(store.format);
     this.#uploads = new Uploads({ store: () => store, pool: () => pool, clock: lazyClock });
     const giveUp = (machine: string): Promise<void> => this.#uploads.giveUp(machine);
     this.#fleet = new Fleet({ store: () => store, machines, clock, giveUp });
-    this.#planning = planningOf(() => store);
+    const planning = planningOf(() => store);
+    this.#planning = planting.planning?.(planning, clock) ?? planning;
     const files = (): Promise<FileOperations> => this.files();
     this.#storeUpkeep = new LocalUpkeep({ store: () => store, pool: () => pool, files, clock });
     this.#policies = new WatchedPolicies(
@@ -61,7 +73,7 @@ export class SimEngine extends FakeEngine {
           this.#fleet.policiesChanged();
         },
       },
-      options.pruning,
+      (request, prune) => pruning(request, () => this.#prune(request, prune)),
     );
   }
 
@@ -93,9 +105,34 @@ export class SimEngine extends FakeEngine {
   }
 
   override async gc(context: JobContext): Promise<GcResult> {
-    const { store, disk } = this.#options;
-    const result = await disk.spendReserve(() => store.collect(context));
+    const { store, disk, collected, planting } = this.#options;
+    let result = { objects: 0, deletedObjects: 0, deletedBytes: 0, freedBytes: 0 };
+    const collect = async (): Promise<void> => {
+      result = await disk.spendReserve(() => store.collect(context));
+    };
+    await (planting.collect === undefined ? collect() : planting.collect(collect, this.#soil));
+    collected();
     return { ...result, seconds: 0 };
+  }
+
+  async #prune(request: PruneRequest, prune: () => Promise<PruneResult>): Promise<PruneResult> {
+    const result = await prune();
+    const { store, planting } = this.#options;
+    if (!request.dryRun) await planting.pruned?.(request.machines ?? store.catalog.machines(), this.#soil);
+    return result;
+  }
+
+  get #soil(): Soil {
+    const { store, databases } = this.#options;
+    return { store, databases, forget: (listing) => this.#forget(listing) };
+  }
+
+  override figures(): Promise<StoreFigures> {
+    return Promise.resolve(storeFigures(this.#options.store, DISK));
+  }
+
+  override heldMachines(): readonly HeldMachine[] {
+    return heldMachines(this.#options.store);
   }
 
   #forget(listing: Listing): Promise<void> {

@@ -7,6 +7,7 @@ import { Circumstances } from './circumstances.js';
 import type { FaultKind } from './options.js';
 import { History } from './history.js';
 import { Model, type ModelMachine } from './model.js';
+import type { Planting } from './planting.js';
 import { ServerLife } from './server-life.js';
 import type { SimAgent } from './sim-agent.js';
 import { SimDisk } from './sim-disk.js';
@@ -28,6 +29,8 @@ export interface WorldOptions {
   readonly startMs: number;
   readonly faults: ReadonlySet<FaultKind>;
   readonly document: SimDocument;
+  /** What is wrong with the server. */
+  readonly planting: Planting;
   /** Told of all that happens. */
   readonly tell: (line: string) => void;
 }
@@ -62,8 +65,11 @@ export class SimWorld {
   #held: Promise<void> = Promise.resolve();
   readonly #crashes: Random;
 
-  constructor({ seed, startMs, faults, document, tell }: WorldOptions) {
+  readonly #planting: Planting;
+
+  constructor({ seed, startMs, faults, document, planting, tell }: WorldOptions) {
     this.#seed = seed;
+    this.#planting = planting;
     this.faults = faults;
     this.clock = new WorldClock(startMs);
     this.circumstances = new Circumstances(this.clock);
@@ -149,6 +155,10 @@ export class SimWorld {
       log: this.#log(() => life.isAlive),
       forgetting: (listing, forget) => this.#witness.forget(life, listing, forget),
       pruning: (request, prune) => this.#witness.prune(life, request, prune),
+      collected: () => {
+        if (life.isAlive) this.history.add('collected');
+      },
+      planting: this.#planting,
       hold: (until) => {
         this.#held = until;
       },
@@ -233,7 +243,7 @@ export class SimWorld {
         this.history.add('breach over', machine);
       } else if (message === 'job failed by a defect') {
         this.verdict.check('job records', false, '', () => String(fields['error']));
-      } else if (message === 'job done' && fields['kind'] === 'gc') this.history.add('collected');
+      }
     };
     return { info: hear, warn: hear, error: hear };
   }

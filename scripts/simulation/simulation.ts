@@ -3,6 +3,7 @@ import { Administration } from './administration.js';
 import { checkAll, checkCollected, checkJobs, checkLists, checkMemory, checkSome } from './checks.js';
 import { beginFaults, often } from './faults.js';
 import type { FaultKind } from './options.js';
+import { PLANTS, type PlantName } from './plants.js';
 import { SimAgent } from './sim-agent.js';
 import { BUILT_IN } from './sim-policies.js';
 import { SimWorld } from './sim-world.js';
@@ -19,6 +20,8 @@ export interface SimulationOptions {
   readonly days: number;
   readonly seed: number;
   readonly faults: ReadonlySet<FaultKind>;
+  /** What is wrong with the server; nothing without it. */
+  readonly plant?: PlantName | undefined;
   /** Told now and then how far it is. */
   readonly progress?: (passedDays: number) => void;
   /** Told of all that happens. */
@@ -45,11 +48,12 @@ export interface SimulationResult {
 /** Run a fleet through its years, or until something does not hold. */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   const { machines, days, seed, faults, tell = (): void => undefined } = options;
+  const planting = options.plant === undefined ? {} : PLANTS[options.plant];
   const hosts = Array.from(
     { length: Math.max(2, Math.ceil(machines / MACHINES_OF_A_HOST)) },
     (_, index) => `hv${index + 1}`,
   );
-  const world = new SimWorld({ seed, startMs: START_MS, faults, document: BUILT_IN, tell });
+  const world = new SimWorld({ seed, startMs: START_MS, faults, document: BUILT_IN, planting, tell });
   for (const host of hosts) world.agents.set(host, new SimAgent(host, world, world.random(`agent ${host}`)));
   const administration = new Administration(world);
   await world.startServer();

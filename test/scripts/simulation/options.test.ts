@@ -1,5 +1,6 @@
 import t from 'tap';
-import { FAULT_KINDS, parseOptions } from '../../../scripts/simulation/options.js';
+import { FAULT_KINDS, HELP, parseOptions } from '../../../scripts/simulation/options.js';
+import { PLANTS } from '../../../scripts/simulation/plants.js';
 
 t.test('what a simulation is told', (t) => {
   const newSeed = (): number => 7;
@@ -20,6 +21,10 @@ t.test('what a simulation is told', (t) => {
   t.equal(parseOptions(['--faults', 'none'], newSeed).faults.size, 0);
   t.same([...parseOptions(['--faults', 'clock,damage'], newSeed).faults], ['clock', 'damage']);
   t.match(parseOptions(['-h'], newSeed), { help: true });
+  t.equal(all.plant, undefined);
+  t.equal(parseOptions(['--plant', 'minimum-age-ignored'], newSeed).plant, 'minimum-age-ignored');
+  t.throws(() => parseOptions(['--plant', 'toString'], newSeed), /--plant has "toString"/);
+  for (const name of Object.keys(PLANTS)) t.match(HELP, name);
   t.throws(() => parseOptions(['--faults', 'clock,fire'], newSeed), /--faults has "fire"/);
   t.throws(() => parseOptions(['--machines', 'many'], newSeed), /--machines needs a number/);
   t.throws(() => parseOptions(['--days', '4', '--years', '1'], newSeed), /not both/);

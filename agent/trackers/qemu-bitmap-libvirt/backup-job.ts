@@ -109,3 +109,10 @@ export async function resumeStopped(libvirt: Libvirt, domain: Domain): Promise<v
   const { state, reason } = await libvirt.stateAndReason(domain);
   if (state === DOMAIN_STATE.paused && reason === PAUSED.byIoError) await libvirt.resume(domain);
 }
+
+/** End a backup of ours before it has failed, and let a guest go on that it has stopped. @throws {UmbraError} as {@link endBackup} */
+export async function giveUpBackup(...backup: Parameters<typeof endBackup>): Promise<void> {
+  const [libvirt, domain] = backup;
+  await endBackup(...backup);
+  await resumeStopped(libvirt, domain);
+}

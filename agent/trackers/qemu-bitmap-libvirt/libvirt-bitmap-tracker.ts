@@ -13,11 +13,12 @@ import { asTrackerError, LibvirtGuestControl } from '../../libvirt/guest-control
 import type { Domain } from '../../libvirt/domain.js';
 import { Libvirt } from '../../libvirt/libvirt.js';
 import { machineState } from '../../libvirt/machine-state.js';
+import { noRoomFor, type ViewLoss } from '../qemu-bitmap/view-loss.js';
 import { openFleecedVolume, type FleecedVolume } from '../qemu-bitmap/volume.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../tracker.js';
 import { checkCheckpointId, type ViewTrackerOptions } from '../tracker-options.js';
 import { Aliases } from './aliases.js';
-import { endBackup, refuseLostJob, resumeStopped } from './backup-job.js';
+import { endBackup, giveUpBackup, refuseLostJob, resumeStopped } from './backup-job.js';
 import { deleteCheckpoint, deleteOthers, saysCheckpointLost } from './checkpoints.js';
 import { forgetOffline, offlineCheckpoint } from './offline.js';
 import { refuseDomainThreads } from './iothreads.js';
@@ -52,6 +53,7 @@ interface Made extends BegunBackup {
   /** libvirt's checkpoint, as soon as there may be one. */
   checkpoint: string | undefined;
   readonly volumes: FleecedVolume[];
+  givenUpFor?: ViewLoss;
   stopWatching: () => void;
 }
 
@@ -190,7 +192,7 @@ export class LibvirtBitmapTracker implements Tracker {
         plan = { ...plan, since: undefined, disks: plan.disks.map((disk) => ({ ...disk, incremental: false })) };
         return await begin();
       });
-      made.stopWatching = this.#watch(session);
+      made.stopWatching = this.#watch(session, made);
       await this.#openVolumes(plan, now, made);
       const config = await libvirtConfig(libvirt, domain);
       const notes = [...now.remarks, ...plan.remarks, ...(lost === undefined ? [] : [lost]), ...done.remarks];
@@ -202,12 +204,12 @@ export class LibvirtBitmapTracker implements Tracker {
   }
 
   /** A full scratch disk would stop the guest: the backup is given up before. */
-  #watch({ libvirt, domain }: Session): () => void {
+  #watch({ libvirt, domain }: Session, made: Made): () => void {
     const { machine, scratchDirectory } = this.#options;
     return watchRoom(scratchDirectory, this.#clock, async () => {
       this.#log.warn('the scratch disk is nearly full: the backup is given up', { machine, scratchDirectory });
-      await endBackup(libvirt, domain, scratchDirectory, this.#clock);
-      await resumeStopped(libvirt, domain);
+      made.givenUpFor = noRoomFor(scratchDirectory);
+      await giveUpBackup(libvirt, domain, scratchDirectory, this.#clock);
     });
   }
 
@@ -237,7 +239,8 @@ export class LibvirtBitmapTracker implements Tracker {
     for (const { name, path, sizeBytes, incremental } of plan.disks) {
       const format = now.disks.find((disk) => disk.name === name)?.format ?? 'raw';
       const disk = { name, path, format, sizeBytes, bitmap: incremental ? READING_BITMAP : undefined };
-      made.volumes.push(await openFleecedVolume(disk, made.directories?.socketPath ?? '', name));
+      const socketPath = made.directories?.socketPath ?? '';
+      made.volumes.push(await openFleecedVolume(disk, socketPath, name, () => Promise.resolve(made.givenUpFor)));
     }
   }
 

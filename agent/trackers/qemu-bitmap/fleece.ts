@@ -7,9 +7,6 @@ import { READING_BITMAP, viewNames } from './names.js';
 import { giveTo } from './nbd-server.js';
 
 const SCRATCH = 'umbra-scratch-';
-/** A write that would have to wait longer for its old content to be put aside costs the view, not the guest. */
-const COPY_SECONDS = 10;
-
 /**
  * The stable view of disks as of a checkpoint: from then on QEMU puts aside, in a scratch file, what the guest is about to
  * overwrite. A write whose old content can't be put aside goes on, and the view is lost.
@@ -51,6 +48,7 @@ export async function removeScratchFiles(scratchDirectory: string): Promise<void
  * Connect the filters and begin to record: while the machine stands still. The commands are sent at once, QEMU does them in
  * order.
  * @param checkpoint - from which on changes are recorded; undefined: none are
+ * @param copySeconds - a write that would have to wait longer for its old content to be put aside costs the view, not the guest
  * @param signal - aborted if the machine goes on already
  * @throws {UmbraError} TRACKER_FAILED
  */
@@ -58,6 +56,7 @@ export async function insertFilters(
   qmp: QmpClient,
   plans: readonly BitmapPlan[],
   checkpoint: string | undefined,
+  copySeconds: number,
   signal: AbortSignal,
 ): Promise<void> {
   const commands = plans.flatMap(({ disk }, index) => {
@@ -68,7 +67,7 @@ export async function insertFilters(
       file: disk.node,
       target: viewNames.scratch(index),
       'on-cbw-error': 'break-snapshot',
-      'cbw-timeout': COPY_SECONDS,
+      'cbw-timeout': copySeconds,
     };
     return [
       qmp.execute('blockdev-add', options),

@@ -20,6 +20,7 @@ import { describeMachine } from './describe-machine.js';
 import { exportViews, insertFilters, prepareScratch, removeScratchFiles } from './fleece.js';
 import { bitmapName, isOurs, READING_BITMAP, viewNames } from './names.js';
 import { ownerOf, QemuNbdServer } from './nbd-server.js';
+import { whyBroken, type WhyLost } from './view-loss.js';
 import { openFleecedVolume, type FleecedDisk, type FleecedVolume } from './volume.js';
 
 export interface QemuBitmapOptions extends ViewTrackerOptions {
@@ -29,7 +30,11 @@ export interface QemuBitmapOptions extends ViewTrackerOptions {
   readonly guestAgentSocket?: string;
   /** Names of volumes, by device id or path. */
   readonly names?: ReadonlyMap<string, string>;
+  /** How long a write of the guest waits for its old content to be put aside, before the view is given up; 10 s when absent. */
+  readonly copySeconds?: number;
 }
+
+const COPY_SECONDS = 10;
 
 /** What a checkpoint works with, for as long as it is there. */
 interface Session {
@@ -77,7 +82,7 @@ export class QemuBitmapTracker implements Tracker {
       const socketPath = await session.server.start(session.qmp);
       await exportViews(session.qmp, plans);
       for (const [index, plan] of plans.entries()) {
-        volumes.push(await openFleecedVolume(fleecedDisk(plan), socketPath, viewNames.view(index)));
+        volumes.push(await openFleecedVolume(fleecedDisk(plan), socketPath, viewNames.view(index), this.#whyLost));
       }
       const config = await describeMachine(
         session.qmp,
@@ -161,7 +166,7 @@ export class QemuBitmapTracker implements Tracker {
     request: CheckpointRequest,
   ): Promise<Standstill<void>> {
     const { machine, scratchDirectory, scripts, records = true } = this.#options;
-    const { quiesce = true, freezeMs = 10_000, actionMs = 10_000 } = this.#options;
+    const { quiesce = true, freezeMs = 10_000, actionMs = 10_000, copySeconds = COPY_SECONDS } = this.#options;
     await prepareScratch(session.qmp, plans, scratchDirectory, session.owner);
     await flushHostCache(plans.map(({ disk }) => disk.path));
     const options = {
@@ -176,9 +181,14 @@ export class QemuBitmapTracker implements Tracker {
       ...(scripts === undefined ? {} : { scripts }),
     };
     return await standstill(session.control, options, (signal) =>
-      insertFilters(session.qmp, plans, records ? request.id : undefined, signal),
+      insertFilters(session.qmp, plans, records ? request.id : undefined, copySeconds, signal),
     );
   }
+
+  readonly #whyLost: WhyLost = async (how) => {
+    const { scratchDirectory, copySeconds = COPY_SECONDS } = this.#options;
+    return how === 'broken' ? await whyBroken(scratchDirectory, copySeconds) : undefined;
+  };
 
   #finished(
     session: Session,

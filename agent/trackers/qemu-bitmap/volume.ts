@@ -5,6 +5,7 @@ import { ALLOCATION_CONTEXT, BITMAP_DIRTY, bitmapContext } from '../../images/nb
 import { dataExtents, statusOf } from '../../images/nbd/data-extents.js';
 import { openNbd, type NbdClient } from '../../images/nbd/nbd-client.js';
 import type { ChangedRange, CheckpointVolume } from '../tracker.js';
+import type { WhyLost } from './view-loss.js';
 
 /** A volume of a checkpoint, and the connections that it is read through. */
 export interface FleecedVolume extends CheckpointVolume {
@@ -23,11 +24,15 @@ export interface FleecedDisk {
   readonly bitmap: string | undefined;
 }
 
-/** @throws {UmbraError} IMAGE_FAILED, IMAGE_CHANGED */
+/**
+ * @param why asked when its view is lost
+ * @throws {UmbraError} IMAGE_FAILED, IMAGE_CHANGED
+ */
 export async function openFleecedVolume(
   { name, path, format, sizeBytes, bitmap: bitmapName }: FleecedDisk,
   socketPath: string,
   exportName: string,
+  why: WhyLost,
 ): Promise<FleecedVolume> {
   const clients: NbdClient[] = [];
   const connect = async (context: string): Promise<NbdClient> => {
@@ -45,7 +50,7 @@ export async function openFleecedVolume(
     // A connection of its own: a question for the bitmap would be answered for the allocation too, which takes longer.
     const context = bitmapName === undefined ? undefined : bitmapContext(bitmapName);
     const bitmap = context === undefined ? undefined : { client: await connect(context), context };
-    const named = <T>(items: AsyncGenerator<T>): AsyncGenerator<T> => translated(name, items);
+    const named = <T>(items: AsyncGenerator<T>): AsyncGenerator<T> => translated(name, why, items);
     return {
       name,
       path,
@@ -58,14 +63,14 @@ export async function openFleecedVolume(
         try {
           await data.read(target, offset);
         } catch (error) {
-          throw translate(name, error);
+          throw await translate(name, why, error);
         }
       },
       close,
     };
   } catch (error) {
     await close();
-    throw translate(name, error);
+    throw await translate(name, why, error);
   }
 }
 
@@ -82,30 +87,36 @@ export async function* changedRanges(
   }
 }
 
-async function* translated<T>(volume: string, items: AsyncGenerator<T>): AsyncGenerator<T> {
+async function* translated<T>(volume: string, why: WhyLost, items: AsyncGenerator<T>): AsyncGenerator<T> {
   try {
     yield* items;
   } catch (error) {
-    throw translate(volume, error);
+    throw await translate(volume, why, error);
   }
 }
 
 /**
  * A view that was lost answers EINVAL, whatever is asked; without QEMU nothing answers. Other errors are the disk's own.
  */
-function translate(volume: string, error: unknown): unknown {
+async function translate(volume: string, why: WhyLost, error: unknown): Promise<unknown> {
   if (!isUmbraError(error, 'IMAGE_FAILED')) return error;
   const errno = systemCode(error.cause);
-  if (errno === 'EINVAL') return lacking(volume, 'there was no room for what the guest overwrote', error);
+  if (errno === 'EINVAL') {
+    const loss = await why('broken');
+    return lacking(volume, loss?.why ?? 'QEMU has given it up', error, loss?.hint);
+  }
   if (errno === undefined || errno === 'ECONNRESET' || errno === 'EPIPE' || errno === 'ESHUTDOWN') {
-    return lacking(volume, `QEMU ended, or its disk was taken away: ${messageOf(error)}`, error);
+    const loss = await why('gone');
+    return lacking(
+      volume,
+      loss?.why ?? `QEMU ended, or its disk was taken away: ${messageOf(error)}`,
+      error,
+      loss?.hint,
+    );
   }
   return new UmbraError('IMAGE_FAILED', `${volume} cannot be read: ${messageOf(error)}`, { cause: error });
 }
 
-function lacking(volume: string, why: string, cause?: unknown): UmbraError {
-  return new UmbraError('IMAGE_CHANGED', `the stable view of ${volume} is lost: ${why}`, {
-    hint: 'Make the backup again; give the scratch directory more room if that is what was missing.',
-    cause,
-  });
+function lacking(volume: string, why: string, cause?: unknown, hint = 'Make the backup again.'): UmbraError {
+  return new UmbraError('IMAGE_CHANGED', `the stable view of ${volume} is lost: ${why}`, { hint, cause });
 }

@@ -30,7 +30,7 @@ t.test('a scratch disk that fills costs the backup, not the guest', async (t) =>
   const lost = async (): Promise<void> => {
     for (;;) await contentOf(volumeOf(cramped, 'vda'));
   };
-  await t.rejects(lost(), { code: 'IMAGE_CHANGED' });
+  await t.rejects(lost(), { code: 'IMAGE_CHANGED', message: /no room in/, hint: /scratch/ });
   await cramped.close();
   t.strictSame(readdirSync(scratchDirectory), []);
   t.match(await daemon.virsh('domstate', machine.name), /running/);

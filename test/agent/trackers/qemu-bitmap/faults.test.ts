@@ -13,6 +13,7 @@ import { fakeGuestAgent } from '../../../kit/fake-lines.js';
 import { atRest, checkLockstep, contentsOf, leftIn, makeDisks } from '../../../kit/machine-lab.js';
 import { Random, testSeed } from '../../../kit/random.js';
 import { namesIn, startMachine, waitForWrites, writeDisk } from '../../../kit/qemu-machine.js';
+import { qemuImg } from '../../../kit/qemu.js';
 import { temporaryDirectory } from '../../../kit/temporary.js';
 
 const CHILD = fileURLToPath(new URL('../../../kit/checkpoint-child.js', import.meta.url));
@@ -173,6 +174,31 @@ t.test('the scratch disk is full: the view is lost, the guest writes on', async 
     // Lazily: a QEMU of a test that failed may hold it.
     execFileSync('umount', ['-l', scratch]);
   }
+});
+
+t.test('a disk is too slow for what is to be put aside: the view is lost, and why is said', async (t) => {
+  const directory = temporaryDirectory(t);
+  const [base, top] = [join(directory, 'base.raw'), join(directory, 'vda.qcow2')];
+  writeFileSync(base, Buffer.alloc(1024 * 1024, 1));
+  // Four seconds for 64 KiB, after the first.
+  const slow = { driver: 'throttle', 'throttle-group': 'slow', file: { driver: 'file', filename: base } };
+  const backing = `json:${JSON.stringify({ driver: 'raw', file: slow })}`;
+  qemuImg('create', '-q', '-u', '-f', 'qcow2', '-F', 'raw', '-b', backing, top, '1M');
+  const node = { driver: 'qcow2', 'node-name': 'disk-vda', file: { driver: 'file', filename: top } };
+  const args = ['-object', 'throttle-group,id=slow,x-bps-read=16384', '-blockdev', JSON.stringify(node)];
+  const device = ['-device', 'ide-hd,bus=ide.0,drive=disk-vda,id=vda'];
+  const machine = await startMachine(t, directory, { disks: [], args: [...args, ...device] });
+  const tracker = bitmapTracker(directory, machine.qmpSocket, { copySeconds: 1 });
+  const checkpoint = await tracker.checkpoint(request('c1'));
+  for (const place of ['0', '64k', '128k']) await writeDisk(machine.monitor, 'vda', `write -P 2 ${place} 64k`);
+  await t.rejects(volumeOf(checkpoint, 'vda').read(Buffer.alloc(4096), 512 * 1024), {
+    code: 'IMAGE_CHANGED',
+    message: /could not put aside within 1 s/,
+    hint: /less is written/,
+  });
+  t.match(await machine.monitor.execute('query-status'), { status: 'running' });
+  await checkpoint.close();
+  await machine.kill();
 });
 
 t.test('a guest agent that hangs in a freeze', async (t) => {

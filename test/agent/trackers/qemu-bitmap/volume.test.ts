@@ -5,6 +5,7 @@ import { openFleecedVolume } from '../../../../agent/trackers/qemu-bitmap/volume
 import { fakeNbdServer, optionReply, packed, replyChunk, type FakeRequest } from '../../../kit/fake-nbd-server.js';
 
 const SIZE = 1024 * 1024;
+const nobodyKnows = (): Promise<undefined> => Promise.resolve(undefined);
 const DISK = { name: 'vda', path: '/images/vda', format: 'raw', sizeBytes: SIZE, bitmap: READING_BITMAP } as const;
 
 /** A server with the contexts that it is asked for, or with none; requests fail with `errno`. */
@@ -28,11 +29,11 @@ async function server(t: Test, contexts: readonly string[], errno: number, sizeB
 }
 
 t.test('a server that does not have what was asked for', async (t) => {
-  const none = openFleecedVolume(DISK, await server(t, [], 5), 'x');
+  const none = openFleecedVolume(DISK, await server(t, [], 5), 'x', nobodyKnows);
   await t.rejects(none, { code: 'IMAGE_CHANGED', message: /QEMU does not say base:allocation/ });
-  const noBitmap = openFleecedVolume(DISK, await server(t, ['base:allocation'], 5), 'x');
+  const noBitmap = openFleecedVolume(DISK, await server(t, ['base:allocation'], 5), 'x', nobodyKnows);
   await t.rejects(noBitmap, { code: 'IMAGE_CHANGED', message: /does not say qemu:dirty-bitmap:umbra-reading/ });
-  const other = openFleecedVolume(DISK, await server(t, ['base:allocation'], 5, SIZE + 512), 'x');
+  const other = openFleecedVolume(DISK, await server(t, ['base:allocation'], 5, SIZE + 512), 'x', nobodyKnows);
   await t.rejects(other, { code: 'IMAGE_CHANGED', message: /was resized/ });
 });
 
@@ -92,7 +93,7 @@ t.test('changes that lie near each other need no question each', async (t) => {
       return extents;
     },
   });
-  const volume = await openFleecedVolume({ ...DISK, sizeBytes }, path, 'x');
+  const volume = await openFleecedVolume({ ...DISK, sizeBytes }, path, 'x', nobodyKnows);
   const seen: string[] = [];
   for await (const { offset, length, isZero } of volume.changes()) {
     if (offset < 384 * KIB) seen.push(`${offset / KIB}+${length / KIB}${isZero === true ? ' zeros' : ''}`);
@@ -104,15 +105,26 @@ t.test('changes that lie near each other need no question each', async (t) => {
 
 t.test('an error of the disk is none of the view', async (t) => {
   const contexts = ['base:allocation', bitmapContext(READING_BITMAP)];
-  const bad = await openFleecedVolume(DISK, await server(t, contexts, 5), 'x');
+  const bad = await openFleecedVolume(DISK, await server(t, contexts, 5), 'x', nobodyKnows);
   await t.rejects(bad.read(Buffer.alloc(512), 0), { code: 'IMAGE_FAILED', message: /vda cannot be read: .*EIO/ });
   await t.rejects(bad.changes()[Symbol.asyncIterator]().next(), { code: 'IMAGE_FAILED' });
   await t.rejects(bad.read(Buffer.alloc(512), SIZE), { code: 'INTERNAL' }, 'outside of the volume');
   await bad.close();
-  const lost = await openFleecedVolume(DISK, await server(t, contexts, 22), 'x');
-  await t.rejects(lost.read(Buffer.alloc(512), 0), { code: 'IMAGE_CHANGED', message: /no room/ });
+  const asked: string[] = [];
+  const lost = await openFleecedVolume(DISK, await server(t, contexts, 22), 'x', (how) => {
+    asked.push(how);
+    return Promise.resolve({ why: 'the moon was full', hint: 'Wait.' });
+  });
+  const loss = { code: 'IMAGE_CHANGED', message: 'the stable view of vda is lost: the moon was full', hint: 'Wait.' };
+  await t.rejects(lost.read(Buffer.alloc(512), 0), loss);
+  t.same(asked, ['broken']);
   await lost.close();
-  const unknown = await openFleecedVolume({ ...DISK, bitmap: undefined }, await server(t, contexts, 5), 'x');
+  const unknown = await openFleecedVolume(
+    { ...DISK, bitmap: undefined },
+    await server(t, contexts, 5),
+    'x',
+    nobodyKnows,
+  );
   await t.rejects(unknown.changes()[Symbol.asyncIterator]().next(), { code: 'INTERNAL' });
   await unknown.close();
 });

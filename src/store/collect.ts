@@ -39,11 +39,13 @@ export async function collect(store: ObjectStore, options: CollectOptions): Prom
   const watermark = log.nextSequence;
   await log.barrier(log.failures);
   const marked = new SequenceSet();
+  // Of sessions that end meanwhile. A mark says that all below is marked too, which of a pinned node or record is not so.
+  const pinned = new SequenceSet();
   let condemning = false;
   store.setGuard({
     isCondemned: (sequence) => condemning && sequence < watermark && !marked.has(sequence),
     keep: (pins) => {
-      marked.addAll(pins);
+      (condemning ? marked : pinned).addAll(pins);
     },
   });
   try {
@@ -52,6 +54,7 @@ export async function collect(store: ObjectStore, options: CollectOptions): Prom
       progress({ what: `marking ${machine}@${name}`, doneBytes: 0 });
     });
     const records = await markRest(store, marked);
+    marked.addAll(pinned);
     for (const session of sessions) marked.addAll(session.pins);
     condemning = true;
     const sweep = new Sweep(store, { watermark, marked, missing: marker.missing, signal, progress });

@@ -93,6 +93,23 @@ t.test('what is leased stays although it was forgotten', async (t) => {
   await t.rejects(store.reader.read(ObjectType.chunk, digest), { code: 'STORE_DAMAGED' });
 });
 
+t.test('what a session pinned that ends while shadow copies are marked hides nothing below it', async (t) => {
+  for (const type of [ObjectType.record, ObjectType.inner, ObjectType.leaf]) {
+    const databases = memoryDatabases();
+    const store = await openTestStore(databases);
+    const content = randomVolume(new Random(7), 2100);
+    await backUp(store, 'a', content);
+    const name = [...(await storedObjects(databases)).keys()].find((each) => each.startsWith(`${type}`)) ?? '';
+    const session = store.openSession();
+    t.same(await session.find(type, [Buffer.from(name.slice(1), 'hex')]), [true]);
+    const progress = (): void => {
+      session.end();
+    };
+    t.match(await store.collect({ ...QUIET, progress }), { deletedObjects: 0 });
+    t.ok((await readBack(store, listingOf(store, 'a'))).equals(content));
+  }
+});
+
 function count(stored: ReadonlyMap<string, readonly number[]>): number {
   return [...stored.values()].reduce((sum, { length }) => sum + length, 0);
 }

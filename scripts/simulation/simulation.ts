@@ -136,7 +136,7 @@ async function serversView(world: SimWorld): Promise<readonly string[]> {
   return [
     `model: of ${known.host ?? 'nobody'}, troubles ${known.troubles}, ${JSON.stringify(model.policyOf(known))}`,
     ...planned.filter(({ machine }) => machine === name).map((run) => `plan: ${JSON.stringify(run)}`),
-    ...jobs.map((job) => `job: ${JSON.stringify(job)}`),
+    ...(await Promise.all(jobs.map(({ id }) => life.scheduling.find(id)))).map((job) => `job: ${JSON.stringify(job)}`),
   ];
 }
 

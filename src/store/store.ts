@@ -22,11 +22,12 @@ import { parseShadowCopyRecord, type ShadowCopyRecord } from './records.js';
 import type { NewRecord } from './new-record.js';
 import type { IngestSession } from './session.js';
 import { leastAgeMs, protectedError, protectedForMs } from './protection.js';
-import { assertSameStore, readHighWater, unlessFull } from './store-marks.js';
+import { assertSameStore, readHighWater } from './store-marks.js';
 import type { Moment } from './scrub-plan.js';
 import { StoredPolicies } from './stored-policies.js';
+import { StoredSettings } from './stored-settings.js';
 import { TrustedTime } from './trusted-time.js';
-import { encodeSettings, NO_SETTINGS, quarantinedSettings, readSettings, type Settings } from './settings.js';
+import type { Settings } from './settings.js';
 
 export interface StoreParts {
   readonly format: FormatRecord;
@@ -71,8 +72,7 @@ export class Store {
   readonly #clock: Clock;
   readonly #commits: Commits;
   readonly #catalog: Catalog;
-  #settings: Settings = NO_SETTINGS;
-  #lastSetting: Promise<unknown> = Promise.resolve();
+  readonly #settings: StoredSettings;
 
   private constructor(parts: StoreParts, objectStore: ObjectStore, catalog: Catalog, trusted: TrustedTime) {
     this.format = parts.format;
@@ -86,6 +86,13 @@ export class Store {
     this.#trusted = trusted;
     this.policies = new StoredPolicies(this, parts.clock);
     this.changes = new Changes(this, parts.meta, parts.clock);
+    this.#settings = new StoredSettings({
+      format: parts.format,
+      meta: parts.meta,
+      objectStore,
+      openSession: () => this.openSession(),
+      keep: (before, after) => this.policies.keepProtection(before, after, trusted.now()),
+    });
     this.#commits = new Commits({
       meta: parts.meta,
       catalog,
@@ -205,7 +212,7 @@ export class Store {
   async assertUnprotected(listing: Listing): Promise<void> {
     if (listing.isReplica === true) return;
     const { policy } = await this.policies.policyOf(listing.machine);
-    const { formerMinimums = [] } = this.#settings;
+    const { formerMinimums = [] } = this.settings;
     const leftMs = protectedForMs(listing, policy.minimumAgeMs, formerMinimums, this.#trusted);
     if (leftMs > 0) throw protectedError(listing, leftMs, this.#clock.now());
     this.changes.assertNotHeld(listing);
@@ -254,50 +261,17 @@ export class Store {
   }
 
   get settings(): Settings {
-    return this.#settings;
+    return this.#settings.current;
   }
 
-  /**
-   * Set what `change` makes of the settings; durable when this resolves. One change comes after the other.
-   * @throws {UmbraError} what `change` throws; STORE_FULL, STORE_FAILED
-   */
+  /** See {@link StoredSettings.update}. */
   updateSettings(change: (settings: Settings) => Settings): Promise<void> {
-    const updating = this.#lastSetting.then(async () => {
-      const before = this.#settings;
-      const settings = change(before);
-      if (settings === before) return;
-      await this.#writeSettings(await this.policies.keepProtection(before, settings, this.#trusted.now()));
-    });
-    this.#lastSetting = updating.catch(() => undefined);
-    return updating;
+    return this.#settings.update(change);
   }
 
-  async #writeSettings(settings: Settings): Promise<void> {
-    const session = this.openSession();
-    try {
-      await session.addLast(ObjectType.settings, encodeSettings(this.format, settings));
-      await session.barrier();
-    } finally {
-      session.end();
-    }
-    this.#settings = settings;
-  }
-
-  /** If the settings can't be read any more, write them again: they are known. @throws {UmbraError} STORE_FULL, STORE_FAILED */
+  /** See {@link StoredSettings.mend}. */
   mendSettings(): Promise<void> {
-    const mending = this.#lastSetting.then(async () => {
-      const { isDamaged } = await readSettings(this.objectStore, this.#meta);
-      if (isDamaged) await this.#replaceSettings(this.#settings);
-    });
-    this.#lastSetting = mending.catch(() => undefined);
-    return mending;
-  }
-
-  /** Write settings in the place of damaged ones, which are then no longer in quarantine. */
-  async #replaceSettings(settings: Settings): Promise<void> {
-    const names = await quarantinedSettings(this.#meta);
-    await this.#writeSettings(settings);
-    await this.objectStore.settleQuarantine(new Set(names), new Map());
+    return this.#settings.mend();
   }
 
   /** Idempotent. */
@@ -307,15 +281,9 @@ export class Store {
     await this.#meta.close();
   }
 
-  /**
-   * Take the settings from the objects, see to it that there are some, with a copy of the format record, and write the
-   * store's id into a new `meta`.
-   */
+  /** See to it that there are settings, and write the store's id into a new `meta`. */
   async #claim(): Promise<void> {
-    const { settings = NO_SETTINGS, isDamaged } = await readSettings(this.objectStore, this.#meta);
-    this.#settings = settings;
-    if (isDamaged) await this.#replaceSettings(settings).catch(unlessFull);
-    else if (settings === NO_SETTINGS) await this.#writeSettings(NO_SETTINGS);
+    await this.#settings.load();
     if ((await this.#meta.get(storeKey)) !== undefined) return;
     const id = Buffer.from(this.format.id);
     await this.#meta.write([{ type: 'put', key: storeKey, value: withCheck(storeKey, id) }], { sync: true });

@@ -215,8 +215,10 @@ export class Scheduler {
   }
 
   /** One that failed is due in any case; of one that waits somebody may have made the shadow copy, or the policy is another one now. */
-  #isStillDue({ machine, kind, state }: Job, due: Due, nowMs: number): boolean {
+  #isStillDue({ machine, kind, state, error }: Job, due: Due, nowMs: number): boolean {
     if (due.dueMs <= nowMs) return true;
+    // It has failed only since somebody was making the shadow copy, which is there now.
+    if (error?.code === 'MACHINE_BUSY') return false;
     return state === 'retrying' && (kind === 'shadow-copy' || this.#parts.policyOf(machine).replicate !== undefined);
   }
 

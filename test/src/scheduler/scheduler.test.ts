@@ -184,6 +184,18 @@ void t.test('one that waits for the end of a quiet window can be cancelled, too'
   t.same(begun(lab, 'web'), ['06-09T01:00'], 'the next one, when the window ends');
 });
 
+void t.test('a machine of which somebody makes a shadow copy just then is not backed up once more', async (t) => {
+  const error = new UmbraError('MACHINE_BUSY', 'a backup is running');
+  const lab = labWith({ web: NIGHTLY, db: NIGHTLY }, () => ({ takesMs: 0, error }));
+  await lab.start();
+  await lab.run(13 * HOUR_MS);
+  lab.makeByHand('web');
+  await lab.run(HOUR_MS);
+  t.same(begun(lab, 'web'), ['06-07T22:00']);
+  t.equal(lab.scheduler.book.open('web'), undefined);
+  t.ok(begun(lab, 'db').length > 1, 'of this one nobody has');
+});
+
 void t.test('a shadow copy that somebody makes counts for an interval', async (t) => {
   const quiet = { ...ALWAYS, quiet: [{ days: [1], from: 8 * 60, to: 12 * 60 }] };
   const lab = labWith({ web: quiet });

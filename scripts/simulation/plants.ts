@@ -5,7 +5,6 @@ import type { WireFrame } from '../../src/protocol/frames.js';
 import type { Planning } from '../../src/server/planning.js';
 import { readSequence } from '../../src/store/index-entries.js';
 import { digestKey, highWaterKey, objectKey, prefixRange } from '../../src/store/keys.js';
-import type { KvOperation } from '../../src/store/kv.js';
 import { kvWith } from '../../test/kit/kv-with.js';
 import type { Plant, Planting, Soil } from './planting.js';
 
@@ -60,13 +59,12 @@ export const PLANTS = {
       }),
     }),
   },
-  'damage-trusted': {
-    what: 'what is known to be damaged stays in the index, and is built upon',
-    breaks: ['damage heals', 'exact bytes'],
-    databases: ({ objects, meta }) => ({
-      objects,
-      meta: kvWith(meta, { write: (operations, options) => meta.write(withoutQuarantine(operations), options) }),
-    }),
+  'damage-built-upon': {
+    what: 'what is known to be damaged is not read again',
+    breaks: ['damage heals'],
+    store: ({ objectStore: { survey } }) => {
+      survey.regionsToReread = () => Promise.resolve(new Set());
+    },
   },
   'missed-run-lost': {
     what: 'what was due while no server was there is not made up',
@@ -140,12 +138,6 @@ function withPolicy(change: (policy: Policy) => Policy): Required<Planting>['pla
     };
     return { ...planning, policyOf };
   };
-}
-
-/** Those that take a damaged object out of the index, and note it. */
-function withoutQuarantine(operations: readonly KvOperation[]): readonly KvOperation[] {
-  const isNoted = operations.some(({ type, key }) => type === 'put' && key[0] === MetaPrefix.quarantine);
-  return isNoted ? [] : operations;
 }
 
 async function freeOne({ store, databases: { objects, meta } }: Soil): Promise<void> {

@@ -1,13 +1,24 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FieldRun } from '../../test/kit/trust/field-run.js';
+import { FieldRun, Interrupted } from '../../test/kit/trust/field-run.js';
+import { leftInTheEnd } from '../../test/kit/trust/field/left-behind.js';
+import { Tally } from '../../test/kit/trust/field/tally.js';
 import { Random } from '../../test/kit/random.js';
-import { endsAfterRound } from '../crashes/interruption.js';
+import { endsAtOnce } from './interruption.js';
 import { HELP, parseOptions, type SoakOptions } from './options.js';
+import { exitCodeOf, neverDone, verdictOf } from './verdict.js';
 
 /** A field is used for so many rounds; then a new one begins with the next seed. */
 const ROUNDS_OF_A_FIELD = 60;
+
+interface Soak extends SoakOptions {
+  readonly tally: Tally;
+  readonly interrupted: AbortSignal;
+  readonly goesOn: () => boolean;
+  /** Filled. */
+  readonly violations: string[];
+}
 
 async function main(): Promise<number> {
   const options = optionsOf(process.argv.slice(2));
@@ -16,7 +27,7 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  return await soak(options, endsAfterRound());
+  return await soak(options);
 }
 
 function optionsOf(commandLine: readonly string[]): SoakOptions | undefined {
@@ -28,41 +39,89 @@ function optionsOf(commandLine: readonly string[]): SoakOptions | undefined {
   }
 }
 
-async function soak(options: SoakOptions, interrupted: AbortSignal): Promise<number> {
-  const { minutes, seed } = options;
+async function soak(options: SoakOptions): Promise<number> {
+  const interrupted = endsAtOnce(say);
   const beganMs = performance.now();
-  const goesOn = (): boolean => performance.now() < beganMs + minutes * 60_000 && !interrupted.aborted;
-  for (let fieldSeed = seed; goesOn(); fieldSeed++) {
-    if (!(await soakField(fieldSeed, options, goesOn))) return 1;
+  const minutesSince = (): number => (performance.now() - beganMs) / 60_000;
+  const tally = new Tally();
+  const violations: string[] = [];
+  const goesOn = (): boolean => minutesSince() < options.minutes && !interrupted.aborted && violations.length === 0;
+  const base = tmpdir();
+  for (let { seed } = options; goesOn(); seed++) {
+    await soakField({ ...options, seed, tally, interrupted, goesOn, violations }, base);
   }
-  return 0;
+  violations.push(...neverDone(tally));
+  const { seed } = options;
+  const ending = { seed, minutes: minutesSince(), violations, isInterrupted: interrupted.aborted };
+  for (const line of verdictOf(ending, tally)) say(line);
+  return exitCodeOf(ending, tally);
 }
 
-/** @returns false if a promise did not hold */
-async function soakField(seed: number, { linux, light }: SoakOptions, goesOn: () => boolean): Promise<boolean> {
-  const directory = mkdtempSync(join(tmpdir(), 'umbra-soak-'));
+async function soakField(soaked: Soak, base: string): Promise<void> {
+  const { seed, linux, light, tally, interrupted, violations } = soaked;
+  const directory = mkdtempSync(join(base, 'umbra-soak-'));
+  // All that is started inherits it, by which it is known as ours.
+  process.env['TMPDIR'] = directory;
   say(`seed ${seed} in ${directory}`);
-  const run = new FieldRun(directory, new Random(seed), { withGuestAgent: linux, hasHypervisors: !light });
-  let round = 0;
+  const random = new Random(seed);
+  const run = new FieldRun({
+    directory,
+    random,
+    withGuestAgent: linux,
+    hasHypervisors: !light,
+    tally,
+    interrupted,
+    say,
+  });
+  const before = violations.length;
   try {
-    while (goesOn() && round < ROUNDS_OF_A_FIELD) {
-      const struck = await run.round();
-      say(`round ${++round}: fine; ${struck.length === 0 ? 'nothing was struck' : struck.join('; ')}`);
-      say(`  ${run.shadowCopies} shadow copies so far; ${run.meter.describe()}`);
-    }
+    await soakRounds(run, soaked);
+    await run.farewell();
   } catch (error) {
-    say(`round ${round + 1} with seed ${seed} FAILED: ${error instanceof Error ? error.stack : String(error)}`);
-    say(`what there is is left in ${directory}`);
-    process.exitCode = 1;
-    return false;
-  } finally {
-    const counts = [...run.counts].sort(([a], [b]) => (a < b ? -1 : 1));
-    say(`done: ${counts.map(([what, count]) => `${what} ${count}`).join(', ')}`);
-    for (const line of run.meter.trend()) say(`MiB/files of ${line}`);
-    await run.end();
+    if (!(error instanceof Interrupted)) {
+      violations.push(`seed ${seed}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      say('FAILED: keeping the store, the state of the agent, and logs');
+      await run.keep().catch(failed(violations, 'keeping what there is'));
+    }
   }
-  rmSync(directory, { recursive: true, force: true });
-  return true;
+  for (const line of run.meter.trend()) say(`MiB/files of ${line}`);
+  await run.end().catch(failed(violations, 'ending everything'));
+  await removeAll(directory, { ...soaked, isKept: violations.length > before });
+}
+
+async function soakRounds(run: FieldRun, { tally, goesOn }: Soak): Promise<void> {
+  for (let rounds = 0; goesOn() && rounds < ROUNDS_OF_A_FIELD; rounds++) {
+    const beganMs = performance.now();
+    say(`round ${tally.rounds + 1}`);
+    await run.round();
+    const figures = `${tally.times('shadow copies')} shadow copies, ${tally.times('strikes')} strikes so far`;
+    say(`  fine after ${Math.round((performance.now() - beganMs) / 1000)} s; ${figures}; ${run.meter.describe()}`);
+  }
+}
+
+interface Removal extends Soak {
+  /** The directory is, for a look at what was found. */
+  readonly isKept: boolean;
+}
+
+/** Nothing may be left that runs or is mounted, unless everything was broken off; it is taken away in any case. */
+async function removeAll(directory: string, { seed, interrupted, violations, isKept }: Removal): Promise<void> {
+  const left = await leftInTheEnd(directory);
+  for (const { what, remove } of left) {
+    say(`left behind, taken away: ${what}`);
+    remove();
+  }
+  const isFound = left.length > 0 && !interrupted.aborted;
+  if (isFound) violations.push(`seed ${seed}: left behind: ${left.map(({ what }) => what).join('; ')}`);
+  if (isKept || isFound) say(`what there is is left in ${directory}`);
+  else rmSync(directory, { recursive: true, force: true });
+}
+
+/** What the soak itself could not do. */
+function failed(violations: string[], what: string): (error: unknown) => void {
+  return (error) => {
+    violations.push(`${what} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  };
 }
 
 function say(line: string): void {

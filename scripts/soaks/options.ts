@@ -32,13 +32,20 @@ kernel. UMBRA_TEST_SEED=N repeats a run: each test says its seed.
 With --system the whole product lives as in the field: "umbra serve" with policies of short rhythms, which prunes and
 collects after each shadow copy, an agent with real machines (QEMU, libvirt, overlays, a filter, images in
 directories), a mount here and one over the network that are read all the time, restores, exports, copies,
-verification, collection, other policies, machines that are protected no more and again. Server, agent, QEMU, libvirtd
-and the mount are killed, the network is cut and disks are filled at random moments. After each round every promise is
-checked: each shadow copy byte by byte, nothing left behind, memory and open files that don't grow. A failure leaves
-everything for a look.
+verification, scrubbing, pruning, collection, other policies, machines that are protected no more and again. Server,
+agent, QEMU, libvirtd, the filter and the mount are killed, the network is cut and disks are filled at random moments;
+in some rounds nothing is struck, and then nothing may fail. After each round every promise is checked: paused machines
+are compared with a new shadow copy of each by QEMU, block by block, all shadow copies are read and must be what they
+were whenever anybody read them, the store is verified, and collected until nothing is left to collect, nothing is left
+behind in machines and on the host, memory and open files don't grow.
+
+It ends with figures and a verdict: exit code 0 if every promise held, 1 if one did not, 130 if it was interrupted before
+a round was complete. What does not hold ends it, and keeps the store, the agent's state and logs for a look; otherwise
+nothing is left, also after Ctrl-C, which ends everything at once.
 
   --minutes M     begin no round after so many minutes (default ${DEFAULT_MINUTES})
-  --seed N        repeat a run, as far as the moments of killing allow; without it a new one, which is printed
+  --seed N        repeat the choices of a run: what is struck when, and what everybody does; how far everything is then
+                  depends on the machine. Without it a new one, which is printed
   --linux         one machine more is Linux with a guest agent, which is emulated and takes much of a processor
   --light         only images in directories and below a filter: no QEMU and no libvirt, for a machine that has much to do
   -h, --help      show this

@@ -29,6 +29,11 @@ export class Random {
     return this.fraction() < probability;
   }
 
+  /** Another one, for work that goes on beside: what each chooses does not depend on when the other does. */
+  fork(): Random {
+    return new Random(this.below(2 ** 32));
+  }
+
   /** As many words as {@link fraction} would give; without its calls, which cost most where coverage counts them. */
   bytes(length: number): Buffer {
     const words = new Uint32Array(Math.ceil(length / 4));

@@ -1,74 +1,137 @@
-import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { requests } from '../../../src/client/requests.js';
 import { isUmbraError } from '../../../src/common/errors.js';
 import type { Random } from '../random.js';
-import { ACTORS, actOn } from './field/actors.js';
 import { checkAtRest } from './field/at-rest.js';
+import { checkFarewell } from './field/farewell.js';
 import { applyRhythm, startField, type Field, type FieldOptions } from './field/field.js';
 import { Meter } from './field/meter.js';
+import { planOf } from './field/plan.js';
 import { busy, CALM } from './field/rhythms.js';
+import { storm } from './field/storm.js';
 import { assertClear, inTime, protect, untilWell } from './fleet/checks.js';
-import { strikesOf, type Strike } from './fleet/strikes.js';
+import { singleStrikesOf, type Strike } from './fleet/strikes.js';
 import { Scope } from './scope.js';
 
-/** How long everything goes on before it is looked at, in seconds. */
-const LEAST_SECONDS = 25;
-const MOST_SECONDS = 70;
-/** What was struck stays so for so long at most. */
-const DOWN_MS = 6000;
-/** Between two strikes. */
-const PAUSE_MS = 20_000;
 const ASK_MS = 200;
+/** What an interruption finds half done has so long to come to its end by itself. */
+const GRACE_MS = 10_000;
+
+/** A round was given up since somebody wants to stop: nothing is known of it. */
+export class Interrupted extends Error {
+  constructor() {
+    super('interrupted');
+  }
+}
+
+export interface FieldRunOptions extends FieldOptions {
+  /** Short; all that the run makes is in it. */
+  readonly directory: string;
+  readonly random: Random;
+  /** Gives up what runs, at once. */
+  readonly interrupted: AbortSignal;
+  /** Told how far it is, in lines for people. */
+  readonly say: (line: string) => void;
+}
 
 /** The whole product, used as in the field, struck at random, and checked. */
 export class FieldRun {
-  /** How often what was done, or failed with what. */
-  readonly counts = new Map<string, number>();
   readonly meter = new Meter();
   readonly #scope = new Scope();
-  readonly #directory: string;
-  readonly #random: Random;
-  readonly #options: FieldOptions;
+  readonly #options: FieldRunOptions;
   #field: Field | undefined;
-  #strikes: readonly Strike[] = [];
+  /** What runs, or ran last. */
+  #work: Promise<unknown> = Promise.resolve();
 
-  /** @param directory short */
-  constructor(directory: string, random: Random, options: FieldOptions) {
-    this.#directory = directory;
-    this.#random = random;
+  constructor(options: FieldRunOptions) {
     this.#options = options;
   }
 
   /**
-   * Use it for a while, and check it.
-   * @param seconds how long, chosen when absent; nothing is struck in the first round of a run
-   * @returns what was struck
-   * @throws AssertionError if anything that was promised does not hold
+   * Use it for a while, and check it. Nothing is struck in the first round.
+   * @throws AssertionError, Error if anything that was promised does not hold
+   * @throws Interrupted
    */
-  async round(seconds = this.#random.between(LEAST_SECONDS, MOST_SECONDS)): Promise<readonly string[]> {
-    const isFirst = this.#field === undefined;
-    const field = (this.#field ??= await this.#start());
-    await applyRhythm(field, busy(this.#random));
-    const struck = await this.#storm(field, seconds, isFirst);
-    await this.#calm(field);
-    await checkAtRest(field, this.meter);
-    return struck;
+  async round(): Promise<void> {
+    await this.#unlessInterrupted(this.#round());
   }
 
-  /** How many shadow copies there have been. */
-  get shadowCopies(): number {
-    return this.#field?.ledger.size ?? 0;
+  /** Nothing is protected any more, and nothing of ours is left in any machine. @throws as {@link round} */
+  async farewell(): Promise<void> {
+    const field = this.#field;
+    if (field === undefined) return;
+    this.#options.say('  farewell: every machine is unprotected, and has nothing of ours left');
+    await this.#unlessInterrupted(checkFarewell(field));
   }
 
-  /** Leaves nothing mounted and nothing running. */
+  /** Ends everything, whatever runs. */
   async end(): Promise<void> {
+    const settled = Promise.allSettled([this.#work]);
+    await Promise.race([settled, sleep(GRACE_MS)]);
+    await this.#scope.end();
+    // What was at it fails now; and what it has begun meanwhile ends, too.
+    await Promise.race([settled, sleep(GRACE_MS)]);
     await this.#scope.end();
   }
 
-  async #start(): Promise<Field> {
-    const field = await startField(this.#scope, this.#directory, this.#random, this.#options);
-    const [, remote] = field.mounts;
+  /** End server and agent, and copy what they have, for a look at what was found. */
+  async keep(): Promise<void> {
+    const { fleet } = this.#field ?? {};
+    if (fleet === undefined) return;
+    await Promise.all([fleet.server.kill(), fleet.agent.kill()]);
+    for (const disk of [fleet.serverDisk, fleet.agentDisk]) disk.release();
+    await fleet.keep(this.#options.directory);
+  }
+
+  async #unlessInterrupted(work: Promise<void>): Promise<void> {
+    const { interrupted } = this.#options;
+    this.#work = work;
+    const over = new AbortController();
+    const interruption = new Promise<never>((_resolve, reject) => {
+      const stop = (): void => {
+        reject(new Interrupted());
+      };
+      if (interrupted.aborted) stop();
+      interrupted.addEventListener('abort', stop, { once: true, signal: over.signal });
+    });
+    try {
+      await Promise.race([work, interruption]);
+    } catch (error) {
+      work.catch(() => undefined);
+      // What fails from then on may do so since everything is ended.
+      throw interrupted.aborted ? new Interrupted() : error;
+    } finally {
+      over.abort();
+    }
+  }
+
+  async #round(): Promise<void> {
+    const { say, interrupted, random: ofRun } = this.#options;
+    // One number of the run's each round: what a round does with its own changes nothing for the next.
+    const random = ofRun.fork();
+    const isFirst = this.#field === undefined;
+    const field = (this.#field ??= await this.#start(random.fork()));
+    const strikes = this.#strikes(field, random.fork());
+    const names = strikes.map(({ name }) => name);
+    const plan = planOf(random.fork(), isFirst, names);
+    const what = plan.steps.length === 0 ? 'nothing is struck, so nothing may fail' : `${plan.steps.length} strikes`;
+    say(`  storm of ${plan.seconds} s: ${what}`);
+    await applyRhythm(field, busy(random));
+    await storm({ field, strikes, plan, random: random.fork(), interrupted, say });
+    if (interrupted.aborted) throw new Interrupted();
+    say('  calm: nothing is due, what runs ends, everybody comes back');
+    await comeToRest(field);
+    await checkAtRest(field, this.meter, say);
+    field.tally.rounds++;
+  }
+
+  async #start(random: Random): Promise<Field> {
+    this.#options.say('  starting server, agent and machines, and making the first shadow copies');
+    return await startField(this.#scope, this.#options.directory, random, this.#options);
+  }
+
+  #strikes({ fleet, mounts }: Field, random: Random): Strike[] {
+    const [, remote] = mounts;
     const killed: Strike = {
       name: 'remote mount killed',
       strike: async () => {
@@ -76,55 +139,22 @@ export class FieldRun {
         return () => remote.ensure();
       },
     };
-    this.#strikes = [...strikesOf(field.fleet, this.#random), killed];
-    return field;
+    return [...singleStrikesOf(fleet, random), killed];
   }
+}
 
-  async #storm(field: Field, seconds: number, isFirst: boolean): Promise<readonly string[]> {
-    const over = new AbortController();
-    // Each of them waits for it, and so do we.
-    setMaxListeners(ACTORS.length + 1, over.signal);
-    const actors = ACTORS.map((actor) => actOn(actor, field, over.signal, this.#count));
-    // Whoever finds something ends the storm at once.
-    const all = Promise.all(actors).finally(() => {
-      over.abort();
-    });
-    all.catch(() => undefined);
-    const struck: string[] = [];
-    const ends = performance.now() + seconds * 1000;
-    const isOver = (): boolean => over.signal.aborted || performance.now() >= ends;
-    while (!isOver()) {
-      await pause(Math.min(this.#random.fraction() * PAUSE_MS, ends - performance.now()), over.signal);
-      if (isFirst || isOver()) continue;
-      const strike = this.#strikes[this.#random.below(this.#strikes.length)];
-      if (strike === undefined) continue;
-      struck.push(strike.name);
-      const mend = await strike.strike();
-      await pause(this.#random.fraction() * DOWN_MS, over.signal);
-      await inTime(Promise.resolve(mend()), `${strike.name} is made good`);
-    }
-    over.abort();
-    await all;
-    return struck;
-  }
-
-  /** Nothing is due any more, what runs ends, and everybody is there. */
-  async #calm(field: Field): Promise<void> {
-    const { fleet, stills, mounts } = field;
-    fleet.server.assertRunning();
-    await inTime(mounts[1].end(), 'the remote mount ends');
-    await inTime(
-      retried(() => applyRhythm(field, CALM)),
-      'calm policies hold',
-    );
-    for (const machine of [...fleet.machines, ...stills]) await retried(() => protect(fleet, machine));
-    await inTime(untilIdle(field), 'jobs end');
-    await untilWell(fleet);
-  }
-
-  readonly #count = (what: string): void => {
-    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
-  };
+/** Nothing is due any more, what runs ends, and everybody is there. */
+async function comeToRest(field: Field): Promise<void> {
+  const { fleet, stills, mounts } = field;
+  fleet.server.assertRunning();
+  await inTime(mounts[1].end(), 'the remote mount ends');
+  await inTime(
+    retried(() => applyRhythm(field, CALM)),
+    'calm policies hold',
+  );
+  for (const machine of [...fleet.machines, ...stills]) await retried(() => protect(fleet, machine));
+  await inTime(untilIdle(field), 'jobs end');
+  await untilWell(fleet);
 }
 
 /** No job of the scheduler's is open: what failed would be tried again in minutes, and is cancelled. */
@@ -152,8 +182,4 @@ async function retried(work: () => Promise<void>): Promise<void> {
     }
     await sleep(ASK_MS);
   }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(Math.max(0, ms), undefined, { signal }).catch(() => undefined);
 }

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { requests } from '../../../../src/client/requests.js';
 import { systemCode } from '../../../../src/common/errors.js';
 import type { Random } from '../../random.js';
-import { assertClear, inTime, protect } from '../fleet/checks.js';
+import { protect } from '../fleet/checks.js';
 import type { Version } from '../model.js';
 import { checkDataLoss } from './data-loss.js';
 import { applyRhythm, look, scratch, type Field } from './field.js';
@@ -22,49 +22,34 @@ export interface Actor {
   readonly name: string;
   /** How long it waits between two times at most. */
   readonly pauseMs: number;
-  readonly act: (field: Field) => Promise<void>;
+  /** The codes of what it may fail with although nothing was struck, since others act at the same time. */
+  readonly mayFail: readonly string[];
+  readonly act: (field: Field, random: Random) => Promise<void>;
 }
+
+/** A shadow copy, or the protection of a machine, may have gone meanwhile. */
+const GONE = ['NOT_FOUND'];
+
+/** So may a machine, another backup of it runs, it is protected no more just now, or its image is being written by {@link changeOne}. */
+const NO_BACKUP = [...GONE, 'MACHINE_BUSY', 'CANCELLED', 'IMAGE_IN_USE'];
 
 export const ACTORS: readonly Actor[] = [
-  { name: 'look', pauseMs: 1500, act: lookAround },
-  { name: 'backup', pauseMs: 6000, act: backUpOne },
-  { name: 'change', pauseMs: 5000, act: changeOne },
-  { name: 'read', pauseMs: 100, act: (field) => readThrough(field, field.mounts[0]) },
-  { name: 'read far', pauseMs: 100, act: (field) => readThrough(field, field.mounts[1]) },
-  { name: 'restore', pauseMs: 3000, act: restoreOne },
-  { name: 'export', pauseMs: 5000, act: exportOne },
-  { name: 'copy', pauseMs: 3000, act: copyFiles },
-  { name: 'verify', pauseMs: 8000, act: verifyAll },
-  { name: 'collect', pauseMs: 6000, act: (field) => done(field.fleet.server.client.run(requests.gc())) },
-  { name: 'prune', pauseMs: 8000, act: (field) => done(pruneAll(field)) },
-  { name: 'forget', pauseMs: 9000, act: forgetOne },
-  { name: 'policies', pauseMs: 15_000, act: (field) => applyRhythm(field, busy(field.random)) },
-  { name: 'protection', pauseMs: 25_000, act: protectAnew },
+  { name: 'look', pauseMs: 1500, mayFail: [], act: lookAround },
+  { name: 'backup', pauseMs: 6000, mayFail: NO_BACKUP, act: backUpOne },
+  { name: 'change', pauseMs: 5000, mayFail: [], act: changeOne },
+  { name: 'read', pauseMs: 100, mayFail: [], act: (field, random) => readThrough(field, random, field.mounts[0]) },
+  { name: 'read far', pauseMs: 100, mayFail: [], act: (field, random) => readThrough(field, random, field.mounts[1]) },
+  { name: 'restore', pauseMs: 3000, mayFail: GONE, act: restoreOne },
+  { name: 'export', pauseMs: 5000, mayFail: GONE, act: exportOne },
+  { name: 'copy', pauseMs: 3000, mayFail: GONE, act: copyFiles },
+  { name: 'verify', pauseMs: 8000, mayFail: GONE, act: verifyAll },
+  { name: 'scrub', pauseMs: 9000, mayFail: [], act: scrubAll },
+  { name: 'collect', pauseMs: 6000, mayFail: ['STORE_IN_USE'], act: collectAll },
+  { name: 'prune', pauseMs: 8000, mayFail: [], act: pruneAll },
+  { name: 'forget', pauseMs: 9000, mayFail: [...GONE, 'SHADOW_COPY_PROTECTED', 'SHADOW_COPY_OPEN'], act: forgetOne },
+  { name: 'policies', pauseMs: 15_000, mayFail: [], act: (field, random) => applyRhythm(field, busy(random)) },
+  { name: 'protection', pauseMs: 25_000, mayFail: GONE, act: protectAnew },
 ];
-
-/**
- * Do it until `over`. What breaks off since something was killed says so clearly; anything else ends it.
- * @param count told of what was done, and of the errors' codes
- */
-export async function actOn(
-  actor: Actor,
-  field: Field,
-  over: AbortSignal,
-  count: (what: string) => void,
-): Promise<void> {
-  while (!over.aborted) {
-    await sleep(field.random.fraction() * actor.pauseMs, undefined, { signal: over }).catch(() => undefined);
-    try {
-      await inTime(actor.act(field), `${actor.name} ends`);
-      count(actor.name);
-    } catch (error) {
-      assertClear(error);
-      const { code } = Object(error) as { readonly code?: unknown };
-      ok(code !== 'STORE_DAMAGED' && code !== 'FILESYSTEM_DAMAGED', `${actor.name}: ${String(error)}`);
-      count(`${actor.name} ${String(code)}`);
-    }
-  }
-}
 
 async function lookAround(field: Field): Promise<void> {
   await look(field);
@@ -72,28 +57,28 @@ async function lookAround(field: Field): Promise<void> {
   for (const mount of field.mounts) await mount.ensure();
 }
 
-async function backUpOne({ fleet, random, names, ledger }: Field): Promise<void> {
+async function backUpOne({ fleet, names, ledger }: Field, random: Random): Promise<void> {
   const machine = pick(random, names) ?? '';
   const { shadowCopy } = await fleet.server.client.run(requests.backupByAgent({ machine }));
   ledger.acknowledged(machine, shadowCopy);
 }
 
-function changeOne({ stills, random }: Field): Promise<void> {
+function changeOne({ stills }: Field, random: Random): Promise<void> {
   pick(random, stills)?.change();
   return Promise.resolve();
 }
 
 /** A volume or a file, through a mount: the right bytes, or an error if it was deleted or something was away meanwhile. */
-async function readThrough(field: Field, mount: FieldMount): Promise<void> {
-  const version = pick(field.random, field.ledger.versions());
+async function readThrough(field: Field, random: Random, mount: FieldMount): Promise<void> {
+  const version = pick(random, field.ledger.versions());
   const before = mount.mark();
   if (version === undefined || before === undefined) {
     await sleep(200);
     return;
   }
   try {
-    const read = field.random.chance(0.6) ? readVolume : readFiles;
-    await read(field, mount, version);
+    const read = random.chance(0.6) ? readVolume : readFiles;
+    await read({ field, random, mount }, version);
   } catch (error) {
     if (isAssertion(error)) throw error;
     if (mount.mark() !== before) return;
@@ -103,31 +88,40 @@ async function readThrough(field: Field, mount: FieldMount): Promise<void> {
   }
 }
 
-async function readVolume(field: Field, mount: FieldMount, version: Version): Promise<void> {
+interface Reader {
+  readonly field: Field;
+  readonly random: Random;
+  readonly mount: FieldMount;
+}
+
+async function readVolume({ field, random, mount }: Reader, version: Version): Promise<void> {
   const directory = join(placeOf(mount, version), 'volumes');
-  const file = pick(field.random, await readdir(directory));
+  const file = pick(random, await readdir(directory));
   if (file === undefined) throw new Error('there are no volumes');
   const volume = file.replace(/\.raw$/, '');
   field.ledger.read(version, volume, await digestOfFile(join(directory, file)), mount.name);
 }
 
 /** Of machines whose states are known. */
-async function readFiles(field: Field, mount: FieldMount, version: Version): Promise<void> {
+async function readFiles(reader: Reader, version: Version): Promise<void> {
+  const { field, random, mount } = reader;
   const still = stillOf(field, version);
   if (still === undefined) {
-    await readVolume(field, mount, version);
+    await readVolume(reader, version);
     return;
   }
   const place = placeOf(mount, version);
   const image = await digestOfFile(join(place, 'volumes', 'vda.raw'));
-  const files = still.filesOf(image);
+  const files = still.filesOf(image.digest);
   ok(files !== undefined, `${mount.name}: ${version} is like nothing that ${still.name} was`);
-  const [name, digest] = pick(field.random, [...files]) ?? ['', ''];
-  equal(await digestOfFile(join(place, 'files', 'vda', name)), digest, `${mount.name}: ${name} of ${version}`);
+  const [name, digest] = pick(random, [...files]) ?? ['', ''];
+  const read = await digestOfFile(join(place, 'files', 'vda', name));
+  equal(read.digest, digest, `${mount.name}: ${name} of ${version}`);
+  field.tally.add('comparisons', `${mount.name}, a file`, read.bytes);
 }
 
-async function restoreOne(field: Field): Promise<void> {
-  const { fleet, random, ledger } = field;
+async function restoreOne(field: Field, random: Random): Promise<void> {
+  const { fleet, ledger } = field;
   const to = scratch(field, 'restoring');
   rmSync(to, { recursive: true, force: true });
   mkdirSync(to);
@@ -140,8 +134,8 @@ async function restoreOne(field: Field): Promise<void> {
   }
 }
 
-async function exportOne(field: Field): Promise<void> {
-  const { fleet, random, ledger } = field;
+async function exportOne(field: Field, random: Random): Promise<void> {
+  const { fleet, ledger } = field;
   const [to, raw] = [scratch(field, 'export.qcow2'), scratch(field, 'export.raw')];
   for (const path of [to, raw]) rmSync(path, { force: true });
   const version = pick(random, ledger.versions());
@@ -157,8 +151,8 @@ async function exportOne(field: Field): Promise<void> {
 }
 
 /** The files of a machine whose states are known. */
-async function copyFiles(field: Field): Promise<void> {
-  const { fleet, random, ledger } = field;
+async function copyFiles(field: Field, random: Random): Promise<void> {
+  const { fleet, ledger } = field;
   const version = pick(
     random,
     ledger.versions().filter((one) => stillOf(field, one) !== undefined),
@@ -173,23 +167,33 @@ async function copyFiles(field: Field): Promise<void> {
   deepEqual(problems, []);
   const files = (await readdir(to)).filter((file) => file.startsWith('file-')).sort();
   const digests = await Promise.all(files.map((file) => digestOfFile(join(to, file))));
-  const found = new Map(files.map((file, index): [string, string] => [file, digests[index] ?? '']));
+  const found = new Map(files.map((file, index): [string, string] => [file, digests[index]?.digest ?? '']));
   ok(still.hasFiles(found), `${version} is copied as nothing that ${machine} was`);
+  for (const { bytes } of digests) field.tally.add('comparisons', 'a copy of files', bytes);
 }
 
-async function verifyAll({ fleet, random, names }: Field): Promise<void> {
+async function verifyAll({ fleet, names }: Field, random: Random): Promise<void> {
   const one = random.chance(0.5) ? pick(random, names) : undefined;
   const request = one === undefined ? {} : { machine: one };
   const { damaged, damagedObjects } = await fleet.server.client.run(requests.verify(request));
   deepEqual({ damaged, damagedObjects }, { damaged: [], damagedObjects: [] });
 }
 
-async function pruneAll({ fleet }: Field): Promise<unknown> {
-  return await fleet.server.client.items(requests.prune({ dryRun: false }), () => Promise.resolve());
+async function scrubAll({ fleet }: Field): Promise<void> {
+  const { damagedObjects } = await fleet.server.client.run(requests.scrubNow());
+  equal(damagedObjects, 0);
+}
+
+async function collectAll({ fleet }: Field): Promise<void> {
+  await fleet.server.client.run(requests.gc());
+}
+
+async function pruneAll({ fleet }: Field): Promise<void> {
+  await fleet.server.client.items(requests.prune({ dryRun: false }), () => Promise.resolve());
 }
 
 /** Never the newest one of a machine. */
-async function forgetOne({ fleet, random, ledger, names }: Field): Promise<void> {
+async function forgetOne({ fleet, ledger, names }: Field, random: Random): Promise<void> {
   const machine = pick(random, names) ?? '';
   const older = ledger.versions().filter((version) => version.startsWith(`${machine}@`));
   const version = pick(random, older.sort().slice(0, -1))?.split('@')[1];
@@ -198,7 +202,7 @@ async function forgetOne({ fleet, random, ledger, names }: Field): Promise<void>
   await fleet.server.client.run(requests.forget({ shadowCopies, dryRun: false, force: false }));
 }
 
-async function protectAnew({ fleet, stills, random }: Field): Promise<void> {
+async function protectAnew({ fleet, stills }: Field, random: Random): Promise<void> {
   const machine = pick(random, [...fleet.machines, ...stills]);
   if (machine === undefined) return;
   await fleet.server.client.call(requests.unprotect({ machine: machine.name }));
@@ -208,10 +212,6 @@ async function protectAnew({ fleet, stills, random }: Field): Promise<void> {
 
 function stillOf({ stills }: Field, version: Version): Field['stills'][number] | undefined {
   return stills.find(({ name }) => version.startsWith(`${name}@`));
-}
-
-async function done(work: Promise<unknown>): Promise<void> {
-  await work;
 }
 
 function isAssertion(error: unknown): boolean {

@@ -9,6 +9,7 @@ import { Ledger } from './ledger.js';
 import { RemoteMount, ServerMount } from './mounts.js';
 import { CALM, type Rhythm } from './rhythms.js';
 import { StillMachine } from './still-machine.js';
+import type { Tally } from './tally.js';
 
 /** The whole product, as it lives where it is used, and what is known of it. */
 export interface Field {
@@ -16,7 +17,7 @@ export interface Field {
   readonly stills: readonly StillMachine[];
   readonly mounts: readonly [ServerMount, RemoteMount];
   readonly ledger: Ledger;
-  readonly random: Random;
+  readonly tally: Tally;
   readonly directory: string;
   /** Names of all machines. */
   readonly names: readonly string[];
@@ -25,22 +26,25 @@ export interface Field {
 }
 
 /** What a field has besides images in directories and below a filter. */
-export type FieldOptions = Pick<FleetOptions, 'withGuestAgent' | 'hasHypervisors'>;
+export interface FieldOptions extends Pick<FleetOptions, 'withGuestAgent' | 'hasHypervisors'> {
+  readonly tally: Tally;
+}
 
 /** @param directory short */
 export async function startField(
   t: Teardown,
   directory: string,
   random: Random,
-  options: FieldOptions,
+  { tally, ...options }: FieldOptions,
 ): Promise<Field> {
-  const stills = ['still', 'quiet'].map((name) => new StillMachine(directory, name, random));
+  // Each with numbers of its own, which don't depend on what others did before.
+  const stills = ['still', 'quiet'].map((name) => new StillMachine(directory, name, random.fork()));
   const settings = { directories: stills.flatMap((still) => still.settings.directories) };
   const fleet = await startFleet(t, directory, random, { ...options, isScheduling: true, settings });
   const mounts = [new ServerMount(t, directory, fleet), new RemoteMount(t, directory, fleet)] as const;
   const machines = [...fleet.machines, ...stills];
   const names = machines.map(({ name }) => name);
-  const field = { fleet, stills, mounts, ledger: new Ledger(), random, directory, names, minimumAgeMs: 0 };
+  const field = { fleet, stills, mounts, ledger: new Ledger(tally), tally, directory, names, minimumAgeMs: 0 };
   await applyRhythm(field, CALM);
   for (const machine of machines) await protect(fleet, machine);
   await mounts[1].logIn();
@@ -64,7 +68,12 @@ export async function look(field: Field): Promise<readonly Version[]> {
       listed.map(({ machine, shadowCopy, time }): [Version, number] => [`${machine}@${shadowCopy}`, Date.parse(time)]),
     );
     const minimumAgeMs = Math.min(before, field.minimumAgeMs);
-    field.ledger.listed(versions, { nowMs: Date.now(), minimumAgeMs, acknowledged });
+    const added = new Set(field.ledger.listed(versions, { nowMs: Date.now(), minimumAgeMs, acknowledged }));
+    for (const { machine, shadowCopy, tracker, volumes } of listed) {
+      if (!added.has(`${machine}@${shadowCopy}`)) continue;
+      const bytes = volumes.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      field.tally.add('shadow copies', tracker, bytes);
+    }
     return [...versions.keys()];
   });
 }

@@ -1,5 +1,7 @@
 import { equal, ok } from 'node:assert/strict';
 import type { Version } from '../model.js';
+import type { Digested } from './mounts.js';
+import type { Tally } from './tally.js';
 
 /** A shadow copy that was listed, or that somebody was told of. */
 interface Known {
@@ -24,7 +26,13 @@ export class Ledger {
   readonly #known = new Map<Version, Known>();
   /** The newest one of each machine that somebody was told of, which is then durable. */
   readonly #acknowledged = new Map<string, string>();
+  readonly #tally: Tally;
   #turn: Promise<unknown> = Promise.resolve();
+
+  /** @param tally - told of what is compared */
+  constructor(tally: Tally) {
+    this.#tally = tally;
+  }
 
   /**
    * Ask what is listed, after whoever asks already: two answers are not judged in another order than that in which they were given.
@@ -38,13 +46,16 @@ export class Ledger {
 
   /**
    * What is listed at a moment. What has gone stays so, and was old enough.
+   * @returns those that were not known before
    * @throws AssertionError
    */
-  listed(versions: ReadonlyMap<Version, number>, { nowMs, minimumAgeMs, acknowledged }: Listing): void {
+  listed(versions: ReadonlyMap<Version, number>, { nowMs, minimumAgeMs, acknowledged }: Listing): Version[] {
+    const added: Version[] = [];
     for (const [version, timeMs] of versions) {
       const known = this.#known.get(version);
       ok(known?.isGone !== true, `${version} was deleted, and is listed again`);
       if (known === undefined) {
+        added.push(version);
         this.#known.set(version, { volumes: new Map(), keptUntilMs: timeMs + minimumAgeMs, isGone: false });
       }
     }
@@ -60,6 +71,7 @@ export class Ledger {
       });
       ok(isThere, `${machine}@${newest} was acknowledged, and neither it nor a newer one is listed`);
     }
+    return added;
   }
 
   /** Somebody was told that there is this shadow copy. */
@@ -69,7 +81,8 @@ export class Ledger {
   }
 
   /** A volume was read. @throws AssertionError if it was other bytes before */
-  read(version: Version, volume: string, digest: string, how: string): void {
+  read(version: Version, volume: string, { digest, bytes }: Digested, how: string): void {
+    this.#tally.add('comparisons', how, bytes);
     const volumes = this.#known.get(version)?.volumes;
     const before = volumes?.get(volume);
     if (before === undefined) volumes?.set(volume, { digest, how });
@@ -83,10 +96,5 @@ export class Ledger {
 
   isGone(version: Version): boolean {
     return this.#known.get(version)?.isGone === true;
-  }
-
-  /** How many there have been. */
-  get size(): number {
-    return this.#known.size;
   }
 }

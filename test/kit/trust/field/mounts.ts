@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -128,10 +129,17 @@ export class RemoteMount implements FieldMount {
   }
 }
 
+/** Content that was read. */
+export interface Digested {
+  readonly digest: string;
+  readonly bytes: number;
+}
+
 /** The digest of a file, by a process of its own: one that hangs can be killed. */
-export async function digestOfFile(path: string): Promise<string> {
+export async function digestOfFile(path: string): Promise<Digested> {
+  const { size: bytes } = await stat(path);
   const { stdout } = await execute('sha256sum', ['--', path], { timeout: READ_LIMIT_MS, killSignal: 'SIGKILL' });
-  return stdout.replace(/^\\/, '').slice(0, 64);
+  return { digest: stdout.replace(/^\\/, '').slice(0, 64), bytes };
 }
 
 /** Where a mount has a shadow copy. */

@@ -26,6 +26,7 @@ export class FilteredFleetMachine implements FleetMachine {
   #pid: number | undefined;
   #counter = 0;
   #stop: (() => Promise<void>) | undefined;
+  #isOver = false;
 
   /** @param state - the agent's */
   constructor(t: Teardown, home: string, state: string, random: Random) {
@@ -41,12 +42,16 @@ export class FilteredFleetMachine implements FleetMachine {
     const disks = this.volumes.map((target) => ({ target, path: this.#path(target), format: 'raw' }));
     writeFileSync(join(configs, 'filtered.xml'), domainXml({ name: this.name, disks }));
     this.settings = { configFiles: [configs], filters: [this.#images] };
-    t.teardown(() => this.kill());
+    t.teardown(() => {
+      this.#isOver = true;
+      return this.kill();
+    });
   }
 
   async start(): Promise<void> {
     const answer = await runProgram(umbra('agent', 'filter', this.#images, '--state', this.#state, '--json'));
     this.#pid = (JSON.parse(answer) as { readonly pid: number }).pid;
+    if (this.#isOver) await this.kill();
     await this.resume();
   }
 

@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { cp, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PrivateLibvirt } from '../../libvirt.js';
 import type { Random } from '../../random.js';
@@ -23,7 +24,15 @@ const AGENT_DISK_BYTES = 256 * MIB;
  * What an agent keeps of a machine: its checkpoints, what its files were that are stored as they lie, its log of changes, its
  * overlays, what images were at a scan, and which tracker was the last.
  */
-const KEPT = ['checkpoints.json', 'files.json', 'filter', 'overlays.json', 'scan.json', 'tracker'];
+const KEPT = [
+  'checkpoints.json',
+  'files.json',
+  'files-overlays.json',
+  'filter',
+  'overlays.json',
+  'scan.json',
+  'tracker',
+];
 
 /** A server, an agent in a network of its own, and machines of every kind, all of them real. Needs root. */
 export interface Fleet {
@@ -39,6 +48,8 @@ export interface Fleet {
   readonly agentDisk: SmallDisk;
   /** What agents have left in their own directories, if no backup runs. */
   readonly left: () => string[];
+  /** Copy the store and the agents' state into a directory, when nobody writes to them. */
+  readonly keep: (directory: string) => Promise<void>;
 }
 
 export interface FleetOptions {
@@ -91,11 +102,24 @@ export async function startFleet(
   const left = (): string[] => [
     ...readdirSync(places.runtime).filter((name) => name.startsWith('umbra-')),
     ...machines.flatMap(({ name }) => [
-      ...readdirSync(join(places.scratch, name)),
-      ...readdirSync(join(places.state, 'machines', name)).filter((file) => !KEPT.includes(file)),
+      ...filesIn(join(places.scratch, name)),
+      ...filesIn(join(places.state, 'machines', name)).filter((file) => !KEPT.includes(file)),
     ]),
   ];
-  return { server, agent, network, libvirt, machines, serverDisk, agentDisk, left };
+  const keep = async (to: string): Promise<void> => {
+    await cp(store, join(to, 'kept-store'), { recursive: true, filter: isNoSocket });
+    await cp(places.state, join(to, 'kept-agent'), { recursive: true, filter: isNoSocket });
+  };
+  return { server, agent, network, libvirt, machines, serverDisk, agentDisk, left, keep };
+}
+
+/** None where the directory has gone, too. */
+function filesIn(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory) : [];
+}
+
+async function isNoSocket(path: string): Promise<boolean> {
+  return !(await lstat(path)).isSocket();
 }
 
 async function hypervisedMachines(

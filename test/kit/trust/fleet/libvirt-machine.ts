@@ -128,14 +128,17 @@ export class LibvirtFleetMachine implements FleetMachine {
     await this.start();
   }
 
-  async left(): Promise<string[]> {
+  async left(isFollowed = true): Promise<string[]> {
     const checkpoints = (await this.#libvirt.virsh('checkpoint-list', this.name, '--name')).split('\n');
     const job = (await this.#libvirt.virsh('domjobinfo', this.name)).trim();
     return [
-      ...ofSeveral(checkpoints.filter((name) => name !== '')).map((name) => `checkpoint ${name}`),
+      ...ofSeveral(
+        checkpoints.filter((name) => name !== ''),
+        isFollowed,
+      ).map((name) => `checkpoint ${name}`),
       ...(/^Job type: +None$/.test(job) ? [] : [job]),
-      ...(await leftInQemu(this.#monitor, (node) => node.startsWith('libvirt-'))),
-      ...(await this.#overlaysLeft()),
+      ...(await leftInQemu(this.#monitor, (node) => node.startsWith('libvirt-'), isFollowed)),
+      ...(await this.#overlaysLeft(isFollowed)),
     ];
   }
 
@@ -148,11 +151,11 @@ export class LibvirtFleetMachine implements FleetMachine {
   }
 
   /** Overlays in excess of the one that a disk has between two backups if they follow it, and of none otherwise. */
-  async #overlaysLeft(): Promise<string[]> {
+  async #overlaysLeft(isFollowed: boolean): Promise<string[]> {
     const inserted = await this.#inserted();
     const tops = this.volumes.map((volume) => basename(text(inserted(volume)['file']) ?? ''));
     const wanted = tops.filter((name) => /^umbra-.*\.qcow2$/.test(name));
-    const depth = this.tracker === 'differencing' ? 1 : 0;
+    const depth = this.tracker === 'differencing' && isFollowed ? 1 : 0;
     const files = readdirSync(this.#directory).filter((name) => name.startsWith('umbra-'));
     return [
       ...this.volumes.flatMap((volume) => {

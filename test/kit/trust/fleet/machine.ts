@@ -30,8 +30,8 @@ export interface FleetMachine {
   isThawed?(): Promise<boolean>;
   /** Do what an error of the agent's asks for, where whoever runs the machine can't be backed up from any more. */
   followHint?(): Promise<void>;
-  /** What there is of an agent's that has no business being there when no backup runs. */
-  left(): Promise<string[]>;
+  /** What there is of an agent's that has no business being there when no backup runs. @param isFollowed - false: nothing has */
+  left(isFollowed?: boolean): Promise<string[]>;
   /** Compare with raw files, all blocks, while it is paused: for each volume that differs, where. */
   differences(raw: (volume: string) => string): Promise<string[]>;
 }
@@ -48,8 +48,8 @@ export async function compareRaw(file: string, place: string): Promise<string[]>
   }
 }
 
-/** What is not of one and the same checkpoint, of bitmaps `umbra-ID-…` or checkpoints `umbra-ID`. */
-export function ofSeveral(names: readonly string[]): string[] {
+/** What is not of one and the same checkpoint, of bitmaps `umbra-ID-…` or checkpoints `umbra-ID`; any if none is followed from. */
+export function ofSeveral(names: readonly string[], isFollowed = true): string[] {
   const ids = new Set(names.map((name) => /^umbra-[a-z0-9]+/.exec(name)?.[0]));
-  return ids.size > 1 ? [...names] : [];
+  return ids.size > (isFollowed ? 1 : 0) ? [...names] : [];
 }

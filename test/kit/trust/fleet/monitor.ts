@@ -13,8 +13,16 @@ export async function runState(monitor: Monitor): Promise<string> {
   return text(record(await monitor.execute('query-status'))['status']) ?? 'unknown';
 }
 
-/** Jobs, exports, and bitmaps of more than one checkpoint. @param mayHave - of a node's name: it is no agent's */
-export async function leftInQemu(monitor: Monitor, mayHave: (node: string) => boolean): Promise<string[]> {
+/**
+ * Jobs, exports, and bitmaps of more than one checkpoint.
+ * @param mayHave - of a node's name: it is no agent's
+ * @param isFollowed - false: no bitmap may be there
+ */
+export async function leftInQemu(
+  monitor: Monitor,
+  mayHave: (node: string) => boolean,
+  isFollowed = true,
+): Promise<string[]> {
   const nodes = list(await monitor.execute('query-named-block-nodes', { flat: true })).map(record);
   const names = nodes.map((node) => text(node['node-name']) ?? '').filter((name) => !name.startsWith('#'));
   const bitmaps = nodes.flatMap((node) => list(node['dirty-bitmaps']).map((one) => text(record(one)['name']) ?? ''));
@@ -22,7 +30,7 @@ export async function leftInQemu(monitor: Monitor, mayHave: (node: string) => bo
   const jobs = list(await monitor.execute('query-jobs')).map((one) => text(record(one)['id']) ?? '');
   return [
     ...names.filter((name) => !mayHave(name)).map((name) => `node ${name}`),
-    ...ofSeveral(bitmaps).map((name) => `bitmap ${name}`),
+    ...ofSeveral(bitmaps, isFollowed).map((name) => `bitmap ${name}`),
     ...exports.map((name) => `export ${name}`),
     ...jobs.map((name) => `job ${name}`),
   ];

@@ -22,6 +22,7 @@ export class LastingProgram {
   readonly #log: string;
   readonly #variables: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
+  #isOver = false;
 
   /** @param log - the file that takes what it says */
   constructor(
@@ -33,10 +34,15 @@ export class LastingProgram {
     this.#commandLine = commandLine;
     this.#log = log;
     this.#variables = variables;
-    t.teardown(() => this.kill());
+    t.teardown(() => {
+      this.#isOver = true;
+      return this.kill();
+    });
   }
 
+  /** @throws Error when what it was made for has ended: whoever is late must not leave it running */
   start(): void {
+    if (this.#isOver) throw new Error(`${this.#commandLine.join(' ')} is not started any more`);
     const [program = '', ...args] = this.#commandLine;
     const log = openSync(this.#log, 'a');
     const env = { ...plainEnvironment(), ...this.#variables };

@@ -69,8 +69,8 @@ export class QmpFleetMachine implements FleetMachine {
     return this.#guest.isFrozen ? 'frozen' : await runState(this.#machine().monitor);
   }
 
-  async left(): Promise<string[]> {
-    return await leftInQemu(this.#machine().monitor, (node) => node.startsWith('disk-'));
+  async left(isFollowed = true): Promise<string[]> {
+    return await leftInQemu(this.#machine().monitor, (node) => node.startsWith('disk-'), isFollowed);
   }
 
   async differences(raw: (volume: string) => string): Promise<string[]> {

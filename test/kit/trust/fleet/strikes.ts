@@ -21,10 +21,16 @@ const LONG_MS = 14_000;
 /** Of cuts, so many are long. */
 const LONG_PART = 0.15;
 
-/** One of each kind, the same order each time. */
+/** One of each kind, the same order each time, and two of them at once. */
 export function strikesOf(fleet: Fleet, random: Random): Strike[] {
+  const singles = singleStrikesOf(fleet, random);
+  return [...singles, twoOf(singles, random)];
+}
+
+/** One of each kind, the same order each time. */
+export function singleStrikesOf(fleet: Fleet, random: Random): Strike[] {
   const { server, agent, libvirt, machines } = fleet;
-  const singles: Strike[] = [
+  return [
     kill('agent', agent.kill.bind(agent), agent.start.bind(agent)),
     kill('server', server.kill.bind(server), server.start.bind(server)),
     ...machines.map((machine) => kill(machine.name, machine.kill.bind(machine), machine.start.bind(machine))),
@@ -33,7 +39,6 @@ export function strikesOf(fleet: Fleet, random: Random): Strike[] {
     fill("the server's disk", fleet.serverDisk),
     fill("the agent's disk", fleet.agentDisk),
   ];
-  return [...singles, twoOf(singles, random)];
 }
 
 function kill(name: string, end: () => Promise<void>, start: Mend): Strike {

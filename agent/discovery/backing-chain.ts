@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { ImageFormat } from '../../src/protocol/api.js';
 import { qemuInfo } from '../images/qemu-info.js';
+import type { DomainDisk } from './domain-xml.js';
 import { imageFormat } from './formats.js';
 
 const MAX_LAYERS = 256;
@@ -26,4 +27,9 @@ export async function backingChain(path: string, format: ImageFormat): Promise<r
     layer = behindFormat === undefined ? undefined : { path: behind, format: behindFormat };
   }
   return chain;
+}
+
+/** All that is behind a disk: what its domain's XML says, and from where that ends without a word, what headers do, as libvirt goes by. */
+export async function allBehind({ backing, last }: Pick<DomainDisk, 'backing' | 'last'>): Promise<readonly string[]> {
+  return last === undefined ? backing : [...backing, ...(await backingChain(last.path, last.format))];
 }

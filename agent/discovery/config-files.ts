@@ -2,7 +2,7 @@ import { extname } from 'node:path';
 import { messageOf } from '../../src/common/errors.js';
 import type { DiscoveredMachine, DiscoveredVolume } from '../../src/protocol/agents-api.js';
 import { MAX_XML_BYTES, parseXml, type XmlElement } from '../xml.js';
-import { backingChain } from './backing-chain.js';
+import { allBehind } from './backing-chain.js';
 import { domainOf } from './domain-xml.js';
 import type { Found } from './found.js';
 import { readTextFile } from './read-text.js';
@@ -46,8 +46,10 @@ async function machineOf(path: string, text: string): Promise<DiscoveredMachine 
 async function machineOfDomain(path: string, root: XmlElement): Promise<DiscoveredMachine> {
   const { name, uuid, disks, skipped } = domainOf(root, path);
   const volumes: DiscoveredVolume[] = [];
-  for (const disk of disks)
-    volumes.push({ ...disk, backing: disk.backing ?? (await backingChain(disk.path, disk.format)) });
+  for (const disk of disks) {
+    const { name: volume, path: image, format } = disk;
+    volumes.push({ name: volume, path: image, format, backing: await allBehind(disk) });
+  }
   return {
     name,
     ...(uuid !== undefined && { uuid }),

@@ -11,8 +11,15 @@ export interface DomainDisk {
   readonly name: string;
   readonly path: string;
   readonly format: ImageFormat;
-  /** What the XML says is behind it, the nearest first; undefined when it says nothing. */
-  readonly backing: readonly string[] | undefined;
+  /** What the XML says is behind it, the nearest first; `allBehind` says all. */
+  readonly backing: readonly string[];
+  /** The last layer that it names, unless it says that nothing is behind that: then its own header does. */
+  readonly last?: DomainLayer;
+}
+
+export interface DomainLayer {
+  readonly path: string;
+  readonly format: ImageFormat;
 }
 
 export interface DomainDescription {
@@ -64,7 +71,7 @@ function describeDisk(disk: XmlElement, index: number): DomainDisk | SkippedVolu
   const formatName = child(disk, 'driver')?.attributes.get('type') ?? 'raw';
   const format = imageFormat(formatName);
   if (format === undefined) return { name, reason: `its format ${formatName} is not supported` };
-  return { name, path, format, backing: backingOf(disk) };
+  return { name, path, format, ...backingOf(disk, { path, format }) };
 }
 
 const DEVICES = new Map([
@@ -97,16 +104,18 @@ function sourcePath(element: XmlElement): string | undefined {
   return source?.attributes.get('file') ?? source?.attributes.get('dev');
 }
 
-function backingOf(disk: XmlElement): string[] | undefined {
+function backingOf(disk: XmlElement, image: DomainLayer): Pick<DomainDisk, 'backing' | 'last'> {
+  const backing: string[] = [];
+  let last: DomainLayer | undefined = image;
   let layer = child(disk, 'backingStore');
-  if (layer === undefined) return undefined;
-  const paths: string[] = [];
-  // An element without content says that there is nothing more behind.
-  while (layer !== undefined && paths.length < MAX_LAYERS) {
+  while (layer !== undefined && backing.length < MAX_LAYERS) {
     const path = sourcePath(layer);
-    if (path === undefined) break;
-    paths.push(path);
+    // An element without content says that there is nothing more behind; a definition ends without one.
+    if (path === undefined) return { backing };
+    backing.push(path);
+    const format = imageFormat(child(layer, 'format')?.attributes.get('type') ?? 'raw');
+    last = format && { path, format };
     layer = child(layer, 'backingStore');
   }
-  return paths;
+  return { backing, ...(last && { last }) };
 }

@@ -4,7 +4,7 @@ import { Slots } from '../images/nbd/slots.js';
 import { uuidText, type Domain } from '../libvirt/domain.js';
 import type { Libvirt } from '../libvirt/libvirt.js';
 import { machineState } from '../libvirt/machine-state.js';
-import { backingChain } from './backing-chain.js';
+import { allBehind } from './backing-chain.js';
 import { describeDomain, type DomainDisk } from './domain-xml.js';
 import type { Found } from './found.js';
 
@@ -73,7 +73,7 @@ async function machineOf(libvirt: Libvirt, domain: Domain): Promise<DiscoveredMa
 
 async function volumeOf(libvirt: Libvirt, domain: Domain, disk: DomainDisk): Promise<DiscoveredVolume> {
   const { name, path, format } = disk;
-  const backing = disk.backing ?? (await backingChain(path, format));
+  const backing = await allBehind(disk);
   // It can't be measured while its image is missing.
   const block = await libvirt.blockInfo(domain, name).catch(() => undefined);
   return { name, path, format, backing, ...(block && { sizeBytes: block.capacityBytes }) };

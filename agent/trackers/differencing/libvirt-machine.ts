@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Clock } from '../../../src/common/clock.js';
 import { UmbraError } from '../../../src/common/errors.js';
-import { backingChain } from '../../discovery/backing-chain.js';
+import { allBehind } from '../../discovery/backing-chain.js';
 import { describeDomain } from '../../discovery/domain-xml.js';
 import { libvirtConfig } from '../../discovery/libvirt.js';
 import type { LibvirtAddress } from '../../libvirt/address.js';
@@ -77,10 +77,10 @@ export class LibvirtOverlayMachine implements OverlayMachine {
     const { name } = this.#domain;
     const described = describeDomain(await this.#libvirt.xml(this.#domain, 'current'), `the XML of ${name}`);
     const disks: ChainDisk[] = [];
-    for (const { name: volume, path, format, backing } of described.disks) {
+    for (const disk of described.disks) {
+      const { name: volume, path, format } = disk;
       const { capacityBytes: sizeBytes } = await this.#libvirt.blockInfo(this.#domain, volume);
-      const behind = backing ?? (await backingChain(path, format));
-      disks.push({ volume, format, sizeBytes, layers: [path, ...behind] });
+      disks.push({ volume, format, sizeBytes, layers: [path, ...(await allBehind(disk))] });
     }
     return { disks, skipped: described.skipped };
   }

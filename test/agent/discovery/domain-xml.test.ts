@@ -29,6 +29,10 @@ const DOMAIN = `<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain
     <disk type='file'><source file='a.img'/><target dev='vdh'/></disk>
     <disk type='file'><source file='/a.img'><encryption format='luks'/></source><target dev='vdi'/></disk>
     <disk type='file'><source file='/b.img'/></disk>
+    <disk type='file'>
+      <driver type='qcow2'/><source file='/c.qcow2'/><target dev='vdk'/>
+      <backingStore type='file'><format type='qcow2'/><source file='/b.qcow2'/></backingStore>
+    </disk>
   </devices>
 </domain>`;
 
@@ -38,9 +42,16 @@ void t.test('a domain with disks of all kinds', (t) => {
   t.equal(uuid, '4dea22b3-1d52-d8f3-2516-782e98ab3fa0');
   t.strictSame(disks, [
     { name: 'vda', path: '/images/top.qcow2', format: 'qcow2', backing: ['/images/middle.qcow2', '/dev/base'] },
-    { name: 'vdb', path: '/dev/vg/lv', format: 'raw', backing: undefined },
+    { name: 'vdb', path: '/dev/vg/lv', format: 'raw', backing: [], last: { path: '/dev/vg/lv', format: 'raw' } },
     { name: 'sda', path: '/images/old.vmdk', format: 'vmdk', backing: [] },
-    { name: 'disk 13', path: '/b.img', format: 'raw', backing: undefined },
+    { name: 'disk 13', path: '/b.img', format: 'raw', backing: [], last: { path: '/b.img', format: 'raw' } },
+    {
+      name: 'vdk',
+      path: '/c.qcow2',
+      format: 'qcow2',
+      backing: ['/b.qcow2'],
+      last: { path: '/b.qcow2', format: 'qcow2' },
+    },
   ]);
   t.strictSame(
     skipped.map((skip) => `${skip.name}: ${skip.reason}`),

@@ -53,8 +53,8 @@ void t.test('nothing is left when something is missing', async (t) => {
   await t.rejects(makeWorkDirectories(places, 0), { code: 'ENOENT' });
   const image = join(directory, 'a.raw');
   writeFileSync(image, 'x'.repeat(512));
-  const disk = (path: string): { name: string; path: string; format: 'raw'; backing: undefined } => {
-    return { name: 'vda', path, format: 'raw', backing: undefined };
+  const disk = (path: string): { name: string; path: string; format: 'raw'; backing: [] } => {
+    return { name: 'vda', path, format: 'raw', backing: [] };
   };
   const now = { disks: [disk(image), disk(join(directory, 'gone'))], owner: 0, remarks: [] };
   await t.rejects(

@@ -14,6 +14,9 @@ const LONGEST_SLEEP_MS = 60 * 60_000;
 /** After the store could not be read or written. */
 const AFTER_TROUBLE_MS = 60_000;
 
+/** An agent is there. */
+const AGENT_THERE: Come = { codes: ['AGENT_UNREACHABLE', 'SERVER_STOPPING'], madeUp: 'AGENT_UNREACHABLE' };
+
 interface Running {
   readonly host: string;
   readonly controller: AbortController;
@@ -77,8 +80,15 @@ export class Scheduler {
 
   /** The agent of a host is there again: what failed since it was not is done now. */
   hostIsBack(host: string): void {
-    const come = { codes: ['AGENT_UNREACHABLE', 'SERVER_STOPPING'], madeUp: 'AGENT_UNREACHABLE' } as const;
-    this.#hurry((machine) => machine.host === host, come);
+    this.#hurry((machine) => machine.host === host, AGENT_THERE);
+  }
+
+  /** Machines are on other hosts: what failed since the agent of the one before was not there is done now. */
+  hostsChanged(): void {
+    this.#hurry(({ name, host }) => {
+      const job = this.book.open(name) ?? this.book.last(name);
+      return job !== undefined && job.host !== host && this.#parts.wasThere(host);
+    }, AGENT_THERE);
   }
 
   /** The disk of the store has room again: what failed since it had none is done now. */

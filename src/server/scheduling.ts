@@ -89,7 +89,7 @@ export class Scheduling implements PlannedWork {
   /** Machines or policies have changed, or what is damaged. */
   changed(): void {
     this.#collecting.retry();
-    this.#opened?.scheduler.poke();
+    this.#opened?.scheduler.hostsChanged();
     this.#watch?.look();
   }
 

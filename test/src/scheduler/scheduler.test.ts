@@ -126,6 +126,28 @@ void t.test('an agent that is there again has what it missed done', async (t) =>
   t.equal(lab.tried.length, before + 1);
 });
 
+void t.test('a machine that is on another host now has done there what it missed', async (t) => {
+  const away = new UmbraError('AGENT_UNREACHABLE', 'not connected');
+  const weekly: Policy = { ...NIGHTLY, shadowCopies: { kind: 'calendar', cron: ['0 22 * * 1'] } };
+  let isGone = true;
+  const lab = labWith({ web: weekly, db: weekly }, (machine) =>
+    isGone || machine === 'db' ? { takesMs: 0, error: away } : { takesMs: MINUTE_MS },
+  );
+  await lab.start();
+  await lab.run(24 * HOUR_MS);
+  t.match(lab.scheduler.book.last('web'), { state: 'failed', host: 'hv1' });
+  isGone = false;
+  lab.machines = ['web', 'db'].map((name) => ({ name, host: name === 'web' ? 'hv2' : 'hv1' }));
+  const before = begun(lab, 'db').length;
+  lab.scheduler.hostsChanged();
+  await lab.run(HOUR_MS);
+  t.match(lab.scheduler.book.last('web'), { state: 'done', host: 'hv2' }, 'before it is due again, in six days');
+  t.equal(begun(lab, 'db').length, before, 'whose host is still away');
+  lab.scheduler.hostsChanged();
+  await lab.run(HOUR_MS);
+  t.equal(begun(lab, 'web').at(-1), '06-08T09:00', 'once');
+});
+
 void t.test('what waits for room on the disk of the store goes on when there is some', async (t) => {
   let isFull = true;
   const full = new UmbraError('STORE_FULL', 'nearly full');

@@ -61,6 +61,8 @@ export class ModelMachine {
   /** Attempts since then that came to nothing, and whatever else may have made some come to nothing. */
   troubles = 0;
   troubleMs = -Infinity;
+  /** What wall clocks showed then. */
+  troubleWallMs = -Infinity;
   /** Its host was away since then: nobody knows how many attempts have come to nothing. */
   wasAway = false;
   isRunning = false;
@@ -188,6 +190,7 @@ export class Model {
   trouble(machine: ModelMachine, isFinal: boolean): void {
     machine.troubles += isFinal || machine.wasAway ? GIVEN_UP : 1;
     machine.troubleMs = this.#parts.clock.passedMs;
+    machine.troubleWallMs = this.#parts.clock.wallMs;
   }
 
   /** A point is listed. */

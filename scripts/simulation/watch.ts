@@ -52,7 +52,7 @@ export class Watch {
     const policy = model.policyOf(machine);
     const lastMs = model.lastRunMs(machine);
     // What was given up counts as a run: it waits for the next time.
-    const ranMs = machine.troubles < GIVEN_UP ? lastMs : Math.max(lastMs ?? 0, wallAt(clock, machine.troubleMs));
+    const ranMs = machine.troubles < GIVEN_UP ? lastMs : Math.max(lastMs ?? 0, gaveUpMs(clock, machine));
     const dueMs = nextDue(policy, ranMs, machine.plannedWallMs, clock.wallMs);
     const sinceWallMs = Math.max(dueMs, wallAt(clock, couldMs));
     const isLate = clock.wallMs - sinceWallMs > BOUND_MS && loudMs(policy, sinceWallMs, clock.wallMs) > BOUND_MS;
@@ -79,6 +79,11 @@ export class Watch {
       `${isReported ? 'reported' : 'not reported'}: its newest is ${hours(leastMs)} to ${hours(mostMs)} old, acceptable are ${hours(acceptableMs)}`;
     verdict.check('data loss watched', isReported ? mayBe : !mustBe, machine.name, text);
   }
+}
+
+/** When a machine was given up, as the wall clock showed it then, or would have shown it: which of them counts depends on how clocks were set. */
+function gaveUpMs(clock: WorldClock, { troubleMs, troubleWallMs }: ModelMachine): number {
+  return Math.max(wallAt(clock, troubleMs), troubleWallMs <= clock.wallMs ? troubleWallMs : -Infinity);
 }
 
 /** What the wall clock showed, or would have shown, at a moment of the world's time. */

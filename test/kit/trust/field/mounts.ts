@@ -93,7 +93,7 @@ export class RemoteMount implements FieldMount {
   }
 
   mark(): string | undefined {
-    const [mine, servers] = [this.pid, this.#fleet.server.pid];
+    const [mine, servers] = [this.pid, this.#fleet.server.reachablePid];
     if (!this.#isMounted || mine === undefined || servers === undefined) return undefined;
     return `${mine} ${servers} ${this.#fleet.network.changes}`;
   }

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '../../../../src/client/client.js';
@@ -29,8 +31,12 @@ export class FleetServer {
   /** What it keeps for a moment. */
   readonly temporary: string;
   readonly #program: LastingProgram;
+  readonly #address: string;
+  /** The process that answers at the address, too. */
+  #listening: number | undefined;
 
   constructor(t: Teardown, { store, address, directory, isScheduling }: FleetServerOptions) {
+    this.#address = address;
     this.client = new Client({ store, clock: systemClock });
     this.url = `https://${address}:${PORT}`;
     this.temporary = join(directory, 'server-tmp');
@@ -48,12 +54,30 @@ export class FleetServer {
     return this.#program.pid;
   }
 
-  /** Resolves when it answers. */
+  /** Undefined, also while it runs, until it answers at its address: those that are elsewhere can't reach it before. */
+  get reachablePid(): number | undefined {
+    return this.pid === this.#listening ? this.pid : undefined;
+  }
+
+  /** Resolves when it answers, also at its address. */
   async start(): Promise<void> {
     this.#program.start();
-    while (!(await this.client.isAnswering())) {
+    while (!(await this.client.isAnswering()) || !(await this.#isListening())) {
       this.#program.assertRunning();
       await sleep(20);
+    }
+    this.#listening = this.pid;
+  }
+
+  async #isListening(): Promise<boolean> {
+    const socket = connect({ host: this.#address, port: PORT });
+    try {
+      await once(socket, 'connect');
+      return true;
+    } catch {
+      return false;
+    } finally {
+      socket.destroy();
     }
   }
 

@@ -17,6 +17,7 @@ import { refuseJobs, refuseLostJob } from '../qemu-bitmap-libvirt/backup-job.js'
 import { ownerIn } from '../qemu-bitmap-libvirt/plan.js';
 import type { Checkpoint } from '../tracker.js';
 import { refuseDevices } from './chain.js';
+import { definitionStarts } from './definition-starts.js';
 import type { StartImage } from './newest-overlay.js';
 import type { ChainDisk, Merge, Merged, Overlay, OverlayMachine, WhileStill } from './overlay-machine.js';
 import { startFromLeft, type DiskStart } from './start-from-left.js';
@@ -148,6 +149,15 @@ export class LibvirtOverlayMachine implements OverlayMachine {
     } catch (error) {
       throw mustRunOn(this.#domain, left, error);
     }
+  }
+
+  async startAsItRuns(ours: readonly string[]): Promise<readonly string[]> {
+    if (this.isOff) return [];
+    const { disks } = await this.disks();
+    const definition = await this.#libvirt.secretXml(this.#domain);
+    const starts = definitionStarts(describeDomain(definition, `the XML of ${this.#domain.name}`).disks, disks, ours);
+    if (starts.length > 0) await this.#startFrom(starts);
+    return starts.map(({ disk }) => disk.volume);
   }
 
   readonly startFrom = (disk: ChainDisk, image: StartImage): Promise<void> => this.#startFrom([{ disk, image }]);

@@ -76,6 +76,13 @@ export interface OverlayMachine {
    */
   takeBack?(left: readonly string[], whileStill: WhileStill): Promise<readonly Merged[]>;
   /**
+   * Have a machine that runs start the next time from what its disks are now: whoever runs it was killed between noting the one and the other.
+   * @param ours - overlays: what somebody else has it start from is his business
+   * @returns the volumes for which that was not so
+   * @throws {UmbraError} TRACKER_FAILED, HYPERVISOR_*
+   */
+  startAsItRuns?(ours: readonly string[]): Promise<readonly string[]>;
+  /**
    * Of a machine that is off: it starts from this image of a disk from now on, which all layers above it are merged into.
    * Undefined where nobody knows from what it starts.
    */

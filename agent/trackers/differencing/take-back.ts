@@ -16,8 +16,12 @@ export async function takeBack(
 ): Promise<void> {
   const { making, overlays } = await notes.read();
   if (machine.takeBack === undefined || making.length + overlays.length === 0) return;
+  const ours = [...new Set([...making, ...overlays])];
+  for (const volume of (await machine.startAsItRuns?.(ours)) ?? []) {
+    log.warn('the definition had a disk start from another image than it runs on', { machine: name, volume });
+  }
   const known = new Set((await machine.disks()).disks.flatMap(({ layers }) => layers));
-  const left = [...new Set([...making, ...overlays])].filter((path) => !known.has(path));
+  const left = ours.filter((path) => !known.has(path));
   if (left.length === 0) return;
   for (const { path, onto } of await machine.takeBack(left, whileStill)) {
     // Only what is on the disk of the host can take the place of what is deleted.

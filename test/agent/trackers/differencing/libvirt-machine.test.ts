@@ -33,7 +33,19 @@ t.test('a domain that runs, is off, runs again, and is let go of', async (t) => 
 
   await machine.write(0, 'write -P 2 2M 64k');
   await machine.write(1, 'write -P 3 3M 128k');
+  // libvirtd was killed between its status and its definition.
+  const stale = withImage(
+    await machine.daemon.virsh('dumpxml', machine.name, '--inactive'),
+    join(directory, 'umbra-c1-vda.qcow2'),
+    {
+      path: join(directory, 'vda.raw'),
+      format: 'raw',
+    },
+  );
+  await machine.daemon.define(stale);
+  t.same(await imagesOf(machine, '--inactive'), ['vda.raw', 'umbra-c1-vdb.qcow2']);
   await (await tracker.checkpoint(request('x1', 'c1'))).close();
+  t.same(await imagesOf(machine, '--inactive'), overlays('x1'), 'it starts from what it runs on');
   await machine.write(1, 'discard 3M 64k');
   const second = await tracker.checkpoint(request('c2', 'c1'));
   const exact = await exactContents(t, directory, second, contents);

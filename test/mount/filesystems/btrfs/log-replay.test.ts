@@ -4,5 +4,5 @@ import { firstSeed, repeats } from '../../../kit/repeats.js';
 
 t.test('what was synchronised is shown as after the kernel has replayed it', async (t) => {
   const seed = firstSeed(t);
-  for (let run = 0; run < repeats(10); run++) await checkBtrfsHistory(t, seed + run);
+  for (let run = 0; run < repeats(5); run++) await checkBtrfsHistory(t, seed + run);
 });

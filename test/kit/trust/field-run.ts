@@ -78,7 +78,8 @@ export class FieldRun {
   async keep(): Promise<void> {
     const { fleet } = this.#field ?? {};
     if (fleet === undefined) return;
-    await Promise.all([fleet.server.kill(), fleet.agent.kill()]);
+    // One that has ended by itself may be what was found.
+    await Promise.allSettled([fleet.server.kill(), fleet.agent.kill()]);
     for (const disk of [fleet.serverDisk, fleet.agentDisk]) disk.release();
     await fleet.keep(this.#options.directory);
   }

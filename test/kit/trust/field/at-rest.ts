@@ -1,5 +1,5 @@
 import { deepEqual, equal, ok } from 'node:assert/strict';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,6 +22,8 @@ const MOST_JOBS = 1000;
 const STORE_OVERHEAD_BYTES = 400 * MIB;
 /** With its frame. */
 const MOST_TOMBSTONE_BYTES = 512;
+/** What a log says of an error that has no code of its own: that it has none, or where it was thrown. */
+const DEFECT = /"INTERNAL"|^\s+at |\b(?:TypeError|RangeError|ReferenceError|AssertionError)\b/;
 const SERVER_BYTES = 420 * MIB;
 const AGENT_BYTES = 300 * MIB;
 
@@ -50,6 +52,7 @@ export async function checkAtRest(field: Field, meter: Meter, say: (line: string
   await checkDataLoss(field);
   await checkJobs(field);
   checkNothingLeft(field);
+  checkLogs(field);
   meter.look('server', fleet.server.pid, SERVER_BYTES);
   meter.look('agent', fleet.agent.pid, AGENT_BYTES);
 }
@@ -130,6 +133,19 @@ async function checkJobs({ fleet, names }: Field): Promise<void> {
   ok(jobs.length <= MOST_JOBS + 3 * names.length, `${jobs.length} jobs are kept`);
   const defects = jobs.filter(({ error }) => error?.code === 'INTERNAL' || error?.code === 'STORE_DAMAGED');
   deepEqual(defects, []);
+}
+
+/** Nobody met what no one had thought of. */
+function checkLogs({ directory }: Field): void {
+  for (const program of ['server', 'agent', 'remote']) {
+    const log = join(directory, `${program}.log`);
+    const defects = existsSync(log)
+      ? readFileSync(log, 'utf8')
+          .split('\n')
+          .filter((line) => DEFECT.test(line))
+      : [];
+    deepEqual(defects, [], `${log} has defects`);
+  }
 }
 
 /** No files for a moment, no mounts but those that are wanted, no programs that nobody waits for. */

@@ -12,7 +12,11 @@ t.test('what happens in a round is chosen before it begins', (t) => {
   const steps = plans.flatMap((plan) => plan.steps);
   t.ok(plans.some((plan) => plan.steps.length === 0));
   t.same(new Set(steps.flatMap(({ strikes }) => strikes)), new Set(NAMES));
-  t.same(new Set(steps.map(({ strikes }) => new Set(strikes).size)), new Set([1, 2]), 'never one of them twice at once');
+  t.same(
+    new Set(steps.map(({ strikes }) => new Set(strikes).size)),
+    new Set([1, 2]),
+    'never one of them twice at once',
+  );
   for (const { seconds, steps: planned } of plans) {
     const began = planned.map((_, index) =>
       planned.slice(0, index + 1).reduce((ms, { afterMs, downMs }, at) => ms + afterMs + (at < index ? downMs : 0), 0),

@@ -47,7 +47,9 @@ export class FleetAgent {
     this.#program.start();
   }
 
+  /** @throws Error if it has ended by itself before */
   async kill(): Promise<void> {
+    this.#program.assertRunning();
     await this.#program.kill();
   }
 

@@ -23,6 +23,8 @@ export class LastingProgram {
   readonly #variables: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
   #isOver = false;
+  /** Somebody wanted it to end. */
+  #isEnded = false;
 
   /** @param log - the file that takes what it says */
   constructor(
@@ -44,6 +46,7 @@ export class LastingProgram {
   start(): void {
     if (this.#isOver) throw new Error(`${this.#commandLine.join(' ')} is not started any more`);
     const [program = '', ...args] = this.#commandLine;
+    this.#isEnded = false;
     const log = openSync(this.#log, 'a');
     const env = { ...plainEnvironment(), ...this.#variables };
     this.#child = spawn(program, args, { stdio: ['ignore', log, log], env });
@@ -69,16 +72,18 @@ export class LastingProgram {
     await this.#end('SIGKILL');
   }
 
-  /** @throws Error with the last of what it said, if it has ended */
+  /** @throws Error with the last of what it said, if it has ended by itself */
   assertRunning(): void {
-    if (this.#child?.exitCode === null) return;
+    if (this.isRunning || this.#isEnded) return;
     const said = readFileSync(this.#log, 'utf8').slice(-2000);
-    throw new Error(`${this.#commandLine.join(' ')} ended (${this.#child?.exitCode}): ${said}`);
+    const { exitCode = null, signalCode = null } = this.#child ?? {};
+    throw new Error(`${this.#commandLine.join(' ')} ended (${signalCode ?? exitCode}): ${said}`);
   }
 
   async #end(signal: NodeJS.Signals): Promise<number | undefined> {
     const child = this.#child;
     if (child?.exitCode !== null || child.signalCode !== null) return child?.exitCode ?? undefined;
+    this.#isEnded = true;
     const gone = once(child, 'exit');
     child.kill(signal);
     const ended: readonly unknown[] = await gone;

@@ -85,7 +85,9 @@ export class FleetServer {
     this.#program.assertRunning();
   }
 
+  /** @throws Error if it has ended by itself before */
   async kill(): Promise<void> {
+    this.#program.assertRunning();
     await this.#program.kill();
   }
 

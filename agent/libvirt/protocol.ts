@@ -114,6 +114,7 @@ export const LIBVIRT_ERROR = {
   operationInvalid: 55,
   argumentUnsupported: 74,
   authCancelled: 79,
+  blockCopyActive: 83,
   agentUnresponsive: 86,
   accessDenied: 88,
   authUnavailable: 94,

@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises';
 import type { Clock } from '../../../src/common/clock.js';
 import { UmbraError } from '../../../src/common/errors.js';
 import { allBehind } from '../../discovery/backing-chain.js';
@@ -18,6 +17,7 @@ import { ownerIn } from '../qemu-bitmap-libvirt/plan.js';
 import type { Checkpoint } from '../tracker.js';
 import { refuseDevices } from './chain.js';
 import { definitionStarts } from './definition-starts.js';
+import { endJob } from './end-job.js';
 import type { StartImage } from './newest-overlay.js';
 import type { ChainDisk, Merge, Merged, Overlay, OverlayMachine, WhileStill } from './overlay-machine.js';
 import { startFromLeft, type DiskStart } from './start-from-left.js';
@@ -30,9 +30,6 @@ export interface LibvirtOverlayOptions {
   readonly uuid: string;
   readonly clock: Clock;
 }
-
-const POLL_MS = 20;
-const QUICK_POLL_MS = 2;
 
 /** A domain of libvirt's, which keeps its definition in step with the overlays. */
 export class LibvirtOverlayMachine implements OverlayMachine {
@@ -117,7 +114,12 @@ export class LibvirtOverlayMachine implements OverlayMachine {
     const [top = '', base = ''] = disk.layers.slice(layer);
     await refuseBlockJobs(this.#libvirt, this.#domain, [disk.volume]);
     await this.#libvirt.blockCommit(this.#domain, disk.volume, { top, base, isActive: layer === 0 });
-    await this.#endJob(disk.volume, layer === 0 ? 'pivot' : undefined, whileStill);
+    await endJob(
+      this.#libvirt,
+      this.#domain,
+      { volume: disk.volume, atTop: layer === 0 ? 'pivot' : undefined },
+      whileStill,
+    );
   }
 
   async tidy(merging: string | undefined, whileStill: WhileStill): Promise<void> {
@@ -126,7 +128,7 @@ export class LibvirtOverlayMachine implements OverlayMachine {
       const job = await this.#libvirt.blockJob(this.#domain, volume);
       if (job === undefined) continue;
       if (volume !== merging || !job.isMerge) throw busyDisk(this.#domain, volume);
-      await this.#endJob(volume, 'cancel', whileStill);
+      await endJob(this.#libvirt, this.#domain, { volume, atTop: 'cancel' }, whileStill);
     }
   }
 
@@ -174,23 +176,5 @@ export class LibvirtOverlayMachine implements OverlayMachine {
     const xml = await this.#libvirt.secretXml(this.#domain);
     const changed = starts.reduce((before, { disk, image }) => withImage(before, disk.layers[0] ?? '', image), xml);
     await this.#libvirt.define(this.#domain, changed);
-  }
-
-  /**
-   * See the job of a disk to its end, if there is one.
-   * @param atTop - how it ends when all is merged that the guest has written so far; undefined if it ends by itself
-   */
-  async #endJob(volume: string, atTop: 'pivot' | 'cancel' | undefined, whileStill: WhileStill): Promise<void> {
-    for (;;) {
-      const job = await this.#libvirt.blockJob(this.#domain, volume);
-      if (job === undefined) return;
-      if (job.isReady && atTop !== undefined) break;
-      await setTimeout(POLL_MS);
-    }
-    // QEMU may end over a guest that writes meanwhile.
-    await whileStill(async () => {
-      await this.#libvirt.endBlockJob(this.#domain, volume, atTop);
-      while ((await this.#libvirt.blockJob(this.#domain, volume)) !== undefined) await setTimeout(QUICK_POLL_MS);
-    });
   }
 }

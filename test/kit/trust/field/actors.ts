@@ -31,7 +31,7 @@ export interface Actor {
 const GONE = ['NOT_FOUND'];
 
 /** So may a machine, another backup of it runs, it is protected no more just now, or its image is being written by {@link changeOne}. */
-const NO_BACKUP = [...GONE, 'MACHINE_BUSY', 'CANCELLED', 'IMAGE_IN_USE'];
+const NO_BACKUP = [...GONE, 'MACHINE_BUSY', 'CANCELLED', 'FORBIDDEN', 'IMAGE_IN_USE'];
 
 export const ACTORS: readonly Actor[] = [
   { name: 'look', pauseMs: 1500, mayFail: [], act: lookAround },

@@ -21,6 +21,12 @@ function mixed(random: Random, length: number): Buffer {
   return content;
 }
 
+t.test('a thread has one of each kind: nobody gives the memory of the library back', (t) => {
+  for (const settings of SETTINGS) t.equal(makeCompressor({ ...settings }), makeCompressor(settings));
+  t.equal(new Set(SETTINGS.map((settings) => makeCompressor(settings))).size, SETTINGS.length);
+  t.end();
+});
+
 function compress(settings: CompressionSettings, plain: Buffer): Buffer {
   const compressor = makeCompressor(settings);
   const target = Buffer.alloc(compressor.bound(plain.length));

@@ -27,6 +27,9 @@ export interface Actor {
   readonly act: (field: Field, random: Random) => Promise<void>;
 }
 
+/** A mount of a server elsewhere believes what it knew of its shadow copies for a second; then it asks before it answers. */
+const SHOWS_MS = 2000;
+
 /** A shadow copy, or the protection of a machine, may have gone meanwhile. */
 const GONE = ['NOT_FOUND'];
 
@@ -76,14 +79,21 @@ async function readThrough(field: Field, random: Random, mount: FieldMount): Pro
     await sleep(200);
     return;
   }
-  try {
-    const read = random.chance(0.6) ? readVolume : readFiles;
-    await read({ field, random, mount }, version);
-  } catch (error) {
-    if (isAssertion(error)) throw error;
-    if (mount.mark() !== before) return;
-    if ((await look(field)).includes(version) && mount.mark() === before) {
-      throw new Error(`${mount.name}: ${version} is listed, and could not be read: ${String(error)}`, { cause: error });
+  const read = random.chance(0.6) ? readVolume : readFiles;
+  for (const isAgain of [false, true]) {
+    try {
+      await read({ field, random, mount }, version);
+      return;
+    } catch (error) {
+      if (isAssertion(error)) throw error;
+      if (mount.mark() !== before || !(await look(field)).includes(version) || mount.mark() !== before) return;
+      // It may not show yet; what is there and can't be read is another matter.
+      if (isAgain || systemCode(error) !== 'ENOENT') {
+        throw new Error(`${mount.name}: ${version} is listed, and could not be read: ${String(error)}`, {
+          cause: error,
+        });
+      }
+      await sleep(SHOWS_MS);
     }
   }
 }

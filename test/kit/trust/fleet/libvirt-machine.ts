@@ -8,7 +8,7 @@ import { DISK_BYTES } from '../../machine-lab.js';
 import { firmware, waitForWrites } from '../../qemu-machine.js';
 import { qemuImg } from '../../qemu.js';
 import { AGENT_CHANNEL, makeGuestDisk } from './agent-guest.js';
-import { EVERY_MS, ofSeveral, type FleetMachine } from './machine.js';
+import { ofSeveral, type FleetMachine } from './machine.js';
 import { compareExports, leftInQemu, runState, type Monitor } from './monitor.js';
 
 /** What libvirt calls the devices. */
@@ -68,7 +68,7 @@ export class LibvirtFleetMachine implements FleetMachine {
       return machine;
     }
     const bios = join(directory, 'firmware');
-    writeFileSync(bios, firmware(true, EVERY_MS));
+    writeFileSync(bios, firmware(true));
     for (const { path, format } of disks) qemuImg('create', '-q', '-f', format, path, String(DISK_BYTES));
     const xml = domainXml({ name: machine.name, disks })
       .replaceAll("bus='virtio'", "bus='ide'")

@@ -1,9 +1,6 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-/** How often guests write: often enough that a backup takes a hundred writes, and little of the processor. */
-export const EVERY_MS = 5;
-
 /** A machine that is backed up by an agent, whatever runs it. It has two disks, and its guest writes to them in lockstep. */
 export interface FleetMachine {
   /** As its host and the store call it. */

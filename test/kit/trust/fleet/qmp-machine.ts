@@ -4,7 +4,7 @@ import { fakeGuestAgent } from '../../fake-lines.js';
 import { makeDisks } from '../../machine-lab.js';
 import { startMachine, waitForWrites, type Machine, type MachineDisk } from '../../qemu-machine.js';
 import type { Teardown } from '../../umbra-program.js';
-import { EVERY_MS, type FleetMachine } from './machine.js';
+import type { FleetMachine } from './machine.js';
 import { compareExports, leftInQemu, runState } from './monitor.js';
 
 /** A QEMU with a QMP socket for the agent, and a guest agent that knows whether its file systems are at rest. */
@@ -44,7 +44,6 @@ export class QmpFleetMachine implements FleetMachine {
     this.#running = await startMachine(this.#t, this.#directory, {
       disks: this.#disks,
       writes: true,
-      everyMs: EVERY_MS,
     });
     await this.writes();
   }

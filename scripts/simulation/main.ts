@@ -40,8 +40,21 @@ async function runOnce(options: SimulateOptions, seed: number): Promise<boolean>
   return result.violation === undefined;
 }
 
+/** @returns undefined if it was said what can't be understood */
+function optionsOf(args: readonly string[]): SimulateOptions | undefined {
+  try {
+    return parseOptions(args, () => Math.floor(Math.random() * 2 ** 32));
+  } catch (error) {
+    if (!(error instanceof RangeError || error instanceof TypeError)) throw error;
+    process.stderr.write(`simulate: ${error.message}\n(see scripts/simulate --help)\n`);
+    return undefined;
+  }
+}
+
 async function main(): Promise<number> {
-  const options = parseOptions(process.argv.slice(2), () => Math.floor(Math.random() * 2 ** 32));
+  const options = optionsOf(process.argv.slice(2));
+  // 1 is that something did not hold.
+  if (options === undefined) return 2;
   if (options.help) {
     process.stdout.write(HELP);
     return 0;

@@ -60,7 +60,8 @@ ${plantLines()}
   --json            one JSON document for each run, and nothing else, on standard output
   -h, --help        show this
 
-It ends with 1 if something did not hold: it says what, when and of which machine, and what had happened before.
+It ends with 1 if something did not hold: it says what, when and of which machine, and what had happened before; with
+2 if an option is wrong.
 `;
 
 function plantLines(): string {
@@ -94,7 +95,7 @@ function parseFaults(text: string): ReadonlySet<FaultKind> {
   return new Set(
     text.split(',').map((name) => {
       const kind = FAULT_KINDS.find((candidate) => candidate === name);
-      if (kind === undefined) throw new RangeError(`--faults has ${JSON.stringify(name)}: see --help`);
+      if (kind === undefined) throw new RangeError(`--faults has ${JSON.stringify(name)}`);
       return kind;
     }),
   );
@@ -102,7 +103,7 @@ function parseFaults(text: string): ReadonlySet<FaultKind> {
 
 function parsePlant(name: string): PlantName {
   if (isPlantName(name)) return name;
-  throw new RangeError(`--plant has ${JSON.stringify(name)}: see --help`);
+  throw new RangeError(`--plant has ${JSON.stringify(name)}`);
 }
 
 function number(option: string, text: string): number {

@@ -1,3 +1,5 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { FAULT_KINDS, HELP, parseOptions } from '../../../scripts/simulation/options.js';
 import { PLANTS } from '../../../scripts/simulation/plants.js';
@@ -30,4 +32,11 @@ t.test('what a simulation is told', (t) => {
   t.throws(() => parseOptions(['--days', '4', '--years', '1'], newSeed), /not both/);
   t.throws(() => parseOptions(['--loud'], newSeed));
   t.end();
+});
+
+t.test('a wrong option is told apart from what did not hold', async (t) => {
+  const program = fileURLToPath(import.meta.resolve('../../../scripts/simulation/main.js'));
+  const { status, stderr } = spawnSync(process.execPath, [program, '--plant', 'fire'], { encoding: 'utf8' });
+  t.equal(status, 2);
+  t.equal(stderr, 'simulate: --plant has "fire"\n(see scripts/simulate --help)\n');
 });

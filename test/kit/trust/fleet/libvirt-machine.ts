@@ -123,8 +123,7 @@ export class LibvirtFleetMachine implements FleetMachine {
     );
     if (!isLost) return;
     await this.kill();
-    await this.#libvirt.kill();
-    await this.#libvirt.start();
+    await this.#restartLibvirt();
     await this.start();
   }
 
@@ -185,9 +184,18 @@ export class LibvirtFleetMachine implements FleetMachine {
       await this.#libvirt.virsh('start', this.name);
       return true;
     } catch (error) {
-      if (String(error).includes('Failed to get "write" lock')) return false;
-      throw error;
+      const said = String(error);
+      if (said.includes('Failed to get "write" lock')) return false;
+      // The same lost backup, of a domain that was killed before anybody followed the hint: it can't be started either.
+      if (!said.includes('held by monitor=init-domain')) throw error;
+      await this.#restartLibvirt();
+      return false;
     }
+  }
+
+  async #restartLibvirt(): Promise<void> {
+    await this.#libvirt.kill();
+    await this.#libvirt.start();
   }
 
   async #execute(command: string, args?: Readonly<Record<string, unknown>>): Promise<unknown> {

@@ -1,11 +1,16 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fakeGuestAgent } from '../../fake-lines.js';
 import { makeDisks } from '../../machine-lab.js';
 import { startMachine, waitForWrites, type Machine, type MachineDisk } from '../../qemu-machine.js';
 import type { Teardown } from '../../umbra-program.js';
 import type { FleetMachine } from './machine.js';
 import { compareExports, leftInQemu, runState } from './monitor.js';
+
+/** No backup of so small a disk takes that long. */
+const LOCKED_MS = 60_000;
+const RETRY_MS = 100;
 
 /** A QEMU with a QMP socket for the agent, and a guest agent that knows whether its file systems are at rest. */
 export class QmpFleetMachine implements FleetMachine {
@@ -41,11 +46,20 @@ export class QmpFleetMachine implements FleetMachine {
 
   async start(): Promise<void> {
     this.#guest.isFrozen = false;
-    this.#running = await startMachine(this.#t, this.#directory, {
-      disks: this.#disks,
-      writes: true,
-    });
+    this.#running = await this.#startWhenLet();
     await this.writes();
+  }
+
+  /** An agent that reads the images of a machine that is off holds their locks. */
+  async #startWhenLet(): Promise<Machine> {
+    for (const began = performance.now(); ;) {
+      try {
+        return await startMachine(this.#t, this.#directory, { disks: this.#disks, writes: true });
+      } catch (error) {
+        if (performance.now() - began > LOCKED_MS) throw error;
+      }
+      await sleep(RETRY_MS);
+    }
   }
 
   async kill(): Promise<void> {

@@ -17,6 +17,8 @@ export interface FakeNbdBehaviour {
   readonly greeting?: Buffer;
   /** What to answer to an option; undefined: what a good server answers. */
   option?(number: number): Buffer | undefined;
+  /** What comes of a handshake that the client aborts; undefined: the connection ends. */
+  aborted?(socket: Socket): void;
   /** Answer a request in any way. */
   request?(request: FakeRequest, socket: Socket): void;
 }
@@ -99,9 +101,15 @@ function serveClient(socket: Socket, behaviour: FakeNbdBehaviour): void {
         const number = message.readUInt32BE(8);
         socket.write(behaviour.option?.(number) ?? goodReply(number, behaviour.sizeBytes ?? 1_048_576n));
         if (number === 7) phase = 'requests';
+        if (number === 2) abort(socket, behaviour);
       } else behaviour.request?.(parseRequest(message), socket);
     }
   });
+}
+
+function abort(socket: Socket, behaviour: FakeNbdBehaviour): void {
+  if (behaviour.aborted === undefined) socket.end();
+  else behaviour.aborted(socket);
 }
 
 function messageLength(phase: string, input: Buffer): number {

@@ -10,7 +10,7 @@ export const STRUCTURED_REPLY_MAGIC = 0x668e_33ef;
 /** Flags of the handshake; the client answers with the same bits. */
 export const HANDSHAKE = { fixedNewstyle: 1, noZeroes: 2 } as const;
 
-export const OPTION = { go: 7, structuredReply: 8, setMetaContext: 10 } as const;
+export const OPTION = { abort: 2, go: 7, structuredReply: 8, setMetaContext: 10 } as const;
 
 export const OPTION_REPLY = {
   ack: 1,

@@ -45,17 +45,26 @@ export function* handshake(
   exportName: string,
   contexts: readonly string[],
 ): Parser<NbdExport> {
-  const greeting = yield* take(GREETING.length + 2);
-  if (!greeting.subarray(0, GREETING.length).equals(GREETING)) throw protocolError('it is no newstyle NBD server');
-  const offered = greeting.readUInt16BE(GREETING.length);
-  if ((offered & HANDSHAKE.fixedNewstyle) === 0) throw protocolError('its handshake is too old');
-  send(uint32(offered & (HANDSHAKE.fixedNewstyle | HANDSHAKE.noZeroes)));
-
+  yield* greet(send);
   const structured = !isRefused(yield* option(send, OPTION.structuredReply, Buffer.alloc(0)));
   const name = lengthPrefixed(exportName);
   const chosen = structured ? yield* chooseContexts(send, name, contexts) : new Map<string, number>();
   const replies = yield* option(send, OPTION.go, Buffer.concat([name, Buffer.alloc(2)]));
   return { structured, contexts: chosen, ...exportInfo(replies) };
+}
+
+/** A handshake that is broken off in good order: what comes then is the end of the connection. @throws {UmbraError} IMAGE_FAILED */
+export function* abortedHandshake(send: (bytes: Buffer) => void): Parser {
+  yield* greet(send);
+  yield* option(send, OPTION.abort, Buffer.alloc(0));
+}
+
+function* greet(send: (bytes: Buffer) => void): Parser {
+  const greeting = yield* take(GREETING.length + 2);
+  if (!greeting.subarray(0, GREETING.length).equals(GREETING)) throw protocolError('it is no newstyle NBD server');
+  const offered = greeting.readUInt16BE(GREETING.length);
+  if ((offered & HANDSHAKE.fixedNewstyle) === 0) throw protocolError('its handshake is too old');
+  send(uint32(offered & (HANDSHAKE.fixedNewstyle | HANDSHAKE.noZeroes)));
 }
 
 function* chooseContexts(

@@ -1,8 +1,8 @@
 import { chown, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { isUmbraError, systemCode, UmbraError } from '../../../src/common/errors.js';
 import { writeDurably } from '../../../src/system/durable-file.js';
+import { settleHandshakes } from '../../images/nbd/settle-handshakes.js';
 import { list, record, text } from '../../json-values.js';
 import type { QmpClient } from '../../qemu/qmp.js';
 import { isOurs } from './names.js';
@@ -61,16 +61,19 @@ export class QemuNbdServer {
 
   /**
    * Stop the server if it is ours; one that others export through stays, and is taken for theirs from now on.
-   * @throws {UmbraError} TRACKER_FAILED
+   * @throws {UmbraError} TRACKER_FAILED, IMAGE_FAILED if something is left that would have QEMU wait; the note stays
    */
-  async stop(qmp: QmpClient): Promise<void> {
+  async stop(qmp: Pick<QmpClient, 'execute'>): Promise<void> {
     const socketPath = await this.#noted();
     if (socketPath === undefined) return;
     const exports = list(await qmp.execute('query-block-exports')).map(record);
-    const isShared = exports.some(({ type, id }) => type === 'nbd' && !isOurs(text(id) ?? ''));
+    const names = exports.filter(({ type }) => type === 'nbd').map(({ id }) => text(id) ?? '');
+    const left = names.find(isOurs);
+    // QEMU would wait for the end of its connections, and its guest with it.
+    if (left !== undefined) throw new UmbraError('TRACKER_FAILED', `QEMU still has the export ${left}`);
     // One that an agent before us started may be gone with its QEMU, and the server of today be somebody else's.
-    const isOurServer = this.#isRunning || (await answers(socketPath));
-    if (isOurServer && !isShared) await qmp.execute('nbd-server-stop');
+    const answers = await settleHandshakes(socketPath);
+    if ((answers || this.#isRunning) && names.length === 0) await qmp.execute('nbd-server-stop');
     this.#isRunning = false;
     await this.#forget(dirname(socketPath));
   }
@@ -100,17 +103,4 @@ export async function ownerOf(path: string): Promise<number> {
 /** What root makes for a QEMU that runs as another user must be that user's. */
 export async function giveTo(path: string, owner: number): Promise<void> {
   if (process.getuid?.() === 0 && owner !== 0) await chown(path, owner, -1);
-}
-
-async function answers(socketPath: string): Promise<boolean> {
-  return await new Promise((resolve) => {
-    const socket = connect({ path: socketPath });
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => {
-      resolve(false);
-    });
-  });
 }

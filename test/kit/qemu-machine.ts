@@ -20,8 +20,6 @@ export interface MachineOptions {
   readonly disks: readonly MachineDisk[];
   /** True: the guest writes all the time; else it does nothing. */
   readonly writes?: boolean;
-  /** How often the guest writes, in milliseconds, 1 to 50. */
-  readonly everyMs?: number;
   readonly args?: readonly string[];
   /** The number of the user that QEMU runs as; `directory` must be that user's. */
   readonly user?: number;
@@ -42,51 +40,43 @@ export interface Machine {
 /**
  * The firmware of a PC that runs in real mode, without a BIOS: it writes its counter, repeated, into a random sector of the first
  * 4 MiB of both disks of the first IDE bus, then into the first sector of the one and of the other, by programmed
- * input and output, waits for the next millisecond, counts on, and does it again. So the counters of the disks are never apart by more than one.
+ * input and output, waits until ten milliseconds are over, counts on, and does it again. So the counters of the disks are never apart by more than one.
+ * While a disk writes it halts until the disk's interrupt: asking it again and again took most of a processor.
  *
- *     cli; cld; ax=ds=es=ss=0; sp=0x7000; interrupt 8 leads to tick; 8259: out 0x20, 0x11; 0x21: 8, 4, 1, 0xfe;
- *       8254: out 0x43, 0x34; 0x40: 0xa9, 4; ebx=0; ebp=12345
+ *     cli; cld; ax=ds=es=ss=0; sp=0x7000; interrupt 8 leads to tick, 0x76 to disk
+ *       8259: out 0x20 and 0xa0, 0x11; 0x21: 8, 4, 1, 0xfa; 0xa1: 0x70, 2, 1, 0xbf; 8254: out 0x43, 0x34; 0x40: 0x9a, 0x2e; ebx=0; ebp=12345
  *     again: ebx++; ebp = ebp * 1103515245 + 12345; fill 512 bytes at 0x8000 with ebx
  *       esi = (ebp >> 8) & 0x1fff; write(0xe0); write(0xf0)     0xe0, 0xf0: the first and second disk; esi: the sector
- *       esi = 0; write(0xe0); write(0xf0); sti; hlt; cli; jmp again
- *     tick: out 0x20, 0x20; iret
- *     write: wait until 0x1f7 & 0x80 == 0; out 0x1f6, disk; return if 0x1f7 is 0 (no disk)
+ *       esi = 0; write(0xe0); write(0xf0); byte 0x7e00 = 0; do { sti; hlt; cli } until byte 0x7e00 != 0; jmp again
+ *     disk: out 0xa0, 0x20; out 0x20, 0x20; iret
+ *     tick: byte 0x7e00 = 1; out 0x20, 0x20; iret
+ *     write: out 0x1f6, disk; return if 0x1f7 is 0 (no disk)
  *       out 0x1f2, 1; out 0x1f3..0x1f5, sector; out 0x1f7, 0x30; wait for 0x1f7 & 8, return on error
- *       rep outsw 256 words of 0x8000 to 0x1f0; wait until 0x1f7 & 0x80 == 0; ret
+ *       rep outsd 128 words of 0x8000 to 0x1f0; while (0x1f7 & 0x80) { sti; hlt; cli }; ret
  */
 const WRITER = Buffer.from(
-  'fafc31c08ed88ec08ed0bc0070c70620008800c706220000f0b011e620b008e621b004e621b001e621b0fee621b034e643b0a9e640b004e640' +
-    '6631db66bd3930000066436669ed6d4ec6416681c5393000006689d8bf0080b9800066f3ab6689ee66c1ee086681e6ff1f0000b0e0e81e00b0' +
-    'f0e819006631f6b0e0e81100b0f0e80c00fbf4faebba50b020e62058cf88c4baf701eca88075fbbaf60188e0eebaf701ec84c07441baf201b0' +
-    '01ee6689f042ee66c1e80842ee66c1e80842eebaf701b030eeeca88075fba801751ba80874f3b90001baf0016656be0080f36f665ebaf701ec' +
-    'a88075fbc3',
+  'fafc31c08ed88ec08ed0bc0070c7062000b700c706220000f0c706d801b000c706da0100f0b011e620e6a0b008e621b070e6a1b004e621b0' +
+    '02e6a1b001e621e6a1b0fae621b0bfe6a1b034e643b09ae640b02ee6406631db66bd3930000066436669ed6d4ec6416681c5393000006689' +
+    'd8bf0080b9800066f3ab6689ee66c1ee086681e6ff1f0000b0e0e83700b0f0e832006631f6b0e0e82a00b0f0e82500c606007e00fbf4fa80' +
+    '3e007e0074f6ebae50b020e6a0eb0936c606007e0150b020e62058cf88c4baf601ee42ec84c07447baf201b001ee6689f042ee66c1e80842' +
+    'ee66c1e80842eebaf701b030eeeca88075fba8017521a80874f3b98000baf0016656be008066f36f665ebaf701eca8807405fbf4faebf6c3',
   'hex',
 );
 const HALT = 0xf4;
 const JUMP_TO_F000_0000 = Buffer.of(0xea, 0x00, 0x00, 0x00, 0xf0);
 
-/** What the timer counts in a millisecond, and where in the writer it is told so: its low byte, and its high byte. */
-const TICKS_PER_MS = 1193;
-const TICKS_AT = [0x32, 0x36] as const;
-
-/** Each time costs the emulator 3 ms of a processor: a guest that writes every millisecond takes one for itself. */
-const EVERY_MS = 10;
-
-/** @param everyMs - how often the guest writes, 1 to 50 */
-export function firmware(writes: boolean, everyMs = EVERY_MS): Buffer {
+export function firmware(writes: boolean): Buffer {
   const rom = Buffer.alloc(65_536, HALT);
   if (writes) WRITER.copy(rom);
-  const ticks = TICKS_PER_MS * everyMs;
-  if (writes) for (const [index, at] of TICKS_AT.entries()) rom[at] = (ticks >> (8 * index)) & 255;
   JUMP_TO_F000_0000.copy(rom, 0xfff0);
   return rom;
 }
 
 /** Start a machine whose sockets are in `directory`; it is killed when the test ends. */
 export async function startMachine(t: Teardown, directory: string, options: MachineOptions): Promise<Machine> {
-  const { disks, writes = false, everyMs, args = [], user } = options;
+  const { disks, writes = false, args = [], user } = options;
   const bios = join(directory, 'firmware');
-  writeFileSync(bios, firmware(writes, everyMs));
+  writeFileSync(bios, firmware(writes));
   // With an APIC, which nobody sets up, the timer's interrupt would not arrive.
   const machine = ['-nodefaults', '-no-user-config', '-M', 'pc', '-accel', 'tcg', '-cpu', 'qemu64,-apic', '-m', '16'];
   return await startQemu(

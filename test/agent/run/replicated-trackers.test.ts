@@ -34,7 +34,7 @@ t.test('machines that are written all the time, by their overlays and by a filte
   await lab.umbra('agent', 'filter', images, '--state', join(lab.directory, 'agent-hv1'));
   t.teardown(() => execFileSync('fusermount', ['-u', '-z', images]));
   const writer = await NumberedWriter.start(t, image, first, random);
-  const machine = await startMachine(t, vm, { disks: makeDisks(vm, ['qcow2']), writes: true, everyMs: 50 });
+  const machine = await startMachine(t, vm, { disks: makeDisks(vm, ['qcow2']), writes: true });
   await waitForWrites(machine.monitor);
   const agent = await lab.agent(
     'hv1',

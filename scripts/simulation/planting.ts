@@ -16,7 +16,7 @@ export interface Soil {
   readonly store: Store;
   readonly databases: Databases;
   /** Deletes a shadow copy as the engine does it. */
-  readonly forget: (listing: Listing) => Promise<void>;
+  readonly forget: (listing: Listing) => Promise<boolean>;
 }
 
 /** Parts of a server that are put in the place of its own, each of which does one thing wrong. */

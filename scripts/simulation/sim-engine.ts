@@ -30,7 +30,7 @@ export interface SimEngineOptions {
   /** Of those who look how far something is. */
   readonly lazyClock: Clock;
   /** Runs a shadow copy's deletion. */
-  readonly forgetting: (listing: Listing, forget: () => Promise<void>) => Promise<void>;
+  readonly forgetting: (listing: Listing, forget: () => Promise<boolean>) => Promise<boolean>;
   /** Told when a collection has ended well. */
   readonly collected: () => void;
   readonly databases: Databases;
@@ -135,7 +135,7 @@ export class SimEngine extends FakeEngine {
     return heldMachines(this.#options.store);
   }
 
-  #forget(listing: Listing): Promise<void> {
+  #forget(listing: Listing): Promise<boolean> {
     const { store, disk, forgetting } = this.#options;
     return forgetting(listing, () => disk.spendReserve(() => store.forget(listing)));
   }

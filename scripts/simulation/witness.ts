@@ -26,13 +26,14 @@ export class Witness {
     this.#circumstances = circumstances;
   }
 
-  async forget(life: ServerLife, { machine, name }: Listing, forget: () => Promise<void>): Promise<void> {
+  async forget(life: ServerLife, { machine, name }: Listing, forget: () => Promise<boolean>): Promise<boolean> {
     const key = `${machine}@${name}`;
     this.#forgetting.add(key);
-    await forget();
-    if (!life.isAlive) return;
+    const isDone = await forget();
+    if (!life.isAlive) return isDone;
     this.#forgetting.delete(key);
-    this.#model.deleted(this.#model.machine(machine), name, 'deleted');
+    if (isDone) this.#model.deleted(this.#model.machine(machine), name, 'deleted');
+    return isDone;
   }
 
   async prune(life: ServerLife, request: PruneRequest, prune: () => Promise<PruneResult>): Promise<PruneResult> {

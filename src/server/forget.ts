@@ -6,8 +6,8 @@ import type { Store } from '../store/store.js';
 export interface ForgetContext {
   readonly store: Store;
   readonly signal: AbortSignal;
-  /** Deletes one. */
-  readonly forget: (listing: Listing) => Promise<void>;
+  /** Deletes one; false if it was gone. */
+  readonly forget: (listing: Listing) => Promise<boolean>;
 }
 
 /**
@@ -19,13 +19,12 @@ export async function forgetShadowCopies(request: ForgetRequest, context: Forget
   const listings = [...new Set(request.shadowCopies.map(({ machine, version }) => find(store, machine, version)))];
   for (const listing of listings) await assertMayForget(store, listing);
   if (!request.force) assertOneStays(store, listings);
-  if (!request.dryRun) {
-    for (const listing of listings) {
-      signal.throwIfAborted();
-      await context.forget(listing);
-    }
+  const forgotten = [];
+  for (const listing of listings) {
+    const { machine, name } = listing;
+    signal.throwIfAborted();
+    if (request.dryRun || (await context.forget(listing))) forgotten.push({ machine, shadowCopy: name });
   }
-  const forgotten = listings.map(({ machine, name }) => ({ machine, shadowCopy: name }));
   return { dryRun: request.dryRun, forgotten };
 }
 

@@ -141,7 +141,7 @@ class LocalEngine implements Engine {
     return this.#directory.store;
   }
 
-  readonly #forgetOne = (listing: Listing): Promise<void> =>
+  readonly #forgetOne = (listing: Listing): Promise<boolean> =>
     this.#directory.reserve.spend(() => this.#store.forget(listing));
 
   get #workers(): WorkerPool {

@@ -22,8 +22,8 @@ export interface PolicyServiceOptions {
   /** Asked for each time: it may be rebuilt. */
   readonly store: () => Store;
   readonly clock: Clock;
-  /** Deletes a shadow copy. */
-  readonly forget: (listing: Listing) => Promise<void>;
+  /** Deletes a shadow copy; false if it was gone. */
+  readonly forget: (listing: Listing) => Promise<boolean>;
   /** Called when other policies hold. */
   readonly changed?: () => void;
 }

@@ -19,8 +19,8 @@ export interface PruneContext {
   readonly nowMs: number;
   readonly signal: AbortSignal;
   readonly emit: (items: readonly PrunedShadowCopy[]) => Promise<void>;
-  /** Deletes one. */
-  readonly forget: (listing: Listing) => Promise<void>;
+  /** Deletes one; false if it was gone. */
+  readonly forget: (listing: Listing) => Promise<boolean>;
 }
 
 /** What policies say of one shadow copy. */
@@ -41,6 +41,7 @@ export async function prune(context: PruneContext): Promise<PruneResult> {
     for (const verdict of judge(machine, context)) {
       context.signal.throwIfAborted();
       const item = await carryOut(verdict, context);
+      if (item === undefined) continue;
       counts[item.fate] += 1;
       pruned.push(item);
       if (pruned.length >= BATCH) await context.emit(pruned.splice(0));
@@ -64,7 +65,8 @@ function judge({ machine, host }: MachineOnHost, { store, policies, nowMs }: Pru
   );
 }
 
-async function carryOut(verdict: Verdict, context: PruneContext): Promise<PrunedShadowCopy> {
+/** @returns undefined if somebody else has deleted it meanwhile */
+async function carryOut(verdict: Verdict, context: PruneContext): Promise<PrunedShadowCopy | undefined> {
   const { listing, effective, keptBy } = verdict;
   const about = {
     machine: listing.machine,
@@ -74,20 +76,20 @@ async function carryOut(verdict: Verdict, context: PruneContext): Promise<Pruned
     keptBy,
   };
   if (keptBy.length > 0) return { ...about, fate: 'kept' };
-  const reason = await refusal(listing, context);
-  return reason === undefined ? { ...about, fate: 'deleted' } : { ...about, fate: 'skipped', reason };
+  const outcome = await tryToDelete(listing, context);
+  if (typeof outcome === 'string') return { ...about, fate: 'skipped', reason: outcome };
+  return outcome ? { ...about, fate: 'deleted' } : undefined;
 }
 
-/** Delete it, unless that may not be. @returns why it may not */
-async function refusal(listing: Listing, context: PruneContext): Promise<string | undefined> {
+/** Delete it, unless that may not be. @returns why it may not; false if it was gone */
+async function tryToDelete(listing: Listing, context: PruneContext): Promise<string | boolean> {
   const { store } = context;
   // Somebody may delete those that are to stay meanwhile.
   const oneStays = store.catalog.shadowCopies(listing.machine).some((other) => other !== listing);
   if (!oneStays) return `no shadow copy of ${listing.machine} would be left`;
   try {
     await assertMayForget(store, listing);
-    if (!context.dryRun) await context.forget(listing);
-    return undefined;
+    return context.dryRun || (await context.forget(listing));
   } catch (error) {
     if (isUmbraError(error, 'SHADOW_COPY_OPEN', 'SHADOW_COPY_PROTECTED', 'SHADOW_COPY_HELD')) return error.message;
     throw error;

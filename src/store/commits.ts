@@ -136,17 +136,21 @@ export class Commits {
   }
 
   /** As {@link Store.forget}; of a replica, have the machine have none. */
-  async forget(listing: Listing): Promise<void> {
-    const { machine, name, isReplica } = listing;
+  async forget(listing: Listing): Promise<boolean> {
+    const { machine, name, order, isReplica } = listing;
     const { meta, catalog } = this.#parts;
-    await this.#inOrder(async () => {
+    return await this.#inOrder(async () => {
+      const isListed =
+        isReplica === true
+          ? catalog.replica(machine) === listing
+          : catalog.shadowCopies(machine).some((other) => other.name === name && other.order === order);
+      if (!isListed) return false;
       const holder = this.#parts.leases.holder(listing);
       if (holder !== undefined) {
         throw new UmbraError('SHADOW_COPY_OPEN', `${machine}@${name} is in use: ${holder}`, {
           hint: 'Close the file or wait for the command, then try again.',
         });
       }
-      if (isReplica === true && catalog.replica(machine) !== listing) return;
       await this.#bury(listing);
       const gone = isReplica === true ? deleteReplica(machine) : deleteListing(machine, name);
       const isLast = isReplica !== true && catalog.shadowCopies(machine).length === 1;
@@ -155,6 +159,7 @@ export class Commits {
       if (isReplica === true) catalog.removeReplica(machine);
       else catalog.remove(machine, name);
       this.#namesGone.add(`${machine}\0${name}`);
+      return true;
     });
   }
 

@@ -198,11 +198,12 @@ export class Store {
   /**
    * Take a shadow copy off the list, or have a machine have no replica. Its tombstone is durable first, so that rebuilding does not bring it
    * back. A replica has no minimum age: the next one would replace it at any time.
+   * @returns false if somebody else has done that already
    * @throws {UmbraError} SHADOW_COPY_PROTECTED, SHADOW_COPY_HELD, SHADOW_COPY_OPEN, STORE_FULL, STORE_FAILED
    */
-  async forget(listing: Listing): Promise<void> {
+  async forget(listing: Listing): Promise<boolean> {
     await this.assertUnprotected(listing);
-    await this.#commits.forget(listing);
+    return await this.#commits.forget(listing);
   }
 
   /**

@@ -379,7 +379,7 @@ export class FakeEngine implements Engine {
   }
 
   policies(): PolicyService {
-    return new PolicyService({ store: noStore, clock: systemClock, forget: () => Promise.resolve() });
+    return new PolicyService({ store: noStore, clock: systemClock, forget: () => Promise.resolve(true) });
   }
 
   fleet(): Fleet {

@@ -31,9 +31,9 @@ export async function policyLab(
 ): Promise<PolicyLab> {
   const clock = new ManualClock(LAB_NOW_MS);
   const store = await openTestStore(memoryDatabases(), undefined, { clock });
-  const forget = async (listing: Listing): Promise<void> => {
+  const forget = async (listing: Listing): Promise<boolean> => {
     await beforeForget(store);
-    await store.forget(listing);
+    return await store.forget(listing);
   };
   const service = new PolicyService({ store: () => store, clock, forget });
   return {

@@ -298,7 +298,7 @@ t.test('an agent is told what its backups keep to, whenever that changes', async
   const policies = new PolicyService({
     store: () => store,
     clock,
-    forget: () => Promise.resolve(),
+    forget: () => Promise.resolve(true),
     changed: () => {
       fleet.policiesChanged();
     },

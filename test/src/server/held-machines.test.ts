@@ -42,7 +42,7 @@ t.test('pruning passes over what is held, and goes on once it is acknowledged', 
   t.equal(content.catalog.shadowCopies('web').length, 9, 'what came behind it was not held');
   const forced = { shadowCopies: [{ machine: 'web', version: older[0] ?? '' }], dryRun: false, force: true };
   const { signal } = new AbortController();
-  const forget = (listing: Listing): Promise<void> => content.forget(listing);
+  const forget = (listing: Listing): Promise<boolean> => content.forget(listing);
   await t.rejects(forgetShadowCopies(forced, { store: content, signal, forget }), { code: 'SHADOW_COPY_HELD' });
 
   t.match(await umbra('acknowledge', 'web'), { code: 0, stdout: /8 shadow copies may be deleted again/ });

@@ -106,6 +106,16 @@ t.test('while it runs, others may delete what was to stay: the last one is not d
   t.match(store.catalog.shadowCopies('web'), [{ name: names[2] }]);
 });
 
+t.test('what somebody else deletes meanwhile is not said to be deleted twice', async (t) => {
+  const { store, service } = await policyLab(t);
+  const names = await daily(store, 'web', 5);
+  await service.apply({ text: THREE_DAYS });
+  const prunes = await Promise.all([prune(service), prune(service)]);
+  const deleted = prunes.flatMap(({ items }) => items.filter(({ fate }) => fate === 'deleted'));
+  t.same(deleted.map(({ shadowCopy }) => shadowCopy).sort(), [...names].sort().slice(0, 2));
+  t.equal(prunes[0].result.deleted + prunes[1].result.deleted, 2);
+});
+
 t.test('the one that was made last stays, also by a clock that went wrong', async (t) => {
   const { store, service } = await policyLab(t);
   await makeEmpty(store, 'web', LAB_NOW_MS + 365 * 86_400_000);

@@ -44,7 +44,7 @@ async function usualStore(databases: Databases = memoryDatabases()): Promise<{ s
   return { store, names };
 }
 
-function forget(store: Store, name: string): Promise<void> {
+function forget(store: Store, name: string): Promise<boolean> {
   return store.forget(store.catalog.find('web1', name));
 }
 
@@ -68,6 +68,18 @@ t.test('from a sudden change on, what is older is kept until somebody has acknow
   await forget(store, name);
   t.match(store.settings.acknowledged, [{ machine: 'web1', by: 'the administrator anna', atMs: clock.now() }]);
 });
+
+t.test(
+  'who comes late to delete what is gone deletes nothing: what is usual for a machine is known as long as it has a shadow copy',
+  async (t) => {
+    const { store, names } = await usualStore();
+    const first = store.catalog.find('web1', names[0] ?? '');
+    t.same(await Promise.all([store.forget(first), store.forget(first)]), [true, false]);
+    for (const name of names.slice(1, -1)) t.equal(await forget(store, name), true);
+    t.equal(await store.forget(first), false);
+    t.ok((await make(store, 200)).sudden);
+  },
+);
 
 t.test('an attack that is repeated does not become usual; one that is acknowledged may', async (t) => {
   const { store } = await usualStore();

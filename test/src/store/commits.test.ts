@@ -189,8 +189,8 @@ t.test('a shadow copy of the replica: its time and consistency, once, as protect
   await t.rejects(store.forget(replicaOf(store)), { code: 'SHADOW_COPY_OPEN' });
   giveBack();
   const former = replicaOf(store);
-  await store.forget(former);
-  await store.forget(former);
+  t.equal(await store.forget(former), true);
+  t.equal(await store.forget(former), false);
   t.same(store.catalog.replicas(), [], 'no minimum age keeps a replica');
 });
 

@@ -2,12 +2,9 @@ import type { Alerts } from '../alerts/alert.js';
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, messageOf, UmbraError } from '../common/errors.js';
 import type { Log } from '../common/log.js';
-import type { Listing } from '../store/catalog.js';
-import { objectName } from '../store/keys.js';
-import { leaseUnlessDeleted } from '../store/leases.js';
-import { quarantined } from '../store/object-index.js';
 import type { FileDamage } from '../store/scrub-marks.js';
 import type { Store } from '../store/store.js';
+import { TouchedMachines } from './touched-machines.js';
 
 /** Reads of mounts and restores find damage, too. */
 const LOOK_MS = 30_000;
@@ -32,19 +29,26 @@ export interface DamageWatchOptions {
  */
 export class DamageWatch {
   readonly #options: DamageWatchOptions;
-  #since = new Map<string, number>();
-  #seen = '';
+  readonly #touched: TouchedMachines;
+  #told: ReadonlyMap<string, number> = new Map();
   #cancelTimer = (): void => undefined;
   #last: Promise<void> = Promise.resolve();
+  /** One that has not begun. */
+  #next: Promise<void> | undefined;
   readonly #stop = new AbortController();
 
   constructor(options: DamageWatchOptions) {
     this.#options = options;
+    this.#touched = new TouchedMachines(() => options.clock.now());
   }
 
-  /** Something may have changed. Resolves when that is known. */
+  /** Something may have changed. Resolves when that is known. However many ask meanwhile, one look that begins later sees what they mean. */
   look(): Promise<void> {
-    this.#last = this.#last.then(() => this.#look());
+    this.#next ??= this.#last.then(async () => {
+      this.#next = undefined;
+      await this.#look();
+    });
+    this.#last = this.#next;
     return this.#last;
   }
 
@@ -56,7 +60,7 @@ export class DamageWatch {
 
   /** When the newest of what is damaged in a machine's newest shadow copy was found; undefined if nothing is. */
   since(machine: string): number | undefined {
-    return this.#since.get(machine);
+    return this.#touched.since(machine);
   }
 
   #isStopped(): boolean {
@@ -80,49 +84,12 @@ export class DamageWatch {
   }
 
   async #compare(store: Store): Promise<void> {
-    const { quarantined: names, damageEpoch } = store.objectStore;
-    const files = this.#options.fileDamage().length;
-    const isDamaged = names.size + files > 0;
-    const newest = isDamaged ? store.catalog.machines().flatMap((machine) => store.catalog.latest(machine) ?? []) : [];
-    const now = isDamaged
-      ? `${damageEpoch} ${names.size} ${files} ${newest.map(({ order }) => order).join(' ')}`
-      : 'none';
-    if (now === this.#seen) return;
-    const found = names.size === 0 ? new Map<string, number>() : await this.#machinesWith(store, newest);
-    this.#tell(names.size + files, found);
-    const isOther = !sameTimes(found, this.#since);
-    this.#since = found;
-    this.#seen = now;
+    await this.#touched.look(store, this.#stop.signal);
+    const touched = this.#touched.all();
+    this.#tell(store.objectStore.quarantined.size + this.#options.fileDamage().length, touched);
+    const isOther = !sameTimes(touched, this.#told);
+    this.#told = touched;
     if (isOther) this.#options.onChange();
-  }
-
-  /** The machines in whose newest shadow copy something is damaged. */
-  async #machinesWith(store: Store, newest: readonly Listing[]): Promise<Map<string, number>> {
-    const foundMs = new Map<string, number>();
-    for await (const { type, digest, timeMs } of quarantined(store.objectStore.meta))
-      foundMs.set(objectName(type, digest), timeMs);
-    const machines = new Map<string, number>();
-    const { survey } = store.objectStore;
-    for (const listing of newest) {
-      // What was deleted meanwhile may be collected; there is another newest one then, or none, at the next look.
-      const giveBack = leaseUnlessDeleted(store, listing);
-      if (giveBack === undefined) continue;
-      try {
-        for (const volume of (await store.record(listing)).volumes) {
-          for await (const { type, digest } of survey.placesIn(volume, this.#stop.signal)) {
-            const since = foundMs.get(objectName(type, digest)) ?? this.#options.clock.now();
-            machines.set(listing.machine, Math.max(since, machines.get(listing.machine) ?? 0));
-          }
-        }
-      } catch (error) {
-        // Its record is damaged: the next backup stands on its own.
-        if (!isUmbraError(error, 'STORE_DAMAGED')) throw error;
-        machines.set(listing.machine, Math.max(machines.get(listing.machine) ?? 0, listing.timeMs));
-      } finally {
-        giveBack();
-      }
-    }
-    return machines;
   }
 
   #tell(count: number, machines: ReadonlyMap<string, number>): void {

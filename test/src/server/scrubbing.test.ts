@@ -2,13 +2,12 @@ import t, { type Test } from 'tap';
 import { ObjectType } from '../../../src/codec/formats.js';
 import type { Clock } from '../../../src/common/clock.js';
 import { silentLog } from '../../../src/common/log.js';
-import { DamageWatch } from '../../../src/server/damage-watch.js';
 import { Scrubbing } from '../../../src/server/scrubbing.js';
 import { Scrub } from '../../../src/store/scrub.js';
 import type { Store } from '../../../src/store/store.js';
 import { WorkerPool } from '../../../src/workers/pool.js';
 import { UmbraError } from '../../../src/common/errors.js';
-import { chunksOf, damageObject } from '../../kit/damage.js';
+import { chunksOf } from '../../kit/damage.js';
 import { ManualClock } from '../../kit/manual-clock.js';
 import { Random, testSeed } from '../../kit/random.js';
 import { RecordedAlerts } from '../../kit/recorded-alerts.js';
@@ -186,49 +185,3 @@ t.test('all at once, and only if it is wanted', async (t) => {
   t.match(result, { unreadObjects: 0, oldestDays: 0 });
   t.ok(said.length > 0);
 });
-
-t.test('damage is told once, with whom it touches, and its end', async (t) => {
-  const { clock, store, alerts } = await lab(t);
-  let changes = 0;
-  let error: UmbraError | undefined;
-  const watch = new DamageWatch({
-    store: () => (error === undefined ? Promise.resolve(store) : Promise.reject(error)),
-    fileDamage: () => [],
-    onChange: () => changes++,
-    clock,
-    log: silentLog,
-    alerts,
-  });
-  await watch.look();
-  t.match([changes, watch.since('web')], [0, undefined]);
-  const [volume] = (await store.record(store.catalog.find('web', 'latest'))).volumes;
-  const tree = volume ?? { root: new Uint8Array(32), sizeBytes: 0 };
-  const content = await contentOf(store, tree);
-  const [first] = await chunksOf(store, tree);
-  await damageObject(store, ObjectType.chunk, first?.chunk.digest ?? new Uint8Array());
-  await store.reader.read(ObjectType.chunk, first?.chunk.digest ?? new Uint8Array()).catch(() => undefined);
-  error = new UmbraError('STORE_IN_USE', 'the store is being rebuilt');
-  await watch.look();
-  t.equal(changes, 0);
-  error = undefined;
-  clock.advance(30_000);
-  await watch.look();
-  t.match([changes, watch.since('web')], [1, clock.now() - 30_000]);
-  t.match(alerts.active.get('damage store'), {
-    severity: 'critical',
-    text: 'one object of the store is damaged: it is in the newest of web',
-    facts: { objects: 1, machines: 1 },
-  });
-  await backUp(store, 'web', content);
-  await watch.look();
-  t.match([changes, watch.since('web')], [2, undefined]);
-  t.same(alerts.announced, ['begin damage store', 'end damage store']);
-  await watch.stop();
-});
-
-async function contentOf(store: Store, { sizeBytes, root }: { sizeBytes: number; root: Uint8Array }): Promise<Buffer> {
-  const content = Buffer.alloc(Math.ceil(sizeBytes / 4096) * 4096);
-  for (const { region, chunk } of await chunksOf(store, { sizeBytes, root }))
-    (await store.reader.read(ObjectType.chunk, chunk.digest)).copy(content, region * 4194304 + chunk.firstBlock * 4096);
-  return content.subarray(0, sizeBytes);
-}

@@ -74,6 +74,16 @@ export class Moments {
     return next;
   }
 
+  /** Forget what was found out of other machines than these. */
+  keepOnly(machines: ReadonlySet<string>): void {
+    for (const machine of this.#found.keys()) if (!machines.has(machine)) this.#found.delete(machine);
+  }
+
+  /** Of how many machines it is remembered when they are due. */
+  get remembered(): number {
+    return this.#found.size;
+  }
+
   #given(machine: string): Given {
     return {
       policy: this.#parts.policyOf(machine),

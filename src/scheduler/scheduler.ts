@@ -191,6 +191,7 @@ export class Scheduler {
   /** Machines that are not protected any more. */
   async #letGo(machines: readonly PlannedMachine[]): Promise<void> {
     const names = new Set(machines.map(({ name }) => name));
+    this.moments.keepOnly(names);
     const nowMs = this.#parts.clock.now();
     for (const name of this.book.machines()) {
       if (names.has(name)) continue;

@@ -269,13 +269,15 @@ void t.test('a shadow copy that is less than wanted stays, and its job says so',
 });
 
 void t.test('a machine that is let go of, one that moves, and policies that change', async (t) => {
-  const lab = labWith({ web: ALWAYS, db: NIGHTLY }, () => ({ takesMs: 30 * MINUTE_MS }));
+  const lab = labWith({ web: ALWAYS, db: NIGHTLY, mail: NIGHTLY }, () => ({ takesMs: 30 * MINUTE_MS }));
   await lab.start();
   t.equal(lab.running.size, 1);
+  t.equal(lab.scheduler.moments.remembered, 2);
   lab.machines = lab.machines.filter(({ name }) => name === 'db');
   lab.scheduler.poke();
   await lab.run(MINUTE_MS);
   t.match([...lab.scheduler.book.machines()], ['db']);
+  t.equal(lab.scheduler.moments.remembered, 1, 'nothing is remembered of the others');
   t.equal(lab.running.size, 0, 'what ran was aborted');
   t.equal(lab.made.length, 0);
   lab.policies['db'] = { ...ALWAYS, quiet: [{ days: [1], from: 0, to: 12 * 60 }] };

@@ -1,11 +1,11 @@
 import { messageOf, UmbraError } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
 import { choose, MOST_OF_HOST } from './choose.js';
+import { DueJobs } from './due-jobs.js';
 import { hurried, type Come } from './hurry.js';
 import { JobBook } from './job-book.js';
 import { hasEnded, saying, type Job } from './job.js';
 import { Moments } from './moments.js';
-import { newJob, turnedInto, type Due } from './new-jobs.js';
 import { failed, givenUpFor, interrupted, made } from './outcome.js';
 import type { Newest, PlannedMachine, SchedulerParts } from './scheduler-parts.js';
 
@@ -31,6 +31,7 @@ export class Scheduler {
   readonly book: JobBook;
   readonly moments: Moments;
   readonly #parts: SchedulerParts;
+  readonly #dueJobs: DueJobs;
   readonly #running = new Map<string, Running>();
   readonly #attempts = new Set<Promise<void>>();
   #last: Promise<unknown> = Promise.resolve();
@@ -42,6 +43,7 @@ export class Scheduler {
     this.#parts = parts;
     this.book = book;
     this.moments = new Moments(parts, book);
+    this.#dueJobs = new DueJobs(parts, book, this.moments);
   }
 
   /** One that knows its jobs, and begins none before it is started. @throws {UmbraError} STORE_FAILED, STORE_DAMAGED */
@@ -102,7 +104,7 @@ export class Scheduler {
       const nowMs = this.#parts.clock.now();
       const meant = this.#parts.machines().filter(isMeant);
       const jobs = meant.flatMap((machine) =>
-        hurried(this.book, machine.name, come, nowMs, (due) => this.#newJob(machine, due, nowMs)),
+        hurried(this.book, machine.name, come, nowMs, (due) => this.#dueJobs.make(machine, due, nowMs)),
       );
       await this.book.write(jobs);
       await this.#step();
@@ -208,34 +210,9 @@ export class Scheduler {
 
   /** Make the jobs that are due, all in one write. */
   async #noteDue(machines: readonly PlannedMachine[], nowMs: number): Promise<void> {
-    const jobs: Job[] = [];
-    const plan: { machine: string; sinceMs: number }[] = [];
-    for (const { name, host } of machines) {
-      const sinceMs = this.book.plannedSince(name);
-      // Since the clock was set back: its data loss would count from a moment that is yet to come.
-      if (sinceMs === undefined || sinceMs > nowMs) plan.push({ machine: name, sinceMs: nowMs });
-      const job = this.book.open(name);
-      if (job?.state === 'running') continue;
-      const due = this.moments.next(name, nowMs);
-      if (job === undefined) {
-        if (due.dueMs <= nowMs) jobs.push(this.#newJob({ name, host }, due, nowMs));
-      } else if (this.#isStillDue(job, due, nowMs)) jobs.push(...asDue(job, host, due, nowMs));
-      else await this.book.drop(job);
-    }
+    const { jobs, plan, unwanted } = this.#dueJobs.of(machines, nowMs);
+    for (const job of unwanted) await this.book.drop(job);
     if (jobs.length + plan.length > 0) await this.book.write(jobs, plan);
-  }
-
-  /** One that failed is due in any case; of one that waits somebody may have made the shadow copy, or the policy is another one now. */
-  #isStillDue({ machine, kind, state, error }: Job, due: Due, nowMs: number): boolean {
-    if (due.dueMs <= nowMs) return true;
-    // It has failed only since somebody was making the shadow copy, which is there now.
-    if (error?.code === 'MACHINE_BUSY') return false;
-    return state === 'retrying' && (kind === 'shadow-copy' || this.#parts.policyOf(machine).replicate !== undefined);
-  }
-
-  #newJob(machine: PlannedMachine, due: Due, nowMs: number): Job {
-    const job = newJob(this.#parts.newId(this.book.highest), machine, due);
-    return saying(job, nowMs, this.moments.whyDue(machine.name, due.dueMs, nowMs));
   }
 
   /** What there is of the kind that a job makes. */
@@ -306,12 +283,4 @@ export class Scheduler {
     }
     return nextMs;
   }
-}
-
-/** What of a job that has not begun is another now: its host, and its kind, since a shadow copy is a replication, too. */
-function asDue(job: Job, host: string, due: Due, nowMs: number): Job[] {
-  const isOther =
-    due.kind !== job.kind && due.dueMs <= nowMs && (job.state === 'waiting' || due.kind === 'shadow-copy');
-  const now = isOther ? turnedInto(job, due, nowMs) : job;
-  return now.host === host && !isOther ? [] : [{ ...now, host }];
 }

@@ -1,10 +1,8 @@
-import { BLOCK_BYTES, REGION_BYTES } from '../codec/formats.js';
+import { REGION_BYTES } from '../codec/formats.js';
 import { randomBytes } from 'node:crypto';
 import { isUmbraError, UmbraError } from '../common/errors.js';
-import { decodeLeaf } from '../tree/node.js';
 import type { WireFrame } from '../protocol/frames.js';
 import {
-  INGEST_WINDOW,
   type AgentFrame,
   type BeginFrame,
   type BlocksFrame,
@@ -22,20 +20,13 @@ import { parseAgentFrame } from './agent-frames.js';
 import { assertAge } from './assert-age.js';
 import { checkBegin } from './check-begin.js';
 import { configFiles } from './config-files.js';
+import { RegionsUnderWay, type RegionUnderWay } from './regions-under-way.js';
 import type { Sender } from './sender.js';
 import { openBases, type Bases } from './upload-base.js';
 import type { UploadConnection, UploadParts } from './upload-parts.js';
 import { VolumeIngest, type Data } from './volume-ingest.js';
 
 const NOTHING: ReadonlySet<number> = new Set();
-
-/** A region that was sent, and is not settled. */
-interface Outstanding extends RegionPlace {
-  /** Takes the chunks that were asked for. */
-  fetched: ((data: Data | undefined) => void) | undefined;
-  /** How many bytes those are. */
-  wantedBytes: number;
-}
 
 /**
  * A shadow copy, or a replica, on its way from an agent, over one connection after another: all volumes or nothing. What was stored when it is
@@ -52,9 +43,8 @@ export class Upload {
   readonly #giveBack: () => void;
   readonly #beganMs: number;
   #connection: UploadConnection | undefined;
-  #outstanding: Outstanding[] = [];
+  readonly #underWay = new RegionsUnderWay();
   #settling: Promise<void> = Promise.resolve();
-  #sent: RegionPlace | undefined;
   #settled: RegionPlace | undefined;
   #failure: { readonly error: unknown } | undefined;
   #isOver = false;
@@ -134,11 +124,10 @@ export class Upload {
   /** The connection is lost: what is not settled is as if it had not come. */
   async detach(): Promise<void> {
     this.#connection = undefined;
-    for (const { fetched } of this.#outstanding) fetched?.(undefined);
+    this.#underWay.lost();
     await this.#settling;
     for (const volume of this.#volumes) await volume.abandon();
-    this.#outstanding = [];
-    this.#sent = this.#settled;
+    this.#underWay.reset(this.#settled);
   }
 
   /**
@@ -152,7 +141,7 @@ export class Upload {
       if (this.#failure !== undefined) throw this.#failure.error;
       const message = parseAgentFrame(frame);
       if (message.t === 'blocks') await this.#takeBlocks(message, data);
-      else if (message.t === 'chunks') this.#takeChunks(message, data);
+      else if (message.t === 'chunks') this.#underWay.take(message, data);
       else return await this.#takeSmall(message, frame.body).finally(release);
       return undefined;
     } catch (error) {
@@ -197,55 +186,25 @@ export class Upload {
 
   #takeLeaf(message: LeafFrame, leaf: Buffer): Promise<void> {
     return this.#takeRegion(message, (volume, place) =>
-      volume.submitLeaf(message.region, leaf, (wanted) => this.#fetch(place, leaf, wanted)),
+      volume.submitLeaf(message.region, leaf, (wanted) =>
+        this.#underWay.fetch(place, leaf, wanted, this.#connection?.send),
+      ),
     );
   }
 
   async #takeRegion(
     { volume: index, region }: RegionPlace,
-    submit: (volume: VolumeIngest, place: Outstanding) => Promise<void>,
+    submit: (volume: VolumeIngest, place: RegionUnderWay) => Promise<void>,
   ): Promise<void> {
     const volume = this.#volumes[index];
     if (volume === undefined) throw wrong(`there is no volume ${index}`);
-    if (this.#sent !== undefined && !isBehind(this.#sent, { volume: index, region })) {
-      throw wrong(`region ${region} of volume ${index} comes out of order`);
-    }
-    if (this.#outstanding.length >= INGEST_WINDOW) throw wrong(`more than ${INGEST_WINDOW} regions are under way`);
-    const outstanding: Outstanding = { volume: index, region, fetched: undefined, wantedBytes: 0 };
-    this.#outstanding.push(outstanding);
-    this.#sent = { volume: index, region };
-    await submit(volume, outstanding);
+    const place = this.#underWay.begin({ volume: index, region });
+    await submit(volume, place);
     this.#setPosition(index, region * REGION_BYTES);
-    this.#settling = this.#settling.then(() => this.#settleNext(volume, outstanding));
+    this.#settling = this.#settling.then(() => this.#settleNext(volume, place));
   }
 
-  /** Ask for chunks and wait for them. */
-  async #fetch(place: Outstanding, leaf: Buffer, wanted: readonly number[]): Promise<Data> {
-    const { volume, region } = place;
-    const chunks = decodeLeaf(leaf);
-    const blocks = wanted.reduce((sum, index) => sum + (chunks[index]?.blocks ?? 0), 0);
-    place.wantedBytes = blocks * BLOCK_BYTES;
-    const data = await new Promise<Data | undefined>((resolve) => {
-      place.fetched = resolve;
-      if (this.#connection === undefined) resolve(undefined);
-      else this.#connection.send({ t: 'want', volume, region, chunks: wanted });
-    });
-    place.fetched = undefined;
-    if (data === undefined) throw new UmbraError('CANCELLED', 'the connection was lost');
-    return data;
-  }
-
-  #takeChunks({ volume, region }: RegionPlace, data: Data): void {
-    const place = this.#outstanding.find((other) => other.volume === volume && other.region === region);
-    const fetched = place?.fetched;
-    if (place === undefined || fetched === undefined) throw wrong(`nobody asked for chunks of region ${region}`);
-    if (data.bytes.length !== place.wantedBytes) {
-      throw wrong(`${data.bytes.length} bytes came for chunks of ${place.wantedBytes} of region ${region}`);
-    }
-    fetched(data);
-  }
-
-  async #settleNext(volume: VolumeIngest, place: Outstanding): Promise<void> {
+  async #settleNext(volume: VolumeIngest, place: RegionUnderWay): Promise<void> {
     if (this.#failure !== undefined || this.#connection === undefined) return;
     try {
       await volume.settle();
@@ -255,7 +214,7 @@ export class Upload {
       this.fail(error);
       return;
     }
-    this.#outstanding = this.#outstanding.filter((other) => other !== place);
+    this.#underWay.settled(place);
     this.#settled = { volume: place.volume, region: place.region };
     this.#say({ t: 'settled', ...this.#settled });
   }
@@ -295,10 +254,6 @@ export class Upload {
     const before = this.#begin.volumes.slice(0, index).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     this.position = Math.min(before + position, this.totalBytes);
   }
-}
-
-function isBehind(before: RegionPlace, place: RegionPlace): boolean {
-  return place.volume > before.volume || (place.volume === before.volume && place.region > before.region);
 }
 
 function wrong(what: string): UmbraError {

@@ -29,7 +29,6 @@ import type { HeldMachine } from '../protocol/changes-api.js';
 import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
 import { exportQcow2 } from '../restore/export-qcow2.js';
 import { restore } from '../restore/restore-machine.js';
-import { ByteCache } from '../store/byte-cache.js';
 import { alertStoreOf, type AlertStore } from '../alerts/alert-store.js';
 import { Fleet } from '../agents/fleet.js';
 import { Uploads } from '../ingest/uploads.js';
@@ -41,8 +40,6 @@ import { storeFigures, type StoreFigures } from '../store/figures.js';
 import { storeStats } from '../store/stats.js';
 import { StoreDirectory } from '../store/store-directory.js';
 import type { Store } from '../store/store.js';
-import { RegionCache } from '../tree/region-cache.js';
-import type { ReadContext } from '../tree/volume-reader.js';
 import { WorkerPool } from '../workers/pool.js';
 import { needSecret } from './key-asking.js';
 import { chosen } from './chosen-format.js';
@@ -52,7 +49,7 @@ import { acknowledge, heldMachines } from './held-machines.js';
 import { forgetShadowCopies } from './forget.js';
 import { listReplicas, listShadowCopies } from './list-versions.js';
 import { needsForce } from './needs-force.js';
-import { LocalSource } from './local-source.js';
+import { cachingSource } from './local-source.js';
 import { ObjectAccess } from './object-access.js';
 import { PolicyService } from './policy-service.js';
 import { shownKeys } from './shown-keys.js';
@@ -60,10 +57,6 @@ import { verifyStore } from './verify-store.js';
 import { writeAmplificationOf } from './write-amplification.js';
 import { planningOf, type Planning } from './planning.js';
 import { LocalUpkeep, type StoreUpkeep } from './store-upkeep.js';
-
-/** What mounts keep decoded, all together: regions read in sequence, and single chunks. */
-const REGION_CACHE_BYTES = 32 * 1024 * 1024;
-const CHUNK_CACHE_BYTES = 16 * 1024 * 1024;
 
 /** The engine of a store on this machine. */
 export const openLocalEngine: OpenEngine = async ({ store, create, space, onLocked, ask }) => {
@@ -105,13 +98,6 @@ class LocalEngine implements Engine {
   constructor(directory: StoreDirectory, clock: Clock) {
     this.#directory = directory;
     this.#clock = clock;
-    const regions = new RegionCache({
-      reader: () => this.#store.reader,
-      pool: () => this.#workers,
-      maxBytes: REGION_CACHE_BYTES,
-    });
-    const chunks = new ByteCache<Uint8Array>(CHUNK_CACHE_BYTES);
-    const reading: ReadContext['reading'] = new Map();
     this.#shares = new Shares(() => this.#store);
     this.#policies = new PolicyService({
       store: () => this.#store,
@@ -131,9 +117,9 @@ class LocalEngine implements Engine {
     this.#alerts = alertStoreOf(() => this.#store.alerts);
     this.#objects = new ObjectAccess({ store: () => this.#store, machines });
     this.#uploads = new Uploads({ store: () => this.#store, pool: () => this.#workers, clock });
-    this.#source = new LocalSource(
+    this.#source = cachingSource(
       () => this.#store,
-      () => ({ reader: this.#store.reader, regions, chunks, reading }),
+      () => this.#workers,
     );
   }
 

@@ -14,8 +14,7 @@ import { checkStoreOwner, listenOnStore } from './listen.js';
 import { Metrics, type Gauges } from './metrics.js';
 import type { Services } from './operation.js';
 import { orSay, Scheduling } from './scheduling.js';
-import type { RemoteAccess } from './remote-access.js';
-import type { RemoteServer } from './remote-server.js';
+import { RemotePort } from './remote-port.js';
 import { createRequestHandler, type RequestHandler } from './request-handler.js';
 import type { StoreServerOptions } from './store-server-options.js';
 import { Upkeep } from './upkeep.js';
@@ -39,8 +38,7 @@ export class StoreServer {
   readonly #upkeep: Upkeep;
   readonly #http: Server;
   readonly #handler: RequestHandler;
-  #remote: Promise<RemoteAccess> | undefined;
-  #https: RemoteServer | undefined;
+  readonly #port: RemotePort;
   readonly #stopping = new AbortController();
   readonly #startedMs: number;
   readonly #opening: Promise<Services>;
@@ -51,6 +49,7 @@ export class StoreServer {
     const { clock, log, idleExitMs } = options;
     this.#options = options;
     this.#startedMs = clock.now();
+    this.#port = new RemotePort(options);
     this.#alerting = new Alerting(options);
     this.#jobs = new Jobs(
       clock,
@@ -94,14 +93,14 @@ export class StoreServer {
       stop: () => this.stop(),
       gauges: () => this.#gauges(),
       health: () => this.#health(),
-      remote: () => this.#openRemote(),
-      urls: () => this.#urls(),
+      remote: () => this.#port.access(),
+      urls: () => this.#port.urls(),
     });
     this.#http = createHttpServer(this.#handler);
     const httpEnded = new Promise((resolve) => {
       this.#http.once('close', resolve);
     });
-    this.ended = httpEnded.then(() => this.#https?.ended);
+    this.ended = httpEnded.then(() => this.#port.server?.ended);
     this.#opening = this.#open();
   }
 
@@ -175,39 +174,12 @@ export class StoreServer {
 
   /** Mount, and answer at the port, as far as that was asked for. */
   async #show(): Promise<void> {
-    const { store, mount, listen, clock, log, schedule } = this.#options;
+    const { mount, listen, log, schedule } = this.#options;
     const { mounts } = await this.#opening;
     if (this.#options.scrubDays !== undefined) this.#upkeep.start();
     if (schedule === true) await orSay(this.#scheduling.start(), log);
     if (mount !== undefined) await mounts.mount({ ...mount, leased: false });
-    if (listen === undefined) return;
-    const { address, names, limits = {} } = listen;
-    const remote = await this.#openRemote();
-    const handler = this.#handler;
-    // Most servers never need it, and start the sooner.
-    const { RemoteServer } = await import('./remote-server.js');
-    this.#https = await RemoteServer.start({ store, listen: address, names, remote, handler, clock, log, limits });
-  }
-
-  /** Opened when it is first asked for, and tried again when that failed. */
-  #openRemote(): Promise<RemoteAccess> {
-    const { store, clock } = this.#options;
-    this.#remote ??= import('./remote-access.js')
-      .then(({ openRemoteAccess }) => openRemoteAccess(store, clock))
-      .catch((error: unknown) => {
-        this.#remote = undefined;
-        throw error;
-      });
-    return this.#remote;
-  }
-
-  async #closeRemote(): Promise<void> {
-    await this.#https?.close();
-    try {
-      await (await this.#remote)?.access.close();
-    } catch (error) {
-      this.#options.log.error('closing the access failed', { error: messageOf(error) });
-    }
+    if (listen !== undefined) await this.#port.listen(listen, this.#handler);
   }
 
   #health(): 'ok' | 'opening' | 'stopping' {
@@ -216,7 +188,7 @@ export class StoreServer {
   }
 
   async #gauges(): Promise<Gauges> {
-    const connections = this.#https?.connections;
+    const connections = this.#port.server?.connections;
     const engine = this.#services?.engine;
     // While it is rebuilt there are none.
     const store = await engine?.figures().catch(() => undefined);
@@ -227,7 +199,7 @@ export class StoreServer {
       jobs: this.#jobs.list(),
       mounts: this.#mounts().length,
       ...(connections === undefined ? {} : { connections: { open: connections.count, refused: connections.refused } }),
-      refusedTokens: (await this.#remote)?.failedTries.total ?? 0,
+      refusedTokens: await this.#port.refusedTokens(),
       agents: engine?.fleet().connections.count ?? 0,
       ...(store && { store }),
       ...(scheduling && { scheduling }),
@@ -240,10 +212,6 @@ export class StoreServer {
   /** Nobody is kept waiting for a store that is opened, and none is asked that is closed. */
   async #whenOpen<T>(work: () => Promise<T | undefined>): Promise<T | undefined> {
     return this.#health() === 'ok' ? await work() : undefined;
-  }
-
-  #urls(): readonly string[] {
-    return this.#https?.urls() ?? [];
   }
 
   async #shutDown(): Promise<StopResult> {
@@ -265,7 +233,7 @@ export class StoreServer {
     services.files.close();
     await this.#alerting.close();
     this.#http.close();
-    await this.#closeRemote();
+    await this.#port.close();
     try {
       await services.engine.close();
     } catch (error) {
@@ -273,10 +241,10 @@ export class StoreServer {
     }
     log.info('stopped', { cancelledJobs, unmounted: unmounted.length, left: left.length });
     this.#http.closeIdleConnections();
-    this.#https?.server.closeIdleConnections();
+    this.#port.server?.server.closeIdleConnections();
     this.#options.clock.after(DRAIN_LIMIT_MS, () => {
       this.#http.closeAllConnections();
-      this.#https?.server.closeAllConnections();
+      this.#port.server?.server.closeAllConnections();
     });
     return { pid: process.pid, cancelledJobs, unmounted, left };
   }
@@ -286,6 +254,7 @@ export class StoreServer {
   }
 
   #status(): StatusResult {
+    const https = this.#port.server;
     return {
       pid: process.pid,
       version: VERSION,
@@ -295,7 +264,7 @@ export class StoreServer {
       mounts: this.#mounts(),
       jobs: this.#jobs.list(),
       ...(this.#health() === 'ok' && { alerts: this.#alerting.summary() }),
-      ...(this.#https === undefined ? {} : { listening: this.#https.address, urls: this.#urls() }),
+      ...(https === undefined ? {} : { listening: https.address, urls: https.urls() }),
     };
   }
 }

@@ -1,22 +1,23 @@
-import { readFile } from 'node:fs/promises';
-import { messageOf, systemCode, UmbraError } from '../common/errors.js';
-import { writeDurably } from '../system/durable-file.js';
+import { messageOf, UmbraError } from '../common/errors.js';
+import { plainFiles, type PrivateFiles } from '../system/private-files.js';
 import { decodeAccess, encodeAccess, NOBODY, type AccessState } from './access-state.js';
 
 /** The state of a store's access, changed one after the other and durable before anybody sees it changed. */
 export class AccessStore {
   readonly #file: string;
+  readonly #files: PrivateFiles;
   #state: AccessState;
   #last: Promise<unknown> = Promise.resolve();
 
-  private constructor(file: string, state: AccessState) {
+  private constructor(file: string, files: PrivateFiles, state: AccessState) {
     this.#file = file;
+    this.#files = files;
     this.#state = state;
   }
 
   /** @throws {UmbraError} STORE_DAMAGED, STORE_FAILED: a file that can't be read lets nobody in */
-  static async open(file: string): Promise<AccessStore> {
-    return new AccessStore(file, await read(file));
+  static async open(file: string, files: PrivateFiles = plainFiles): Promise<AccessStore> {
+    return new AccessStore(file, files, await read(file, files));
   }
 
   get state(): AccessState {
@@ -30,31 +31,18 @@ export class AccessStore {
   change<T>(change: (state: AccessState) => readonly [next: AccessState, result: T]): Promise<T> {
     const done = this.#last.then(async () => {
       const [next, result] = change(this.#state);
-      await this.#write(next);
+      await this.#files.write(this.#file, encodeAccess(next));
       this.#state = next;
       return result;
     });
     this.#last = done.catch(() => undefined);
     return done;
   }
-
-  async #write(state: AccessState): Promise<void> {
-    try {
-      await writeDurably(this.#file, encodeAccess(state));
-    } catch (cause) {
-      throw new UmbraError('STORE_FAILED', `${this.#file} cannot be written: ${messageOf(cause)}`, { cause });
-    }
-  }
 }
 
-async function read(file: string): Promise<AccessState> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
-    if (systemCode(cause) === 'ENOENT') return NOBODY;
-    throw new UmbraError('STORE_FAILED', `${file} cannot be read: ${messageOf(cause)}`, { cause });
-  }
+async function read(file: string, files: PrivateFiles): Promise<AccessState> {
+  const text = await files.read(file);
+  if (text === undefined) return NOBODY;
   try {
     return decodeAccess(text);
   } catch (cause) {

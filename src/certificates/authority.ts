@@ -1,10 +1,9 @@
 import { createPrivateKey, X509Certificate, type webcrypto } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../common/clock.js';
-import { messageOf, systemCode, UmbraError } from '../common/errors.js';
-import { writeDurably } from '../system/durable-file.js';
+import { messageOf, UmbraError } from '../common/errors.js';
 import { makeDirectories } from '../system/make-directory.js';
+import { plainFiles, type PrivateFiles } from '../system/private-files.js';
 import { syncDirectory } from '../system/sync-directory.js';
 import { fingerprintOf } from './fingerprint.js';
 import { issueAuthority, issueClient, issueServer, type Issued, type Issuer } from './issue.js';
@@ -37,13 +36,14 @@ export class CertificateAuthority {
 
   /**
    * Open the authority in a directory, or make it there, durably. The caller holds the store's lock.
+   * @param files what its key is kept in
    * @throws {UmbraError} STORE_DAMAGED when what is there can't be used, STORE_FAILED
    */
-  static async open(directory: string, clock: Clock): Promise<CertificateAuthority> {
+  static async open(directory: string, clock: Clock, files: PrivateFiles = plainFiles): Promise<CertificateAuthority> {
     const file = join(directory, FILE);
-    const text = (await readIfThere(file)) ?? (await make(directory, clock));
+    const text = (await files.read(file)) ?? (await make(directory, clock, files));
     const authority = await load(text, file, clock);
-    await writeFile(join(directory, PUBLIC_FILE), authority.pem);
+    await plainFiles.write(join(directory, PUBLIC_FILE), authority.pem);
     return authority;
   }
 
@@ -70,7 +70,7 @@ export class CertificateAuthority {
   }
 }
 
-async function make(directory: string, clock: Clock): Promise<string> {
+async function make(directory: string, clock: Clock, files: PrivateFiles): Promise<string> {
   const keyPem = await makeKey();
   const certificate = await issueAuthority(await importKeyPair(keyPem), clock.now());
   const text = `${certificate.toString('pem')}\n${keyPem}`;
@@ -79,7 +79,7 @@ async function make(directory: string, clock: Clock): Promise<string> {
   } catch (cause) {
     throw new UmbraError('STORE_FAILED', `cannot make ${directory}: ${messageOf(cause)}`, { cause });
   }
-  await writeFile(join(directory, FILE), text);
+  await files.write(join(directory, FILE), text);
   return text;
 }
 
@@ -103,23 +103,4 @@ export function splitPem(text: string): { readonly certificate: string; readonly
   const part = (label: string): string =>
     new RegExp(`-----BEGIN ${label}-----[\\s\\S]+?-----END ${label}-----`).exec(text)?.[0] ?? '';
   return { certificate: part('CERTIFICATE'), key: part('PRIVATE KEY') };
-}
-
-/** @throws {UmbraError} STORE_FAILED */
-export async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    if (systemCode(cause) === 'ENOENT') return undefined;
-    throw new UmbraError('STORE_FAILED', `${file} cannot be read: ${messageOf(cause)}`, { cause });
-  }
-}
-
-/** @throws {UmbraError} STORE_FAILED */
-export async function writeFile(file: string, text: string): Promise<void> {
-  try {
-    await writeDurably(file, text);
-  } catch (cause) {
-    throw new UmbraError('STORE_FAILED', `${file} cannot be written: ${messageOf(cause)}`, { cause });
-  }
 }

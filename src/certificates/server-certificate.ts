@@ -1,9 +1,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import type { Clock } from '../common/clock.js';
-import { messageOf } from '../common/errors.js';
+import { isUmbraError, messageOf } from '../common/errors.js';
 import type { Log } from '../common/log.js';
-import { readIfThere, splitPem, writeFile, type CertificateAuthority } from './authority.js';
+import { plainFiles, type PrivateFiles } from '../system/private-files.js';
+import { splitPem, type CertificateAuthority } from './authority.js';
 import { DAY_MS } from './issue.js';
 import { importKeyPair, makeKey } from './key-pair.js';
 
@@ -16,6 +17,8 @@ const CHECK_EVERY_MS = 3_600_000;
 export interface ServerCertificateOptions {
   /** Where the key and the certificate are kept; it is there. */
   readonly directory: string;
+  /** What they are kept in; as they are without it. */
+  readonly files?: PrivateFiles;
   readonly authority: CertificateAuthority;
   /** The names and addresses that the server is reached by now. */
   readonly names: () => readonly string[];
@@ -85,13 +88,24 @@ export class ServerCertificate {
     const { directory, names, log } = this.#options;
     const wanted = names();
     const file = join(directory, FILE);
-    const text = (await readIfThere(file)) ?? '';
+    const text = await this.#read(file);
     const found = this.#usable(text, wanted);
     if (found !== undefined && this.#identity !== undefined) return;
     const identity = found ?? (await this.#make(file, wanted));
     if (found === undefined) log.info('new server certificate', { names: wanted.join(' ') });
     this.#identity = identity;
     this.#changed(identity);
+  }
+
+  async #read(file: string): Promise<string> {
+    const { files = plainFiles } = this.#options;
+    try {
+      return (await files.read(file)) ?? '';
+    } catch (error) {
+      // It is easily made again.
+      if (isUmbraError(error, 'STORE_DAMAGED')) return '';
+      throw error;
+    }
   }
 
   #usable(text: string, names: readonly string[]): TlsIdentity | undefined {
@@ -110,11 +124,11 @@ export class ServerCertificate {
   }
 
   async #make(file: string, names: readonly string[]): Promise<TlsIdentity> {
-    const { authority } = this.#options;
+    const { authority, files = plainFiles } = this.#options;
     const key = await makeKey();
     const { publicKey } = await importKeyPair(key);
     const { pem } = await authority.issueServer(publicKey, names, LIFE_MS);
-    await writeFile(file, `${pem}\n${key}`);
+    await files.write(file, `${pem}\n${key}`);
     return this.#identityOf(key, pem);
   }
 

@@ -3,6 +3,7 @@ import { hkdfSync, randomBytes } from 'node:crypto';
 import { KEY_BYTES, type CipherName } from '../codec/aead.js';
 import type { FrameKeys } from '../codec/frame-seal.js';
 import { UmbraError } from '../common/errors.js';
+import type { FileKeys } from './sealed-files.js';
 
 /** What all slots of a keyring wrap: 32 bytes of master key, and 8 of the seed for cutting. */
 const SEED_BYTES = 8;
@@ -13,6 +14,8 @@ export interface StoreKeys {
   readonly frames: FrameKeys;
   /** For values of `meta`; names are as in frames. */
   readonly meta: { readonly cipher: CipherName; readonly values: Uint8Array; readonly names: Uint8Array };
+  /** For the files beside the databases. */
+  readonly files: FileKeys;
   /** Where the store cuts is as secret as its content: who knows it can tell by lengths which file is there. */
   readonly seed: bigint;
 }
@@ -37,6 +40,7 @@ export function keysOf(payload: Uint8Array, store: string, cipher: CipherName): 
   return {
     frames: { cipher, data: derive('frames'), names },
     meta: { cipher, values: derive('meta'), names },
+    files: { cipher, files: derive('files') },
     seed: bytes.readBigUInt64BE(KEY_BYTES),
   };
 }

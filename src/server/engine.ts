@@ -36,6 +36,7 @@ import type { KeysResult } from '../protocol/keys-api.js';
 import type { StoreKeyring } from '../store/store-keyring.js';
 import type { AskSecret } from '../store/unlock.js';
 import type { AddShareRequest, ShareInfo } from '../protocol/shares-api.js';
+import type { PrivateFiles } from '../system/private-files.js';
 
 /**
  * Everything the server does with a store. Requests have been validated for shape: names match
@@ -86,6 +87,8 @@ export interface Engine {
   keys(): Promise<KeysResult>;
   /** Who can open the store. @throws {UmbraError} NOT_ENCRYPTED */
   keyring(): Keyring;
+  /** What the secrets of the store's own server are kept in. @throws {UmbraError} KEY_MISSING, KEY_WRONG, KEY_LOST, KEY_DAMAGED */
+  privateFiles(): Promise<PrivateFiles>;
   /** The shares, sorted by name. @throws {UmbraError} STORE_DAMAGED when it is not known any more what is shared */
   shares(): Promise<readonly ShareInfo[]>;
   /**

@@ -40,6 +40,7 @@ import { storeFigures, type StoreFigures } from '../store/figures.js';
 import { storeStats } from '../store/stats.js';
 import { StoreDirectory } from '../store/store-directory.js';
 import type { Store } from '../store/store.js';
+import type { PrivateFiles } from '../system/private-files.js';
 import { WorkerPool } from '../workers/pool.js';
 import { needSecret } from './key-asking.js';
 import { chosen } from './chosen-format.js';
@@ -227,6 +228,10 @@ class LocalEngine implements Engine {
 
   keyring(): Keyring {
     return this.#directory.keyring;
+  }
+
+  privateFiles(): Promise<PrivateFiles> {
+    return this.#directory.privateFiles();
   }
 
   shares(): Promise<readonly ShareInfo[]> {

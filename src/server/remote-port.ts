@@ -1,6 +1,7 @@
 import type { Clock } from '../common/clock.js';
 import { messageOf } from '../common/errors.js';
 import type { Log } from '../common/log.js';
+import type { PrivateFiles } from '../system/private-files.js';
 import type { ListenOptions } from './listen-options.js';
 import type { RemoteAccess } from './remote-access.js';
 import type { RemoteServer } from './remote-server.js';
@@ -9,6 +10,8 @@ import type { RequestHandler } from './request-handler.js';
 export interface RemotePortOptions {
   /** Absolute path of the store's directory. */
   readonly store: string;
+  /** What the store's own secrets are kept in. */
+  readonly files: () => Promise<PrivateFiles>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -25,9 +28,9 @@ export class RemotePort {
 
   /** Who may come: opened when it is first asked for, and tried again when that failed. @throws {UmbraError} STORE_DAMAGED, STORE_FAILED */
   access(): Promise<RemoteAccess> {
-    const { store, clock } = this.#options;
+    const { store, files, clock } = this.#options;
     this.#remote ??= import('./remote-access.js')
-      .then(({ openRemoteAccess }) => openRemoteAccess(store, clock))
+      .then(async ({ openRemoteAccess }) => await openRemoteAccess(store, await files(), clock))
       .catch((error: unknown) => {
         this.#remote = undefined;
         throw error;

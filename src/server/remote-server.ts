@@ -101,6 +101,7 @@ export class RemoteServer {
     const certificate = await ServerCertificate.open(
       {
         directory: tlsDirectory(store),
+        files: remote.files,
         authority: remote.authority,
         names: () => serverNames(listen.host, names),
         clock,

@@ -5,6 +5,7 @@ import type { Alerts } from '../alerts/alert.js';
 import { messageOf, UmbraError } from '../common/errors.js';
 import type { StatusResult, StopResult } from '../protocol/server-api.js';
 import { VERSION } from '../protocol/version.js';
+import type { PrivateFiles } from '../system/private-files.js';
 import { Alerting } from './alerting.js';
 import { knownStatus } from './known-status.js';
 import { createHttpServer } from './http-server.js';
@@ -46,10 +47,11 @@ export class StoreServer {
   #stop: Promise<StopResult> | undefined;
 
   private constructor(options: StoreServerOptions) {
-    const { clock, log, idleExitMs } = options;
+    const { store, clock, log, idleExitMs } = options;
     this.#options = options;
     this.#startedMs = clock.now();
-    this.#port = new RemotePort(options);
+    const files = async (): Promise<PrivateFiles> => await (await this.#opening).engine.privateFiles();
+    this.#port = new RemotePort({ store, files, clock, log });
     this.#alerting = new Alerting(options);
     this.#jobs = new Jobs(
       clock,

@@ -4,6 +4,8 @@ import path from 'node:path';
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import { withCheck } from './checked.js';
+import { privateFilesOf } from '../keys/sealed-files.js';
+import { plainFiles, type PrivateFiles } from '../system/private-files.js';
 import { syncDirectory } from '../system/sync-directory.js';
 import { exists } from './directories.js';
 import { readFormatFile, type FormatRecord } from './format-record.js';
@@ -107,6 +109,11 @@ export class StoreDirectory {
     const { store, unlocked } = this.#open();
     if (unlocked === undefined) throw notEncrypted(this.directory);
     return (this.#keyring ??= new StoreKeyring(this.directory, store.format, unlocked, this.#clock));
+  }
+
+  /** Files of the store's that are sealed if it is encrypted, whether it can be opened or not. @throws {UmbraError} KEY_MISSING, KEY_WRONG, KEY_LOST, KEY_DAMAGED */
+  async privateFiles(): Promise<PrivateFiles> {
+    return privateFilesOf(this.directory, (await this.#unlockKeys())?.keys.files, plainFiles);
   }
 
   #open(): OpenedStore {

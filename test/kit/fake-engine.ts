@@ -46,6 +46,7 @@ import type { JobContext } from '../../src/server/job-context.js';
 import { ObjectAccess } from '../../src/server/object-access.js';
 import { PolicyService } from '../../src/server/policy-service.js';
 import type { StoreUpkeep } from '../../src/server/store-upkeep.js';
+import { plainFiles, type PrivateFiles } from '../../src/system/private-files.js';
 import { fakeFiles } from './fake-files.js';
 import { fakeUpkeep } from './fake-upkeep.js';
 
@@ -271,6 +272,10 @@ export class FakeEngine implements Engine {
       seed: '0123456789abcdef',
       keys: [...this.#keys, { id: 'bad', kind: 'damaged', isUsed: false }],
     });
+  }
+
+  privateFiles(): Promise<PrivateFiles> {
+    return Promise.resolve(plainFiles);
   }
 
   keyring(): Keyring {

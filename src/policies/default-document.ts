@@ -1,4 +1,4 @@
-/** What holds as long as nobody applied anything: {@link DEFAULT_POLICY} as a document, for somebody to go on from. */
+/** What holds as long as nobody applied anything: {@link BUILT_IN_POLICIES} as a document, for somebody to go on from. */
 export const DEFAULT_DOCUMENT = `# The policies of this store. "umbra policy edit" changes them; "umbra policy --help" explains them.
 # A machine's policy is its own, else that of its group, else that of its host, else the default.
 

@@ -1,4 +1,4 @@
-import type { Policy } from './policy.js';
+import type { Policies, Policy } from './policy.js';
 
 const HOUR_MS = 60 * 60 * 1000;
 
@@ -18,4 +18,13 @@ export const DEFAULT_POLICY: Policy = {
   otherwise: 'accept',
   minimumAgeMs: 0,
   suddenChange: 'normal',
+};
+
+/** What holds as long as nobody applied anything. */
+export const BUILT_IN_POLICIES: Policies = {
+  policies: { standard: DEFAULT_POLICY },
+  default: 'standard',
+  groups: {},
+  hosts: {},
+  machines: {},
 };

@@ -66,6 +66,6 @@ export const JOB_OPERATIONS: readonly Operation[] = [
     result: answers.schedule,
     claim: () => ({ kind: 'jobs' }),
     what: () => 'the schedule',
-    run: ({ engine, scheduling }, request) => scheduling.plan(engine.policies().parse(request)),
+    run: async ({ engine, scheduling }, request) => await scheduling.plan(await engine.policies().parse(request)),
   }),
 ];

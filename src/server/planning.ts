@@ -1,5 +1,5 @@
 import { isUmbraError } from '../common/errors.js';
-import { DEFAULT_POLICY } from '../policies/default-policy.js';
+import { BUILT_IN_POLICIES } from '../policies/default-policy.js';
 import type { Policies } from '../policies/policy.js';
 import { storedJobs } from '../scheduler/job-store.js';
 import type { PlannedMachine, SchedulerParts } from '../scheduler/scheduler-parts.js';
@@ -38,20 +38,12 @@ function whileTheyHold(store: () => Store, machines: () => readonly PlannedMachi
   };
 }
 
-const BUILT_IN: Policies = {
-  policies: { standard: DEFAULT_POLICY },
-  default: 'standard',
-  groups: {},
-  hosts: {},
-  machines: {},
-};
-
 /** Those that nobody can read any more stop no shadow copies: the built-in ones make them until somebody says what holds. */
 function policiesOf(store: Store): Policies {
   try {
     return store.policies.document().policies;
   } catch (error) {
-    if (isUmbraError(error, 'STORE_DAMAGED')) return BUILT_IN;
+    if (isUmbraError(error, 'STORE_DAMAGED')) return BUILT_IN_POLICIES;
     throw error;
   }
 }

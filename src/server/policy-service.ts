@@ -1,5 +1,4 @@
 import type { Clock } from '../common/clock.js';
-import { parsePolicies } from '../policies/parse-policies.js';
 import type { Policies } from '../policies/policy.js';
 import { policyOf } from '../policies/resolve-policy.js';
 import type {
@@ -51,12 +50,12 @@ export class PolicyService {
 
   /** @throws {UmbraError} BAD_ARGUMENT with the line */
   async check(request: CheckPoliciesRequest): Promise<PoliciesMeaning> {
-    return await this.#meaning(this.parse(request));
+    return await this.#meaning(await this.parse(request));
   }
 
   /** @throws {UmbraError} BAD_ARGUMENT with the line, POLICIES_CHANGED, STORE_FULL, STORE_FAILED */
   async apply(request: ApplyPoliciesRequest): Promise<PoliciesResult> {
-    this.parse(request);
+    await this.parse(request);
     await this.#options.store().policies.apply(request.text, request.ifDigest);
     this.#options.changed?.();
     return await this.show();
@@ -69,7 +68,7 @@ export class PolicyService {
 
   /** @throws {UmbraError} BAD_ARGUMENT with the line, NOT_FOUND, STORE_*, CANCELLED */
   async preview({ machines, ...document }: PreviewPoliciesRequest, job: PruneJob): Promise<PruneResult> {
-    return await this.#prune(this.parse(document), machines, true, job);
+    return await this.#prune(await this.parse(document), machines, true, job);
   }
 
   async #prune(
@@ -85,7 +84,9 @@ export class PolicyService {
   }
 
   /** What a document says. @throws {UmbraError} BAD_ARGUMENT with the line */
-  parse({ text, file = 'policies' }: CheckPoliciesRequest): Policies {
+  async parse({ text, file = 'policies' }: CheckPoliciesRequest): Promise<Policies> {
+    // With what reads YAML and calendars: a server is rarely asked for that.
+    const { parsePolicies } = await import('../policies/parse-policies.js');
     return parsePolicies(text, file, this.#options.clock.now());
   }
 

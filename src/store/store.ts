@@ -285,6 +285,7 @@ export class Store {
   /** See to it that there are settings, and write the store's id into a new `meta`. */
   async #claim(): Promise<void> {
     await this.#settings.load();
+    await this.policies.prepare(this.settings);
     if ((await this.#meta.get(storeKey)) !== undefined) return;
     const id = Buffer.from(this.format.id);
     await this.#meta.write([{ type: 'put', key: storeKey, value: withCheck(storeKey, id) }], { sync: true });

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import { DEFAULT_DOCUMENT } from '../policies/default-document.js';
-import { parseKeptPolicies } from '../policies/parse-policies.js';
+import { BUILT_IN_POLICIES } from '../policies/default-policy.js';
+import type { parseKeptPolicies } from '../policies/parse-policies.js';
 import type { HostLimits, Policies } from '../policies/policy.js';
 import { policyOf, type EffectivePolicy } from '../policies/resolve-policy.js';
 import type { Catalog, Listing } from './catalog.js';
@@ -39,6 +40,8 @@ export interface PolicyStore {
 export class StoredPolicies {
   readonly #store: PolicyStore;
   readonly #clock: Clock;
+  /** Understands what somebody wrote; loaded when there is such a thing, since reading YAML and calendars takes 20 ms to load. */
+  #parse: typeof parseKeptPolicies | undefined;
   #known: PolicyDocument | undefined;
   /** Why the text that was read last can't be understood: reading it anew for each machine that it is asked for would take long. */
   #refused: { readonly text: string; readonly error: UmbraError } | undefined;
@@ -52,6 +55,11 @@ export class StoredPolicies {
   constructor(store: PolicyStore, clock: Clock) {
     this.#store = store;
     this.#clock = clock;
+  }
+
+  /** Be ready for these settings. It is called before they hold, whoever changes them. */
+  async prepare({ policies }: Settings): Promise<void> {
+    if (policies !== undefined) this.#parse ??= (await import('../policies/parse-policies.js')).parseKeptPolicies;
   }
 
   /** @throws {UmbraError} STORE_DAMAGED if what is stored can't be understood */
@@ -153,6 +161,7 @@ export class StoredPolicies {
    * @param nowMs by the store's trusted time
    */
   async keepProtection(before: Settings, after: Settings, nowMs: number): Promise<Settings> {
+    await this.prepare(after);
     const machines = before.policies === after.policies ? changedHosts(before, after) : this.#store.catalog.machines();
     if (machines.length === 0) return after;
     const is = await this.#minimums(after, machines);
@@ -205,8 +214,11 @@ export class StoredPolicies {
   }
 
   #understand(text: string): Policies {
+    if (text === DEFAULT_DOCUMENT) return BUILT_IN_POLICIES;
+    if (this.#parse === undefined)
+      throw new UmbraError('INTERNAL', 'policies were asked for before they were prepared');
     try {
-      return parseKeptPolicies(text, 'policies', this.#clock.now());
+      return this.#parse(text, 'policies', this.#clock.now());
     } catch (cause) {
       if (!isUmbraError(cause)) throw cause;
       throw new UmbraError('STORE_DAMAGED', `the policies of the store cannot be understood: ${cause.message}`, {

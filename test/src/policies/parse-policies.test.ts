@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { UmbraError } from '../../../src/common/errors.js';
 import { DEFAULT_DOCUMENT } from '../../../src/policies/default-document.js';
-import { DEFAULT_POLICY } from '../../../src/policies/default-policy.js';
+import { BUILT_IN_POLICIES, DEFAULT_POLICY } from '../../../src/policies/default-policy.js';
 import { parseKeptPolicies, parsePolicies } from '../../../src/policies/parse-policies.js';
 import type { Policies, Policy } from '../../../src/policies/policy.js';
 import { describeSource, policyOf } from '../../../src/policies/resolve-policy.js';
@@ -41,7 +41,7 @@ function refusal(text: string): string {
 
 t.test('the built-in document is the built-in policy', (t) => {
   const policies = parse(DEFAULT_DOCUMENT);
-  t.same(policies.policies, { standard: DEFAULT_POLICY });
+  t.same(policies, BUILT_IN_POLICIES);
   t.same(policyOf(policies, 'web1', 'hv1'), { name: 'standard', policy: DEFAULT_POLICY, source: { kind: 'default' } });
   const all = parse(DEFAULT_DOCUMENT.replaceAll(/^# (?=groups|hosts|machines| )/gm, ''));
   t.same(all.groups, { databases: { policy: 'standard', machines: ['db1', 'db2'] } }, 'what it proposes is right too');

@@ -1,7 +1,8 @@
 import type { ErrorCode } from '../common/error-codes.js';
+import { JOB_KINDS, type JobKind } from '../protocol/jobs-api.js';
 import type { JobBook } from './job-book.js';
 import type { Job } from './job.js';
-import type { Due } from './new-jobs.js';
+import { turnedInto, type Due } from './new-jobs.js';
 import { FIRST_DELAY_MS } from './retry.js';
 
 /** What jobs wait for that has come: those that failed with one of these codes wait no longer. */
@@ -15,7 +16,7 @@ type LastJobs = Pick<JobBook, 'last'>;
 
 /**
  * What is done now that what the job of a machine waited for has come: the job that waited goes on at once, and one that has failed without it
- * is made up.
+ * is made up. A replication that has not begun makes up the shadow copy that failed before it: nothing else would, until the next one is due.
  * @param create a new job
  */
 export function hurried(
@@ -26,28 +27,35 @@ export function hurried(
   create: (due: Due) => Job,
 ): Job[] {
   const job = book.open(machine);
-  if (job !== undefined) {
-    // One that was made up and not tried yet waits for its minute.
-    const waited = job.attempts > 0 && codes.some((code) => code === job.error?.code);
-    return job.state === 'retrying' && waited ? [{ ...job, readyMs: Math.min(job.readyMs, nowMs) }] : [];
+  if (job === undefined) {
+    const missed = missedWithout(book, machine, JOB_KINDS, madeUp, nowMs);
+    return missed === undefined ? [] : [{ ...create({ kind: missed.kind, dueMs: nowMs }), ...missed }];
   }
-  const missed = missedWithout(book, machine, madeUp, nowMs);
-  if (missed === undefined) return [];
-  const { kind, readyMs, error } = missed;
-  return [{ ...create({ kind, dueMs: nowMs }), state: 'retrying', readyMs, error }];
+  if (job.state === 'running') return [];
+  const missed = job.kind === 'replicate' && missedWithout(book, machine, ['shadow-copy'], madeUp, nowMs);
+  if (missed) return [{ ...turnedInto(job, { kind: missed.kind, dueMs: nowMs }, nowMs), ...missed }];
+  // One that was made up and not tried yet waits for its minute.
+  const waited = job.attempts > 0 && codes.some((code) => code === job.error?.code);
+  return job.state === 'retrying' && waited ? [{ ...job, readyMs: Math.min(job.readyMs, nowMs) }] : [];
 }
 
-type Missed = Pick<Job, 'kind' | 'readyMs'> & Required<Pick<Job, 'error'>>;
+type Missed = Pick<Job, 'kind' | 'state' | 'readyMs'> & Required<Pick<Job, 'error'>>;
 
 /** The last job that failed for want of it; a shadow copy rather than a replication, since that is one, too. */
-function missedWithout(book: LastJobs, machine: string, code: ErrorCode, nowMs: number): Missed | undefined {
-  for (const kind of ['shadow-copy', 'replicate'] as const) {
+function missedWithout(
+  book: LastJobs,
+  machine: string,
+  kinds: readonly JobKind[],
+  code: ErrorCode,
+  nowMs: number,
+): Missed | undefined {
+  for (const kind of kinds) {
     const last = book.last(machine, kind);
     if (last?.state !== 'failed' || last.error?.code !== code) continue;
     // What comes and goes makes nobody try all the time. What ended in the future did so by a clock that was ahead.
     const { endedMs = 0 } = last;
     const readyMs = endedMs > nowMs ? nowMs : Math.max(nowMs, endedMs + FIRST_DELAY_MS);
-    return { kind, readyMs, error: last.error };
+    return { kind, state: 'retrying', readyMs, error: last.error };
   }
   return undefined;
 }

@@ -150,6 +150,23 @@ void t.test(
   },
 );
 
+void t.test('an agent that is back has a shadow copy made up also while a replication is open', async (t) => {
+  let isThere = false;
+  const away = new UmbraError('AGENT_UNREACHABLE', 'not connected');
+  const lab = labOf(NIGHTLY, () => (isThere ? { takesMs: 0 } : { takesMs: 0, error: away }));
+  const scheduler = await lab.start();
+  await lab.run(14.8 * HOUR_MS);
+  t.match(scheduler.book.last('web'), { state: 'failed', error: { code: 'AGENT_UNREACHABLE' } });
+  t.match(scheduler.book.open('web'), { kind: 'replicate', state: 'retrying' });
+  const failed = lab.tried.length;
+  isThere = true;
+  scheduler.hostIsBack('hv1');
+  await lab.run(2 * MINUTE_MS);
+  t.match(begun(lab).slice(failed), [/shadow-copy/]);
+  t.equal(scheduler.book.last('web')?.state, 'done');
+  t.equal(scheduler.book.open('web'), undefined);
+});
+
 void t.test('a server that died over one: it is done if the replica is newer than then', async (t) => {
   for (const isMade of [true, false]) {
     const lab = labOf(NIGHTLY, () => ({ takesMs: 5 * MINUTE_MS }));

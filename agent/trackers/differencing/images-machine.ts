@@ -46,6 +46,10 @@ export class ImagesMachine implements OverlayMachine {
     this.startFrom = startsFromNewest ? (disk, image) => this.#replace(disk, image) : undefined;
   }
 
+  run(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   owner(): Promise<number> {
     return Promise.resolve(0);
   }

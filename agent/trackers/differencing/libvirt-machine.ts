@@ -67,6 +67,10 @@ export class LibvirtOverlayMachine implements OverlayMachine {
     return this.#still;
   }
 
+  run(): Promise<string | undefined> {
+    return Promise.resolve(this.isOff ? undefined : String(this.#domain.id));
+  }
+
   async owner(): Promise<number> {
     return ownerIn(await this.#libvirt.xml(this.#domain, 'current'));
   }

@@ -31,7 +31,8 @@ async function mergeOne(machine: OverlayMachine, { notes, whileStill }: MergeToo
   const { disk, layer } = merge;
   const { volume, layers } = disk;
   const [above, path = '', onto = ''] = layer === 0 ? [undefined, ...layers] : layers.slice(layer - 1);
-  await notes.update(() => ({ merging: { volume, path, above, onto } }));
+  const run = await machine.run();
+  await notes.update(() => ({ merging: { volume, path, above, onto, run } }));
   try {
     await machine.merge(merge, whileStill);
   } catch (error) {

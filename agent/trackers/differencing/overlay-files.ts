@@ -26,18 +26,20 @@ export async function makeOverlayFiles(overlays: readonly Overlay[], owner: numb
  * Take away the files of overlays that are no part of any disk, and of which it is certain that nothing is lost with them: nobody
  * ever wrote to them, or they have been merged.
  * @param chains - of all disks of the machine
+ * @param run - of its QEMU, as the machine names it
  * @returns those that are no part of a disk and may hold something
  */
 export async function removeLeftOverlays(
   notes: OverlayNotes,
   chains: readonly (readonly string[])[],
+  run: string | undefined,
 ): Promise<readonly string[]> {
   const state = await notes.read();
   const inUse = new Set(chains.flat());
   const left = [...state.making, ...state.overlays].filter((path) => !inUse.has(path));
   const kept: string[] = [];
   for (const path of new Set(left)) {
-    const isNeeded = !isMerged(state, path, chains) && !(state.making.includes(path) && (await isEmpty(path)));
+    const isNeeded = !isMerged(state, path, chains, run) && !(state.making.includes(path) && (await isEmpty(path)));
     if (isNeeded && !isGone(path)) kept.push(path);
     else await rm(path, { force: true });
   }
@@ -50,10 +52,19 @@ export async function removeLeftOverlays(
   return kept;
 }
 
-/** What lay on it lies on what it was merged into: only QEMU does that, when all is there. */
-function isMerged({ merging }: OverlayState, path: string, chains: readonly (readonly string[])[]): boolean {
-  if (merging?.path !== path || merging.above === undefined) return false;
+/**
+ * What lay on it lies on what it was merged into; or the guest writes to that, in the same run of its QEMU: only QEMU does that, when all is
+ * there. One that was started anew may have been started from there by somebody who knows nothing of the overlay.
+ */
+function isMerged(
+  { merging }: OverlayState,
+  path: string,
+  chains: readonly (readonly string[])[],
+  run: string | undefined,
+): boolean {
+  if (merging?.path !== path) return false;
   const { above, onto } = merging;
+  if (above === undefined) return run !== undefined && run === merging.run && chains.some(([top]) => top === onto);
   return chains.some((layers) => layers.includes(above) && layers[layers.indexOf(above) + 1] === onto);
 }
 

@@ -47,6 +47,8 @@ export interface OverlayMachine {
   readonly stillControl?: GuestControl;
   /** Off: its images are read as they are, and nothing is put on them. */
   readonly isOff: boolean;
+  /** Names this run of its QEMU; another one, or undefined, when it was started anew or is off. */
+  run(): Promise<string | undefined>;
   /** The user QEMU runs as. */
   owner(): Promise<number>;
   disks(): Promise<{ readonly disks: readonly ChainDisk[]; readonly skipped: readonly SkippedVolume[] }>;

@@ -20,6 +20,8 @@ export interface RecordedMerge {
   /** What lies on it, and what it is merged into; `above` is undefined for what the guest writes to. */
   readonly above: string | undefined;
   readonly onto: string;
+  /** Of the QEMU that merges, as the machine names it. */
+  readonly run?: string | undefined;
 }
 
 export interface OverlayState {
@@ -66,7 +68,7 @@ function parse(value: Readonly<Record<string, unknown>>): OverlayState {
     checkpoints: mapValues(record(value['checkpoints']), (volumes) => mapValues(record(volumes), recordedVolume)),
     making: texts(value['making']),
     overlays: texts(value['overlays']),
-    merging: isMerging ? { volume, path, onto, above: text(merging['above']) } : undefined,
+    merging: isMerging ? { volume, path, onto, above: text(merging['above']), run: text(merging['run']) } : undefined,
   };
 }
 

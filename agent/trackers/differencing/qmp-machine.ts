@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { Clock } from '../../../src/common/clock.js';
 import { isUmbraError } from '../../../src/common/errors.js';
-import { list, record, text } from '../../json-values.js';
+import { count, list, record, text } from '../../json-values.js';
 import { chainNodes } from '../../qemu/chain-nodes.js';
 import { findDisks, type QemuDisk } from '../../qemu/disks.js';
 import { QemuGuestControl } from '../../qemu/guest-control.js';
@@ -47,6 +47,12 @@ export class QmpMachine implements OverlayMachine {
   static async open(options: QmpMachineOptions): Promise<QmpMachine> {
     const { qmpSocket: socketPath, clock } = options;
     return new QmpMachine(await QmpClient.open({ socketPath, clock }), options);
+  }
+
+  async run(): Promise<string | undefined> {
+    const [processor] = list(await this.#qmp.execute('query-cpus-fast')).map(record);
+    const thread = count(processor?.['thread-id']);
+    return thread === undefined ? undefined : `thread ${thread}`;
   }
 
   owner(): Promise<number> {

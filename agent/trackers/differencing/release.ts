@@ -24,6 +24,7 @@ export async function release(machine: OverlayMachine, tools: MergeTools, { cloc
   const kept = await removeLeftOverlays(
     notes,
     disks.map(({ layers }) => layers),
+    await machine.run(),
   );
   for (const path of kept) log.warn('an overlay is no part of the machine any more, and is kept', { path });
   if (machine.isOff) for (const disk of disks) await forgetOverlays(notes, await releaseOff(machine, disk, clock));

@@ -114,6 +114,7 @@ t.test('the connection to QEMU is cut at any command', async (t) => {
     .catch(() => undefined);
   await tracker.forget();
   t.same(await chainsOf(monitor), [['vda.raw'], ['vdb.raw']]);
+  t.same(overlaysIn(directory), []);
   await waitForWrites(monitor);
 });
 

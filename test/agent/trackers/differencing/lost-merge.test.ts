@@ -1,0 +1,54 @@
+import t from 'tap';
+import { QmpMachine } from '../../../../agent/trackers/differencing/qmp-machine.js';
+import { UmbraError } from '../../../../src/common/errors.js';
+import { systemClock } from '../../../../src/common/clock.js';
+import { request } from '../../../kit/checkpoints.js';
+import { makeDisks } from '../../../kit/machine-lab.js';
+import { chainsOf, kept, overlaysIn, overlayTracker } from '../../../kit/overlays.js';
+import { startMachine } from '../../../kit/qemu-machine.js';
+import { temporaryDirectory } from '../../../kit/temporary.js';
+
+/** Does what it is told to merge, and is not heard any more. */
+async function openDeaf(qmpSocket: string): Promise<QmpMachine> {
+  const machine = await QmpMachine.open({ qmpSocket, clock: systemClock });
+  const merge: QmpMachine['merge'] = async (...args) => {
+    await QmpMachine.prototype.merge.apply(machine, args);
+    throw new UmbraError('TRACKER_FAILED', 'the connection is lost');
+  };
+  return Object.assign(machine, { merge });
+}
+
+t.test('QEMU has merged what the guest wrote to, and nobody heard of it: the overlay is taken away', async (t) => {
+  const directory = temporaryDirectory(t);
+  const disks = makeDisks(directory, ['raw']);
+  const { monitor, qmpSocket } = await startMachine(t, directory, { disks, writes: true });
+  await kept(await overlayTracker(directory, qmpSocket).checkpoint(request('c1')));
+  const deaf = overlayTracker(directory, qmpSocket, { open: () => openDeaf(qmpSocket) });
+  await t.rejects(deaf.forget(), { message: /the connection is lost/ });
+  t.same(await chainsOf(monitor), [['vda.raw']]);
+  t.same(overlaysIn(directory), ['umbra-c1-vda.qcow2']);
+  const tracker = overlayTracker(directory, qmpSocket);
+  const next = await tracker.checkpoint(request('c2'));
+  t.notMatch(next.notes, [/is no part of the machine any more/]);
+  await kept(next);
+  t.same(overlaysIn(directory), ['umbra-c2-vda.qcow2']);
+
+  await t.rejects(deaf.forget(), { message: /the connection is lost/ });
+  await tracker.forget();
+  t.same(overlaysIn(directory), []);
+  t.notOk(await tracker.isInUse());
+});
+
+t.test('QEMU was started anew meanwhile: somebody may have had it start without what the overlay holds', async (t) => {
+  const directory = temporaryDirectory(t);
+  const disks = makeDisks(directory, ['raw']);
+  const first = await startMachine(t, directory, { disks });
+  await kept(await overlayTracker(directory, first.qmpSocket).checkpoint(request('c1')));
+  const deaf = overlayTracker(directory, first.qmpSocket, { open: () => openDeaf(first.qmpSocket) });
+  await t.rejects(deaf.forget(), { message: /the connection is lost/ });
+  await first.stop();
+  const second = await startMachine(t, directory, { disks });
+  const tracker = overlayTracker(directory, second.qmpSocket);
+  await tracker.forget();
+  t.same(overlaysIn(directory), ['umbra-c1-vda.qcow2']);
+});

@@ -5,7 +5,7 @@ import { POLICY_OPERATIONS } from '../../src/server/policy-operations.js';
 import type { Operation } from '../../src/server/operation.js';
 import type { Random } from '../../test/kit/random.js';
 import { often } from './faults.js';
-import type { ModelMachine, Point } from './model.js';
+import type { ModelMachine, Point } from './model-machine.js';
 import { SimMachine } from './sim-machine.js';
 import { documentText, makeDocument } from './sim-policies.js';
 import type { SimWorld } from './sim-world.js';
@@ -18,12 +18,14 @@ const ALL: readonly Operation[] = [...AGENT_OPERATIONS, ...POLICY_OPERATIONS, ..
 export class Administration {
   readonly #world: SimWorld;
   readonly #random: Random;
+  readonly #ofReplicas: Random;
   readonly #byName = new Map<string, SimMachine>();
   #numbers = 0;
 
   constructor(world: SimWorld) {
     this.#world = world;
     this.#random = world.random('administration');
+    this.#ofReplicas = world.random('administration of replicas');
   }
 
   /** What he does when it begins. */
@@ -47,6 +49,11 @@ export class Administration {
     queue(9, () => this.#move());
     queue(10, () => this.#rename());
     queue(25, () => this.#apply());
+    const ofReplicas = (meanDays: number, work: () => Promise<void>): void => {
+      often(this.#world, this.#ofReplicas, meanDays * DAY_MS, () => this.#world.tasks.push(work));
+    };
+    ofReplicas(6, () => this.#keepReplica());
+    ofReplicas(6, () => this.#dropReplica());
   }
 
   /** @returns false if it was not done, or nobody knows */
@@ -73,7 +80,7 @@ export class Administration {
   async #apply(): Promise<void> {
     const { model, life } = this.#world;
     if (life?.isServing !== true) return;
-    const document = makeDocument(this.#random, [...model.machines.keys()], this.#agents());
+    const document = makeDocument(this.#random, this.#ofReplicas, [...model.machines.keys()], this.#agents());
     model.next = document;
     const isDone = await this.#do('/v1/policies', { text: documentText(document) });
     if (isDone) {
@@ -185,6 +192,24 @@ export class Administration {
     const shadowCopies = [{ machine: machine.name, version: name }];
     if (await this.#do('/v1/forget', { shadowCopies, force: this.#random.chance(0.5), dryRun: false }))
       this.#world.history.add('forgotten', machine.name, name);
+  }
+
+  #pickReplicated(): ModelMachine | undefined {
+    const replicated = [...this.#world.model.machines.values()].filter(({ replica }) => replica !== undefined);
+    return replicated[this.#ofReplicas.below(Math.max(1, replicated.length))];
+  }
+
+  /** Have a machine's replica made a shadow copy. */
+  async #keepReplica(): Promise<void> {
+    const machine = this.#pickReplicated();
+    if (machine !== undefined) await this.#do('/v1/replicas/keep', { machine: machine.name });
+  }
+
+  async #dropReplica(): Promise<void> {
+    const machine = this.#pickReplicated();
+    if (machine === undefined) return;
+    const shadowCopies = [{ machine: machine.name, version: 'replica' }];
+    await this.#do('/v1/forget', { shadowCopies, force: this.#ofReplicas.chance(0.5), dryRun: false });
   }
 
   /** Somebody tries to delete what is not old enough: with the clock set forth it looks as if it were. */

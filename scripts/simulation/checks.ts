@@ -1,15 +1,17 @@
 import { FrameError, readFrameHeader } from '../../src/codec/frame.js';
 import { isUmbraError, messageOf } from '../../src/common/errors.js';
+import { JOB_KINDS } from '../../src/protocol/jobs-api.js';
 import { MOST_ENDED } from '../../src/scheduler/job-book.js';
 import { readSequence } from '../../src/store/index-entries.js';
 import { objectKey, objectName, objectRange, prefixRange } from '../../src/store/keys.js';
 import { MetaPrefix, ObjectType } from '../../src/codec/formats.js';
 import { reachable, storedObjects } from '../../test/kit/store-model.js';
 import type { Random } from '../../test/kit/random.js';
-import { checkPoint } from './reading.js';
+import { checkPoint, holdReplica } from './reading.js';
 import { nameOf } from './sim-disk.js';
 import type { CheckedWorld } from './world-parts.js';
 
+const HOUR_MS = 3_600_000;
 /** What a process may keep in memory for a shadow copy, an object and an index entry of it, the simulated disk included. */
 const BYTES_OF_AN_OBJECT = 6000;
 const BYTES_AT_ONCE = 700 * 1024 * 1024;
@@ -19,7 +21,10 @@ const PROCESS_BYTES_AT_ONCE = 1536 * 1024 * 1024;
 /** Read some points back, chosen at random. */
 export async function checkSome(world: CheckedWorld, random: Random, count: number): Promise<void> {
   const points = [...world.model.machines.values()].flatMap((machine) =>
-    machine.points.map((point) => ({ machine, point })),
+    [...machine.points, ...(machine.replica === undefined ? [] : [machine.replica])].map((point) => ({
+      machine,
+      point,
+    })),
   );
   for (let read = 0; read < count && !world.isWrong && points.length > 0; read += 1) {
     const chosen = points[random.below(points.length)];
@@ -27,13 +32,21 @@ export async function checkSome(world: CheckedWorld, random: Random, count: numb
   }
 }
 
+/** Have somebody read a replica slowly. */
+export function holdSome(world: CheckedWorld, random: Random, enqueue: (task: () => Promise<void>) => void): void {
+  const replicated = [...world.model.machines.values()].filter(({ replica }) => replica !== undefined);
+  const machine = replicated[random.below(Math.max(1, replicated.length))];
+  if (machine !== undefined) holdReplica(world, machine, random.between(1, 40) * HOUR_MS, enqueue);
+}
+
 export async function checkAll(world: CheckedWorld): Promise<void> {
   for (const machine of world.model.machines.values()) {
-    for (const point of [...machine.points]) if (!world.isWrong) await checkPoint(world, machine, point);
+    for (const point of [...machine.points, machine.replica])
+      if (point !== undefined && !world.isWrong) await checkPoint(world, machine, point);
   }
 }
 
-/** What is listed is what is to be listed. */
+/** What is listed is what is to be listed, and the replicas are those that are to be. */
 export function checkLists(world: CheckedWorld): void {
   const { life } = world;
   if (life?.isServing !== true) return;
@@ -43,6 +56,9 @@ export function checkLists(world: CheckedWorld): void {
     const known = machine.points.map(({ name }) => name);
     const text = (): string => `${listed.join(' ')}, not ${known.join(' ')}`;
     world.verdict.check('listed as in the model', listed.join(' ') === known.join(' '), machine.name, text);
+    const replica = life.store.catalog.replica(machine.name)?.name;
+    const other = (): string => `the replica is ${replica ?? 'none'}, not ${machine.replica?.name ?? 'none'}`;
+    world.verdict.check('replica as in the model', replica === machine.replica?.name, machine.name, other);
   }
 }
 
@@ -56,7 +72,7 @@ export async function checkJobs(world: CheckedWorld): Promise<void> {
   const open = jobs.filter(({ state }) => state === 'waiting' || state === 'running' || state === 'retrying');
   const machines = new Set(open.map(({ machine }) => machine));
   const ids = new Set(jobs.map(({ id }) => id));
-  const most = MOST_ENDED + 2 * world.model.machines.size;
+  const most = JOB_KINDS.length * (MOST_ENDED + 2 * world.model.machines.size);
   const { verdict } = world;
   verdict.check(
     'job records',

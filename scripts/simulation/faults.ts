@@ -56,7 +56,7 @@ function beginOutages(world: SimWorld, agent: SimAgent): void {
     world.history.add(isWhole ? 'host away' : 'network away', '', agent.host);
     agent.isOnline = false;
     agent.disconnect(isWhole);
-    for (const machine of world.model.machines.values()) if (machine.host === agent.host) machine.wasAway = true;
+    for (const machine of world.model.machines.values()) if (machine.host === agent.host) machine.away();
     world.clock.after(forMs, () => {
       agent.isOnline = true;
       world.history.add('host back', '', agent.host);

@@ -1,85 +1,19 @@
+import { JOB_KINDS, type JobKind } from '../../src/protocol/jobs-api.js';
 import type { Circumstances } from './circumstances.js';
-import type { Content } from './content.js';
 import type { History } from './history.js';
 import { isoTime } from './history.js';
-import { isQuiet, lastDue } from './local-clock.js';
+import type { Load } from './load.js';
+import { isQuiet } from './local-clock.js';
+import { GIVEN_UP, ModelMachine, type Pending, type Point } from './model-machine.js';
 import { keptBy } from './retention.js';
 import { minimumAgeMs, policyOf, type SimDocument, type SimPolicy } from './sim-policies.js';
+import { isDue, lastRunMs, nextDue, NOTED_MS } from './timing.js';
 import type { Verdict } from './verdict.js';
 import type { WorldClock } from './world-clock.js';
 
 const HOUR_MS = 3_600_000;
-/** As many of a host as its limits say nothing of, and of all hosts. */
-const USUAL_OF_HOST = 2;
-const MOST_AT_ONCE = 8;
 /** So soon other policies hold for whatever begins. */
 const SETTLED_MS = 60_000;
-
-/** Of so many troubles a job is given up until its machine is due again. */
-export const GIVEN_UP = 5;
-
-/** A point in time of a machine that is to be listed. */
-export interface Point {
-  readonly name: string;
-  /** By the wall clock of then. */
-  readonly timeMs: number;
-  readonly content: Content;
-  readonly volumes: number;
-  /** When it was made, of the world's time, and of what a store is certain of. */
-  readonly madeMs: number;
-  readonly certainMs: number;
-  /** Nobody deletes it before it is so old. */
-  requiredMs: number;
-}
-
-/** A point that was sent, and of which nobody has heard whether it is listed. */
-export interface Pending {
-  readonly content: Content;
-  readonly volumes: number;
-  /** When its checkpoint was, by the wall clock. */
-  readonly wallMs: number;
-  /** When all of it was sent: it is not stored before that. */
-  readonly sentMs: number;
-}
-
-export class ModelMachine {
-  readonly name: string;
-  /** Whose agent protects it. */
-  host: string | undefined;
-  /** Whose agent made its newest point. */
-  lastHost: string | undefined;
-  /** In the order in which they were made. */
-  points: Point[] = [];
-  pending: Pending[] = [];
-  protectedMs = 0;
-  /** Wall clock when it was planned for. */
-  plannedWallMs = 0;
-  /** Begin of the last run that made a point, by the wall clock. */
-  lastRunWallMs: number | undefined;
-  /** When that ended. */
-  lastMadeMs = -Infinity;
-  /** Attempts since then that came to nothing, and whatever else may have made some come to nothing. */
-  troubles = 0;
-  troubleMs = -Infinity;
-  /** What wall clocks showed then. */
-  troubleWallMs = -Infinity;
-  /** Its host was away since then: nobody knows how many attempts have come to nothing. */
-  wasAway = false;
-  isRunning = false;
-  /** Counts what happens to its points, and what somebody wants to delete of them. */
-  changes = 0;
-  forgotten = 0;
-  /** Who protects it is being changed. */
-  isChanging = false;
-
-  constructor(name: string) {
-    this.name = name;
-  }
-
-  get whose(): string | undefined {
-    return this.host ?? this.lastHost;
-  }
-}
 
 export interface ModelParts {
   readonly clock: WorldClock;
@@ -138,8 +72,8 @@ export class Model {
     for (const point of machine.points) point.requiredMs = Math.max(point.requiredMs, leastMs);
   }
 
-  /** An agent is asked for a shadow copy. @param running the machines that this is done for, those of each host */
-  begin(machine: ModelMachine, host: string, running: ReadonlyMap<string, string>, isPlanned: boolean): void {
+  /** An agent is asked for a shadow copy, or a replication. @param load without this one */
+  begin(machine: ModelMachine, { kind, host, load, isPlanned }: Begun): void {
     const { verdict, clock, circumstances } = this.#parts;
     const { name } = machine;
     const now = isoTime(clock.wallMs);
@@ -148,67 +82,114 @@ export class Model {
     // Policies and hosts that are being changed: nobody knows which hold.
     const isRecent = clock.passedMs - circumstances.policiesMs < SETTLED_MS;
     if (!isPlanned || machine.isChanging || this.next !== undefined || isRecent) return;
-    const ofHost = [...running.values()].filter((other) => other === host).length + 1;
-    const most = this.document.hosts.get(host)?.concurrent ?? USUAL_OF_HOST;
-    const isWithin = ofHost <= most && running.size < MOST_AT_ONCE;
     verdict.check(
       'limit of a host',
-      isWithin,
+      load.hasRoom(host),
       name,
-      () => `${ofHost} of ${host}, which bears ${most}; ${running.size + 1} in all`,
+      () => `${load.of(host) + 1} of ${host}, which bears ${load.mostOf(host)}; ${load.all + 1} in all`,
     );
     const { quiet, timeZone } = this.policyOf(machine);
-    const isLoud = !isQuiet(quiet, timeZone, clock.wallMs);
-    verdict.check('quiet windows', isLoud, name, () => `begun at ${now}, ${timeZone}`);
-    this.#checkDue(machine);
+    // It was decided some moments ago: that was noted meanwhile.
+    const isLoud = [0, NOTED_MS].some((agoMs) => !isQuiet(quiet, timeZone, clock.wallMs - agoMs));
+    verdict.check('quiet windows', isLoud, name, () => `a ${kind} begun at ${now}, ${timeZone}`);
+    this.#checkDue(machine, kind);
   }
 
-  #checkDue(machine: ModelMachine): void {
+  #checkDue(machine: ModelMachine, kind: JobKind): void {
     const { verdict, clock, circumstances, isDamaged } = this.#parts;
     if (isDamaged()) return;
     const changedMs = Math.max(circumstances.setMs, circumstances.policiesMs, machine.protectedMs);
     // What failed is tried again; with other clocks or policies something else is due.
-    if (machine.troubles > 0 || machine.wasAway || changedMs >= machine.lastMadeMs) return;
-    const sinceMs = this.lastRunMs(machine);
-    const { rhythm, timeZone } = this.policyOf(machine);
-    const isDue =
-      'everyHours' in rhythm
-        ? sinceMs === undefined || clock.wallMs - sinceMs >= rhythm.everyHours * HOUR_MS
-        : lastDue(rhythm, timeZone, clock.wallMs) > (sinceMs ?? machine.plannedWallMs);
+    const isJudged = (of: JobKind): boolean =>
+      machine.runsAs(of).every(({ isSmooth }) => isSmooth) && changedMs < machine.runs[of].lastMadeMs;
+    if (!isJudged(kind)) return;
+    const policy = this.policyOf(machine);
+    const sinceMs = lastRunMs(machine, kind, clock.wallMs);
     const text = (): string => `begun at ${isoTime(clock.wallMs)}, after ${isoTime(sinceMs ?? 0)}`;
-    verdict.check('made only when due', isDue, machine.name, text);
+    const holds = isDue(policy, kind, sinceMs, machine, clock.wallMs);
+    verdict.check(kind === 'replicate' ? 'replicated only when due' : 'made only when due', holds, machine.name, text);
+    if (kind === 'replicate' && isJudged('shadow-copy')) this.#checkUnneeded(machine, policy);
   }
 
-  /** The last run, by the wall clock; what lies in its future does not count. */
-  lastRunMs({ lastRunWallMs, points }: ModelMachine): number | undefined {
-    const { wallMs } = this.#parts.clock;
-    const times = [lastRunWallMs, points.at(-1)?.timeMs].filter((time) => time !== undefined && time <= wallMs);
-    return times.length === 0 ? undefined : Math.max(...times.map((time) => time ?? 0));
+  /** What is due at the same time is done once: a shadow copy is a replication, too. */
+  #checkUnneeded(machine: ModelMachine, { rhythm, timeZone }: SimPolicy): void {
+    const { verdict, clock } = this.#parts;
+    const ranMs = lastRunMs(machine, 'shadow-copy', clock.wallMs);
+    const dueMs = nextDue(rhythm, timeZone, ranMs, machine.plannedWallMs, clock.wallMs);
+    const text = (): string =>
+      `replicated at ${isoTime(clock.wallMs)}, when a shadow copy was due since ${isoTime(dueMs)}`;
+    verdict.check('replicated only when due', dueMs > clock.wallMs - SETTLED_MS, machine.name, text);
+  }
+
+  /** A run has made what it was to make. @param beganWallMs undefined if somebody had it made */
+  ended(machine: ModelMachine, kind: JobKind, beganWallMs: number | undefined): void {
+    if (beganWallMs !== undefined) machine.runs[kind].lastWallMs = beganWallMs;
+    for (const runs of machine.runsFor(kind)) runs.succeeded();
   }
 
   /** An attempt has ended without a point. @param isFinal nobody tries again before it is due */
-  trouble(machine: ModelMachine, isFinal: boolean): void {
-    machine.troubles += isFinal || machine.wasAway ? GIVEN_UP : 1;
-    machine.troubleMs = this.#parts.clock.passedMs;
-    machine.troubleWallMs = this.#parts.clock.wallMs;
+  trouble(machine: ModelMachine, isFinal: boolean, kinds: readonly JobKind[] = JOB_KINDS): void {
+    const { clock } = this.#parts;
+    for (const kind of kinds) {
+      const runs = machine.runs[kind];
+      runs.troubles += isFinal || runs.wasAway ? GIVEN_UP : 1;
+      runs.troubleMs = clock.passedMs;
+      runs.troubleWallMs = clock.wallMs;
+    }
   }
 
-  /** A point is listed. */
-  made(machine: ModelMachine, listed: { readonly name: string; readonly timeMs: number }, pending: Pending): Point {
-    const { clock, circumstances, history } = this.#parts;
-    const isBefore = pending.sentMs <= circumstances.policiesMs;
-    const documents = isBefore ? [this.document, this.#before] : [this.document];
-    const requiredMs = Math.max(...documents.map((one) => minimumAgeMs(policyOf(one, machine.name, machine.whose))));
-    const { content, volumes, sentMs: madeMs } = pending;
-    const { name, timeMs } = listed;
-    const certainMs = circumstances.certainMs;
-    const point = { name, timeMs, content, volumes, madeMs, certainMs, requiredMs };
+  /** A point is listed: what was the replica is older. */
+  made(machine: ModelMachine, listed: Named, pending: Pending): Point {
+    const { history } = this.#parts;
+    const point = this.#pointOf(listed, pending, this.#requiredMs(machine, pending.sentMs));
     machine.points.push(point);
+    // One that was made when nobody heard of it may be listed as late as when the store is opened again.
+    if (machine.replica !== undefined && machine.replica.madeMs <= point.madeMs) machine.replace(undefined);
     machine.changes += 1;
-    machine.lastMadeMs = clock.passedMs;
-    if (machine.host !== undefined) machine.lastHost = machine.host;
-    history.add('made', machine.name, name);
+    this.#noteMade(machine, 'shadow-copy');
+    history.add('made', machine.name, listed.name);
     return point;
+  }
+
+  /** A point is the replica, instead of the one before. */
+  replicated(machine: ModelMachine, listed: Named, pending: Pending): void {
+    machine.replace(this.#pointOf(listed, pending, 0));
+    this.#noteMade(machine, 'replicate');
+    this.#parts.history.add('replicated', machine.name, listed.name);
+  }
+
+  /** The replica is a shadow copy: its minimum age counts from now. */
+  kept(machine: ModelMachine, replica: Point, askedMs: number): void {
+    const { circumstances, history } = this.#parts;
+    const requiredMs = this.#requiredMs(machine, askedMs);
+    machine.points.push({ ...replica, madeMs: askedMs, certainMs: circumstances.certainMs, requiredMs });
+    if (machine.replica === replica) machine.replica = undefined;
+    machine.changes += 1;
+    history.add('replica kept', machine.name, replica.name);
+  }
+
+  /** There is no replica any more, and nothing instead of it. */
+  dropped(machine: ModelMachine): void {
+    this.#parts.history.add('replica dropped', machine.name, machine.replica?.name);
+    machine.replace(undefined);
+  }
+
+  /** @param sinceMs other policies may have held then */
+  #requiredMs(machine: ModelMachine, sinceMs: number): number {
+    const isBefore = sinceMs <= this.#parts.circumstances.policiesMs;
+    const documents = isBefore ? [this.document, this.#before] : [this.document];
+    return Math.max(...documents.map((one) => minimumAgeMs(policyOf(one, machine.name, machine.whose))));
+  }
+
+  #pointOf({ name, timeMs }: Named, pending: Pending, requiredMs: number): Point {
+    const { content, volumes, sentMs: madeMs } = pending;
+    const { certainMs } = this.#parts.circumstances;
+    return { name, timeMs, content, volumes, madeMs, certainMs, requiredMs };
+  }
+
+  #noteMade(machine: ModelMachine, kind: JobKind): void {
+    for (const runs of machine.runsFor(kind)) runs.lastMadeMs = this.#parts.clock.passedMs;
+    if (machine.host !== undefined) machine.lastHost = machine.host;
   }
 
   /** A point is not listed any more. */
@@ -263,6 +244,21 @@ export class Model {
       free: new Set(free.map(({ name }) => name)),
     };
   }
+}
+
+/** How a point is called, and of when it is. */
+export interface Named {
+  readonly name: string;
+  readonly timeMs: number;
+}
+
+/** An attempt that begins. */
+export interface Begun {
+  readonly kind: JobKind;
+  readonly host: string;
+  readonly load: Load;
+  /** Nobody asked for it: it is due. */
+  readonly isPlanned: boolean;
 }
 
 /** A machine as it was when pruning it began. */

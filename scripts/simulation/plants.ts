@@ -2,6 +2,7 @@ import { MetaPrefix, ObjectType } from '../../src/codec/formats.js';
 import { isUmbraError } from '../../src/common/errors.js';
 import type { Policy } from '../../src/policies/policy.js';
 import type { WireFrame } from '../../src/protocol/frames.js';
+import type { Job } from '../../src/scheduler/job.js';
 import type { Planning } from '../../src/server/planning.js';
 import { readSequence } from '../../src/store/index-entries.js';
 import { digestKey, highWaterKey, objectKey, prefixRange } from '../../src/store/keys.js';
@@ -68,16 +69,12 @@ export const PLANTS = {
   },
   'missed-run-lost': {
     what: 'what was due while no server was there is not made up',
-    breaks: ['made within its bound'],
+    breaks: ['made within its bound', 'replicated within its bound'],
     planning: (planning, clock) => {
       const startedMs = clock.now();
-      return {
-        ...planning,
-        latest: (machine) => {
-          const latest = planning.latest(machine);
-          return latest && { ...latest, timeMs: Math.max(latest.timeMs, startedMs) };
-        },
-      };
+      const { jobs } = planning;
+      const ran = (job: Job): Job => ({ ...job, beganMs: Math.max(job.beganMs ?? 0, startedMs) });
+      return { ...planning, jobs: { ...jobs, all: async () => (await jobs.all()).map(ran) } };
     },
   },
   'run-too-soon': {
@@ -97,12 +94,12 @@ export const PLANTS = {
   },
   'breach-untold': {
     what: 'breaches of data loss are told when they are ten times as bad',
-    breaks: ['data loss watched'],
+    breaks: ['data loss watched', 'ages as in the model'],
     planning: withPolicy((policy) => ({ ...policy, dataLossMs: 10 * policy.dataLossMs })),
   },
   'collects-too-much': {
     what: 'a collection frees a chunk that is still used',
-    breaks: ['exact bytes', 'nothing unreferenced, nothing missing', 'damage heals'],
+    breaks: ['exact bytes', 'exact bytes of replicas', 'nothing unreferenced, nothing missing', 'damage heals'],
     collect: async (collect, soil) => {
       await collect();
       await freeOne(soil);
@@ -112,6 +109,40 @@ export const PLANTS = {
     what: 'a collection frees nothing',
     breaks: ['nothing unreferenced, nothing missing'],
     collect: () => Promise.resolve(),
+  },
+  'replications-missed': {
+    what: 'nothing is replicated between shadow copies',
+    breaks: ['replicated within its bound'],
+    planning: withPolicy(({ replicate: _, ...policy }) => policy),
+  },
+  'replicas-uncounted': {
+    what: 'data loss is told by shadow copies alone',
+    breaks: ['data loss watched', 'ages as in the model'],
+    planning: (planning) => ({ ...planning, upToDate: (machine) => planning.latest(machine) }),
+  },
+  'replica-collected': {
+    what: 'a collection frees what replicas need',
+    breaks: [
+      'exact bytes of replicas',
+      'exact bytes',
+      'nothing unreferenced, nothing missing',
+      'index points at objects',
+      'damage heals',
+    ],
+    collect: async (collect, { store: { catalog } }) => {
+      const replicas = catalog.replicas.bind(catalog);
+      catalog.replicas = () => [];
+      await collect().finally(() => {
+        catalog.replicas = replicas;
+      });
+    },
+  },
+  'leases-ignored': {
+    what: 'a collection frees replicas that were replaced, and that somebody reads',
+    breaks: ['exact bytes of replicas'],
+    store: ({ leases }) => {
+      leases.listings = () => [];
+    },
   },
   'region-lost': {
     what: 'of what agents send now and then a region is lost',

@@ -17,12 +17,15 @@ export function summaryText(result: SimulationResult, { seconds, peakBytes }: Co
   const of = (...names: readonly string[]): number => names.reduce((sum, name) => sum + (counts[name] ?? 0), 0);
   const rows: readonly (readonly [string, number | string])[] = [
     ['machines protected at the end', result.protectedMachines],
-    ['jobs begun', of('begun')],
+    ['jobs begun', of('begun', 'replication begun')],
+    ['  of them replications', of('replication begun')],
     ['  that failed', of('failed')],
     ['shadow copies made', of('made')],
     ['  deleted', of('deleted', 'deleted at the end')],
     ['  of them by an administrator', of('forgotten')],
     ['  kept at the end', result.kept],
+    ['replicas made', of('replicated')],
+    ['  made shadow copies, or dropped', `${of('replica kept')}, ${of('replica dropped')}`],
     ['collections', of('collected')],
     ['outages of hosts, and of networks', of('host away', 'network away')],
     ['servers stopped', of('server stopped')],

@@ -1,6 +1,7 @@
 import type { Fleet } from '../../src/agents/fleet.js';
 import { UmbraError } from '../../src/common/errors.js';
 import type { Log } from '../../src/common/log.js';
+import type { JobKind } from '../../src/protocol/jobs-api.js';
 import type { Boot } from '../../src/system/boot-time.js';
 import type { ServerFrame } from '../../src/protocol/ingest.js';
 // Loaded before it begins: what is loaded meanwhile comes at a moment that no seed repeats.
@@ -19,6 +20,7 @@ import { within } from '../../src/server/within.js';
 import { runJob, type RunOperationOptions } from '../../src/server/run-operation.js';
 import { Scheduling } from '../../src/server/scheduling.js';
 import { Upkeep } from '../../src/server/upkeep.js';
+import type { KeptReplica } from '../../src/store/commits.js';
 import { Store } from '../../src/store/store.js';
 import type { ShadowCopyRecord } from '../../src/store/records.js';
 import { FakeMounts } from '../../test/kit/fake-mounts.js';
@@ -43,6 +45,8 @@ export interface LifeOptions {
   readonly boot: () => Boot;
   readonly log: Log;
   readonly forgetting: SimEngineOptions['forgetting'];
+  /** Runs what makes a shadow copy of a machine's replica. */
+  readonly keeping: (machine: string, keep: () => Promise<KeptReplica>) => Promise<KeptReplica>;
   readonly pruning: SimEngineOptions['pruning'];
   readonly collected: SimEngineOptions['collected'];
   readonly planting: Planting;
@@ -136,6 +140,8 @@ export class ServerLife implements Writer {
     const { clock } = this.#running;
     const databases = planting.databases?.(disk.open(this)) ?? disk.open(this);
     const store = await disk.spendReserve(() => Store.open({ format: TEST_FORMAT, ...databases, clock, boot }));
+    const keepReplica = store.keepReplica.bind(store);
+    store.keepReplica = (machine, count) => this.#options.keeping(machine, () => keepReplica(machine, count));
     planting.store?.(store);
     const lazyClock = clockOf(this.#options.clock, () => this.isAlive, LAZY_MS);
     const engine = new SimEngine({ ...this.#options, store, databases, clock, lazyClock });
@@ -189,6 +195,16 @@ export class ServerLife implements Writer {
   async run(prepared: Prepared): Promise<unknown> {
     const asked = { caller: OWNER, gone: new AbortController().signal };
     return await runJob(asked, prepared, this.services, this.#running);
+  }
+
+  /** What becomes of what is sent of a machine; of one that nothing is to be sent of it does not matter. */
+  kindOf(machine: string, host: string): JobKind {
+    try {
+      return this.fleet.awaited(machine, host);
+    } catch (error) {
+      if (!(error instanceof UmbraError)) throw error;
+      return 'shadow-copy';
+    }
   }
 
   /** An agent sends a shadow copy, as over the route of `src/server/ingest-route.ts`. */

@@ -1,5 +1,6 @@
 import { UmbraError } from '../../src/common/errors.js';
 import type { AgentBackupResult, AgentTask, AgentTaskLine } from '../../src/protocol/agents-api.js';
+import type { JobKind } from '../../src/protocol/jobs-api.js';
 import { mayPass } from '../../src/scheduler/retry.js';
 import { toWireError } from '../../src/protocol/wire-error.js';
 import type { Random } from '../../test/kit/random.js';
@@ -28,6 +29,8 @@ interface Course {
   /** The connection is lost in the midst of it; then it goes on with another one, or fails. */
   readonly isCut: boolean;
 }
+
+type BackupTask = AgentTask & { readonly kind: 'backup' };
 
 /** A task that is under way at an agent. */
 interface Task {
@@ -111,35 +114,37 @@ export class SimAgent {
     });
   }
 
-  async #backUp(task: AgentTask & { readonly kind: 'backup' }, life: ServerLife): Promise<void> {
-    const { model, history } = this.#world;
+  async #backUp(task: BackupTask, life: ServerLife): Promise<void> {
+    const { model, history, load, clock, byHand } = this.#world;
     const { name } = task.machine;
     const machine = model.machine(name);
-    model.begin(machine, this.host, this.#world.running, !this.#world.byHand.has(name));
-    if (!this.#world.byHand.has(name)) this.#world.running.set(name, this.host);
-    history.add('begun', name, this.host);
-    const beganWallMs = this.#world.clock.wallMs;
+    const kind = life.kindOf(name, this.host);
+    const isPlanned = !byHand.has(name);
+    model.begin(machine, { kind, host: this.host, load, isPlanned });
+    if (isPlanned) load.begin(name, this.host);
+    history.add(kind === 'replicate' ? 'replication begun' : 'begun', name, this.host);
+    const beganWallMs = clock.wallMs;
     let outcome: { readonly result: AgentBackupResult } | { readonly error: UmbraError };
     try {
-      outcome = { result: await this.#attempt(task, life) };
-      if (!this.#world.byHand.has(name)) machine.lastRunWallMs = beganWallMs;
-      machine.wasAway = false;
-      machine.troubles = 0;
+      outcome = { result: await this.#attempt(task, life, kind) };
+      model.ended(machine, kind, isPlanned ? beganWallMs : undefined);
     } catch (error) {
       if (!(error instanceof UmbraError)) throw error;
       outcome = { error };
-      model.trouble(machine, !mayPass(error));
+      // What is due while somebody has it made is tried as often as it is tried, and nobody hears of it.
+      if (isPlanned) model.trouble(machine, !mayPass(error), [kind]);
+      else model.trouble(machine, true);
       history.add('failed', name, error.code);
     }
     machine.isRunning = false;
-    this.#world.running.delete(name);
+    load.end(name, clock.passedMs);
     this.#tasks.delete(task.id);
     const said = 'error' in outcome ? { error: toWireError(outcome.error) } : outcome;
     // One that was switched off says nothing; one whose connection was lost says it when it is back.
     this.#life?.fleet.connections.finish(this.host, { id: task.id, ...said });
   }
 
-  async #attempt(task: AgentTask & { readonly kind: 'backup' }, life: ServerLife): Promise<AgentBackupResult> {
+  async #attempt(task: BackupTask, life: ServerLife, kind: JobKind): Promise<AgentBackupResult> {
     const seen = this.machines.find(({ uuid }) => uuid === task.machine.uuid);
     const course = this.#course();
     const over = new Promise<never>((_, reject) => {
@@ -163,6 +168,7 @@ export class SimAgent {
         life,
         host: this.host,
         task,
+        kind,
         machine: seen,
         consistency: this.#random.chance(0.8) ? 'filesystem' : 'crash',
         takesMs: course.takesMs / 2,

@@ -1,8 +1,9 @@
 import { Fleet } from '../../src/agents/fleet.js';
+import { changesBetween } from '../../src/backup/change-count.js';
 import type { Clock } from '../../src/common/clock.js';
 import type { FileOperations } from '../../src/files/file-operations.js';
 import { Uploads } from '../../src/ingest/uploads.js';
-import type { ForgetRequest, ForgetResult, GcResult } from '../../src/protocol/api.js';
+import type { ForgetRequest, ForgetResult, GcResult, KeepReplicaResult } from '../../src/protocol/api.js';
 import type { JobContext } from '../../src/server/job-context.js';
 import { heldMachines } from '../../src/server/held-machines.js';
 import type { HeldMachine } from '../../src/protocol/changes-api.js';
@@ -14,6 +15,7 @@ import type { PruneRequest, PruneResult } from '../../src/protocol/policies-api.
 import type { Listing } from '../../src/store/catalog.js';
 import { Machines } from '../../src/store/machines.js';
 import { storeFigures, type StoreFigures } from '../../src/store/figures.js';
+import { shadowCopyInfo } from '../../src/store/records.js';
 import type { Store } from '../../src/store/store.js';
 import { FakeEngine } from '../../test/kit/fake-engine.js';
 import { InlinePool } from './inline-pool.js';
@@ -102,6 +104,12 @@ export class SimEngine extends FakeEngine {
     const signal = context?.signal ?? new AbortController().signal;
     const { store } = this.#options;
     return forgetShadowCopies(request, { store, signal, forget: (listing) => this.#forget(listing) });
+  }
+
+  override async keepReplica(machine: string): Promise<KeepReplicaResult> {
+    const { store } = this.#options;
+    const { record, isNew } = await store.keepReplica(machine, changesBetween(store.reader));
+    return { shadowCopy: shadowCopyInfo(record), isNew };
   }
 
   override async gc(context: JobContext): Promise<GcResult> {

@@ -9,9 +9,13 @@ const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const EVERY_DAY = [0, 1, 2, 3, 4, 5, 6];
 const ZONES = ['Europe/Zurich', 'America/New_York', 'Australia/Lord_Howe', 'America/Havana', 'Asia/Kathmandu', 'UTC'];
 
+/** Every so many hours, or at times of a calendar. */
+export type SimRhythm = { readonly everyHours: number } | Calendar;
+
 export interface SimPolicy {
-  /** Every so many hours, or at times of a calendar. */
-  readonly rhythm: { readonly everyHours: number } | Calendar;
+  readonly rhythm: SimRhythm;
+  /** Replications come between shadow copies. */
+  readonly replicate?: SimRhythm;
   readonly timeZone: string;
   readonly keep: Rules | undefined;
   readonly dataLossHours: number;
@@ -65,10 +69,18 @@ export function minimumAgeMs({ minimumAgeHours }: SimPolicy): number {
   return minimumAgeHours * HOUR_MS;
 }
 
-/** A document that an administrator may think of. */
-export function makeDocument(random: Random, machines: readonly string[], hosts: readonly string[]): SimDocument {
+/**
+ * A document that an administrator may think of.
+ * @param replicating draws what is replicated, and how often
+ */
+export function makeDocument(
+  random: Random,
+  replicating: Random,
+  machines: readonly string[],
+  hosts: readonly string[],
+): SimDocument {
   const names = ['standard', 'nightly', 'weekly', 'often', 'quiet', 'offices', 'archive'];
-  const policies = new Map(names.map((name) => [name, makePolicy(random, name)]));
+  const policies = new Map(names.map((name) => [name, withReplicas(makePolicy(random, name), replicating)]));
   const pick = (): string => names[random.below(names.length)] ?? 'standard';
   const shuffled = machines.filter(() => random.chance(0.3));
   const half = Math.ceil(shuffled.length / 2);
@@ -106,7 +118,19 @@ function makePolicy(random: Random, name: string): SimPolicy {
   };
 }
 
-function makeRhythm(random: Random, name: string): SimPolicy['rhythm'] {
+/** Some replicate, and accept no more than what passes until the next time and a few hours. */
+function withReplicas(policy: SimPolicy, random: Random): SimPolicy {
+  const isReplicated = random.chance(0.35);
+  const everyHours = random.between(3, 9);
+  const first = random.below(24) * 15;
+  const dataLossHours = 9 + random.below(10);
+  if (!isReplicated) return policy;
+  const isCalendar = random.chance(0.4);
+  const replicate = isCalendar ? { minutes: [0, 1, 2, 3].map((quarter) => first + quarter * 360) } : { everyHours };
+  return { ...policy, replicate, dataLossHours };
+}
+
+function makeRhythm(random: Random, name: string): SimRhythm {
   if (name === 'often') return { everyHours: random.between(10, 30) };
   // Among them hours that clocks skip and show twice.
   const minute = (random.chance(0.6) ? random.between(0, 3) : random.below(24)) * 60 + random.below(4) * 15;
@@ -174,6 +198,7 @@ function policyLines(policy: SimPolicy): string[] {
   );
   return [
     `    shadowCopies: ${rhythmText(policy.rhythm)}`,
+    ...(policy.replicate === undefined ? [] : [`    replicate: ${rhythmText(policy.replicate)}`]),
     `    timeZone: ${policy.timeZone}`,
     `    keep: ${keep}`,
     `    dataLoss: ${policy.dataLossHours}h`,
@@ -184,7 +209,7 @@ function policyLines(policy: SimPolicy): string[] {
   ];
 }
 
-function rhythmText(rhythm: SimPolicy['rhythm']): string {
+function rhythmText(rhythm: SimRhythm): string {
   if ('everyHours' in rhythm) return `{ every: ${rhythm.everyHours}h }`;
   const { minutes, weekdays } = rhythm;
   if (weekdays === undefined) return `{ daily: [${minutes.map((minute) => `"${time(minute)}"`).join(', ')}] }`;

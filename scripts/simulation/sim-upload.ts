@@ -1,6 +1,7 @@
 import { UmbraError } from '../../src/common/errors.js';
 import type { AgentBackupResult, AgentTask } from '../../src/protocol/agents-api.js';
 import type { BegunFrame, DoneFrame, ServerFrame } from '../../src/protocol/ingest.js';
+import type { JobKind } from '../../src/protocol/jobs-api.js';
 import { fromWireError } from '../../src/protocol/wire-error.js';
 import { changesOf, VOLUME_BYTES, wholeRegion, type Content, type RegionChange } from './content.js';
 import { FramePipe } from './frame-pipe.js';
@@ -13,6 +14,8 @@ export interface SendOptions {
   readonly life: ServerLife;
   readonly host: string;
   readonly task: AgentTask & { readonly kind: 'backup' };
+  /** What the server makes of it, which the agent need not know. */
+  readonly kind: JobKind;
   readonly machine: SimMachine;
   readonly consistency: 'crash' | 'filesystem';
   readonly takesMs: number;
@@ -57,7 +60,7 @@ function isOf<T extends ServerFrame['t']>(frame: ServerFrame, type: T): frame is
 
 /** Make a checkpoint and send what has changed since the last one. @throws {UmbraError} */
 export async function sendShadowCopy(options: SendOptions): Promise<AgentBackupResult> {
-  const { world, life, host, task, machine, consistency, takesMs, isCut } = options;
+  const { world, life, host, task, kind, machine, consistency, takesMs, isCut } = options;
   const { clock, model } = world;
   const named = model.machine(task.machine.name);
   const base = task.base?.checkpoint === undefined ? undefined : machine.checkpoints.get(task.base.checkpoint);
@@ -80,14 +83,11 @@ export async function sendShadowCopy(options: SendOptions): Promise<AgentBackupR
     begun = await sending.answer('begun');
     sendRegions(sending, changesFor(begun, base, content), begun.settled);
   }
-  const pending = { content, volumes: machine.volumes, wallMs: made.wallMs, sentMs: clock.passedMs };
+  const pending = { kind, content, volumes: machine.volumes, wallMs: made.wallMs, sentMs: clock.passedMs };
   named.pending.push(pending);
   sending.pipe.say(endFrame(consistency, clock.passedMs - made.passedMs));
   const done: DoneFrame = await sending.answer('done');
-  if (!named.points.some(({ name }) => name === done.shadowCopy)) {
-    const { timeMs } = life.store.catalog.find(named.name, done.shadowCopy);
-    model.made(named, { name: done.shadowCopy, timeMs }, pending);
-  }
+  world.heard(life, named, done.shadowCopy, pending);
   named.pending = named.pending.filter((other) => other !== pending);
   machine.acknowledged(checkpoint);
   const sent = { readBytes: 0, sentBytes: 0, notes: [] };

@@ -6,7 +6,9 @@ import { checkIndex } from './checks.js';
 import { Circumstances } from './circumstances.js';
 import type { FaultKind } from './options.js';
 import { History } from './history.js';
-import { Model, type ModelMachine } from './model.js';
+import { Load } from './load.js';
+import { Model } from './model.js';
+import type { ModelMachine, Pending } from './model-machine.js';
 import type { Planting } from './planting.js';
 import { ServerLife } from './server-life.js';
 import type { SimAgent } from './sim-agent.js';
@@ -46,8 +48,8 @@ export class SimWorld {
   readonly disk: SimDisk;
   readonly faults: ReadonlySet<FaultKind>;
   readonly agents = new Map<string, SimAgent>();
-  /** Machines whose shadow copies are made since they are due, and where. */
-  readonly running = new Map<string, string>();
+  /** What runs since it is due. */
+  readonly load = new Load((host) => this.model.document.hosts.get(host)?.concurrent);
   /** Machines that somebody has a shadow copy made of. */
   readonly byHand = new Set<string>();
   /** Objects that were damaged, and when the server has found that out. */
@@ -77,8 +79,8 @@ export class SimWorld {
     const { clock, circumstances, verdict, history } = this;
     const isDamaged = (): boolean => this.damaged.size > 0;
     this.model = new Model({ clock, circumstances, verdict, history, isDamaged }, document);
-    this.#witness = new Witness({ model: this.model, verdict, circumstances });
-    this.watch = new Watch({ clock, circumstances, verdict, model: this.model });
+    this.#witness = new Witness({ model: this.model, verdict, circumstances, clock });
+    this.watch = new Watch({ clock, circumstances, verdict, model: this.model, load: this.load });
     const reused = (sequence: number): void => {
       verdict.check('sequence numbers once', false, '', () => `${sequence} was used before`);
     };
@@ -154,6 +156,7 @@ export class SimWorld {
       boot: () => ({ id: `boot${this.#boots}`, uptimeMs: this.clock.passedMs - this.#bootedMs }),
       log: this.#log(() => life.isAlive),
       forgetting: (listing, forget) => this.#witness.forget(life, listing, forget),
+      keeping: (machine, keep) => this.#witness.keep(life, machine, keep),
       pruning: (request, prune) => this.#witness.prune(life, request, prune),
       collected: () => {
         if (life.isAlive) this.history.add('collected');
@@ -251,5 +254,9 @@ export class SimWorld {
   /** What one machine has listed now. */
   match(life: ServerLife, machine: ModelMachine): void {
     this.#witness.match(life, machine);
+  }
+
+  heard(life: ServerLife, machine: ModelMachine, name: string, pending: Pending): void {
+    this.#witness.heard(life, machine, { name, pending });
   }
 }

@@ -1,6 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
+import { JOB_KINDS } from '../../src/protocol/jobs-api.js';
 import { Administration } from './administration.js';
-import { checkAll, checkCollected, checkJobs, checkLists, checkMemory, checkSome } from './checks.js';
+import { checkAges } from './ages.js';
+import { checkAll, checkCollected, checkJobs, checkLists, checkMemory, checkSome, holdSome } from './checks.js';
 import { beginFaults, often } from './faults.js';
 import type { FaultKind } from './options.js';
 import { PLANTS, type PlantName } from './plants.js';
@@ -73,11 +75,16 @@ function beginChecks(world: SimWorld): void {
   };
   every(8 * HOUR_MS, () => checkSome(world, random, 8));
   every(10 * DAY_MS, () => checkJobs(world));
+  const ofReplicas = world.random('checks of replicas');
+  often(world, ofReplicas, 2 * DAY_MS, () => {
+    holdSome(world, ofReplicas, (task) => world.tasks.push(task));
+  });
   every(45 * DAY_MS, () => maintain(world));
   every(90 * DAY_MS, () => checkMemory(world));
   const look = (): void => {
     checkLists(world);
     world.watch.look();
+    world.tasks.push(() => checkAges(world));
     world.clock.after(2 * HOUR_MS, look);
   };
   look();
@@ -110,19 +117,26 @@ async function run(world: SimWorld, endMs: number, progress: SimulationOptions['
   }
 }
 
-/** All that is there at the end is whole. */
+/** All that is there at the end is whole, and nothing else is left when that was collected. */
 async function end(world: SimWorld): Promise<void> {
+  await untilServing(world);
+  if (!world.isWrong) await maintain(world);
+  await untilServing(world);
+  if (world.isWrong) return;
+  checkLists(world);
+  await checkAges(world);
+  await checkJobs(world);
+  await checkAll(world);
+  await checkMemory(world);
+}
+
+async function untilServing(world: SimWorld): Promise<void> {
   while (!world.isServing && !world.isWrong) {
     const task = world.tasks.shift();
     if (task !== undefined) await task();
     else if (!world.clock.next(Infinity)) break;
     await setImmediate();
   }
-  if (world.isWrong) return;
-  checkLists(world);
-  await checkJobs(world);
-  await checkAll(world);
-  await checkMemory(world);
 }
 
 /** What the server says of the machine of which something did not hold. */
@@ -134,7 +148,7 @@ async function serversView(world: SimWorld): Promise<readonly string[]> {
   const { planned } = await life.scheduling.plan();
   const { jobs } = await life.scheduling.list({ machine: name, limit: 4 });
   return [
-    `model: of ${known.host ?? 'nobody'}, troubles ${known.troubles}, ${JSON.stringify(model.policyOf(known))}`,
+    `model: of ${known.host ?? 'nobody'}, troubles ${JOB_KINDS.map((kind) => known.runs[kind].troubles).join(' and ')}, ${JSON.stringify(model.policyOf(known))}`,
     ...planned.filter(({ machine }) => machine === name).map((run) => `plan: ${JSON.stringify(run)}`),
     ...(await Promise.all(jobs.map(({ id }) => life.scheduling.find(id)))).map((job) => `job: ${JSON.stringify(job)}`),
   ];

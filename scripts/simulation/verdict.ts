@@ -1,7 +1,9 @@
 /** What is checked. */
 export const INVARIANTS = [
   'exact bytes',
+  'exact bytes of replicas',
   'listed as in the model',
+  'replica as in the model',
   'pruned as in the model',
   'minimum age',
   'one job of a machine',
@@ -9,7 +11,10 @@ export const INVARIANTS = [
   'quiet windows',
   'made only when due',
   'made within its bound',
+  'replicated only when due',
+  'replicated within its bound',
   'data loss watched',
+  'ages as in the model',
   'nothing unreferenced, nothing missing',
   'index points at objects',
   'sequence numbers once',

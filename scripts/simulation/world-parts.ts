@@ -1,6 +1,8 @@
 import type { Circumstances } from './circumstances.js';
 import type { History } from './history.js';
-import type { Model, ModelMachine } from './model.js';
+import type { Load } from './load.js';
+import type { Model } from './model.js';
+import type { ModelMachine, Pending } from './model-machine.js';
 import type { FaultKind } from './options.js';
 import type { ServerLife } from './server-life.js';
 import type { SimDisk } from './sim-disk.js';
@@ -17,10 +19,12 @@ export interface AgentWorld {
   readonly history: History;
   readonly model: Model;
   readonly faults: ReadonlySet<FaultKind>;
-  /** Machines whose shadow copies are made since they are due, and where. */
-  readonly running: Map<string, string>;
+  /** What runs since it is due. */
+  readonly load: Load;
   /** Machines that somebody has a shadow copy made of. */
   readonly byHand: ReadonlySet<string>;
+  /** An agent has heard how the server calls what it sent. */
+  heard(life: ServerLife, machine: ModelMachine, name: string, pending: Pending): void;
 }
 
 /** As much of the world as is looked at by those who check it. */

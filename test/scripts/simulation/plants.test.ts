@@ -11,6 +11,10 @@ const SOON: readonly PlantName[] = [
   'collects-too-much',
   'missed-run-lost',
   'index-before-objects',
+  'replications-missed',
+  'replicas-uncounted',
+  'replica-collected',
+  'leases-ignored',
 ];
 
 for (const plant of SOON) {

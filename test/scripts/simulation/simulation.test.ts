@@ -17,8 +17,9 @@ void t.test('the same seed is the same run', async (t) => {
 // Each has damage, a full disk, a kill or a power cut, and clocks that are set.
 for (const seed of [5, 7]) {
   void t.test(`a month of five machines, with all that goes wrong (seed ${seed})`, { timeout: 240_000 }, async (t) => {
-    const { violation, events } = await simulate({ machines: 5, days: 30, seed, faults: new Set(FAULT_KINDS) });
+    const { violation, events, counts } = await simulate({ machines: 5, days: 30, seed, faults: new Set(FAULT_KINDS) });
     t.equal(violation, undefined);
     t.ok(events > 100, `${events} events`);
+    t.ok((counts['replicated'] ?? 0) > 50, `${counts['replicated'] ?? 0} replicas`);
   });
 }

@@ -7,6 +7,8 @@ import type { Rules } from './retention.js';
 const HOUR_MS = 3_600_000;
 const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'];
 const EVERY_DAY = [0, 1, 2, 3, 4, 5, 6];
+/** A replication takes some 15 ms: from so many machines on there are fewer of them, or years would take hours. */
+const LARGE_FLEET = 50;
 const ZONES = ['Europe/Zurich', 'America/New_York', 'Australia/Lord_Howe', 'America/Havana', 'Asia/Kathmandu', 'UTC'];
 
 /** Every so many hours, or at times of a calendar. */
@@ -80,7 +82,8 @@ export function makeDocument(
   hosts: readonly string[],
 ): SimDocument {
   const names = ['standard', 'nightly', 'weekly', 'often', 'quiet', 'offices', 'archive'];
-  const policies = new Map(names.map((name) => [name, withReplicas(makePolicy(random, name), replicating)]));
+  const isLarge = machines.length >= LARGE_FLEET;
+  const policies = new Map(names.map((name) => [name, withReplicas(makePolicy(random, name), replicating, isLarge)]));
   const pick = (): string => names[random.below(names.length)] ?? 'standard';
   const shuffled = machines.filter(() => random.chance(0.3));
   const half = Math.ceil(shuffled.length / 2);
@@ -118,9 +121,9 @@ function makePolicy(random: Random, name: string): SimPolicy {
   };
 }
 
-/** Some replicate, and accept no more than what passes until the next time and a few hours. */
-function withReplicas(policy: SimPolicy, random: Random): SimPolicy {
-  const isReplicated = random.chance(0.35);
+/** Some replicate, fewer in a large fleet, and accept no more than what passes until the next time and a few hours. */
+function withReplicas(policy: SimPolicy, random: Random, isLarge: boolean): SimPolicy {
+  const isReplicated = random.chance(isLarge ? 0.12 : 0.35);
   const everyHours = random.between(3, 9);
   const first = random.below(24) * 15;
   const dataLossHours = 9 + random.below(10);

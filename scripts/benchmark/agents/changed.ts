@@ -56,6 +56,9 @@ export const changed: Suite = {
         `${diskGib} GiB of data, all of it allocated, that repeats after ${differentMib} MiB; QEMU's bitmaps have 64 KiB.`,
       );
       figures.note('What changes is new to the store, in pieces of 64 KiB all over the disk, or in runs of 4 MiB.');
+      figures.note(
+        'It is on the disk, and the store at rest, before the backup begins: as hours after the one before.',
+      );
       return [figures];
     } finally {
       await libvirt.end();
@@ -81,6 +84,7 @@ async function measure(context: SuiteContext, machine: ChangingMachine, figures:
   // Nobody knows what has changed: all is read, and compared with what the agent has noted of the first.
   await changeImage(disk, context.directory, draw(0.01, 1));
   log('changed: 1 %, all of it read');
+  await lab.rest();
   add('1 %, scanned', await lab.backup(MACHINE));
   await libvirt.virsh('start', MACHINE, '--paused');
   await lab.protect('host', MACHINE, MACHINE);
@@ -90,6 +94,7 @@ async function measure(context: SuiteContext, machine: ChangingMachine, figures:
     for (const [part, run, what] of PARTS) {
       await changeDisk({ name: MACHINE, libvirt, serial: '' }, context.directory, draw(part, run));
       log(`changed: ${what}`);
+      await lab.rest();
       add(what, await lab.backup(MACHINE));
     }
   }

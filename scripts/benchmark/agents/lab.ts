@@ -13,6 +13,10 @@ import { anonymousBytes, processSeconds, runTimed, type Timed, writtenBytes } fr
 
 const LOOK_MS = 20;
 const START_LIMIT_MS = 60_000;
+/** At rest server and agents take less than this of the processors in that time. */
+const REST_MS = 500;
+const REST_SECONDS = 0.02;
+const REST_LIMIT_MS = 120_000;
 
 /** A backup by an agent, asked for by a command of the user's. */
 export interface TimedBackup {
@@ -97,6 +101,19 @@ export class AgentsLab {
 
   async unprotect(name: string): Promise<void> {
     await this.client.call(requests.unprotect({ machine: name }));
+  }
+
+  /** Wait until all that was written before is on the disk, and the store has compacted what it had to: none of it is a backup's that comes now. */
+  async rest(): Promise<void> {
+    const end = performance.now() + REST_LIMIT_MS;
+    await run('sync', []);
+    for (let before = this.#processSeconds(); ;) {
+      await sleep(REST_MS);
+      const now = this.#processSeconds();
+      if (now - before < REST_SECONDS) return;
+      if (performance.now() > end) throw new BenchError('the server or an agent finds no rest');
+      before = now;
+    }
   }
 
   /** As a user has it done: `umbra backup MACHINE`. */

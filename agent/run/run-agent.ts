@@ -5,7 +5,7 @@ import type { Log } from '../../src/common/log.js';
 import type { DiscoveryReport } from '../../src/protocol/agents-api.js';
 import { makeDirectories } from '../../src/system/make-directory.js';
 import { discover } from '../discovery/discover.js';
-import { agentTransport, loadIdentity } from '../enrol/agent-identity.js';
+import { agentTransport, loadIdentity, type AgentIdentity } from '../enrol/agent-identity.js';
 import { IdentityKeeper } from '../enrol/identity-keeper.js';
 import { Agent } from './agent.js';
 import type { AgentConfig } from './agent-config.js';
@@ -13,6 +13,7 @@ import { qmpDiscovery } from './discover-qmp.js';
 import { hostTrackers } from './host-trackers.js';
 import { HostWork } from './host-work.js';
 import { httpServerApi } from './http-server-api.js';
+import { takeState } from './state-directory.js';
 import { oneAtATime } from './turns.js';
 
 export interface RunAgentOptions {
@@ -24,10 +25,19 @@ export interface RunAgentOptions {
 
 /**
  * Be the agent of this host, until the signal is aborted.
- * @throws {UmbraError} NOT_ENROLLED; UNAUTHENTICATED when the server has revoked it
+ * @throws {UmbraError} NOT_ENROLLED; AGENT_RUNNING if there is one already; UNAUTHENTICATED when the server has revoked it
  */
-export async function runAgent({ config, clock, log, signal }: RunAgentOptions): Promise<void> {
-  const identity = await loadIdentity(config.state);
+export async function runAgent(options: RunAgentOptions): Promise<void> {
+  const identity = await loadIdentity(options.config.state);
+  const giveBack = await takeState(options.config.state);
+  try {
+    await runAs(identity, options);
+  } finally {
+    await giveBack();
+  }
+}
+
+async function runAs(identity: AgentIdentity, { config, clock, log, signal }: RunAgentOptions): Promise<void> {
   await makeDirectories(config.scratch);
   let transport = agentTransport(identity);
   const revoked = new AbortController();

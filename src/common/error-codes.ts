@@ -87,6 +87,7 @@ export const ERROR_CODES = {
   HYPERVISOR_FAILED: { exit: 'SYSTEM', meaning: 'libvirt or QEMU could not do what it was asked to' },
   CONFIG_UNREADABLE: { exit: 'IMAGE', meaning: "a machine's configuration cannot be read or understood" },
   AGENT_UNREACHABLE: { exit: 'SERVER', meaning: 'the agent of a host is not connected to the server' },
+  AGENT_RUNNING: { exit: 'BUSY', meaning: 'another agent runs on this host, with the same state' },
   AGENT_FAILED: { exit: 'SERVER', meaning: 'the agent of a host broke off what it was doing' },
   NOTIFY_FAILED: { exit: 'SERVER', meaning: 'somebody could not be told of an alert' },
   PROGRAM_MISSING: { exit: 'SYSTEM', meaning: 'a program or library that is needed is not installed' },

@@ -14,6 +14,8 @@ interface Looked {
   readonly sinceMs: number | undefined;
 }
 
+type Now = Omit<Looked, 'sinceMs'>;
+
 /**
  * Knows in which machines' newest shadow copies something is damaged. A shadow copy is read again only for what may have changed that: it is another
  * one, something more was found damaged, or something is whole again of which it may have had some.
@@ -53,18 +55,16 @@ export class TouchedMachines {
     const machines = new Set(store.catalog.machines());
     for (const machine of this.#looked.keys()) if (!machines.has(machine)) this.#looked.delete(machine);
     const times = new FoundTimes(store);
-    for (const machine of machines) await this.#lookAt(machine, store, times, signal);
+    for (const machine of machines) {
+      const now = whatIsNow(machine, store);
+      if (now === undefined) this.#looked.delete(machine);
+      // Nearly all are known: they are passed over without a turn of the event loop for each.
+      else if (!holds(this.#looked.get(machine), now)) await this.#lookAt(machine, now, store, times, signal);
+    }
   }
 
-  async #lookAt(machine: string, store: Store, times: FoundTimes, signal: AbortSignal): Promise<void> {
-    const listing = store.catalog.latest(machine);
-    if (listing === undefined) {
-      this.#looked.delete(machine);
-      return;
-    }
-    const { damageEpoch: epoch, quarantined: names } = store.objectStore;
-    const now = { listing, epoch, count: names.size };
-    if (holds(this.#looked.get(machine), now)) return;
+  async #lookAt(machine: string, now: Now, store: Store, times: FoundTimes, signal: AbortSignal): Promise<void> {
+    const { listing } = now;
     // In the instant in which it is seen to be listed: what is deleted from now on keeps its data until it is given back.
     const giveBack = store.leases.take(listing);
     try {
@@ -92,8 +92,15 @@ export class TouchedMachines {
   }
 }
 
+function whatIsNow(machine: string, store: Store): Now | undefined {
+  const listing = store.catalog.latest(machine);
+  if (listing === undefined) return undefined;
+  const { damageEpoch: epoch, quarantined } = store.objectStore;
+  return { listing, epoch, count: quarantined.size };
+}
+
 /** What heals elsewhere takes nothing from a shadow copy in which nothing was damaged. */
-function holds(looked: Looked | undefined, now: Omit<Looked, 'sinceMs'>): boolean {
+function holds(looked: Looked | undefined, now: Now): boolean {
   if (looked === undefined || looked.listing !== now.listing || looked.epoch !== now.epoch) return false;
   return looked.sinceMs === undefined || looked.count === now.count;
 }

@@ -21,7 +21,7 @@ export const GROWTH_SCALES: Readonly<Record<GrowthScale['name'], GrowthScale>> =
   full: {
     name: 'full',
     copies: [1, 10, 100, 1000],
-    agentCopies: [1, 10, 100],
+    agentCopies: [1, 10, 100, 1000],
     gib: [1, 10, 100, 1000],
     copiesOfSizes: 10,
     machines: [1, 10, 100],

@@ -17,6 +17,12 @@ const AFTER_TROUBLE_MS = 60_000;
 /** An agent is there. */
 const AGENT_THERE: Come = { codes: ['AGENT_UNREACHABLE', 'SERVER_STOPPING'], madeUp: 'AGENT_UNREACHABLE' };
 
+/** What has come, and for which machines: kept by its name until that is noted. */
+interface Hurry {
+  readonly isMeant: (machine: PlannedMachine) => boolean;
+  readonly come: Come;
+}
+
 interface Running {
   readonly host: string;
   readonly controller: AbortController;
@@ -34,6 +40,7 @@ export class Scheduler {
   readonly #dueJobs: DueJobs;
   readonly #running = new Map<string, Running>();
   readonly #attempts = new Set<Promise<void>>();
+  readonly #hurries = new Map<string, Hurry>();
   #last: Promise<unknown> = Promise.resolve();
   #cancelTimer = (): void => undefined;
   #isScheduling = false;
@@ -82,35 +89,41 @@ export class Scheduler {
 
   /** The agent of a host is there again: what failed since it was not is done now. */
   hostIsBack(host: string): void {
-    this.#hurry((machine) => machine.host === host, AGENT_THERE);
+    this.#hurry(`the agent of ${host}`, (machine) => machine.host === host, AGENT_THERE);
   }
 
   /** Machines are on other hosts: what failed since the agent of the one before was not there is done now. */
   hostsChanged(): void {
-    this.#hurry(({ name, host }) => {
+    const isElsewhere = ({ name, host }: PlannedMachine): boolean => {
       const job = this.book.open(name) ?? this.book.last(name);
       return job !== undefined && job.host !== host && this.#parts.wasThere(host);
-    }, AGENT_THERE);
+    };
+    this.#hurry('other hosts', isElsewhere, AGENT_THERE);
   }
 
   /** The disk of the store has room again: what failed since it had none is done now. */
   roomIsBack(): void {
-    this.#hurry(() => true, { codes: ['STORE_FULL'], madeUp: 'STORE_FULL' });
+    this.#hurry('room', () => true, { codes: ['STORE_FULL'], madeUp: 'STORE_FULL' });
   }
 
-  #hurry(isMeant: (machine: PlannedMachine) => boolean, come: Come): void {
+  /** @param what has come: of each the last time counts */
+  #hurry(what: string, isMeant: Hurry['isMeant'], come: Come): void {
     if (!this.#isScheduling) return;
-    void this.#inOrder(async () => {
-      const nowMs = this.#parts.clock.now();
-      const meant = this.#parts.machines().filter(isMeant);
-      const jobs = meant.flatMap((machine) =>
-        hurried(this.book, machine.name, come, nowMs, (due) => this.#dueJobs.make(machine, due, nowMs)),
-      );
-      await this.book.write(jobs);
-      await this.#step();
-    }).catch((error: unknown) => {
-      this.#trouble(error);
-    });
+    this.#hurries.set(what, { isMeant, come });
+    this.poke();
+  }
+
+  /** Note what is done now that something has come; what can't be noted stays to be done. */
+  async #hurryAll(machines: readonly PlannedMachine[], nowMs: number): Promise<void> {
+    for (const [what, hurry] of [...this.#hurries]) {
+      const jobs = machines
+        .filter(hurry.isMeant)
+        .flatMap((machine) =>
+          hurried(this.book, machine.name, hurry.come, nowMs, (due) => this.#dueJobs.make(machine, due, nowMs)),
+        );
+      if (jobs.length > 0) await this.book.write(jobs);
+      if (this.#hurries.get(what) === hurry) this.#hurries.delete(what);
+    }
   }
 
   isRunning(machine: string): boolean {
@@ -156,6 +169,7 @@ export class Scheduler {
     const { clock } = this.#parts;
     try {
       const machines = this.#parts.machines();
+      await this.#hurryAll(machines, clock.now());
       await this.#recover();
       await this.#letGo(machines);
       await this.#noteDue(machines, clock.now());

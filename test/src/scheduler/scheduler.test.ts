@@ -3,6 +3,8 @@ import { UmbraError } from '../../../src/common/errors.js';
 import { DEFAULT_POLICY } from '../../../src/policies/default-policy.js';
 import type { Policy } from '../../../src/policies/policy.js';
 import { MOST_ATTEMPTS } from '../../../src/scheduler/retry.js';
+import { openMemoryKv } from '../../../src/store/memory-kv.js';
+import { kvWith } from '../../kit/kv-with.js';
 import { ScheduleLab, type Course, type LabOptions } from '../../kit/schedule-lab.js';
 
 const MINUTE_MS = 60_000;
@@ -124,6 +126,30 @@ void t.test('an agent that is there again has what it missed done', async (t) =>
   lab.scheduler.hostIsBack('hv1');
   await lab.run(2 * MINUTE_MS);
   t.equal(lab.tried.length, before + 1);
+});
+
+void t.test('an agent that is back while nothing can be noted is not forgotten', async (t) => {
+  const away = new UmbraError('AGENT_UNREACHABLE', 'not connected');
+  const weekly: Policy = { ...NIGHTLY, shadowCopies: { kind: 'calendar', cron: ['0 22 * * 1'] } };
+  let isGone = true;
+  let isFull = false;
+  const memory = openMemoryKv();
+  const meta = kvWith(memory, {
+    write: (operations, options) =>
+      isFull ? Promise.reject(new UmbraError('STORE_FULL', 'the disk is full')) : memory.write(operations, options),
+  });
+  const lab = labWith({ web: weekly }, () => (isGone ? { takesMs: 0, error: away } : { takesMs: MINUTE_MS }), { meta });
+  await lab.start();
+  await lab.run(24 * HOUR_MS);
+  t.match(lab.scheduler.book.last('web'), { state: 'failed' });
+  isGone = false;
+  isFull = true;
+  lab.scheduler.hostIsBack('hv1');
+  await lab.run(HOUR_MS);
+  t.match(lab.scheduler.book.last('web'), { state: 'failed' });
+  isFull = false;
+  await lab.run(HOUR_MS);
+  t.match(lab.scheduler.book.last('web'), { state: 'done' }, 'before it is due again, in five days');
 });
 
 void t.test('a machine that is on another host now has done there what it missed', async (t) => {

@@ -18,8 +18,9 @@ const UNFINISHED = '.new';
 export async function takeState(directory: string): Promise<() => Promise<void>> {
   const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    if (!isLocked(handle.fd)) throw isRunning(directory);
-    await removeUnfinished(join(directory, 'machines'));
+    const isAlone = isLocked(handle.fd);
+    if (isAlone === false) throw isRunning(directory);
+    if (isAlone) await removeUnfinished(join(directory, 'machines'));
   } catch (error) {
     await handle.close();
     throw error;
@@ -27,12 +28,12 @@ export async function takeState(directory: string): Promise<() => Promise<void>>
   return () => handle.close();
 }
 
-/** Where nothing can be locked nobody is kept out. */
-function isLocked(fd: number): boolean {
+/** @returns undefined where nothing can be locked: nobody is kept out */
+function isLocked(fd: number): boolean | undefined {
   try {
     return tryFlock(fd, 'exclusive');
   } catch (error) {
-    if (NO_LOCKS.includes(systemCode(error))) return true;
+    if (NO_LOCKS.includes(systemCode(error))) return undefined;
     throw error;
   }
 }
@@ -48,7 +49,7 @@ async function removeUnfinished(machines: string): Promise<void> {
   for (const machine of (await entriesIn(machines)).filter((each) => each.isDirectory())) {
     const directory = join(machines, machine.name);
     for (const file of await entriesIn(directory)) {
-      if (file.isFile() && file.name.endsWith(UNFINISHED)) await rm(join(directory, file.name));
+      if (file.isFile() && file.name.endsWith(UNFINISHED)) await rm(join(directory, file.name), { force: true });
     }
   }
 }

@@ -6,7 +6,7 @@ import { openSocket } from './socket.js';
 
 const SETTLE_MS = 10_000;
 /** Nobody listens there. */
-const NOBODY: readonly (string | undefined)[] = ['ENOENT', 'ECONNREFUSED'];
+const NOBODY: readonly (string | undefined)[] = ['ENOENT', 'ENOTDIR', 'ECONNREFUSED'];
 
 /**
  * Begin a handshake with an NBD server, and end it in good order. To be done before QEMU is told to stop its server: it waits for the end

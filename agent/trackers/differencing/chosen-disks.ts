@@ -35,8 +35,7 @@ export async function chooseDisks(
     const why = remarks.length === 0 ? '' : `: ${remarks.join('; ')}`;
     throw new UmbraError('TRACKER_UNAVAILABLE', `the machine has no disk that can be read${why}`);
   }
-  const chains = disks.map(({ layers }) => layers);
-  for (const path of await removeLeftOverlays(notes, chains, await machine.run())) {
+  for (const path of await removeLeftOverlays(notes, disks, await machine.run())) {
     log.warn('an overlay is no part of the machine any more, and is kept', { path });
     remarks.push(`${path} is no part of the machine any more: what it holds may be missing; it is kept`);
   }

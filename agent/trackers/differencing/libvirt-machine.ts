@@ -6,11 +6,12 @@ import { libvirtConfig } from '../../discovery/libvirt.js';
 import type { LibvirtAddress } from '../../libvirt/address.js';
 import { busyDisk, refuseBlockJobs } from '../../libvirt/block-jobs.js';
 import { LibvirtGuestControl, NeverPaused } from '../../libvirt/guest-control.js';
-import type { Domain } from '../../libvirt/domain.js';
+import { uuidText, type Domain } from '../../libvirt/domain.js';
 import { Libvirt } from '../../libvirt/libvirt.js';
 import { machineState } from '../../libvirt/machine-state.js';
 import { LibvirtMonitor } from '../../libvirt/monitor.js';
 import { pastTakenNames } from '../../libvirt/taken-names.js';
+import { runOfQemu } from '../../qemu/process-run.js';
 import { escapeXml } from '../../xml.js';
 import { refuseJobs, refuseLostJob } from '../qemu-bitmap-libvirt/backup-job.js';
 import { ownerIn } from '../qemu-bitmap-libvirt/plan.js';
@@ -68,7 +69,8 @@ export class LibvirtOverlayMachine implements OverlayMachine {
   }
 
   run(): Promise<string | undefined> {
-    return Promise.resolve(this.isOff ? undefined : String(this.#domain.id));
+    const uuid = uuidText(this.#domain.uuid);
+    return runOfQemu((args) => args[args.indexOf('-uuid') + 1] === uuid);
   }
 
   async owner(): Promise<number> {

@@ -38,10 +38,11 @@ async function mergeOne(machine: OverlayMachine, { notes, whileStill }: MergeToo
   } catch (error) {
     // What it was to wait for the next time would be somebody else's.
     if (isUmbraError(error, 'TRACKER_BUSY')) await notes.update(() => ({ merging: undefined }));
+    else if (await hasLayer(machine, path).catch(() => false)) await noteUnmerged(notes);
     throw error;
   }
-  const now = await machine.disks();
-  if (now.disks.some((each) => each.layers.includes(path))) {
+  if (await hasLayer(machine, path)) {
+    await noteUnmerged(notes);
     throw notMerged(volume, path, onto);
   }
   // Only what is on the disk of the host can take the place of what is deleted.
@@ -52,6 +53,15 @@ async function mergeOne(machine: OverlayMachine, { notes, whileStill }: MergeToo
     making: making.filter((each) => each !== path),
     merging: undefined,
   }));
+}
+
+async function hasLayer(machine: OverlayMachine, path: string): Promise<boolean> {
+  return (await machine.disks()).disks.some(({ layers }) => layers.includes(path));
+}
+
+/** Whoever has the guest write to what lies below the overlay, after this, knows nothing of it. */
+async function noteUnmerged(notes: OverlayNotes): Promise<void> {
+  await notes.update(({ merging }) => ({ merging: merging && { ...merging, run: undefined } }));
 }
 
 /** Nothing is lost by it: the overlay covers what was half written below it. @param why - if somebody says so */

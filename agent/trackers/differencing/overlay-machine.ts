@@ -47,7 +47,7 @@ export interface OverlayMachine {
   readonly stillControl?: GuestControl;
   /** Off: its images are read as they are, and nothing is put on them. */
   readonly isOff: boolean;
-  /** Names this run of its QEMU; another one, or undefined, when it was started anew or is off. */
+  /** Names this run of its QEMU, and no other; undefined if it is off, or its process is not to be seen. */
   run(): Promise<string | undefined>;
   /** The user QEMU runs as. */
   owner(): Promise<number>;

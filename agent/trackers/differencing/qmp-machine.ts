@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import type { Clock } from '../../../src/common/clock.js';
 import { isUmbraError } from '../../../src/common/errors.js';
-import { count, list, record, text } from '../../json-values.js';
+import { list, record, text } from '../../json-values.js';
 import { chainNodes } from '../../qemu/chain-nodes.js';
 import { findDisks, type QemuDisk } from '../../qemu/disks.js';
 import { QemuGuestControl } from '../../qemu/guest-control.js';
 import { refuseJobs } from '../../qemu/jobs.js';
+import { runOfQemu } from '../../qemu/process-run.js';
 import { QmpClient } from '../../qemu/qmp.js';
 import { refuseMigrating } from '../qemu-bitmap/abilities.js';
 import { describeMachine } from '../qemu-bitmap/describe-machine.js';
@@ -49,10 +50,8 @@ export class QmpMachine implements OverlayMachine {
     return new QmpMachine(await QmpClient.open({ socketPath, clock }), options);
   }
 
-  async run(): Promise<string | undefined> {
-    const [processor] = list(await this.#qmp.execute('query-cpus-fast')).map(record);
-    const thread = count(processor?.['thread-id']);
-    return thread === undefined ? undefined : `thread ${thread}`;
+  run(): Promise<string | undefined> {
+    return runOfQemu((args) => args.some((arg) => arg.includes(this.#qmpSocket)));
   }
 
   owner(): Promise<number> {

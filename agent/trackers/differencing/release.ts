@@ -21,11 +21,7 @@ interface Surroundings {
 export async function release(machine: OverlayMachine, tools: MergeTools, { clock, log }: Surroundings): Promise<void> {
   const { notes } = tools;
   const { disks } = await machine.disks();
-  const kept = await removeLeftOverlays(
-    notes,
-    disks.map(({ layers }) => layers),
-    await machine.run(),
-  );
+  const kept = await removeLeftOverlays(notes, disks, await machine.run());
   for (const path of kept) log.warn('an overlay is no part of the machine any more, and is kept', { path });
   if (machine.isOff) for (const disk of disks) await forgetOverlays(notes, await releaseOff(machine, disk, clock));
   else await mergeLayers(machine, tools, mergeToRelease);

@@ -1,7 +1,9 @@
 import { basename, join } from 'node:path';
 import t from 'tap';
 import { describeDomain } from '../../../../agent/discovery/domain-xml.js';
+import { LibvirtOverlayMachine } from '../../../../agent/trackers/differencing/libvirt-machine.js';
 import { withImage } from '../../../../agent/trackers/differencing/start-image.js';
+import { systemClock } from '../../../../src/common/clock.js';
 import { applyChanges, contentOf, request, volumeOf } from '../../../kit/checkpoints.js';
 import { privateLibvirt } from '../../../kit/libvirt.js';
 import { LibvirtMachine } from '../../../kit/libvirt-machine.js';
@@ -30,6 +32,10 @@ t.test('a domain that runs, is off, runs again, and is let go of', async (t) => 
   const overlays = (id: string): string[] => [`umbra-${id}-vda.qcow2`, `umbra-${id}-vdb.qcow2`];
   t.same(await imagesOf(machine), overlays('c1'));
   t.same(await imagesOf(machine, '--inactive'), overlays('c1'), 'it starts from there');
+  const { address, uuid } = machine.trackerOptions();
+  const opened = await LibvirtOverlayMachine.open({ address, uuid, clock: systemClock });
+  t.match(await opened.run(), / \d+ \d+$/, 'its process is found');
+  await opened.close();
 
   await machine.write(0, 'write -P 2 2M 64k');
   await machine.write(1, 'write -P 3 3M 128k');

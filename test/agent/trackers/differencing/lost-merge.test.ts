@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import t from 'tap';
+import { OverlayNotes } from '../../../../agent/trackers/differencing/overlay-state.js';
 import { QmpMachine } from '../../../../agent/trackers/differencing/qmp-machine.js';
 import { UmbraError } from '../../../../src/common/errors.js';
 import { systemClock } from '../../../../src/common/clock.js';
@@ -37,6 +39,19 @@ t.test('QEMU has merged what the guest wrote to, and nobody heard of it: the ove
   await tracker.forget();
   t.same(overlaysIn(directory), []);
   t.notOk(await tracker.isInUse());
+});
+
+t.test('a merge that did not come about: what is noted of it is no reason to take the overlay away', async (t) => {
+  const directory = temporaryDirectory(t);
+  const { qmpSocket } = await startMachine(t, directory, { disks: makeDisks(directory, ['raw']) });
+  await kept(await overlayTracker(directory, qmpSocket).checkpoint(request('c1')));
+  const merge = (): Promise<void> => Promise.reject(new UmbraError('TRACKER_FAILED', 'no room'));
+  const open = async (): Promise<QmpMachine> =>
+    Object.assign(await QmpMachine.open({ qmpSocket, clock: systemClock }), { merge });
+  await t.rejects(overlayTracker(directory, qmpSocket, { open }).forget(), { message: 'no room' });
+  const { merging } = await new OverlayNotes(join(directory, 'state', 'overlays.json')).read();
+  t.match(merging, { path: join(directory, 'umbra-c1-vda.qcow2'), onto: join(directory, 'vda.raw') });
+  t.equal(merging?.run, undefined);
 });
 
 t.test('QEMU was started anew meanwhile: somebody may have had it start without what the overlay holds', async (t) => {

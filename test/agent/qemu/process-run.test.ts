@@ -1,0 +1,23 @@
+import t from 'tap';
+import { runOfQemu } from '../../../agent/qemu/process-run.js';
+import { startMachine } from '../../kit/qemu-machine.js';
+import { temporaryDirectory } from '../../kit/temporary.js';
+
+t.test('each run of a QEMU has a name of its own', async (t) => {
+  const directory = temporaryDirectory(t);
+  const run = (): Promise<string | undefined> => runOfQemu((args) => args.some((arg) => arg.includes(directory)));
+  t.equal(await run(), undefined);
+  const first = await startMachine(t, directory, { disks: [] });
+  const name = await run();
+  t.match(name, /^[0-9a-f-]{36} \d+ \d+$/);
+  t.equal(await run(), name);
+  await first.stop();
+  t.equal(await run(), undefined);
+  const second = await startMachine(t, directory, { disks: [] });
+  const other = await run();
+  t.ok(other);
+  t.not(other, name);
+  await startMachine(t, directory, { disks: [] });
+  t.equal(await run(), undefined, 'two of which either may be meant');
+  await second.stop();
+});

@@ -11,6 +11,7 @@ import {
   type BegunFrame,
   type EndFrame,
   type RegionPlace,
+  type Rest,
   type ServerFrame,
 } from '../protocol/ingest.js';
 import type { BackupVolumeResult } from '../protocol/api.js';
@@ -39,7 +40,10 @@ export class Upload {
   readonly #parts: UploadParts;
   readonly #begin: BeginFrame;
   readonly #session: IngestSession;
-  readonly #volumes: readonly VolumeIngest[];
+  /** None once it is over. */
+  #volumes: readonly VolumeIngest[];
+  /** What is known of them then. */
+  #left: Left | undefined;
   readonly #giveBack: () => void;
   readonly #beganMs: number;
   #connection: UploadConnection | undefined;
@@ -87,12 +91,12 @@ export class Upload {
 
   /** Plain bytes of the chunks that the store did not have; nothing for the agent to know. */
   get newBytes(): number {
-    return this.#volumes.reduce((sum, { writer }) => sum + writer.counts.newBytes, 0);
+    return this.#left?.newBytes ?? this.#volumes.reduce((sum, { writer }) => sum + writer.counts.newBytes, 0);
   }
 
   /** What was stored of each volume, once all of it is. */
   get results(): readonly BackupVolumeResult[] {
-    return this.#volumes.map((volume) => volume.result);
+    return this.#left?.results ?? this.#volumes.map((volume) => volume.result);
   }
 
   get isAttached(): boolean {
@@ -112,7 +116,7 @@ export class Upload {
     const begun: BegunFrame = {
       t: 'begun',
       upload: this.id,
-      rest: this.#volumes.map(({ rest }) => rest),
+      rest: this.#left?.rest ?? this.#volumes.map(({ rest }) => rest),
       ...(reread.some((regions) => regions.length > 0) ? { reread } : {}),
       cutting: { seed: seed.toString(16).padStart(16, '0'), zeroBits, maxBlocks },
       ...(this.#settled === undefined ? {} : { settled: this.#settled }),
@@ -178,6 +182,9 @@ export class Upload {
     await this.detach();
     this.#session.end();
     this.#giveBack();
+    // Whoever comes back is answered for a while: the trees and counts of the volumes, some 80 KiB, are of no use to anybody.
+    this.#left = { rest: this.#volumes.map(({ rest }) => rest), results: this.results, newBytes: this.newBytes };
+    this.#volumes = [];
   }
 
   #takeBlocks(message: BlocksFrame, data: Data): Promise<void> {
@@ -254,6 +261,13 @@ export class Upload {
     const before = this.#begin.volumes.slice(0, index).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     this.position = Math.min(before + position, this.totalBytes);
   }
+}
+
+/** What an upload is asked for when it is over. */
+interface Left {
+  readonly rest: readonly Rest[];
+  readonly results: readonly BackupVolumeResult[];
+  readonly newBytes: number;
 }
 
 function wrong(what: string): UmbraError {

@@ -121,6 +121,8 @@ export class IngestSession {
   end(): void {
     if (!this.#open) return;
     this.#open = false;
+    // It is 44 KiB, and who wrote may be kept for a while.
+    this.#compressor = undefined;
     this.#store.release(this);
   }
 

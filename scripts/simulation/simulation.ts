@@ -1,4 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
+// The server loads this when it is first needed, which takes real time: the world would have gone on by then, now more, now less.
+import '../../src/policies/parse-policies.js';
 import { JOB_KINDS } from '../../src/protocol/jobs-api.js';
 import { Administration } from './administration.js';
 import { checkAges } from './ages.js';

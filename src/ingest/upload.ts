@@ -182,7 +182,7 @@ export class Upload {
     await this.detach();
     this.#session.end();
     this.#giveBack();
-    // Whoever comes back is answered for a while: the trees and counts of the volumes, some 80 KiB, are of no use to anybody.
+    // Whoever comes back is answered for a while: the trees and counts of the volumes are of no use to anybody.
     this.#left = { rest: this.#volumes.map(({ rest }) => rest), results: this.results, newBytes: this.newBytes };
     this.#volumes = [];
   }

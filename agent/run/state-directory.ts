@@ -2,10 +2,8 @@ import { constants, type Dirent } from 'node:fs';
 import { open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemCode, UmbraError } from '../../src/common/errors.js';
-import { tryFlock } from '../../src/system/file-locks.js';
+import { tryLockDirectory } from '../../src/system/file-locks.js';
 
-/** What file systems say on which no directory can be locked. */
-const NO_LOCKS: readonly (string | undefined)[] = ['ENOLCK', 'ENOSYS', 'EOPNOTSUPP', 'EINVAL', 'EBADF'];
 /** A file is written under this name, and then put in its place. */
 const UNFINISHED = '.new';
 
@@ -18,7 +16,8 @@ const UNFINISHED = '.new';
 export async function takeState(directory: string): Promise<() => Promise<void>> {
   const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    const isAlone = isLocked(handle.fd);
+    // Where nothing can be locked nobody is kept out, and nothing is swept.
+    const isAlone = tryLockDirectory(handle.fd);
     if (isAlone === false) throw isRunning(directory);
     if (isAlone) await removeUnfinished(join(directory, 'machines'));
   } catch (error) {
@@ -26,16 +25,6 @@ export async function takeState(directory: string): Promise<() => Promise<void>>
     throw error;
   }
   return () => handle.close();
-}
-
-/** @returns undefined where nothing can be locked: nobody is kept out */
-function isLocked(fd: number): boolean | undefined {
-  try {
-    return tryFlock(fd, 'exclusive');
-  } catch (error) {
-    if (NO_LOCKS.includes(systemCode(error))) return undefined;
-    throw error;
-  }
 }
 
 function isRunning(directory: string): UmbraError {

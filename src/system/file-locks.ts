@@ -1,3 +1,4 @@
+import { systemCode } from '../common/errors.js';
 import { libc, systemCall } from './libc.js';
 import { SystemCallError } from './system-call-error.js';
 
@@ -23,6 +24,23 @@ export type LockKind = 'shared' | 'exclusive';
  */
 export function tryFlock(fd: number, kind: LockKind): boolean {
   return granted(() => systemCall('flock', () => libc().flock(fd, (kind === 'shared' ? LOCK_SH : LOCK_EX) | LOCK_NB)));
+}
+
+/** What file systems say on which no directory can be locked. */
+const NO_LOCKS = new Set(['ENOLCK', 'ENOSYS', 'EOPNOTSUPP', 'EINVAL', 'EBADF']);
+
+/**
+ * Lock an open directory for this process alone, as {@link tryFlock} does.
+ * @returns undefined where nothing can be locked
+ * @throws {SystemCallError}
+ */
+export function tryLockDirectory(fd: number): boolean | undefined {
+  try {
+    return tryFlock(fd, 'exclusive');
+  } catch (error) {
+    if (NO_LOCKS.has(systemCode(error) ?? '')) return undefined;
+    throw error;
+  }
 }
 
 /** Give up what {@link tryFlock} took. */

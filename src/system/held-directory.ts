@@ -3,7 +3,7 @@ import { lstat, mkdtemp, open, readdir, rm, type FileHandle } from 'node:fs/prom
 import path from 'node:path';
 
 import { systemCode } from '../common/errors.js';
-import { tryFlock } from './file-locks.js';
+import { tryLockDirectory } from './file-locks.js';
 
 /** A directory that this process alone uses, for a while. */
 export interface HeldDirectory {
@@ -11,9 +11,6 @@ export interface HeldDirectory {
   /** With all that is in it. */
   remove(): Promise<void>;
 }
-
-/** What file systems say on which no directory can be locked. */
-const NO_LOCKS = new Set(['ENOLCK', 'ENOSYS', 'EOPNOTSUPP', 'EINVAL', 'EBADF']);
 
 /**
  * Make a directory in another one, for this user only, and take away those that were left there. Whoever uses one holds a lock on it,
@@ -61,7 +58,7 @@ async function hold(directory: string, isNew: boolean): Promise<FileHandle | und
   try {
     // On a network's file system it may belong to nobody, though it was made here.
     const isOurs = isNew || (await handle.stat()).uid === process.geteuid?.();
-    if (isOurs && isLocked(handle.fd, isNew) && (await hasItsName(directory, handle))) return handle;
+    if (isOurs && (tryLockDirectory(handle.fd) ?? isNew) && (await hasItsName(directory, handle))) return handle;
   } catch (error) {
     await handle.close();
     throw error;
@@ -75,15 +72,6 @@ async function openDirectory(directory: string): Promise<FileHandle | undefined>
     return await open(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-}
-
-function isLocked(fd: number, withoutLocks: boolean): boolean {
-  try {
-    return tryFlock(fd, 'exclusive');
-  } catch (error) {
-    if (NO_LOCKS.has(systemCode(error) ?? '')) return withoutLocks;
     throw error;
   }
 }

@@ -4,11 +4,6 @@ import type { Log } from '../../src/common/log.js';
 import type { JobKind } from '../../src/protocol/jobs-api.js';
 import type { Boot } from '../../src/system/boot-time.js';
 import type { ServerFrame } from '../../src/protocol/ingest.js';
-// Loaded before it begins: what is loaded meanwhile comes at a moment that no seed repeats.
-import '../../src/scheduler/fleet.js';
-import '../../src/scheduler/report.js';
-import '../../src/scheduler/scheduler.js';
-import '../../src/store/scrub.js';
 import { FilesService } from '../../mount/files/files-service.js';
 import { Alerting } from '../../src/server/alerting.js';
 import type { Caller } from '../../src/server/caller.js';

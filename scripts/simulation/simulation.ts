@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
-// The server loads this when it is first needed, which takes real time: the world would have gone on by then, now more, now less.
-import '../../src/policies/parse-policies.js';
+import { loadPolicyParser } from '../../src/policies/load-parser.js';
 import { JOB_KINDS } from '../../src/protocol/jobs-api.js';
+import { loadScheduler } from '../../src/scheduler/load-scheduler.js';
+import { loadScrub } from '../../src/store/load-scrub.js';
 import { Administration } from './administration.js';
 import { checkAges } from './ages.js';
 import { checkAll, checkCollected, checkJobs, checkLists, checkMemory, checkSome, holdSome } from './checks.js';
@@ -52,6 +53,8 @@ export interface SimulationResult {
 /** Run a fleet through its years, or until something does not hold. */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   const { machines, days, seed, faults, tell = (): void => undefined } = options;
+  // The server loads these when it first needs them, which takes real time: the world would have gone on by then, now more, now less.
+  await Promise.all([loadPolicyParser(), loadScheduler(), loadScrub()]);
   const planting = options.plant === undefined ? {} : PLANTS[options.plant];
   const hosts = Array.from(
     { length: Math.max(2, Math.ceil(machines / MACHINES_OF_A_HOST)) },

@@ -1,4 +1,5 @@
 import type { Clock } from '../common/clock.js';
+import { loadPolicyParser } from '../policies/load-parser.js';
 import type { Policies } from '../policies/policy.js';
 import { policyOf } from '../policies/resolve-policy.js';
 import type {
@@ -85,8 +86,7 @@ export class PolicyService {
 
   /** What a document says. @throws {UmbraError} BAD_ARGUMENT with the line */
   async parse({ text, file = 'policies' }: CheckPoliciesRequest): Promise<Policies> {
-    // With what reads YAML and calendars: a server is rarely asked for that.
-    const { parsePolicies } = await import('../policies/parse-policies.js');
+    const { parsePolicies } = await loadPolicyParser();
     return parsePolicies(text, file, this.#options.clock.now());
   }
 

@@ -5,6 +5,7 @@ import type { JobDetails, JobKind, JobsRequest, JobsResult, ScheduleResult } fro
 import type { FleetStatus } from '../protocol/server-api.js';
 import type * as fleets from '../scheduler/fleet.js';
 import type * as reports from '../scheduler/report.js';
+import { loadScheduler } from '../scheduler/load-scheduler.js';
 import type { Scheduler } from '../scheduler/scheduler.js';
 import type { Attempt, Made, SchedulerParts } from '../scheduler/scheduler-parts.js';
 import { backUpWithProgress } from './agent-operations.js';
@@ -201,11 +202,7 @@ export class Scheduling implements PlannedWork {
 
   async #load(given: Services | Promise<Services>): Promise<Opened> {
     const services = await given;
-    const [{ Scheduler: Loaded }, report, fleet] = await Promise.all([
-      import('../scheduler/scheduler.js'),
-      import('../scheduler/report.js'),
-      import('../scheduler/fleet.js'),
-    ]);
+    const { Scheduler: Loaded, report, fleet } = await loadScheduler();
     const parts = this.#parts(services);
     const scheduler = await Loaded.open(parts);
     this.#options.jobs.reserve(scheduler.book.highest);

@@ -2,6 +2,7 @@ import type { Clock } from '../common/clock.js';
 import type { FileOperations } from '../files/file-operations.js';
 import type { DamageRequest, DamageResult } from '../protocol/upkeep-api.js';
 import type { Store } from '../store/store.js';
+import { loadScrub } from '../store/load-scrub.js';
 import type { Scrub } from '../store/scrub.js';
 import type { WorkerPool } from '../workers/pool.js';
 import type { JobContext } from './job-context.js';
@@ -56,7 +57,7 @@ export class LocalUpkeep implements StoreUpkeep {
   }
 
   async #open(store: Store): Promise<Scrub> {
-    const { Scrub: Loaded } = await import('../store/scrub.js');
+    const { Scrub: Loaded } = await loadScrub();
     return await Loaded.open({ store, pool: this.#parts.pool, now: () => store.moment() });
   }
 }

@@ -3,6 +3,7 @@ import type { Clock } from '../common/clock.js';
 import { isUmbraError, UmbraError } from '../common/errors.js';
 import { DEFAULT_DOCUMENT } from '../policies/default-document.js';
 import { BUILT_IN_POLICIES } from '../policies/default-policy.js';
+import { loadPolicyParser } from '../policies/load-parser.js';
 import type { parseKeptPolicies } from '../policies/parse-policies.js';
 import type { HostLimits, Policies } from '../policies/policy.js';
 import { policyOf, type EffectivePolicy } from '../policies/resolve-policy.js';
@@ -40,7 +41,7 @@ export interface PolicyStore {
 export class StoredPolicies {
   readonly #store: PolicyStore;
   readonly #clock: Clock;
-  /** Understands what somebody wrote; loaded when there is such a thing, since reading YAML and calendars takes 20 ms to load. */
+  /** Understands what somebody wrote; loaded when there is such a thing. */
   #parse: typeof parseKeptPolicies | undefined;
   #known: PolicyDocument | undefined;
   /** Why the text that was read last can't be understood: reading it anew for each machine that it is asked for would take long. */
@@ -59,7 +60,7 @@ export class StoredPolicies {
 
   /** Be ready for these settings. It is called before they hold, whoever changes them. */
   async prepare({ policies }: Settings): Promise<void> {
-    if (policies !== undefined) this.#parse ??= (await import('../policies/parse-policies.js')).parseKeptPolicies;
+    if (policies !== undefined) this.#parse ??= (await loadPolicyParser()).parseKeptPolicies;
   }
 
   /** @throws {UmbraError} STORE_DAMAGED if what is stored can't be understood */

@@ -3,7 +3,7 @@ import type { Policy } from '../policies/policy.js';
 import { toWireError } from '../protocol/wire-error.js';
 import { keptError, saying, type Job } from './job.js';
 import { mayPass, MOST_ATTEMPTS, retryDelayMs } from './retry.js';
-import type { Made } from './scheduler-parts.js';
+import type { Made, Newest } from './scheduler-parts.js';
 import { fulfils } from './wanted-consistency.js';
 
 /** What a running job has become, now that its attempt has made a shadow copy, or brought the replica up to date. */
@@ -40,22 +40,22 @@ export function givenUpFor({ aborted, reason }: AbortSignal, error: unknown, isE
   return isEnding && isUmbraError(error, 'SERVER_STOPPING') ? error : undefined;
 }
 
-/**
- * What a job has become that was running when the server died.
- * @param latest the machine's newest shadow copy; of a replication, the newest that there is: if it has come since the job began, the job was done
- */
-export function interrupted(
-  job: Job,
-  latest: { readonly name: string; readonly timeMs: number } | undefined,
-  nowMs: number,
-  random: () => number,
-): Job {
-  if (latest !== undefined && latest.name !== job.before && latest.timeMs >= (job.beganMs ?? Infinity)) {
-    const shadowCopy = job.kind === 'replicate' ? {} : { shadowCopy: latest.name };
-    const done: Job = { ...job, state: 'done', endedMs: nowMs, ...shadowCopy };
-    return saying(done, nowMs, `made ${latest.name}; the server ended before that was noted`);
-  }
+/** What a job has become that was running when the server died. */
+export function interrupted(job: Job, nowMs: number, random: () => number): Job {
   return retryOrFail(job, INTERRUPTED, nowMs, random);
+}
+
+/**
+ * What a job has become if what it was to make is there although nobody has said so: the server ended, or the agent was lost, when it was stored.
+ * @param newest the machine's newest shadow copy; of a replication, the newest that there is
+ * @returns undefined if that has not come since the last attempt began
+ */
+export function madeUnheard(job: Job, newest: Newest | undefined, nowMs: number): Job | undefined {
+  if (newest === undefined || newest.name === job.before || newest.timeMs < (job.beganMs ?? Infinity)) return undefined;
+  const { error: _error, ...rest } = job;
+  const shadowCopy = job.kind === 'replicate' ? {} : { shadowCopy: newest.name };
+  const done: Job = { ...rest, state: 'done', endedMs: nowMs, ...shadowCopy };
+  return saying(done, nowMs, `${newest.name} was made all the same, and nobody had said so`);
 }
 
 /** What became of a job whose server ended. */

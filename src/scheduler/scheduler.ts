@@ -2,11 +2,12 @@ import { messageOf, UmbraError } from '../common/errors.js';
 import type { Progress } from '../protocol/api.js';
 import { choose, MOST_OF_HOST } from './choose.js';
 import { DueJobs } from './due-jobs.js';
+import { Hurries } from './hurries.js';
 import { hurried, type Come } from './hurry.js';
 import { JobBook } from './job-book.js';
 import { hasEnded, saying, type Job } from './job.js';
 import { Moments } from './moments.js';
-import { failed, givenUpFor, interrupted, made } from './outcome.js';
+import { failed, givenUpFor, interrupted, made, madeUnheard } from './outcome.js';
 import type { Newest, PlannedMachine, SchedulerParts } from './scheduler-parts.js';
 
 /** It is looked again after so long at the latest: clocks are set, and computers sleep. */
@@ -16,12 +17,6 @@ const AFTER_TROUBLE_MS = 60_000;
 
 /** An agent is there. */
 const AGENT_THERE: Come = { codes: ['AGENT_UNREACHABLE', 'SERVER_STOPPING'], madeUp: 'AGENT_UNREACHABLE' };
-
-/** What has come, and for which machines: kept by its name until that is noted. */
-interface Hurry {
-  readonly isMeant: (machine: PlannedMachine) => boolean;
-  readonly come: Come;
-}
 
 interface Running {
   readonly host: string;
@@ -40,7 +35,7 @@ export class Scheduler {
   readonly #dueJobs: DueJobs;
   readonly #running = new Map<string, Running>();
   readonly #attempts = new Set<Promise<void>>();
-  readonly #hurries = new Map<string, Hurry>();
+  readonly #hurries = new Hurries();
   #last: Promise<unknown> = Promise.resolve();
   #cancelTimer = (): void => undefined;
   #isScheduling = false;
@@ -106,24 +101,16 @@ export class Scheduler {
     this.#hurry('room', () => true, { codes: ['STORE_FULL'], madeUp: 'STORE_FULL' });
   }
 
-  /** @param what has come: of each the last time counts */
-  #hurry(what: string, isMeant: Hurry['isMeant'], come: Come): void {
+  #hurry(what: string, isMeant: (machine: PlannedMachine) => boolean, come: Come): void {
     if (!this.#isScheduling) return;
-    this.#hurries.set(what, { isMeant, come });
+    this.#hurries.add(what, { isMeant, come });
     this.poke();
   }
 
-  /** Note what is done now that something has come; what can't be noted stays to be done. */
   async #hurryAll(machines: readonly PlannedMachine[], nowMs: number): Promise<void> {
-    for (const [what, hurry] of [...this.#hurries]) {
-      const jobs = machines
-        .filter(hurry.isMeant)
-        .flatMap((machine) =>
-          hurried(this.book, machine.name, hurry.come, nowMs, (due) => this.#dueJobs.make(machine, due, nowMs)),
-        );
-      if (jobs.length > 0) await this.book.write(jobs);
-      if (this.#hurries.get(what) === hurry) this.#hurries.delete(what);
-    }
+    const jobsOf = (machine: PlannedMachine, come: Come): readonly Job[] =>
+      hurried(this.book, machine.name, come, nowMs, (due) => this.#dueJobs.make(machine, due, nowMs));
+    await this.#hurries.noteAll(machines, jobsOf, (jobs) => this.book.write(jobs));
   }
 
   isRunning(machine: string): boolean {
@@ -195,12 +182,15 @@ export class Scheduler {
     });
   }
 
-  /** Jobs that ran in a server that died. */
+  /** Jobs that ran in a server that died, and those that failed only as far as anybody heard. */
   async #recover(): Promise<void> {
     const { clock, random } = this.#parts;
     for (const job of this.book.allOpen()) {
-      if (job.state !== 'running' || this.#running.has(job.machine)) continue;
-      await this.book.settle(interrupted(job, this.#newest(job), clock.now(), random));
+      if (job.state === 'waiting' || this.#running.has(job.machine)) continue;
+      const nowMs = clock.now();
+      const done = madeUnheard(job, this.#newest(job), nowMs);
+      if (done !== undefined) await this.book.settle(done);
+      else if (job.state === 'running') await this.book.settle(interrupted(job, nowMs, random));
     }
   }
 
@@ -268,6 +258,7 @@ export class Scheduler {
       running.progress = now;
     };
     let ended: Job;
+    let isHeard = true;
     try {
       const policy = this.#parts.policyOf(job.machine);
       const result = await backUp(job.machine, { id: job.id, kind: job.kind, controller, progress });
@@ -275,10 +266,12 @@ export class Scheduler {
     } catch (error) {
       const reason = givenUpFor(controller.signal, error, !this.#isScheduling);
       ended = failed(job, error, reason, clock.now(), random);
+      isHeard = false;
     }
     await this.#inOrder(async () => {
       this.#running.delete(job.machine);
-      await this.book.settle(ended);
+      const unheard = isHeard ? undefined : madeUnheard(job, this.#newest(job), clock.now());
+      await this.book.settle(unheard ?? ended);
       this.#parts.settled?.();
     }).catch((error: unknown) => {
       log.error('a job could not be noted', { job: job.id, error: messageOf(error) });

@@ -28,6 +28,8 @@ export interface Course {
   readonly takesMs: number;
   /** What it fails with; it makes a shadow copy without. */
   readonly error?: UmbraError;
+  /** It is stored all the same. */
+  readonly isUnheard?: boolean;
   readonly consistency?: Made['consistency'];
 }
 
@@ -206,14 +208,15 @@ export class ScheduleLab {
     this.running.add(tried);
     this.tried.push(tried);
     attempts.add(attempt);
-    const { takesMs, error, consistency = 'crash' } = this.#options.course(machine);
+    const { takesMs, error, isUnheard = false, consistency = 'crash' } = this.#options.course(machine);
     try {
       await this.#wait(takesMs, attempt.controller.signal, alive);
-      if (error !== undefined) throw error;
+      if (error !== undefined && !isUnheard) throw error;
       const name = `copy-${this.made.length}`;
       this.#list(machine, kind, { name, timeMs: tried.beganMs });
       this.made.push(tried);
       this.#options.onMade?.(tried);
+      if (error !== undefined) throw error;
       return { shadowCopy: name, consistency, notes: [] };
     } finally {
       attempts.delete(attempt);

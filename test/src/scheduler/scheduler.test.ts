@@ -340,6 +340,29 @@ void t.test('what ran when the server died is made up, unless its shadow copy is
   t.match(lab.scheduler.book.last('web'), { state: 'done', shadowCopy: 'copy-0' });
 });
 
+void t.test('what was made is not made again since nobody heard that it was', async (t) => {
+  const lost = new UmbraError('AGENT_FAILED', 'the agent was started anew');
+  let fails = true;
+  const lab = labWith({ web: NIGHTLY, db: NIGHTLY }, (machine) => ({
+    takesMs: MINUTE_MS,
+    ...(fails ? { error: lost, isUnheard: machine === 'web' } : {}),
+  }));
+  await lab.start();
+  await lab.run(13 * HOUR_MS + MINUTE_MS + 1000);
+  const { book } = lab.scheduler;
+  t.match(book.last('web'), { state: 'done', shadowCopy: 'copy-0', attempts: 1, error: undefined });
+  t.match(book.open('db'), { state: 'retrying', attempts: 1, error: { code: 'AGENT_FAILED' } });
+  // The rest of it was on its way when the job had failed.
+  lab.makeByHand('db');
+  await lab.run(HOUR_MS);
+  t.match(book.last('db'), { state: 'done', attempts: 1, error: undefined });
+  t.match((await book.find(book.last('db')?.id ?? 0)).log.at(-1), { text: /by-hand-\d+ was made all the same/ });
+  t.equal(lab.tried.length, 2);
+  fails = false;
+  await lab.run(24 * HOUR_MS);
+  t.equal(lab.tried.length, 4, 'the next ones are made when they are due');
+});
+
 void t.test('an agent that says that the server ends is not asked again at once', async (t) => {
   const error = new UmbraError('SERVER_STOPPING', 'the server is shutting down');
   const lab = labWith({ web: NIGHTLY }, () => ({ takesMs: 1000, error }));

@@ -1,19 +1,17 @@
+import { renameSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
-import { join } from 'node:path';
 import type { Test } from 'tap';
-import { temporaryDirectory } from './temporary.js';
+
+let moved = 0;
 
 /**
- * A socket that leads to another one, on which everybody talks in lines. The first connection is cut when the client has sent
+ * Takes the place of a socket on which everybody talks in lines, and leads to it. The next connection is cut when the client has sent
  * `lines` of them, the last one included; others are left alone.
- * @returns its path, and how many lines came on the first connection
+ * @returns how many lines came on that connection
  */
-export async function cuttingProxy(
-  t: Test,
-  target: string,
-  lines: number,
-): Promise<{ readonly path: string; readonly sent: () => number }> {
-  const path = join(temporaryDirectory(t), 'proxy');
+export async function cuttingProxy(t: Test, path: string, lines: number): Promise<{ readonly sent: () => number }> {
+  const target = `${path}.${(moved += 1)}`;
+  renameSync(path, target);
   let sent = 0;
   let connections = 0;
   const sockets = new Set<Socket>();
@@ -45,5 +43,5 @@ export async function cuttingProxy(
     for (const socket of sockets) socket.destroy();
     server.close();
   });
-  return { path, sent: () => sent };
+  return { sent: () => sent };
 }

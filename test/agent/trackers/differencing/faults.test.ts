@@ -82,15 +82,15 @@ t.test('the connection to QEMU is cut at any command', async (t) => {
   let { contents } = await exactContents(t, directory, first);
   await kept(first);
   const counting = await cuttingProxy(t, qmpSocket, Infinity);
-  await kept(await overlayTracker(directory, counting.path).checkpoint(request('x', 'c0')));
+  await kept(await tracker.checkpoint(request('x', 'c0')));
   await tracker.forget();
   const commands = counting.sent();
   let since: string | undefined;
   for (let round = 1; round <= 2; round += 1) {
     // One cut in each half of them.
     const at = Math.floor(((round - 1 + random.below(1000) / 1000) * commands) / 2) + 1;
-    const proxy = await cuttingProxy(t, qmpSocket, at);
-    const cut = overlayTracker(directory, proxy.path).checkpoint(request('x', since));
+    await cuttingProxy(t, qmpSocket, at);
+    const cut = tracker.checkpoint(request('x', since));
     await cut
       .then(kept)
       .catch((error: unknown) => t.match(error, { code: 'TRACKER_FAILED' }, `command ${at} of ${commands}`));
@@ -108,10 +108,8 @@ t.test('the connection to QEMU is cut at any command', async (t) => {
     ({ contents } = exact);
     since = id;
   }
-  const proxy = await cuttingProxy(t, qmpSocket, random.below(40) + 1);
-  await overlayTracker(directory, proxy.path)
-    .forget()
-    .catch(() => undefined);
+  await cuttingProxy(t, qmpSocket, random.below(40) + 1);
+  await tracker.forget().catch(() => undefined);
   await tracker.forget();
   t.same(await chainsOf(monitor), [['vda.raw'], ['vdb.raw']]);
   t.same(overlaysIn(directory), []);

@@ -123,14 +123,14 @@ t.test('the connection to QEMU is cut at any command', async (t) => {
   let contents = await contentsOf(first);
   await kept(first);
   const counting = await cuttingProxy(t, qmpSocket, Infinity);
-  await (await bitmapTracker(directory, counting.path).checkpoint(request('x', 'c0'))).close();
+  await (await tracker.checkpoint(request('x', 'c0'))).close();
   const commands = counting.sent();
   for (let round = 1; round <= 4; round += 1) {
     // One cut in each quarter of them.
     const at = Math.floor(((round - 1 + random.below(1000) / 1000) * commands) / 4) + 1;
-    const proxy = await cuttingProxy(t, qmpSocket, at);
+    await cuttingProxy(t, qmpSocket, at);
     const since = round === 1 ? 'c0' : `c${round - 1}`;
-    const cut = bitmapTracker(directory, proxy.path).checkpoint(request('x', since));
+    const cut = tracker.checkpoint(request('x', since));
     // The last commands are those of closing it.
     await cut.then(
       (checkpoint) => checkpoint.close(),

@@ -12,7 +12,7 @@ export interface Come {
   readonly madeUp: ErrorCode;
 }
 
-type LastJobs = Pick<JobBook, 'last'>;
+type LastJobs = Pick<JobBook, 'last' | 'lastDone'>;
 
 /**
  * What is done now that what the job of a machine waited for has come: the job that waited goes on at once, and one that has failed without it
@@ -41,7 +41,7 @@ export function hurried(
 
 type Missed = Pick<Job, 'kind' | 'state' | 'readyMs'> & Required<Pick<Job, 'error'>>;
 
-/** The last job that failed for want of it; a shadow copy rather than a replication, since that is one, too. */
+/** The last job that failed for want of it, and that none has made up since; a shadow copy rather than a replication, since that is one, too. */
 function missedWithout(
   book: LastJobs,
   machine: string,
@@ -52,6 +52,7 @@ function missedWithout(
   for (const kind of kinds) {
     const last = book.last(machine, kind);
     if (last?.state !== 'failed' || last.error?.code !== code) continue;
+    if ((book.lastDone(machine)?.id ?? -1) > last.id) continue;
     // What comes and goes makes nobody try all the time. What ended in the future did so by a clock that was ahead.
     const { endedMs = 0 } = last;
     const readyMs = endedMs > nowMs ? nowMs : Math.max(nowMs, endedMs + FIRST_DELAY_MS);

@@ -18,9 +18,19 @@ const JOB: Job = {
   error: FULL,
 };
 
-function hurry(job: Job | undefined, last: Job | undefined): Job[] {
+function hurry(job: Job | undefined, last: Job | undefined, lastDone?: Job): Job[] {
   const makeUp = (): Job => ({ ...JOB, id: 2, state: 'waiting', readyMs: NOW_MS, attempts: 0 });
-  return hurried({ open: () => job, last: () => last }, 'web', COME, NOW_MS, makeUp);
+  return hurried(
+    {
+      open: () => job,
+      last: (_machine, kind) => (kind === (last?.kind ?? kind) ? last : lastDone),
+      lastDone: () => lastDone,
+    },
+    'web',
+    COME,
+    NOW_MS,
+    makeUp,
+  );
 }
 
 t.test('what waited for room goes on, and nothing else', async (t) => {
@@ -40,4 +50,7 @@ t.test('what has failed for want of it is made up, a minute after that at the ea
   t.match(hurry(undefined, { ...failed, endedMs: NOW_MS + 5000 }), [{ readyMs: NOW_MS }], 'by a clock that was ahead');
   t.same(hurry(undefined, { ...failed, error: { code: 'IMAGE_FORMAT', message: '' } }), []);
   t.same(hurry(undefined, { ...failed, state: 'done' }), []);
+  const replication: Job = { ...failed, kind: 'replicate' };
+  t.match(hurry(undefined, replication), [{ kind: 'replicate', state: 'retrying' }]);
+  t.same(hurry(undefined, replication, { ...JOB, id: 2, state: 'done' }), [], 'a shadow copy has made it up');
 });

@@ -52,7 +52,7 @@ function missedWithout(
   for (const kind of kinds) {
     const last = book.last(machine, kind);
     if (last?.state !== 'failed' || last.error?.code !== code) continue;
-    if ((book.lastDone(machine)?.id ?? -1) > last.id) continue;
+    if (kind === 'replicate' && (book.lastDone(machine)?.id ?? -1) > last.id) continue;
     // What comes and goes makes nobody try all the time. What ended in the future did so by a clock that was ahead.
     const { endedMs = 0 } = last;
     const readyMs = endedMs > nowMs ? nowMs : Math.max(nowMs, endedMs + FIRST_DELAY_MS);

@@ -36,15 +36,16 @@ export class JobBook {
   static async open(store: JobStore, mostEnded = MOST_ENDED): Promise<JobBook> {
     const book = new JobBook(store, await store.planned(), mostEnded);
     const jobs: Job[] = [];
+    const remove: number[] = [];
     for (const job of await store.all()) {
       book.#highest = Math.max(book.#highest, job.id);
       if (hasEnded(job)) jobs.push(withoutLog(job));
-      else book.#open.set(job.machine, job);
+      else remove.push(...book.#reopen(job));
     }
     // By their numbers and not by their times: of those of a machine the last one is the last, also where the clock was ahead before.
     jobs.sort((a, b) => a.id - b.id);
     // What is too much is deleted with what is written first.
-    book.#unwritten.push({ remove: jobs.flatMap((job) => book.#end(job)) });
+    book.#unwritten.push({ remove: [...remove, ...jobs.flatMap((job) => book.#end(job))] });
     return book;
   }
 
@@ -136,6 +137,13 @@ export class JobBook {
     this.#planned.delete(machine);
     const changes = { unplan: [machine], remove: leaving.flatMap((job) => job?.id ?? []) };
     await this.#writeNowOrLater(changes);
+  }
+
+  /** @returns the number of the one before it: a machine has one, and that was left by mistake */
+  #reopen(job: Job): number[] {
+    const before = this.#open.get(job.machine);
+    this.#open.set(job.machine, job);
+    return before === undefined ? [] : [before.id];
   }
 
   async #writeNowOrLater(changes: StoredChanges): Promise<void> {

@@ -64,6 +64,16 @@ void t.test(
   },
 );
 
+void t.test('of two jobs of a machine that have not ended the newer one stays', async (t) => {
+  const store = stored();
+  await store.write({ put: [job(1, 'web', { state: 'waiting' }), job(2, 'web', { state: 'waiting' }), job(3, 'db')] });
+  const book = await JobBook.open(store);
+  t.equal(book.open('web')?.id, 2);
+  await book.settle(job(2, 'web'));
+  t.same(await ids(store), [2, 3]);
+  t.equal((await JobBook.open(store)).open('web'), undefined);
+});
+
 void t.test('a job is found with its log, which is not kept in memory', async (t) => {
   const book = await JobBook.open(stored());
   await book.settle(job(1, 'web'));

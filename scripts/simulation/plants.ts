@@ -195,5 +195,6 @@ function losingRegions(frames: AsyncIterator<WireFrame, void>): AsyncIterator<Wi
 }
 
 function unlessRefused(error: unknown): void {
-  if (!isUmbraError(error, 'SHADOW_COPY_OPEN', 'SHADOW_COPY_PROTECTED', 'SHADOW_COPY_HELD')) throw error;
+  if (!isUmbraError(error, 'LAST_SHADOW_COPY', 'SHADOW_COPY_OPEN', 'SHADOW_COPY_PROTECTED', 'SHADOW_COPY_HELD'))
+    throw error;
 }

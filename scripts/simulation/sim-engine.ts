@@ -14,6 +14,7 @@ import { PolicyService, type PruneJob } from '../../src/server/policy-service.js
 import type { PruneRequest, PruneResult } from '../../src/protocol/policies-api.js';
 import type { Listing } from '../../src/store/catalog.js';
 import { Machines } from '../../src/store/machines.js';
+import type { ForgetOptions } from '../../src/store/one-stays.js';
 import { storeFigures, type StoreFigures } from '../../src/store/figures.js';
 import { shadowCopyInfo } from '../../src/store/records.js';
 import type { Store } from '../../src/store/store.js';
@@ -70,7 +71,7 @@ export class SimEngine extends FakeEngine {
       {
         store: () => store,
         clock,
-        forget: (listing) => this.#forget(listing),
+        forget: (listing, options) => this.#forget(listing, options),
         changed: () => {
           this.#fleet.policiesChanged();
         },
@@ -103,7 +104,11 @@ export class SimEngine extends FakeEngine {
   override forget(request: ForgetRequest, context?: JobContext): Promise<ForgetResult> {
     const signal = context?.signal ?? new AbortController().signal;
     const { store } = this.#options;
-    return forgetShadowCopies(request, { store, signal, forget: (listing) => this.#forget(listing) });
+    return forgetShadowCopies(request, {
+      store,
+      signal,
+      forget: (listing, options) => this.#forget(listing, options),
+    });
   }
 
   override async keepReplica(machine: string): Promise<KeepReplicaResult> {
@@ -132,7 +137,7 @@ export class SimEngine extends FakeEngine {
 
   get #soil(): Soil {
     const { store, databases } = this.#options;
-    return { store, databases, forget: (listing) => this.#forget(listing) };
+    return { store, databases, forget: (listing) => this.#forget(listing, { oneStays: true }) };
   }
 
   override figures(): Promise<StoreFigures> {
@@ -143,9 +148,9 @@ export class SimEngine extends FakeEngine {
     return heldMachines(this.#options.store);
   }
 
-  #forget(listing: Listing): Promise<boolean> {
+  #forget(listing: Listing, options: ForgetOptions): Promise<boolean> {
     const { store, disk, forgetting } = this.#options;
-    return forgetting(listing, () => disk.spendReserve(() => store.forget(listing)));
+    return forgetting(listing, () => disk.spendReserve(() => store.forget(listing, options)));
   }
 }
 

@@ -59,7 +59,8 @@ export class Witness {
     try {
       isDone = await forget();
     } catch (error) {
-      if (isUmbraError(error, 'SHADOW_COPY_OPEN', 'SHADOW_COPY_PROTECTED')) this.#forgetting.delete(key);
+      if (isUmbraError(error, 'LAST_SHADOW_COPY', 'SHADOW_COPY_OPEN', 'SHADOW_COPY_PROTECTED'))
+        this.#forgetting.delete(key);
       throw error;
     }
     if (!life.isAlive) return isDone;

@@ -1,13 +1,13 @@
 import { UmbraError } from '../common/errors.js';
 import type { ForgetRequest, ForgetResult } from '../protocol/api.js';
 import type { Listing } from '../store/catalog.js';
+import { assertOneStays, type Forget } from '../store/one-stays.js';
 import type { Store } from '../store/store.js';
 
 export interface ForgetContext {
   readonly store: Store;
   readonly signal: AbortSignal;
-  /** Deletes one; false if it was gone. */
-  readonly forget: (listing: Listing) => Promise<boolean>;
+  readonly forget: Forget;
 }
 
 /**
@@ -18,12 +18,13 @@ export async function forgetShadowCopies(request: ForgetRequest, context: Forget
   const { store, signal } = context;
   const listings = [...new Set(request.shadowCopies.map(({ machine, version }) => find(store, machine, version)))];
   for (const listing of listings) await assertMayForget(store, listing);
-  if (!request.force) assertOneStays(store, listings);
+  if (!request.force) assertOneStays(store.catalog, listings);
   const forgotten = [];
   for (const listing of listings) {
     const { machine, name } = listing;
     signal.throwIfAborted();
-    if (request.dryRun || (await context.forget(listing))) forgotten.push({ machine, shadowCopy: name });
+    if (request.dryRun || (await context.forget(listing, { oneStays: !request.force })))
+      forgotten.push({ machine, shadowCopy: name });
   }
   return { dryRun: request.dryRun, forgotten };
 }
@@ -45,15 +46,4 @@ export async function assertMayForget(store: Store, listing: Listing): Promise<v
   throw new UmbraError('SHADOW_COPY_OPEN', `${listing.machine}@${listing.name} is in use: ${holder}`, {
     hint: 'Close the file or wait for the command, then try again.',
   });
-}
-
-/** @throws {UmbraError} LAST_SHADOW_COPY */
-function assertOneStays(store: Store, going: readonly Listing[]): void {
-  const shadowCopies = going.filter(({ isReplica }) => isReplica !== true);
-  for (const machine of new Set(shadowCopies.map((listing) => listing.machine))) {
-    if (store.catalog.shadowCopies(machine).some((listing) => !going.includes(listing))) continue;
-    throw new UmbraError('LAST_SHADOW_COPY', `no shadow copy of "${machine}" would be left`, {
-      hint: 'Give --force to delete the last one too.',
-    });
-  }
 }

@@ -32,9 +32,9 @@ import { restore } from '../restore/restore-machine.js';
 import { alertStoreOf, type AlertStore } from '../alerts/alert-store.js';
 import { Fleet } from '../agents/fleet.js';
 import { Uploads } from '../ingest/uploads.js';
-import type { Listing } from '../store/catalog.js';
 import { Machines } from '../store/machines.js';
 import { shadowCopyInfo } from '../store/records.js';
+import type { Forget } from '../store/one-stays.js';
 import { Shares } from '../store/shares.js';
 import { storeFigures, type StoreFigures } from '../store/figures.js';
 import { storeStats } from '../store/stats.js';
@@ -128,8 +128,8 @@ class LocalEngine implements Engine {
     return this.#directory.store;
   }
 
-  readonly #forgetOne = (listing: Listing): Promise<boolean> =>
-    this.#directory.reserve.spend(() => this.#store.forget(listing));
+  readonly #forgetOne: Forget = (listing, options) =>
+    this.#directory.reserve.spend(() => this.#store.forget(listing, options));
 
   get #workers(): WorkerPool {
     const { cutting, compression } = this.#store.format;

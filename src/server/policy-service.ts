@@ -13,7 +13,7 @@ import type {
   PruneRequest,
   PruneResult,
 } from '../protocol/policies-api.js';
-import type { Listing } from '../store/catalog.js';
+import type { Forget } from '../store/one-stays.js';
 import type { Store } from '../store/store.js';
 import type { MachineOnHost } from '../store/stored-policies.js';
 import { prune } from './prune.js';
@@ -22,8 +22,7 @@ export interface PolicyServiceOptions {
   /** Asked for each time: it may be rebuilt. */
   readonly store: () => Store;
   readonly clock: Clock;
-  /** Deletes a shadow copy; false if it was gone. */
-  readonly forget: (listing: Listing) => Promise<boolean>;
+  readonly forget: Forget;
   /** Called when other policies hold. */
   readonly changed?: () => void;
 }

@@ -4,12 +4,15 @@ import type { Policies } from '../policies/policy.js';
 import { policyOf, type EffectivePolicy } from '../policies/resolve-policy.js';
 import type { PrunedShadowCopy, PruneResult } from '../protocol/policies-api.js';
 import type { Listing } from '../store/catalog.js';
+import { assertOneStays, type Forget } from '../store/one-stays.js';
 import type { Store } from '../store/store.js';
 import type { MachineOnHost } from '../store/stored-policies.js';
 import { assertMayForget } from './forget.js';
 
 /** So many verdicts are given out at a time. */
 const BATCH = 500;
+/** Why one is passed over that is not kept. */
+const PASSED_OVER = ['LAST_SHADOW_COPY', 'SHADOW_COPY_OPEN', 'SHADOW_COPY_PROTECTED', 'SHADOW_COPY_HELD'] as const;
 
 export interface PruneContext {
   readonly dryRun: boolean;
@@ -19,8 +22,7 @@ export interface PruneContext {
   readonly nowMs: number;
   readonly signal: AbortSignal;
   readonly emit: (items: readonly PrunedShadowCopy[]) => Promise<void>;
-  /** Deletes one; false if it was gone. */
-  readonly forget: (listing: Listing) => Promise<boolean>;
+  readonly forget: Forget;
 }
 
 /** What policies say of one shadow copy. */
@@ -84,14 +86,13 @@ async function carryOut(verdict: Verdict, context: PruneContext): Promise<Pruned
 /** Delete it, unless that may not be. @returns why it may not; false if it was gone */
 async function tryToDelete(listing: Listing, context: PruneContext): Promise<string | boolean> {
   const { store } = context;
-  // Somebody may delete those that are to stay meanwhile.
-  const oneStays = store.catalog.shadowCopies(listing.machine).some((other) => other !== listing);
-  if (!oneStays) return `no shadow copy of ${listing.machine} would be left`;
   try {
+    // Somebody may delete those that are to stay meanwhile.
+    assertOneStays(store.catalog, [listing]);
     await assertMayForget(store, listing);
-    return context.dryRun || (await context.forget(listing));
+    return context.dryRun || (await context.forget(listing, { oneStays: true }));
   } catch (error) {
-    if (isUmbraError(error, 'SHADOW_COPY_OPEN', 'SHADOW_COPY_PROTECTED', 'SHADOW_COPY_HELD')) return error.message;
+    if (isUmbraError(error, ...PASSED_OVER)) return error.message;
     throw error;
   }
 }

@@ -12,6 +12,7 @@ import type { Leases } from './leases.js';
 import { deleteListing, deleteReplica, listingOf, type Listing } from './listing.js';
 import type { NewRecord } from './new-record.js';
 import { findSequences } from './object-index.js';
+import { lastShadowCopyError, type ForgetOptions } from './one-stays.js';
 import { RecentNames } from './recent-names.js';
 import type { ShadowCopyRecord, TombstoneRecord } from './records.js';
 import type { IngestSession } from './session.js';
@@ -136,7 +137,7 @@ export class Commits {
   }
 
   /** As {@link Store.forget}; of a replica, have the machine have none. */
-  async forget(listing: Listing): Promise<boolean> {
+  async forget(listing: Listing, { oneStays }: ForgetOptions): Promise<boolean> {
     const { machine, name, order, isReplica } = listing;
     const { meta, catalog } = this.#parts;
     return await this.#inOrder(async () => {
@@ -151,9 +152,10 @@ export class Commits {
           hint: 'Close the file or wait for the command, then try again.',
         });
       }
+      const isLast = isReplica !== true && catalog.shadowCopies(machine).length === 1;
+      if (isLast && oneStays) throw lastShadowCopyError(machine);
       await this.#bury(listing);
       const gone = isReplica === true ? deleteReplica(machine) : deleteListing(machine, name);
-      const isLast = isReplica !== true && catalog.shadowCopies(machine).length === 1;
       const changes = isLast ? await this.#parts.changes.forgetMachine(machine) : [];
       await meta.write([gone, ...changes], { sync: true });
       if (isReplica === true) catalog.removeReplica(machine);

@@ -20,6 +20,7 @@ import { ObjectStore } from './object-store.js';
 import { adoptUnindexed, highestObject, quarantineLost, recoverCatalog } from './recover.js';
 import { parseShadowCopyRecord, type ShadowCopyRecord } from './records.js';
 import type { NewRecord } from './new-record.js';
+import type { ForgetOptions } from './one-stays.js';
 import type { IngestSession } from './session.js';
 import { leastAgeMs, protectedError, protectedForMs } from './protection.js';
 import { assertSameStore, readHighWater } from './store-marks.js';
@@ -199,11 +200,11 @@ export class Store {
    * Take a shadow copy off the list, or have a machine have no replica. Its tombstone is durable first, so that rebuilding does not bring it
    * back. A replica has no minimum age: the next one would replace it at any time.
    * @returns false if somebody else has done that already
-   * @throws {UmbraError} SHADOW_COPY_PROTECTED, SHADOW_COPY_HELD, SHADOW_COPY_OPEN, STORE_FULL, STORE_FAILED
+   * @throws {UmbraError} SHADOW_COPY_PROTECTED, SHADOW_COPY_HELD, SHADOW_COPY_OPEN, LAST_SHADOW_COPY, STORE_FULL, STORE_FAILED
    */
-  async forget(listing: Listing): Promise<boolean> {
+  async forget(listing: Listing, options: ForgetOptions = { oneStays: false }): Promise<boolean> {
     await this.assertUnprotected(listing);
-    return await this.#commits.forget(listing);
+    return await this.#commits.forget(listing, options);
   }
 
   /**

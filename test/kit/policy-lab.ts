@@ -3,7 +3,7 @@ import { shadowCopyName } from '../../src/common/names.js';
 import type { HeldMachine } from '../../src/protocol/changes-api.js';
 import { acknowledge, heldMachines } from '../../src/server/held-machines.js';
 import { PolicyService } from '../../src/server/policy-service.js';
-import type { Listing } from '../../src/store/catalog.js';
+import type { Forget } from '../../src/store/one-stays.js';
 import type { Store } from '../../src/store/store.js';
 import type { Engine, OpenEngine } from '../../src/server/engine.js';
 import { FakeEngine, openFakeEngine } from './fake-engine.js';
@@ -31,9 +31,9 @@ export async function policyLab(
 ): Promise<PolicyLab> {
   const clock = new ManualClock(LAB_NOW_MS);
   const store = await openTestStore(memoryDatabases(), undefined, { clock });
-  const forget = async (listing: Listing): Promise<boolean> => {
+  const forget: Forget = async (listing, options) => {
     await beforeForget(store);
-    return await store.forget(listing);
+    return await store.forget(listing, options);
   };
   const service = new PolicyService({ store: () => store, clock, forget });
   return {

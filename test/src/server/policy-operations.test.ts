@@ -101,7 +101,7 @@ t.test('while it runs, others may delete what was to stay: the last one is not d
   t.match(items, [
     { fate: 'kept' },
     { fate: 'deleted' },
-    { fate: 'skipped', reason: /no shadow copy of web would be left/ },
+    { fate: 'skipped', reason: /no shadow copy of "web" would be left/ },
   ]);
   t.match(store.catalog.shadowCopies('web'), [{ name: names[2] }]);
 });
@@ -114,6 +114,38 @@ t.test('what somebody else deletes meanwhile is not said to be deleted twice', a
   const deleted = prunes.flatMap(({ items }) => items.filter(({ fate }) => fate === 'deleted'));
   t.same(deleted.map(({ shadowCopy }) => shadowCopy).sort(), [...names].sort().slice(0, 2));
   t.equal(prunes[0].result.deleted + prunes[1].result.deleted, 2);
+});
+
+t.test('whoever deletes at once, one shadow copy stays', async (t) => {
+  const { store, service } = await policyLab(t);
+  await service.apply({ text: 'default: a\npolicies: { a: { keep: { last: 1 } } }\n' });
+  const forget = (version: string, force = false): Promise<unknown> =>
+    forgetShadowCopies(
+      { shadowCopies: [{ machine: 'web', version }], dryRun: false, force },
+      {
+        store,
+        signal: new AbortController().signal,
+        forget: (listing, options) => store.forget(listing, options),
+      },
+    );
+  const [newest = '', older = ''] = await daily(store, 'web', 2);
+  const [forgotten, pruned] = await Promise.allSettled([forget(newest), prune(service)]);
+  t.equal(store.catalog.shadowCopies('web').length, 1, 'a prune and a forget');
+  t.match([forgotten.status, pruned.status], ['fulfilled', 'fulfilled']);
+  t.match(pruned, { value: { items: [{}, { fate: 'skipped', reason: /no shadow copy of "web" would be left/ }] } });
+
+  await makeEmpty(store, 'web', LAB_NOW_MS);
+  const names = store.catalog.shadowCopies('web').map(({ name }) => name);
+  t.same(names.includes(older), true);
+  const ends = await Promise.allSettled(names.map((name) => forget(name)));
+  t.equal(store.catalog.shadowCopies('web').length, 1, 'two forgets');
+  t.match(
+    ends.find(({ status }) => status === 'rejected'),
+    { reason: { code: 'LAST_SHADOW_COPY', message: 'no shadow copy of "web" would be left', hint: /--force/ } },
+  );
+  await makeEmpty(store, 'web', LAB_NOW_MS + 1000);
+  await Promise.all(store.catalog.shadowCopies('web').map(({ name }) => forget(name, true)));
+  t.equal(store.catalog.shadowCopies('web').length, 0, 'unless somebody insists');
 });
 
 t.test('the one that was made last stays, also by a clock that went wrong', async (t) => {
@@ -140,7 +172,7 @@ t.test('what is too young is neither pruned nor forgotten, whoever asks and howe
   const forget = (force: boolean): Promise<unknown> =>
     forgetShadowCopies(
       { shadowCopies: [{ machine: 'web', version: names[2] ?? '' }], dryRun: false, force },
-      { store, signal: new AbortController().signal, forget: (listing) => store.forget(listing) },
+      { store, signal: new AbortController().signal, forget: (listing, options) => store.forget(listing, options) },
     );
   await t.rejects(forget(false), { code: 'SHADOW_COPY_PROTECTED' });
   await t.rejects(forget(true), { code: 'SHADOW_COPY_PROTECTED' });

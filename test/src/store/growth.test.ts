@@ -191,7 +191,7 @@ function pruneTo(store: Store, last: number, dryRun: boolean): ReturnType<typeof
     nowMs: Date.UTC(2026, 7, 1),
     signal: new AbortController().signal,
     emit: () => Promise.resolve(),
-    forget: (listing) => store.forget(listing),
+    forget: (listing, options) => store.forget(listing, options),
   });
 }
 

@@ -31,6 +31,8 @@ export class DamageWatch {
   readonly #options: DamageWatchOptions;
   readonly #touched: TouchedMachines;
   #told: ReadonlyMap<string, number> = new Map();
+  /** Machines of which it was said that they can't be read. */
+  #unread: ReadonlySet<string> = new Set();
   #cancelTimer = (): void => undefined;
   #last: Promise<void> = Promise.resolve();
   /** One that has not begun. */
@@ -84,12 +86,24 @@ export class DamageWatch {
   }
 
   async #compare(store: Store): Promise<void> {
-    await this.#touched.look(store, this.#stop.signal);
+    this.#sayUnread(await this.#touched.look(store, this.#stop.signal));
     const touched = this.#touched.all();
     this.#tell(store.objectStore.quarantined.size + this.#options.fileDamage().length, touched);
     const isOther = !sameTimes(touched, this.#told);
     this.#told = touched;
     if (isOther) this.#options.onChange();
+  }
+
+  /** A disk that fails does so with each look: of a machine it is said once. */
+  #sayUnread(unread: ReadonlyMap<string, string>): void {
+    const { log } = this.#options;
+    const [first, ...others] = [...unread].filter(([machine]) => !this.#unread.has(machine));
+    if (first !== undefined) {
+      const machines = inShort([first, ...others].map(([machine]) => machine));
+      log.warn('damage is not watched in all machines', { machines, error: first[1] });
+    }
+    if (unread.size === 0 && this.#unread.size > 0) log.info('damage is watched in all machines again');
+    this.#unread = new Set(unread.keys());
   }
 
   #tell(count: number, machines: ReadonlyMap<string, number>): void {
@@ -99,19 +113,27 @@ export class DamageWatch {
       return;
     }
     const names = [...machines.keys()];
-    const more = names.length - MOST_NAMED;
-    const named = `${names.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
     const what = count === 1 ? 'one object of the store is damaged' : `${count} objects of the store are damaged`;
-    const where = names.length === 0 ? 'the newest shadow copies do not hold it' : `it is in the newest of ${named}`;
     alerts.begin({
       kind: 'damage',
       subject: 'store',
       severity: 'critical',
-      text: `${what}: ${where}`,
+      text: `${what}: ${whereOf(names, [...this.#unread])}`,
       advice: 'Run "umbra damage": it names the shadow copies and files, and what heals them.',
       facts: { objects: count, machines: names.length },
     });
   }
+}
+
+function whereOf(touched: readonly string[], unread: readonly string[]): string {
+  const known = touched.length === 0 ? [] : [`it is in the newest of ${inShort(touched)}`];
+  const unknown = unread.length === 0 ? [] : [`the newest of ${inShort(unread)} can't be read`];
+  return [...known, ...unknown].join('; ') || 'the newest shadow copies do not hold it';
+}
+
+function inShort(names: readonly string[]): string {
+  const more = names.length - MOST_NAMED;
+  return `${names.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 function sameTimes(a: ReadonlyMap<string, number>, b: ReadonlyMap<string, number>): boolean {

@@ -1,4 +1,4 @@
-import { isUmbraError } from '../common/errors.js';
+import { isUmbraError, messageOf } from '../common/errors.js';
 import type { Listing } from '../store/catalog.js';
 import { objectName } from '../store/keys.js';
 import { quarantined } from '../store/object-index.js';
@@ -43,14 +43,20 @@ export class TouchedMachines {
     return new Map(all.sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
-  /** Bring it up to date. What was found out stays when it fails. @throws {UmbraError} STORE_FAILED; what `signal` was aborted with */
-  async look(store: Store, signal: AbortSignal): Promise<void> {
+  /**
+   * Bring it up to date. A machine that the disk fails to read keeps none of the others from it: what was found out of it stays, and it is
+   * looked at again the next time.
+   * @returns those machines, and why
+   * @throws {UmbraError} what `signal` was aborted with
+   */
+  async look(store: Store, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
     // One that was rebuilt counts anew.
     if (this.#store !== store) this.#looked.clear();
     this.#store = store;
+    const unread = new Map<string, string>();
     if (!store.objectStore.hasDamage) {
       this.#looked.clear();
-      return;
+      return unread;
     }
     const machines = new Set(store.catalog.machines());
     for (const machine of this.#looked.keys()) if (!machines.has(machine)) this.#looked.delete(machine);
@@ -59,16 +65,32 @@ export class TouchedMachines {
       const now = whatIsNow(machine, store);
       if (now === undefined) this.#looked.delete(machine);
       // Nearly all are known: they are passed over without a turn of the event loop for each.
-      else if (!holds(this.#looked.get(machine), now)) await this.#lookAt(machine, now, store, times, signal);
+      else if (!holds(this.#looked.get(machine), now)) {
+        signal.throwIfAborted();
+        const why = await this.#lookAt(machine, now, store, times, signal);
+        if (why !== undefined) unread.set(machine, why);
+      }
     }
+    return unread;
   }
 
-  async #lookAt(machine: string, now: Now, store: Store, times: FoundTimes, signal: AbortSignal): Promise<void> {
+  /** @returns why it can't be read, if it can't */
+  async #lookAt(
+    machine: string,
+    now: Now,
+    store: Store,
+    times: FoundTimes,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
     const { listing } = now;
     // In the instant in which it is seen to be listed: what is deleted from now on keeps its data until it is given back.
     const giveBack = store.leases.take(listing);
     try {
       this.#looked.set(machine, { ...now, sinceMs: await this.#newestIn(listing, store, times, signal) });
+      return undefined;
+    } catch (error) {
+      if (!isUmbraError(error, 'STORE_FAILED')) throw error;
+      return messageOf(error);
     } finally {
       giveBack();
     }

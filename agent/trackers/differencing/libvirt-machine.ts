@@ -20,10 +20,10 @@ import { refuseDevices } from './chain.js';
 import { definitionStarts } from './definition-starts.js';
 import { endJob } from './end-job.js';
 import type { StartImage } from './newest-overlay.js';
-import type { ChainDisk, Merge, Merged, Overlay, OverlayMachine, WhileStill } from './overlay-machine.js';
+import type { ChainDisk, Merge, Merged, NoteMerges, Overlay, OverlayMachine, WhileStill } from './overlay-machine.js';
 import { startFromLeft, type DiskStart } from './start-from-left.js';
 import { withImage } from './start-image.js';
-import { findUnknown, mergeUnknown, mustRunOn, type Unknown } from './unknown-overlays.js';
+import { findUnknown, letGoOf, mergeUnknown, mustRunOn, type Unknown } from './unknown-overlays.js';
 
 export interface LibvirtOverlayOptions {
   readonly address: LibvirtAddress;
@@ -138,7 +138,7 @@ export class LibvirtOverlayMachine implements OverlayMachine {
     }
   }
 
-  async takeBack(left: readonly string[], whileStill: WhileStill): Promise<readonly Merged[]> {
+  async takeBack(left: readonly string[], whileStill: WhileStill, note: NoteMerges): Promise<readonly Merged[]> {
     const { disks } = await this.disks();
     if (this.isOff) {
       await startFromLeft(disks, left, this.#clock, (starts) => this.#startFrom(starts));
@@ -153,7 +153,10 @@ export class LibvirtOverlayMachine implements OverlayMachine {
     };
     try {
       const unknown = await find();
-      return unknown.length === 0 ? [] : await mergeUnknown(monitor, find, refuse, whileStill);
+      const tools = { find, refuse, note, whileStill };
+      const merged = unknown.length === 0 ? [] : await mergeUnknown(monitor, tools);
+      await letGoOf(monitor, left, whileStill);
+      return merged;
     } catch (error) {
       throw mustRunOn(this.#domain, left, error);
     }

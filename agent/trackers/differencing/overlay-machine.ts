@@ -29,9 +29,13 @@ export interface Merge {
 
 /** An overlay that is merged, and not deleted yet. */
 export interface Merged {
+  readonly volume: string;
   readonly path: string;
   readonly onto: string;
 }
+
+/** Notes durably which overlays of a volume are about to be merged; none, if that did not come about. */
+export type NoteMerges = (volume: string, merges: readonly Merged[]) => Promise<void>;
 
 /** Does something while the machine stands still, quickly. */
 export type WhileStill = (action: () => Promise<void>) => Promise<void>;
@@ -71,12 +75,14 @@ export interface OverlayMachine {
   tidy(merging: string | undefined, whileStill: WhileStill): Promise<void>;
   /**
    * Where somebody runs the machine who may not know what overlays it has: have it be as they take it to be. While it runs,
-   * overlays that they don't know of are merged into what they take for the top; while it is off, it starts from them.
+   * overlays that they don't know of are merged into what they take for the top, and nothing of its QEMU has one of them open any more
+   * when this resolves; while it is off, it starts from them.
    * @param left - overlays of ours that are on none of its {@link disks}, and may hold something
+   * @param note - called before a merge begins
    * @returns those that are merged, and part of nothing any more
    * @throws {UmbraError} TRACKER_BUSY, TRACKER_FAILED: says what must not be done until it succeeds
    */
-  takeBack?(left: readonly string[], whileStill: WhileStill): Promise<readonly Merged[]>;
+  takeBack?(left: readonly string[], whileStill: WhileStill, note: NoteMerges): Promise<readonly Merged[]>;
   /**
    * Have a machine that runs start the next time from what its disks are now: whoever runs it was killed between noting the one and the other.
    * @param ours - overlays: what somebody else has it start from is his business

@@ -32,9 +32,11 @@ export interface OverlayState {
   /** Overlays that hold what guests have written. */
   readonly overlays: readonly string[];
   readonly merging: RecordedMerge | undefined;
+  /** Merges that were begun of overlays that only QEMU knew of. */
+  readonly takingBack: readonly RecordedMerge[];
 }
 
-export const NO_STATE: OverlayState = { checkpoints: {}, making: [], overlays: [], merging: undefined };
+export const NO_STATE: OverlayState = { checkpoints: {}, making: [], overlays: [], merging: undefined, takingBack: [] };
 
 /** What a tracker must remember. One small durable file; without it nothing is lost but what is known of changes. */
 export class OverlayNotes {
@@ -61,15 +63,22 @@ export class OverlayNotes {
 }
 
 function parse(value: Readonly<Record<string, unknown>>): OverlayState {
-  const merging = record(value['merging']);
-  const [volume, path, onto] = [text(merging['volume']), text(merging['path']), text(merging['onto'])];
-  const isMerging = volume !== undefined && path !== undefined && onto !== undefined;
   return {
     checkpoints: mapValues(record(value['checkpoints']), (volumes) => mapValues(record(volumes), recordedVolume)),
     making: texts(value['making']),
     overlays: texts(value['overlays']),
-    merging: isMerging ? { volume, path, onto, above: text(merging['above']), run: text(merging['run']) } : undefined,
+    merging: recordedMerge(value['merging']),
+    takingBack: list(value['takingBack'])
+      .map(recordedMerge)
+      .filter((each) => each !== undefined),
   };
+}
+
+function recordedMerge(value: unknown): RecordedMerge | undefined {
+  const merge = record(value);
+  const [volume, path, onto] = [text(merge['volume']), text(merge['path']), text(merge['onto'])];
+  if (volume === undefined || path === undefined || onto === undefined) return undefined;
+  return { volume, path, onto, above: text(merge['above']), run: text(merge['run']) };
 }
 
 function recordedVolume(value: unknown): RecordedVolume {

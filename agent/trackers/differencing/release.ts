@@ -26,7 +26,13 @@ export async function release(machine: OverlayMachine, tools: MergeTools, { cloc
   if (machine.isOff) for (const disk of disks) await forgetOverlays(notes, await releaseOff(machine, disk, clock));
   else await mergeLayers(machine, tools, mergeToRelease);
   const left = (await machine.disks()).disks.flatMap(({ layers }) => layers.filter(isOverlay));
-  await notes.update(() => ({ checkpoints: {}, making: [], overlays: [...left, ...kept], merging: undefined }));
+  await notes.update(() => ({
+    checkpoints: {},
+    making: [],
+    overlays: [...left, ...kept],
+    merging: undefined,
+    takingBack: [],
+  }));
   if (left.length === 0) return;
   throw new UmbraError('TRACKER_FAILED', `overlays of others lie on ${left.join(', ')}`, {
     hint: 'Delete these snapshots ("virsh snapshot-list", "virsh blockcommit"), then try again.',

@@ -6,7 +6,7 @@ import type { QmpCommands } from '../../qemu/commands.js';
 import { refuseJobs } from '../../qemu/jobs.js';
 import { beginMerge, endMerge, MERGE_JOB } from './merge-job.js';
 import { notMerged } from './merging.js';
-import type { ChainDisk, Merged, WhileStill } from './overlay-machine.js';
+import type { ChainDisk, Merged, NoteMerges, WhileStill } from './overlay-machine.js';
 
 /** Overlays of ours that a disk of a QEMU begins with, and that whoever runs it does not know of. */
 export interface Unknown {
@@ -47,35 +47,57 @@ export async function findUnknown(
   return found;
 }
 
+/** What merging them needs of the machine. */
+export interface UnknownTools {
+  readonly find: () => Promise<readonly Unknown[]>;
+  /** Throws while anything else works on the machine. */
+  readonly refuse: () => Promise<void>;
+  readonly note: NoteMerges;
+  readonly whileStill: WhileStill;
+}
+
 /**
- * Merge them into what libvirt knows, which the guest writes to then; QEMU lets go of their files. The guest runs on.
- * @param refuse - throws while anything else works on the machine
+ * Merge them into what libvirt knows, which the guest writes to then. The guest runs on.
  * @throws {UmbraError} TRACKER_BUSY, TRACKER_FAILED, HYPERVISOR_*: nothing is lost, it can be tried again
  */
-export async function mergeUnknown(
-  qmp: QmpCommands,
-  find: () => Promise<readonly Unknown[]>,
-  refuse: () => Promise<void>,
-  whileStill: WhileStill,
-): Promise<readonly Merged[]> {
+export async function mergeUnknown(qmp: QmpCommands, tools: UnknownTools): Promise<readonly Merged[]> {
+  const { find, refuse, note, whileStill } = tools;
   await refuse();
   await refuseJobs(qmp, MERGE_JOB);
   // Of an agent that was killed: what it did not do is done again.
   await endMerge(qmp, 'job-cancel', whileStill);
+  try {
+    return await mergeAll(qmp, tools);
+  } catch (error) {
+    // Nothing is noted of what QEMU says that it still has.
+    for (const { volume } of await find().catch(() => [])) await note(volume, []);
+    throw error;
+  }
+}
+
+async function mergeAll(qmp: QmpCommands, { find, note, whileStill }: UnknownTools): Promise<readonly Merged[]> {
   const merged: Merged[] = [];
   for (const { volume, root, base, overlays, onto } of await find()) {
+    const merges = overlays.map((path) => ({ volume, path, onto }));
+    await note(volume, merges);
     await beginMerge(qmp, root, root, base);
     const failure = await endMerge(qmp, 'job-complete', whileStill);
     if (failure !== undefined) throw notMerged(volume, overlays.join(', '), onto, failure);
-    merged.push(...overlays.map((path) => ({ path, onto })));
+    merged.push(...merges);
   }
   const [still] = await find();
   if (still !== undefined) throw notMerged(still.volume, still.overlays.join(', '), still.onto);
-  await removeNodes(
-    qmp,
-    merged.map(({ path }) => path),
-  );
   return merged;
+}
+
+/**
+ * QEMU lets go of overlays that are on none of its disks, whoever merged them: if their files were deleted before, it would open them again at
+ * the next merge, and end. The job that merged them goes, too.
+ * @throws {UmbraError} TRACKER_FAILED, HYPERVISOR_*
+ */
+export async function letGoOf(qmp: QmpCommands, paths: readonly string[], whileStill: WhileStill): Promise<void> {
+  await endMerge(qmp, 'job-cancel', whileStill);
+  await removeNodes(qmp, paths);
 }
 
 /**

@@ -20,18 +20,24 @@ export async function mergeLayers(
   next: (disk: ChainDisk) => Merge | undefined,
 ): Promise<void> {
   for (;;) {
+    // First: what a QEMU that was started anew meanwhile has on its disks says nothing of what the one before had.
+    const run = await machine.run();
     const { disks } = await machine.disks();
     const merge = disks.map(next).find((each) => each !== undefined);
     if (merge === undefined) return;
-    await mergeOne(machine, { notes, whileStill }, merge);
+    await mergeOne(machine, { notes, whileStill }, merge, run);
   }
 }
 
-async function mergeOne(machine: OverlayMachine, { notes, whileStill }: MergeTools, merge: Merge): Promise<void> {
+async function mergeOne(
+  machine: OverlayMachine,
+  { notes, whileStill }: MergeTools,
+  merge: Merge,
+  run: string | undefined,
+): Promise<void> {
   const { disk, layer } = merge;
   const { volume, layers } = disk;
   const [above, path = '', onto = ''] = layer === 0 ? [undefined, ...layers] : layers.slice(layer - 1);
-  const run = await machine.run();
   await notes.update(() => ({ merging: { volume, path, above, onto, run } }));
   try {
     await machine.merge(merge, whileStill);

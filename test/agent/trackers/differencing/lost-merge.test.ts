@@ -1,5 +1,8 @@
 import { join } from 'node:path';
 import t from 'tap';
+import { Covering } from '../../../../agent/trackers/differencing/covering.js';
+import { mergeLayers } from '../../../../agent/trackers/differencing/merging.js';
+import type { ChainDisk, Merge } from '../../../../agent/trackers/differencing/overlay-machine.js';
 import { OverlayNotes } from '../../../../agent/trackers/differencing/overlay-state.js';
 import { QmpMachine } from '../../../../agent/trackers/differencing/qmp-machine.js';
 import { UmbraError } from '../../../../src/common/errors.js';
@@ -66,4 +69,29 @@ t.test('QEMU was started anew meanwhile: somebody may have had it start without 
   const tracker = overlayTracker(directory, second.qmpSocket);
   await tracker.forget();
   t.same(overlaysIn(directory), ['umbra-c1-vda.qcow2']);
+});
+
+t.test('QEMU ends just before a merge is noted: it is not noted of the one that is started then', async (t) => {
+  const directory = temporaryDirectory(t);
+  const { qmpSocket } = await startMachine(t, directory, { disks: makeDisks(directory, ['raw']) });
+  await kept(await overlayTracker(directory, qmpSocket).checkpoint(request('c1')));
+  const open = async (): Promise<QmpMachine> => {
+    const machine = await QmpMachine.open({ qmpSocket, clock: systemClock });
+    const gone = (): Promise<never> => Promise.reject(new UmbraError('TRACKER_FAILED', 'QEMU is gone'));
+    let run = 'the one that merges';
+    const disks: QmpMachine['disks'] = async () => {
+      const found = await QmpMachine.prototype.disks.call(machine);
+      run = 'the next one';
+      return found;
+    };
+    const merge: QmpMachine['merge'] = () => gone().finally(() => Object.assign(machine, { disks: gone }));
+    return Object.assign(machine, { run: () => Promise.resolve(run), disks, merge });
+  };
+  const covering = new Covering({ machine: 'm', stateDirectory: join(directory, 'state'), open });
+  await covering.withMachine(async (machine) => {
+    const tools = { notes: covering.notes, whileStill: (action: () => Promise<void>) => action() };
+    const next = (disk: ChainDisk): Merge => ({ disk, layer: 0 });
+    await t.rejects(mergeLayers(machine, tools, next), { message: 'QEMU is gone' });
+  }, true);
+  t.equal((await covering.notes.read()).merging?.run, 'the one that merges');
 });

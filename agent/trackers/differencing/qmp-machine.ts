@@ -7,7 +7,7 @@ import { chainNodes } from '../../qemu/chain-nodes.js';
 import { findDisks, type QemuDisk } from '../../qemu/disks.js';
 import { QemuGuestControl } from '../../qemu/guest-control.js';
 import { refuseJobs } from '../../qemu/jobs.js';
-import { runOfQemu } from '../../qemu/process-run.js';
+import { runOfQemu, withSocket } from '../../qemu/process-run.js';
 import { QmpClient } from '../../qemu/qmp.js';
 import { refuseMigrating } from '../qemu-bitmap/abilities.js';
 import { describeMachine } from '../qemu-bitmap/describe-machine.js';
@@ -51,7 +51,7 @@ export class QmpMachine implements OverlayMachine {
   }
 
   run(): Promise<string | undefined> {
-    return runOfQemu((args) => args.some((arg) => arg.includes(this.#qmpSocket)));
+    return runOfQemu(withSocket(this.#qmpSocket));
   }
 
   owner(): Promise<number> {

@@ -1,33 +1,42 @@
 import { chown, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { systemClock } from '../../../src/common/clock.js';
 import { isUmbraError, systemCode, UmbraError } from '../../../src/common/errors.js';
 import { writeDurably } from '../../../src/system/durable-file.js';
 import { settleHandshakes } from '../../images/nbd/settle-handshakes.js';
 import { list, record, text } from '../../json-values.js';
 import type { QmpClient } from '../../qemu/qmp.js';
+import { serverSockets } from '../../qemu/server-sockets.js';
 import { isOurs } from './names.js';
 
+export interface QemuNbdServerOptions {
+  /** Absolute, for one machine. */
+  readonly notePath: string;
+  /** Where sockets may be made, a short path. */
+  readonly runtimeDirectory: string;
+  /** The user QEMU runs as. */
+  readonly owner: number;
+  /** The process of the QEMU; undefined if it is not to be seen. */
+  readonly pid: () => Promise<number | undefined>;
+  /** How long clients that are gone may take to be gone for QEMU, too; 10 s when absent. */
+  readonly settleMs?: number;
+}
+
 const DIRECTORY = 'umbra-nbd-';
+const SETTLE_MS = 10_000;
+const POLL_MS = 20;
 
 /**
  * The NBD server of a QEMU. There is one at most, QEMU does not say where, nor whose it is: what we started is written down
  * before.
  */
 export class QemuNbdServer {
-  readonly #notePath: string;
-  readonly #runtimeDirectory: string;
-  readonly #owner: number;
+  readonly #options: QemuNbdServerOptions;
   #isRunning = false;
 
-  /**
-   * @param notePath - absolute, for one machine
-   * @param runtimeDirectory - where sockets may be made, a short path
-   * @param owner - the user QEMU runs as
-   */
-  constructor(notePath: string, runtimeDirectory: string, owner: number) {
-    this.#notePath = notePath;
-    this.#runtimeDirectory = runtimeDirectory;
-    this.#owner = owner;
+  constructor(options: QemuNbdServerOptions) {
+    this.#options = options;
   }
 
   /**
@@ -35,11 +44,12 @@ export class QemuNbdServer {
    * @throws {UmbraError} TRACKER_BUSY when QEMU has a server of somebody else's, TRACKER_FAILED
    */
   async start(qmp: QmpClient): Promise<string> {
-    const directory = await mkdtemp(join(this.#runtimeDirectory, DIRECTORY));
+    const { notePath, runtimeDirectory, owner } = this.#options;
+    const directory = await mkdtemp(join(runtimeDirectory, DIRECTORY));
     const socketPath = join(directory, 'socket');
     try {
-      await giveTo(directory, this.#owner);
-      await writeDurably(this.#notePath, JSON.stringify({ socketPath }));
+      await giveTo(directory, owner);
+      await writeDurably(notePath, JSON.stringify({ socketPath }));
     } catch (error) {
       // Without the note nobody takes it away later.
       await rm(directory, { recursive: true, force: true });
@@ -53,7 +63,9 @@ export class QemuNbdServer {
       await this.#forget(directory);
       if (!isUmbraError(error) || !error.message.includes('already running')) throw error;
       throw new UmbraError('TRACKER_BUSY', 'another program uses the NBD server of this QEMU', {
-        hint: 'End the other backup or export (QMP: query-block-exports, nbd-server-stop), then try again.',
+        hint:
+          'End the other backup or export (QMP: query-block-exports, nbd-server-stop), then try again. If there is none, an agent has left the ' +
+          'server, and its socket was deleted: end it by the QMP command nbd-server-stop.',
         cause: error,
       });
     }
@@ -72,15 +84,32 @@ export class QemuNbdServer {
     // QEMU would wait for the end of its connections, and its guest with it.
     if (left !== undefined) throw new UmbraError('TRACKER_FAILED', `QEMU still has the export ${left}`);
     // One that an agent before us started may be gone with its QEMU, and the server of today be somebody else's.
-    const answers = await settleHandshakes(socketPath);
-    if ((answers || this.#isRunning) && names.length === 0) await qmp.execute('nbd-server-stop');
+    const isThere = (await settleHandshakes(socketPath)) || (await this.#listensUnnamed(socketPath));
+    if ((isThere || this.#isRunning) && names.length === 0) await qmp.execute('nbd-server-stop');
     this.#isRunning = false;
     await this.#forget(dirname(socketPath));
   }
 
+  /**
+   * The name of the socket was deleted, as when a directory for temporary files is cleaned: QEMU has it open. No handshake can begin any more, and
+   * none is under way when no connection is left.
+   */
+  async #listensUnnamed(socketPath: string): Promise<boolean> {
+    const { pid, settleMs = SETTLE_MS } = this.#options;
+    const number = await pid();
+    if (number === undefined) return false;
+    const deadline = systemClock.monotonic() + settleMs;
+    for (;;) {
+      const { listens, connections } = await serverSockets(number, socketPath);
+      if (!listens || connections === 0) return listens;
+      if (systemClock.monotonic() > deadline) throw stillConnected(socketPath, connections);
+      await setTimeout(POLL_MS);
+    }
+  }
+
   async #noted(): Promise<string | undefined> {
     try {
-      const path = text(record(JSON.parse(await readFile(this.#notePath, 'utf8')))['socketPath']);
+      const path = text(record(JSON.parse(await readFile(this.#options.notePath, 'utf8')))['socketPath']);
       // Its directory is removed: it must be one of ours.
       return path !== undefined && basename(dirname(path)).startsWith(DIRECTORY) ? path : undefined;
     } catch (error) {
@@ -91,8 +120,16 @@ export class QemuNbdServer {
 
   async #forget(directory: string): Promise<void> {
     await rm(directory, { recursive: true, force: true });
-    await rm(this.#notePath, { force: true });
+    await rm(this.#options.notePath, { force: true });
   }
+}
+
+function stillConnected(socketPath: string, connections: number): UmbraError {
+  const what = `the socket ${socketPath} of QEMU's NBD server was deleted, and programs are connected to it still (${connections})`;
+  return new UmbraError(
+    'TRACKER_FAILED',
+    `${what}: end them, QEMU would stand still if it were told to stop the server`,
+  );
 }
 
 /** @returns the user that made a socket */

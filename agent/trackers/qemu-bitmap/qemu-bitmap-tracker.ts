@@ -10,6 +10,7 @@ import { StandstillNotes } from '../../checkpoints/standstill-note.js';
 import { findDisks, type QemuDisk } from '../../qemu/disks.js';
 import { QemuGuestControl } from '../../qemu/guest-control.js';
 import { refuseHidden } from '../../qemu/jobs.js';
+import { pidOfQemu, withSocket } from '../../qemu/process-run.js';
 import { QmpClient } from '../../qemu/qmp.js';
 import type { Checkpoint, CheckpointRequest, Tracker } from '../tracker.js';
 import { checkCheckpointId, type ViewTrackerOptions } from '../tracker-options.js';
@@ -128,7 +129,9 @@ export class QemuBitmapTracker implements Tracker {
       await undoStandstill(control, { machine, notes: this.#notes, clock, log: this.#log });
       const owner = await ownerOf(qmpSocket);
       const runtimeDirectory = this.#options.runtimeDirectory ?? tmpdir();
-      const server = new QemuNbdServer(join(stateDirectory, 'nbd.json'), runtimeDirectory, owner);
+      const notePath = join(stateDirectory, 'nbd.json');
+      const pid = (): Promise<number | undefined> => pidOfQemu(withSocket(qmpSocket));
+      const server = new QemuNbdServer({ notePath, runtimeDirectory, owner, pid });
       await cleanUp(qmp, server);
       await removeScratchFiles(scratchDirectory);
       return { qmp, control, server, owner };

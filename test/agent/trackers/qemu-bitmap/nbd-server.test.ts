@@ -1,12 +1,24 @@
-import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { record, text } from '../../../../agent/json-values.js';
+import { pidOfQemu, withSocket } from '../../../../agent/qemu/process-run.js';
 import { viewNames } from '../../../../agent/trackers/qemu-bitmap/names.js';
 import { QemuNbdServer } from '../../../../agent/trackers/qemu-bitmap/nbd-server.js';
+import { bitmapTracker, request } from '../../../kit/checkpoints.js';
 import { fakeNbdServer } from '../../../kit/fake-nbd-server.js';
+import { makeDisks } from '../../../kit/machine-lab.js';
 import { startMachine } from '../../../kit/qemu-machine.js';
 import { smallDisk } from '../../../kit/small-disk.js';
 import { temporaryDirectory } from '../../../kit/temporary.js';
+
+const CHILD = fileURLToPath(new URL('../../../kit/checkpoint-child.js', import.meta.url));
+
+const unseen = (): Promise<undefined> => Promise.resolve(undefined);
 
 t.test('the disk of the note is full: no directory is left that nobody knows of', async (t) => {
   const disk = smallDisk(t, 1024 * 1024);
@@ -14,7 +26,8 @@ t.test('the disk of the note is full: no directory is left that nobody knows of'
   const runtime = join(directory, 'run');
   mkdirSync(runtime);
   const { monitor } = await startMachine(t, directory, { disks: [] });
-  const server = new QemuNbdServer(join(disk.directory, 'server.json'), runtime, 0);
+  const notePath = join(disk.directory, 'server.json');
+  const server = new QemuNbdServer({ notePath, runtimeDirectory: runtime, owner: 0, pid: unseen });
   disk.fill(0);
   await t.rejects(server.start(monitor), { code: 'ENOSPC' });
   t.same(readdirSync(runtime), []);
@@ -55,6 +68,69 @@ t.test(
   },
 );
 
+t.test('the name of the socket is deleted, and an agent comes that did not start the server', async (t) => {
+  const directory = temporaryDirectory(t);
+  const { monitor, qmpSocket } = await startMachine(t, directory, { disks: [] });
+  const notePath = join(directory, 'server.json');
+  const pid = (): Promise<number | undefined> => pidOfQemu(withSocket(qmpSocket));
+  const agent = (): QemuNbdServer =>
+    new QemuNbdServer({ notePath, runtimeDirectory: directory, owner: 0, pid, settleMs: 300 });
+
+  await t.test('it is stopped', async () => {
+    rmSync(dirname(await agent().start(monitor)), { recursive: true });
+    await agent().stop(monitor);
+    const next = agent();
+    await next.start(monitor);
+    await next.stop(monitor);
+  });
+
+  await t.test('not while somebody is connected: QEMU would stand still', async (t) => {
+    const socketPath = await agent().start(monitor);
+    const client = connect(socketPath);
+    await once(client, 'data');
+    rmSync(socketPath);
+    await t.rejects(agent().stop(monitor), { code: 'TRACKER_FAILED', message: /was deleted.*end them/ });
+    t.ok(existsSync(notePath));
+    client.destroy();
+    await agent().stop(monitor);
+    t.notOk(existsSync(notePath));
+  });
+
+  await t.test('a server of somebody else is left alone, and what is to be done is said', async (t) => {
+    rmSync(await agent().start(monitor));
+    await monitor.execute('nbd-server-stop');
+    const theirs = { addr: { type: 'unix', data: { path: join(directory, 'theirs') } } };
+    await monitor.execute('nbd-server-start', theirs);
+    await agent().stop(monitor);
+    await t.rejects(agent().start(monitor), { code: 'TRACKER_BUSY', hint: /its socket was deleted.*nbd-server-stop/ });
+    await monitor.execute('nbd-server-stop');
+  });
+});
+
+t.test(
+  'an agent is killed in a backup, and the directory of its socket deleted: the next backup is made',
+  async (t) => {
+    const directory = temporaryDirectory(t);
+    const { qmpSocket } = await startMachine(t, directory, { disks: makeDisks(directory) });
+    // Without what the test runner would load into it.
+    const env = { PATH: process.env['PATH'] };
+    const child = spawn(process.execPath, [CHILD, directory, qmpSocket, 'c1'], {
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    for await (const part of child.stdout.setEncoding('utf8')) if ((said += String(part)).includes('made')) break;
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+    const note = record(JSON.parse(readFileSync(join(directory, 'state', 'nbd.json'), 'utf8')));
+    rmSync(dirname(text(note['socketPath']) ?? ''), { recursive: true });
+    const next = await bitmapTracker(directory, qmpSocket).checkpoint(request('c2'));
+    await next.acknowledge();
+    await next.close();
+  },
+);
+
 interface Noted {
   readonly server: QemuNbdServer;
   readonly note: string;
@@ -74,5 +150,6 @@ function noted(t: Test, socket: string, said: string[], exports: readonly unknow
     said.push(command);
     return Promise.resolve(exports);
   };
-  return { server: new QemuNbdServer(note, directory, 0), note, execute };
+  const options = { notePath: note, runtimeDirectory: directory, owner: 0, pid: unseen };
+  return { server: new QemuNbdServer(options), note, execute };
 }

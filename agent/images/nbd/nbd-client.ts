@@ -20,9 +20,10 @@ export interface NbdOptions {
 
 /**
  * QEMU takes memory for each request. From 128 KiB on the C library has that from the kernel, page by page, and gives it back afterwards, which takes
- * longer than all the rest: QEMU 7.2 read 290 MiB/s in pieces of 1 MiB, and 760 in these.
+ * longer than all the rest: 256 MiB cost QEMU 7.2 1.6 s of the processor in pieces of 1 MiB, 0.75 in 96 KiB, and 0.4 in these. They are also the
+ * clusters that a qcow2 has where nobody asks for others: a compressed one is unpacked as a whole for each request that touches it.
  */
-const PIECE_BYTES = 96 * 1024;
+const PIECE_BYTES = 64 * 1024;
 /** QEMU works on so many requests of a client at once. */
 const MAX_REQUESTS = 16;
 /** Requests that carry no data are limited by their 32-bit length only. */
@@ -126,7 +127,7 @@ export class NbdClient {
     await this.#connection.close();
   }
 
-  /** Ask in pieces side by side. Waits for all of them, so that no buffer is in use after a failure. */
+  /** Ask side by side, in pieces that begin and end at multiples of their length, as clusters do. Waits for all of them, so that no buffer is in use after a failure. */
   async #inPieces(
     offset: number,
     length: number,
@@ -135,8 +136,10 @@ export class NbdClient {
   ): Promise<void> {
     this.#checkRange({ offset, length });
     const answers: Promise<unknown>[] = [];
-    for (let at = offset; at < offset + length; at += pieceBytes) {
-      const piece = question(at, Math.min(pieceBytes, offset + length - at));
+    const end = offset + length;
+    for (let at = offset, stop; at < end; at = stop) {
+      stop = Math.min(at - (at % pieceBytes) + pieceBytes, end);
+      const piece = question(at, stop - at);
       answers.push(this.#slots.use(() => this.#connection.ask(piece)));
     }
     for (const result of await Promise.allSettled(answers)) {

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { openNbd } from '../../../../agent/images/nbd/nbd-client.js';
+import { fakeNbdServer, optionReply, packed, replyChunk } from '../../../kit/fake-nbd-server.js';
 import { startUntilSocket } from '../../../kit/qemu.js';
 import { Random, testSeed } from '../../../kit/random.js';
 import { temporaryDirectory } from '../../../kit/temporary.js';
@@ -51,7 +52,7 @@ t.test('errors of the disk name the place, and the rest can be read', async (t) 
   const client = await openNbd({ socketPath, exportName: '' });
   await t.rejects(client.read(Buffer.alloc(3 * MIB), 0), {
     code: 'IMAGE_FAILED',
-    message: /could not read 98304 bytes at 983040: EIO/,
+    message: /could not read 65536 bytes at 983040: EIO/,
   });
   const target = Buffer.alloc(4096, 1);
   await client.read(target, 0);
@@ -64,4 +65,47 @@ t.test('errors of the disk name the place, and the rest can be read', async (t) 
   });
   await t.rejects(client.read(target, 4 * MIB), { code: 'INTERNAL' });
   await client.close();
+});
+
+t.test('pieces begin where clusters do, and are such as the server takes', async (t) => {
+  const KIB = 1024;
+  /** What is asked of a server with these sizes of blocks, in KiB. */
+  const asked = async (minimum: number, maximum: number, from: number, to: number): Promise<number[][]> => {
+    const ranges: number[][] = [];
+    const info = optionReply(7, 3, packed([2, 0], [8, MIB], [2, 1]));
+    const blocks = optionReply(7, 3, packed([2, 3], [4, minimum * KIB], [4, minimum * KIB], [4, maximum * KIB]));
+    const socketPath = await fakeNbdServer(t, {
+      option: (number) => (number === 7 ? Buffer.concat([info, blocks, optionReply(7, 1)]) : undefined),
+      request: (request, socket) => {
+        // The end of the connection is told, too.
+        if (request.type !== 0) return;
+        const offset = Number(request.offset);
+        ranges.push([offset / KIB, (offset + request.length) / KIB]);
+        socket.write(replyChunk(request, 1, 2, packed([8, offset], [4, request.length])));
+      },
+    });
+    const client = await openNbd({ socketPath, exportName: '' });
+    await client.read(Buffer.alloc((to - from) * KIB), from * KIB);
+    await client.close();
+    return ranges;
+  };
+  t.same(await asked(4, 32_768, 20, 220), [
+    [20, 64],
+    [64, 128],
+    [128, 192],
+    [192, 220],
+  ]);
+  t.same(await asked(64, 64, 64, 192), [
+    [64, 128],
+    [128, 192],
+  ]);
+  t.same(await asked(64, 100, 0, 128), [
+    [0, 64],
+    [64, 128],
+  ]);
+  t.same(await asked(4, 22, 8, 48), [
+    [8, 20],
+    [20, 40],
+    [40, 48],
+  ]);
 });

@@ -8,7 +8,10 @@ import type { Store } from '../store/store.js';
 import { policyParts, type PolicyParts } from './effective-policies.js';
 
 /** What a scheduler goes by in a store. */
-export type Planning = Pick<SchedulerParts, 'machines' | 'latest' | 'upToDate' | 'jobs'> & PolicyParts;
+export interface Planning extends Pick<SchedulerParts, 'machines' | 'latest' | 'upToDate' | 'jobs'>, PolicyParts {
+  /** As the store's. */
+  readonly endedReplicas: () => number;
+}
 
 /** @param store asked for each time: it may be rebuilt */
 export function planningOf(store: () => Store): Planning {
@@ -18,6 +21,7 @@ export function planningOf(store: () => Store): Planning {
     machines: () => machines.list(),
     latest: (machine) => store().newest(machine),
     upToDate: (machine) => store().upToDate(machine),
+    endedReplicas: () => store().endedReplicas,
     jobs: storedJobs(() => store().jobs),
     policyOf: (machine) => parts().policyOf(machine),
     policyNameOf: (machine) => parts().policyNameOf(machine),

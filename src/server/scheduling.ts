@@ -12,6 +12,7 @@ import { backUpWithProgress } from './agent-operations.js';
 import { OWNER } from './caller.js';
 import { changesDataLoss, type Claim } from './conflicts.js';
 import { DataLossWatch } from './data-loss-watch.js';
+import { EndedReplicas } from './ended-replicas.js';
 import type { JobContext } from './job-context.js';
 import type { Services } from './operation.js';
 import { policyParts } from './effective-policies.js';
@@ -50,6 +51,7 @@ export class Scheduling implements PlannedWork {
   #opening: Promise<Opened> | undefined;
   #opened: Opened | undefined;
   #watch: DataLossWatch | undefined;
+  #ended: EndedReplicas | undefined;
 
   constructor(options: SchedulingOptions) {
     this.#options = options;
@@ -83,6 +85,9 @@ export class Scheduling implements PlannedWork {
     const machines = (only?: string): readonly fleets.WatchedMachine[] => fleet.watchedMachines(scheduler, parts, only);
     this.#watch = new DataLossWatch({ machines, alerts, clock, log });
     this.#watch.look();
+    const planning = engine.planning();
+    const onMore = (): void => void this.#collecting.soon();
+    this.#ended = new EndedReplicas({ count: () => planning.endedReplicas(), onMore });
     this.#tellFailures();
     this.#changes.look();
   }
@@ -97,6 +102,7 @@ export class Scheduling implements PlannedWork {
   /** An operation has ended, however it did. */
   operationEnded(claim: Claim): void {
     if (!changesDataLoss(claim)) return;
+    this.#ended?.look();
     if (claim.machine === undefined) this.#watch?.look();
     else this.#watch?.lookAt(claim.machine);
     this.#tellFailures();
@@ -255,7 +261,7 @@ export class Scheduling implements PlannedWork {
           return;
         }
         const pruned = await pruneAfter(services, machine, signal);
-        if (pruned.deleted > 0 || before) this.#collecting.soon();
+        if (pruned.deleted > 0) this.#collecting.soon();
         made = { ...result, notes: [...notes, ...pruned.notes] };
       },
     } as const;

@@ -65,9 +65,15 @@ export class Commits {
   /** Replicas that were replaced and are still in the index, by machine. */
   readonly #former = new Map<string, Listing[]>();
   #last: Promise<unknown> = Promise.resolve();
+  #endedReplicas = 0;
 
   constructor(parts: CommitParts) {
     this.#parts = parts;
+  }
+
+  /** As {@link Store.endedReplicas}. */
+  get endedReplicas(): number {
+    return this.#endedReplicas;
   }
 
   /** As {@link Store.commit} and {@link Store.commitReplica}. */
@@ -81,7 +87,12 @@ export class Commits {
     try {
       const named = { ...record, name, ...(await this.#parts.protection(record)) };
       const complete: ShadowCopyRecord = isReplica ? { ...named, isReplica } : named;
-      return await this.#inOrder(() => this.#list(session, complete, changes));
+      return await this.#inOrder(async () => {
+        const ends = !isReplica && this.#parts.catalog.replica(record.machine) !== undefined;
+        const listed = await this.#list(session, complete, changes);
+        if (ends) this.#endedReplicas += 1;
+        return listed;
+      });
     } finally {
       this.#namesTaken.delete(`${record.machine}\0${name}`);
     }
@@ -158,8 +169,10 @@ export class Commits {
       const gone = isReplica === true ? deleteReplica(machine) : deleteListing(machine, name);
       const changes = isLast ? await this.#parts.changes.forgetMachine(machine) : [];
       await meta.write([gone, ...changes], { sync: true });
-      if (isReplica === true) catalog.removeReplica(machine);
-      else catalog.remove(machine, name);
+      if (isReplica === true) {
+        catalog.removeReplica(machine);
+        this.#endedReplicas += 1;
+      } else catalog.remove(machine, name);
       this.#namesGone.add(`${machine}\0${name}`);
       return true;
     });

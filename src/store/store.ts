@@ -230,6 +230,11 @@ export class Store {
     return this.#aged(this.#catalog.upToDate(machine));
   }
 
+  /** How many replicas a shadow copy has replaced, or somebody dropped, since it was opened: what they alone held is for a collection. */
+  get endedReplicas(): number {
+    return this.#commits.endedReplicas;
+  }
+
   /** Asked for all machines again and again: what nobody needs is left out. */
   #aged(listing: Listing | undefined): AgedListing | undefined {
     if (listing === undefined) return undefined;

@@ -402,6 +402,7 @@ export class FakeEngine implements Engine {
       machines: () => [],
       latest: () => undefined,
       upToDate: () => undefined,
+      endedReplicas: () => 0,
       jobs: storedJobs(() => records),
       policyOf: () => DEFAULT_POLICY,
       policyNameOf: () => 'standard (default)',

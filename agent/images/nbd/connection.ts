@@ -17,6 +17,8 @@ export interface Question {
   readonly target?: Uint8Array;
   /** What a write sends. */
   readonly data?: Uint8Array;
+  /** How long the server may take, where that is not as for other requests. */
+  readonly timeoutMs?: number;
 }
 
 export interface ConnectionOptions {
@@ -25,7 +27,7 @@ export interface ConnectionOptions {
   /** Meta contexts to ask for. */
   readonly contexts: readonly string[];
   readonly clock: Clock;
-  /** How long the server may take for the handshake and for each request. */
+  /** How long the server may take for the handshake and for each request that says nothing else. */
   readonly timeoutMs: number;
 }
 
@@ -81,7 +83,7 @@ export class Connection {
    * @throws {UmbraError} IMAGE_FAILED, TARGET_FAILED
    */
   async ask(question: Question): Promise<Request> {
-    const { command, flags = 0, offset, length, target, data } = question;
+    const { command, flags = 0, offset, length, target, data, timeoutMs = this.#timeoutMs } = question;
     const { socket, failure } = this.#link;
     const over = failure();
     if (over) throw over;
@@ -94,7 +96,8 @@ export class Connection {
         received: 0,
         statuses: new Map(),
         failure: undefined,
-        deadlineMs: this.#clock.monotonic() + this.#timeoutMs,
+        timeoutMs,
+        deadlineMs: this.#clock.monotonic() + timeoutMs,
         finish: (failed) => {
           if (failed) reject(failed);
           else resolve(request);
@@ -123,20 +126,22 @@ export class Connection {
     forget();
   }
 
-  /** Look whether the oldest request is late, now and then, while there is one. */
+  /** Look whether a request is late, now and then, while there is one. */
   #watch(): void {
     if (this.#watching) return;
-    const deadline = this.#requests.firstDeadlineMs;
-    if (deadline === undefined) return;
+    const first = this.#requests.mostUrgent;
+    if (first === undefined) return;
     this.#watching = true;
-    this.#clock.after(Math.max(deadline - this.#clock.monotonic(), 1), () => {
+    // One that is sent meanwhile may have to be answered sooner.
+    const waitMs = Math.min(first.deadlineMs - this.#clock.monotonic(), this.#timeoutMs);
+    this.#clock.after(Math.max(waitMs, 1), () => {
       this.#watching = false;
-      const oldest = this.#requests.firstDeadlineMs;
-      if (oldest === undefined || oldest > this.#clock.monotonic()) {
+      const urgent = this.#requests.mostUrgent;
+      if (urgent === undefined || urgent.deadlineMs > this.#clock.monotonic()) {
         this.#watch();
         return;
       }
-      this.#link.fail(new UmbraError('IMAGE_FAILED', `the NBD server did not answer within ${this.#timeoutMs} ms`));
+      this.#link.fail(new UmbraError('IMAGE_FAILED', `the NBD server did not answer within ${urgent.timeoutMs} ms`));
     });
   }
 }

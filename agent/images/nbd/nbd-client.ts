@@ -14,7 +14,7 @@ export interface NbdOptions {
   readonly clock?: Clock;
   /** How much is asked for at a time; as much as any server answers fast when absent. */
   readonly pieceBytes?: number;
-  /** How long the server may take for the handshake and for each request; 60 s when absent. */
+  /** How long the server may take for the handshake and for each request but a flush; 60 s when absent. */
   readonly timeoutMs?: number;
 }
 
@@ -28,6 +28,9 @@ const PIECE_BYTES = 64 * 1024;
 const MAX_REQUESTS = 16;
 /** Requests that carry no data are limited by their 32-bit length only. */
 const MAX_DATALESS_BYTES = 1024 * 1024 * 1024;
+
+/** What the kernel holds of what was written goes to the disk then: gigabytes, and some disks take 20 MB/s. */
+const FLUSH_MS = 3_600_000;
 
 /** A range of an export. */
 export interface AllocationExtent {
@@ -119,7 +122,7 @@ export class NbdClient {
    */
   async flush(): Promise<void> {
     if (!this.info.canFlush) return;
-    await this.#connection.ask({ command: COMMAND.flush, offset: 0, length: 0 });
+    await this.#connection.ask({ command: COMMAND.flush, offset: 0, length: 0, timeoutMs: FLUSH_MS });
   }
 
   /** End the connection in good order. Idempotent; requests under way fail. */

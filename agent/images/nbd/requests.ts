@@ -22,6 +22,7 @@ export interface Request {
   /** The answers to a block status, by the number of the context. */
   readonly statuses: Map<number, readonly StatusExtent[]>;
   failure: UmbraError | undefined;
+  readonly timeoutMs: number;
   readonly deadlineMs: number;
   readonly finish: (failure: UmbraError | undefined) => void;
 }
@@ -43,10 +44,13 @@ export class RequestTable {
     return this.#requests.size;
   }
 
-  /** When the oldest request should have been answered; undefined when there is none. */
-  get firstDeadlineMs(): number | undefined {
-    for (const request of this.#requests.values()) return request.deadlineMs;
-    return undefined;
+  /** The request that should be answered first; undefined when there is none. */
+  get mostUrgent(): Request | undefined {
+    let urgent: Request | undefined;
+    for (const request of this.#requests.values()) {
+      if (urgent === undefined || request.deadlineMs < urgent.deadlineMs) urgent = request;
+    }
+    return urgent;
   }
 
   /** @returns the request's cookie */

@@ -148,6 +148,17 @@ t.test('servers that lie about allocation', async (t) => {
   }
 });
 
+t.test('a flush takes as long as the disk does, and others are late meanwhile', async (t) => {
+  const slow: Answer = (request, socket) => {
+    if (request.type === 3) setTimeout(() => socket.write(replyChunk(request, 1, 0, Buffer.alloc(0))), 1500);
+  };
+  const client = await clientOf(t, slow, 500);
+  await client.flush();
+  const flushed = client.flush();
+  await t.rejects(client.read(Buffer.alloc(10), 0), { code: 'IMAGE_FAILED', message: /did not answer within 500 ms/ });
+  await t.rejects(flushed, { code: 'IMAGE_FAILED' });
+});
+
 t.test('a server that hangs, and one that goes away', async (t) => {
   const silent = await clientOf(t, () => undefined, 60);
   await t.rejects(silent.read(Buffer.alloc(10), 0), { code: 'IMAGE_FAILED', message: /did not answer within 60 ms/ });

@@ -5,6 +5,7 @@ import type { JobKind } from '../../src/protocol/jobs-api.js';
 import type { Boot } from '../../src/system/boot-time.js';
 import type { ServerFrame } from '../../src/protocol/ingest.js';
 import { FilesService } from '../../mount/files/files-service.js';
+import { alertStoreOf } from '../../src/alerts/alert-store.js';
 import { Alerting } from '../../src/server/alerting.js';
 import type { Caller } from '../../src/server/caller.js';
 import type { Claim } from '../../src/server/conflicts.js';
@@ -144,6 +145,7 @@ export class ServerLife implements Writer {
     const files = new FilesService({ source, find: () => Promise.resolve([]), clock, log });
     this.#store = store;
     this.#engine = engine;
+    await this.#alerting.open(alertStoreOf(() => store.alerts));
     const services = {
       engine,
       files,
@@ -176,6 +178,7 @@ export class ServerLife implements Writer {
     this.fleet.connections.close(reason);
     await this.services.engine.uploads().close(reason);
     await within(this.#running.clock, STOP_LIMIT_MS, jobsEnded);
+    await this.#alerting.close();
     await this.store.close();
     this.isAlive = false;
   }

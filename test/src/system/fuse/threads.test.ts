@@ -13,7 +13,8 @@ t.test('the memory of threads that ended is used again', async (t) => {
   for (let i = 0; i < 200; i++) await server.call('add', 'vm', T0 + i * 1000);
   const vm = join(await server.mount('m'), 'vm');
   const names = (await readdir(vm)).filter((name) => name !== 'latest');
-  await server.call('setOpenDelay', 100);
+  // Long enough for all programs of a burst to be started meanwhile, on a busy machine too.
+  await server.call('setOpenDelay', 500);
   for (let burst = 0; burst < 5; burst++) {
     // Node.js itself asks four at a time; forty programs ask at once.
     const part = names.slice(burst * 40, burst * 40 + 40).map((name) => join(vm, name, 'about.json'));

@@ -68,7 +68,7 @@ export class Watch {
     if (clock.passedMs - couldMs < mostMs) return;
     const lastMs = lastRunMs(machine, kind, clock.wallMs);
     // What was given up counts as a run: it waits for the next time.
-    const gaveUp = runs.filter(({ troubles }) => troubles >= GIVEN_UP).map((of) => gaveUpMs(clock, of));
+    const gaveUp = runs.filter(({ troubles }) => troubles >= GIVEN_UP).map((of) => gaveUpMs(clock, setMs, of));
     const ranMs = gaveUp.length === 0 ? lastMs : Math.max(lastMs ?? 0, ...gaveUp);
     const dueMs = nextDue(rhythm, policy.timeZone, ranMs, machine.plannedWallMs, clock.wallMs);
     const sinceWallMs = Math.max(dueMs, wallAt(clock, couldMs));
@@ -98,9 +98,13 @@ export class Watch {
   }
 }
 
-/** When a machine was given up, as the wall clock showed it then, or would have shown it: which of them counts depends on how clocks were set. */
-function gaveUpMs(clock: WorldClock, { troubleMs, troubleWallMs }: Runs): number {
-  return Math.max(wallAt(clock, troubleMs), troubleWallMs <= clock.wallMs ? troubleWallMs : -Infinity);
+/**
+ * When a machine was given up, as the wall clock showed it then, or would have shown it: which of them counts depends on how clocks were set. What would have
+ * been due before they were set was never due: no clock has shown that time.
+ */
+function gaveUpMs(clock: WorldClock, setMs: number, { troubleMs, troubleWallMs }: Runs): number {
+  const shownMs = wallAt(clock, Math.max(troubleMs, setMs));
+  return Math.max(shownMs, troubleWallMs <= clock.wallMs ? troubleWallMs : -Infinity);
 }
 
 /** What the wall clock showed, or would have shown, at a moment of the world's time. */

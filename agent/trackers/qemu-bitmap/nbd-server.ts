@@ -126,10 +126,9 @@ export class QemuNbdServer {
 
 function stillConnected(socketPath: string, connections: number): UmbraError {
   const what = `the socket ${socketPath} of QEMU's NBD server was deleted, and programs are connected to it still (${connections})`;
-  return new UmbraError(
-    'TRACKER_FAILED',
-    `${what}: end them, QEMU would stand still if it were told to stop the server`,
-  );
+  return new UmbraError('TRACKER_FAILED', what, {
+    hint: 'End them, then try again: QEMU would stand still if it were told to stop the server now.',
+  });
 }
 
 /** @returns the user that made a socket */

@@ -10,8 +10,9 @@ import { DifferencingTracker } from '../../agent/trackers/differencing/differenc
 import { LibvirtOverlayMachine } from '../../agent/trackers/differencing/libvirt-machine.js';
 import { QmpMachine } from '../../agent/trackers/differencing/qmp-machine.js';
 import type { Checkpoint } from '../../agent/trackers/tracker.js';
-import { applyChanges, contentOf } from './checkpoints.js';
-import type { LibvirtMachine } from './libvirt-machine.js';
+import { applyChanges, contentOf, request } from './checkpoints.js';
+import type { PrivateLibvirt } from './libvirt.js';
+import { LibvirtMachine } from './libvirt-machine.js';
 import { qemuImg } from './qemu.js';
 
 /** A tracker with a state of its own in `directory`, over QMP. */
@@ -33,6 +34,24 @@ export function libvirtOverlayTracker(machine: LibvirtMachine): DifferencingTrac
   const { machine: name, address, uuid, stateDirectory } = machine.trackerOptions();
   const open = (): Promise<LibvirtOverlayMachine> => LibvirtOverlayMachine.open({ address, uuid, clock: systemClock });
   return new DifferencingTracker({ machine: name, stateDirectory, open });
+}
+
+export interface BackedUp {
+  readonly machine: LibvirtMachine;
+  readonly tracker: DifferencingTracker;
+  readonly contents: Buffer[];
+}
+
+/** A machine of libvirt that runs, with its tracker, and its contents as of the checkpoint `c1`, which the server has. */
+export async function backedUp(t: Test, daemon: PrivateLibvirt, name: string): Promise<BackedUp> {
+  const machine = new LibvirtMachine(daemon, name, ['raw', 'qcow2']);
+  await machine.define();
+  await machine.start('running');
+  const tracker = libvirtOverlayTracker(machine);
+  const first = await tracker.checkpoint(request('c1'));
+  const { contents } = await exactContents(t, machine.directory, first);
+  await kept(first);
+  return { machine, tracker, contents };
 }
 
 /** The files of each disk of a running QEMU, the top first. */

@@ -3,12 +3,11 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { LibvirtMonitor } from '../../../../agent/libvirt/monitor.js';
 import { record } from '../../../../agent/json-values.js';
-import type { DifferencingTracker } from '../../../../agent/trackers/differencing/differencing-tracker.js';
 import { OverlayNotes } from '../../../../agent/trackers/differencing/overlay-state.js';
 import { request } from '../../../kit/checkpoints.js';
 import { privateLibvirt, type PrivateLibvirt } from '../../../kit/libvirt.js';
-import { LibvirtMachine } from '../../../kit/libvirt-machine.js';
-import { exactContents, imageContent, kept, libvirtOverlayTracker, overlaysIn } from '../../../kit/overlays.js';
+import type { LibvirtMachine } from '../../../kit/libvirt-machine.js';
+import { backedUp, exactContents, imageContent, kept, overlaysIn, type BackedUp } from '../../../kit/overlays.js';
 import { temporaryDirectory } from '../../../kit/temporary.js';
 
 const KIB = 1024;
@@ -16,21 +15,9 @@ const MIB = 1024 * KIB;
 
 const both = (id: string): string[] => [`umbra-${id}-vda.qcow2`, `umbra-${id}-vdb.qcow2`];
 
-interface BackedUp {
-  readonly machine: LibvirtMachine;
-  readonly tracker: DifferencingTracker;
-  readonly contents: Buffer[];
-}
-
 /** A machine that runs, as of `c1`, which the server has; libvirt was killed when QEMU had put the overlays of `c2` on its disks. */
 async function forgotten(t: Test, daemon: PrivateLibvirt, name: string): Promise<BackedUp> {
-  const machine = new LibvirtMachine(daemon, name, ['raw', 'qcow2']);
-  await machine.define();
-  await machine.start('running');
-  const tracker = libvirtOverlayTracker(machine);
-  const first = await tracker.checkpoint(request('c1'));
-  const { contents } = await exactContents(t, machine.directory, first);
-  await kept(first);
+  const { machine, tracker, contents } = await backedUp(t, daemon, name);
   const paths = ['state', 'config'].map((part) => join(daemon.directory, part, 'qemu', `${name}.xml`));
   const noted = paths.map((path) => readFileSync(path, 'utf8'));
   await (await tracker.checkpoint(request('c2', 'c1'))).close();

@@ -10,9 +10,9 @@ import type { Tracker } from '../../../../agent/trackers/tracker.js';
 import { systemClock } from '../../../../src/common/clock.js';
 import { UmbraError } from '../../../../src/common/errors.js';
 import { applyChanges, contentOf, request, volumeOf } from '../../../kit/checkpoints.js';
-import { privateLibvirt, type PrivateLibvirt } from '../../../kit/libvirt.js';
+import { privateLibvirt } from '../../../kit/libvirt.js';
 import { DISK_BYTES, LibvirtMachine } from '../../../kit/libvirt-machine.js';
-import { exactContents, imageContent, kept, overlaysIn } from '../../../kit/overlays.js';
+import { backedUp, exactContents, imageContent, kept, overlaysIn } from '../../../kit/overlays.js';
 import { qemuImg, qemuIo } from '../../../kit/qemu.js';
 
 const KIB = 1024;
@@ -99,24 +99,6 @@ const both = (id: string): string[] => [`umbra-${id}-vda.qcow2`, `umbra-${id}-vd
 function isFilled(t: Test, content: Buffer, byte: number): void {
   const written = content.subarray(byte * MIB, byte * MIB + 64 * KIB);
   t.ok(written.equals(Buffer.alloc(64 * KIB, byte)), `${byte} is there`);
-}
-
-interface BackedUp {
-  readonly machine: LibvirtMachine;
-  readonly tracker: DifferencingTracker;
-  readonly contents: Buffer[];
-}
-
-/** A machine that runs, with its tracker, and its contents as of the checkpoint `c1`, which the server has. */
-async function backedUp(t: Test, daemon: PrivateLibvirt, name: string): Promise<BackedUp> {
-  const machine = new LibvirtMachine(daemon, name, ['raw', 'qcow2']);
-  await machine.define();
-  await machine.start('running');
-  const tracker = changes(machine);
-  const first = await tracker.checkpoint(request('c1'));
-  const { contents } = await exactContents(t, machine.directory, first);
-  await kept(first);
-  return { machine, tracker, contents };
 }
 
 t.test('libvirt was killed before it noted the overlays that QEMU has', async (t) => {

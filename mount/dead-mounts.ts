@@ -23,8 +23,6 @@ export async function cleanDeadMounts(log: Log): Promise<void> {
     try {
       await cleanIfDead(mountPoint, log);
     } catch (error) {
-      // Another server may have taken it away in the same moment.
-      if (!(await readMounts()).some((entry) => isUmbraMount(entry) && entry.mountPoint === mountPoint)) continue;
       log.warn('mount: a dead mount could not be taken away', { mountPoint, reason: messageOf(error) });
     }
   }
@@ -36,7 +34,13 @@ export async function cleanDeadMounts(log: Log): Promise<void> {
  */
 export async function cleanIfDead(mountPoint: string, log: Log): Promise<boolean> {
   if (!(await isDeadMount(mountPoint))) return false;
-  await unmountPath(mountPoint, { lazy: true });
+  try {
+    await unmountPath(mountPoint, { lazy: true });
+  } catch (error) {
+    // Another server, which looks for dead mounts when it starts, may have taken it away in the same moment.
+    if (await isDeadMount(mountPoint)) throw error;
+    return true;
+  }
   log.info('mount: took away a dead mount', { mountPoint });
   return true;
 }

@@ -246,6 +246,8 @@ export class Scrub {
       const known = marks.get(index);
       // Behind the newest mark, and in its own segment, came what is not noted; and numbers are left out.
       const objects = known === undefined || index >= newest ? await countSegment(meta, index, size) : known.objects;
+      // Once a newer one is noted, it is not counted again.
+      if (objects !== known?.objects) this.#unnoted.add(index);
       this.#add(index, known && grown(known, objects - known.objects), mark, objects);
       index = await segmentFrom(meta, index + 1, size);
     }

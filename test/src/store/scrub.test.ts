@@ -132,6 +132,23 @@ t.test('objects are counted where they were stored by several processes, and not
   }
 });
 
+t.test('a part of the store that a process filled to its last number is counted by those after the next', async (t) => {
+  const random = new Random(testSeed(t));
+  const first = await Bench.open();
+  await backUp(first.store, 'web', random.bytes(1000));
+  await first.scrub();
+  const { log } = first.store.objectStore;
+  for (let tries = 0; tries < 64 && log.nextSequence % 8 !== 0; tries++) {
+    await backUp(first.store, 'web', random.bytes(1000));
+  }
+  t.equal(log.nextSequence % 8, 0);
+  for (const machine of ['db', 'mail']) {
+    const later = await Bench.open(first.databases);
+    await backUp(later.store, machine, random.bytes(1000));
+    t.equal((await (await later.scrub()).figures(PERIOD)).objects, await objectCount(first.databases));
+  }
+});
+
 t.test('a damaged entry of the index, and a mark that is damaged', async (t) => {
   const random = new Random(testSeed(t));
   const bench = await Bench.open();

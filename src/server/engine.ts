@@ -23,6 +23,7 @@ import type { HeldMachine } from '../protocol/changes-api.js';
 import type { Uploads } from '../ingest/uploads.js';
 import type { AlertStore } from '../alerts/alert-store.js';
 import type { Fleet } from '../agents/fleet.js';
+import type { ForgetContext } from './forget.js';
 import type { JobContext } from './job-context.js';
 import type { ObjectAccess } from './object-access.js';
 import type { Planning } from './planning.js';
@@ -67,7 +68,7 @@ export interface Engine {
   /** @throws {UmbraError} NOT_FOUND, STORE_*, CANCELLED */
   diff(request: DiffRequest, context: JobContext): Promise<DiffResult>;
   /** @throws {UmbraError} NOT_FOUND, SHADOW_COPY_PROTECTED, LAST_SHADOW_COPY, SHADOW_COPY_OPEN, STORE_* */
-  forget(request: ForgetRequest, context: JobContext): Promise<ForgetResult>;
+  forget(request: ForgetRequest, context: JobContext & Pick<ForgetContext, 'deleted'>): Promise<ForgetResult>;
   /** @throws {UmbraError} STORE_*, CANCELLED */
   gc(context: JobContext): Promise<GcResult>;
   /**

@@ -1,4 +1,4 @@
-import { UmbraError } from '../common/errors.js';
+import { isUmbraError, UmbraError } from '../common/errors.js';
 import type { ForgetRequest, ForgetResult } from '../protocol/api.js';
 import type { Listing } from '../store/catalog.js';
 import { assertOneStays, type Forget } from '../store/one-stays.js';
@@ -8,10 +8,13 @@ export interface ForgetContext {
   readonly store: Store;
   readonly signal: AbortSignal;
   readonly forget: Forget;
+  /** Told of each one as it is deleted, also if a later one is refused. */
+  readonly deleted?: (machine: string, shadowCopy: string) => void;
 }
 
 /**
- * Delete the shadow copies that are named, none if one of them may not be.
+ * Delete the shadow copies that are named, none if one of them may not be. If one may no longer be by the time that its turn comes, the
+ * error names those that are deleted.
  * @throws {UmbraError} NOT_FOUND, SHADOW_COPY_PROTECTED, LAST_SHADOW_COPY, SHADOW_COPY_OPEN, STORE_*
  */
 export async function forgetShadowCopies(request: ForgetRequest, context: ForgetContext): Promise<ForgetResult> {
@@ -19,12 +22,24 @@ export async function forgetShadowCopies(request: ForgetRequest, context: Forget
   const listings = [...new Set(request.shadowCopies.map(({ machine, version }) => find(store, machine, version)))];
   for (const listing of listings) await assertMayForget(store, listing);
   if (!request.force) assertOneStays(store.catalog, listings);
-  const forgotten = [];
-  for (const listing of listings) {
-    const { machine, name } = listing;
-    signal.throwIfAborted();
-    if (request.dryRun || (await context.forget(listing, { oneStays: !request.force })))
+  const forgotten: { machine: string; shadowCopy: string }[] = [];
+  try {
+    for (const listing of listings) {
+      const { machine, name } = listing;
+      signal.throwIfAborted();
+      if (!request.dryRun) {
+        if (!(await context.forget(listing, { oneStays: !request.force }))) continue;
+        context.deleted?.(machine, name);
+      }
       forgotten.push({ machine, shadowCopy: name });
+    }
+  } catch (error) {
+    if (request.dryRun || forgotten.length === 0 || !isUmbraError(error)) throw error;
+    const names = forgotten.map(({ machine, shadowCopy }) => `${machine}@${shadowCopy}`).join(', ');
+    throw new UmbraError(error.code, `${error.message}; deleted before that: ${names}`, {
+      ...(error.hint !== undefined && { hint: error.hint }),
+      cause: error,
+    });
   }
   return { dryRun: request.dryRun, forgotten };
 }

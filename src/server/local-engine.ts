@@ -47,7 +47,7 @@ import { chosen } from './chosen-format.js';
 import type { Engine, Keyring, OpenEngine, EngineSpace } from './engine.js';
 import type { JobContext } from './job-context.js';
 import { acknowledge, heldMachines } from './held-machines.js';
-import { forgetShadowCopies } from './forget.js';
+import { forgetShadowCopies, type ForgetContext } from './forget.js';
 import { listReplicas, listShadowCopies } from './list-versions.js';
 import { needsForce } from './needs-force.js';
 import { cachingSource } from './local-source.js';
@@ -184,8 +184,8 @@ class LocalEngine implements Engine {
     return diffShadowCopies({ store: this.#store, pool: this.#workers, request, ...context });
   }
 
-  forget(request: ForgetRequest, { signal }: JobContext): Promise<ForgetResult> {
-    return forgetShadowCopies(request, { store: this.#store, signal, forget: this.#forgetOne });
+  forget(request: ForgetRequest, context: JobContext & Pick<ForgetContext, 'deleted'>): Promise<ForgetResult> {
+    return forgetShadowCopies(request, { ...context, store: this.#store, forget: this.#forgetOne });
   }
 
   async gc(context: JobContext): Promise<GcResult> {

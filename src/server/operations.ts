@@ -132,11 +132,10 @@ export const OPERATIONS: readonly Operation[] = [
     result: answers.forget,
     claim: () => ({ kind: 'forget' }),
     what: (request) => request.shadowCopies.map(named).join(' '),
-    run: async ({ engine, files }, request, context) => {
-      const result = await engine.forget(request, context);
+    run: ({ engine, files }, request, context) => {
       // Who looked into it keeps its data from collection, for a while.
-      if (!result.dryRun) for (const { machine, shadowCopy } of result.forgotten) files.forget(machine, shadowCopy);
-      return result;
+      const deleted = (machine: string, shadowCopy: string): void => files.forget(machine, shadowCopy);
+      return engine.forget(request, { ...context, deleted });
     },
   }),
   operation({

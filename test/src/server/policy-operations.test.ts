@@ -148,6 +148,34 @@ t.test('whoever deletes at once, one shadow copy stays', async (t) => {
   t.equal(store.catalog.shadowCopies('web').length, 0, 'unless somebody insists');
 });
 
+t.test('of several that are forgotten, one that somebody opens meanwhile', async (t) => {
+  const { store } = await policyLab(t);
+  const names = await daily(store, 'web', 3);
+  const deleted: string[] = [];
+  const request = { shadowCopies: names.map((version) => ({ machine: 'web', version })), dryRun: false, force: true };
+  const parts = { store, signal: new AbortController().signal };
+  const forgetting = forgetShadowCopies(request, {
+    ...parts,
+    forget: (listing, options) => {
+      if (deleted.length === 1) store.leases.take(listing, 'a restore');
+      return store.forget(listing, options);
+    },
+    deleted: (_machine, shadowCopy) => deleted.push(shadowCopy),
+  });
+  await t.rejects(forgetting, {
+    code: 'SHADOW_COPY_OPEN',
+    message: new RegExp(`a restore.*; deleted before that: web@${names[0]}$`),
+  });
+  t.same(deleted, names.slice(0, 1), 'and the server knows it');
+  t.same(
+    store.catalog
+      .shadowCopies('web')
+      .map(({ name }) => name)
+      .toSorted(),
+    names.slice(1).toSorted(),
+  );
+});
+
 t.test('the one that was made last stays, also by a clock that went wrong', async (t) => {
   const { store, service } = await policyLab(t);
   await makeEmpty(store, 'web', LAB_NOW_MS + 365 * 86_400_000);

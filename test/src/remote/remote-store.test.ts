@@ -166,7 +166,7 @@ void t.test('what was deleted while the connection was lost is said to be so', a
     link,
     clock: systemClock,
     signal: new AbortController().signal,
-    outageLimitMs: 100,
+    outageLimitMs: 1000,
   });
   t.notOk(quick.catalog.machines().includes('m1'));
   way.cut(false);

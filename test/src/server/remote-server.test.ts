@@ -150,7 +150,7 @@ void t.test('headers and bodies have an end', async (t) => {
 });
 
 void t.test('who is slow gets no place', async (t) => {
-  const lab = await startRemoteServer(t, { headersMs: 300, handshakeMs: 300 });
+  const lab = await startRemoteServer(t, { headersMs: 2000, handshakeMs: 2000 });
   const silent = await lab.connect();
   const trickling = await lab.connect();
   trickling.write('GET /v1/stats HTTP/1.1\r\nhost: umb');

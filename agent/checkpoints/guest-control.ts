@@ -2,6 +2,8 @@ import type { MachineState } from '../../src/protocol/agents-api.js';
 
 /** How a machine is brought to a standstill and let go on: by its monitor, by libvirt. Every call ends in time. */
 export interface GuestControl {
+  /** True where one instant of all volumes is had while the processors run: then they are neither stopped nor asked to run on. */
+  readonly runsOn?: boolean;
   /** @throws {UmbraError} TRACKER_FAILED */
   state(): Promise<MachineState>;
   /**

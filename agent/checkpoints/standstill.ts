@@ -37,7 +37,7 @@ export interface Standstill<T> {
 
 /**
  * Bring a machine to a standstill, do something, and let it go on, whatever happens. File systems are brought to rest by the
- * guest where it can; the processors are stopped in any case, so that all volumes are of one instant. A machine that is
+ * guest where it can; the processors are stopped unless they run on by the control, so that all volumes are of one instant. A machine that is
  * paused or off stays so.
  * @param action - quick; its signal says that the machine is let go on, and that nothing may be kept of what it does
  * @throws {UmbraError} CANCELLED, SCRIPT_FAILED, TRACKER_FAILED, and what `action` throws
@@ -98,7 +98,8 @@ async function stopAndGo<T>(
     return { result, consistency, timeMs, pauseMs: state === 'off' ? 0 : clock.monotonic() - began };
   }
   const canFreeze = options.quiesce && (await isPrepared(control, remarks));
-  await notes?.write({ frozen: canFreeze, paused: true });
+  const stops = control.runsOn !== true;
+  await notes?.write({ frozen: canFreeze, paused: stops });
   const began = clock.monotonic();
   let isPaused = false;
   let mayBeFrozen = canFreeze;
@@ -108,8 +109,10 @@ async function stopAndGo<T>(
     const isFrozen = canFreeze && (await freeze(control, options, remarks));
     if (canFreeze && !isFrozen) mayBeFrozen = !(await isThawed(control, options));
     throwIfCancelled(options.signal);
-    isPaused = true;
-    await control.pause(options.actionMs);
+    if (stops) {
+      isPaused = true;
+      await control.pause(options.actionMs);
+    }
     done = { result: await limited(options, action), timeMs: clock.now(), isFrozen };
   } finally {
     const isGone = await letGo(control, { ...options, frozen: mayBeFrozen, paused: isPaused });

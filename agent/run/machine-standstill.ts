@@ -98,6 +98,7 @@ export async function openQemuControl(
 
 /** A machine that runs on, whatever is asked of it. */
 class Unstoppable implements GuestControl {
+  readonly runsOn = true;
   readonly #reason: string;
 
   constructor(reason: string) {

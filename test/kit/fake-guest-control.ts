@@ -4,6 +4,7 @@ import type { MachineState } from '../../src/protocol/agents-api.js';
 /** A machine that remembers what was done to it, and fails where a test wants it to. */
 export class FakeGuestControl implements GuestControl {
   readonly calls: string[] = [];
+  runsOn = false;
   /** What fails, by the name of the call; how many times. */
   readonly failing = new Map<string, number>();
   current: MachineState = 'running';

@@ -29,11 +29,11 @@ const START_MS = 60_000;
 /** Where libvirtd keeps what it knows; all of it is hidden behind directories of the test's own. */
 const DIRECTORIES = {
   config: '/etc/libvirt',
-  state: '/run/libvirt',
   data: '/var/lib/libvirt',
   cache: '/var/cache/libvirt',
   log: '/var/log/libvirt',
 } as const;
+const STATE = '/run/libvirt';
 
 const USER_CACHE = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'umbra-test');
 /** What libvirt found out about the QEMU that is installed takes it some seconds; it looks itself whether that still holds. */
@@ -80,6 +80,8 @@ export class PrivateLibvirt {
     const mounts = Object.entries(DIRECTORIES).map(
       ([name, path]) => `mkdir -p ${path} && mount --bind ${join(directory, name)} ${path}`,
     );
+    // It writes there, synced, while a guest is frozen; on a real host that is memory, too.
+    mounts.push(`mkdir -p ${STATE} && mount -t tmpfs tmpfs ${STATE}`);
     for (const [name, account] of Object.entries(ACCOUNTS)) {
       const known = readFileSync(join('/etc', name), 'utf8');
       if (/^libvirt-qemu:/m.test(known)) continue;

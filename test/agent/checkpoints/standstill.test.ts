@@ -73,6 +73,19 @@ t.test('a guest that can not be brought to rest', async (t) => {
   t.same(unwanted.control.calls, ['pause', 'resume']);
 });
 
+t.test('processors that run on are not asked to', async (t) => {
+  const { control, options, notePath } = lab(t);
+  control.runsOn = true;
+  const done = await standstill(control, options, () => {
+    control.calls.push('action');
+    t.same(JSON.parse(readFileSync(notePath, 'utf8')), { frozen: true, paused: false });
+    return Promise.resolve('result');
+  });
+  t.match(done, { result: 'result', consistency: 'filesystem' });
+  t.same(control.calls, ['freeze', 'action', 'thaw']);
+  t.notOk(existsSync(notePath));
+});
+
 t.test('paused stays paused, off is off', async (t) => {
   const { control, options } = lab(t);
   control.current = 'paused';

@@ -13,9 +13,10 @@ export interface GuestControl {
   prepareFreeze(): Promise<string | undefined>;
   /**
    * Bring the guest's file systems to rest.
+   * @param asking - called when the guest is about to be asked: until then it goes on as ever
    * @throws {UmbraError} TRACKER_FAILED; they may be at rest all the same
    */
-  freeze(timeoutMs: number): Promise<void>;
+  freeze(timeoutMs: number, asking?: () => void): Promise<void>;
   /**
    * Let the file systems go on. Harmless if they are not at rest.
    * @throws {UmbraError} TRACKER_FAILED if that is not certain

@@ -100,13 +100,16 @@ async function stopAndGo<T>(
   const canFreeze = options.quiesce && (await isPrepared(control, remarks));
   const stops = control.runsOn !== true;
   await notes?.write({ frozen: canFreeze, paused: stops });
-  const began = clock.monotonic();
+  let began = clock.monotonic();
   let isPaused = false;
   let mayBeFrozen = canFreeze;
   let done: { readonly result: T; readonly timeMs: number; readonly isFrozen: boolean };
   let pauseMs: number;
   try {
-    const isFrozen = canFreeze && (await freeze(control, options, remarks));
+    const asking = (): void => {
+      began = clock.monotonic();
+    };
+    const isFrozen = canFreeze && (await freeze(control, { ...options, asking }, remarks));
     if (canFreeze && !isFrozen) mayBeFrozen = !(await isThawed(control, options));
     throwIfCancelled(options.signal);
     if (stops) {
@@ -130,9 +133,13 @@ async function isPrepared(control: GuestControl, remarks: string[]): Promise<boo
   return reason === undefined;
 }
 
-async function freeze(control: GuestControl, { freezeMs }: StandstillOptions, remarks: string[]): Promise<boolean> {
+async function freeze(
+  control: GuestControl,
+  { freezeMs, asking }: StandstillOptions & { readonly asking: () => void },
+  remarks: string[],
+): Promise<boolean> {
   try {
-    await control.freeze(freezeMs);
+    await control.freeze(freezeMs, asking);
     return true;
   } catch (error) {
     remarks.push(`its file systems were not brought to rest: ${messageOf(error)}`);

@@ -55,9 +55,10 @@ export class LibvirtGuestControl implements GuestControl {
    * libvirt waits for a guest agent for ever, and lets nobody thaw meanwhile: it is told to give up in time, until it is thawed.
    * Our own limit is a little later.
    */
-  async freeze(timeoutMs: number): Promise<void> {
+  async freeze(timeoutMs: number, asking?: () => void): Promise<void> {
     const limitS = Math.max(1, Math.ceil(timeoutMs / 1000));
     await trackerFailed(this.#libvirt.setAgentTimeout(this.#domain, limitS));
+    asking?.();
     await trackerFailed(this.#libvirt.freeze(this.#domain, limitS * 1000 + GRACE_MS));
   }
 

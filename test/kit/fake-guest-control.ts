@@ -5,6 +5,8 @@ import type { MachineState } from '../../src/protocol/agents-api.js';
 export class FakeGuestControl implements GuestControl {
   readonly calls: string[] = [];
   runsOn = false;
+  /** What is done before the guest is asked to freeze. */
+  beforeFreeze: (() => void) | undefined;
   /** What fails, by the name of the call; how many times. */
   readonly failing = new Map<string, number>();
   current: MachineState = 'running';
@@ -19,7 +21,9 @@ export class FakeGuestControl implements GuestControl {
     return Promise.resolve(this.unprepared);
   }
 
-  freeze(): Promise<void> {
+  freeze(_timeoutMs: number, asking?: () => void): Promise<void> {
+    this.beforeFreeze?.();
+    asking?.();
     return this.#did('freeze');
   }
 

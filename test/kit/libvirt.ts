@@ -94,6 +94,11 @@ export class PrivateLibvirt {
     this.#namespace = spawn('unshare', [...options, 'bash', '-c', script], { stdio: ['pipe', 'ignore', 'ignore'] });
   }
 
+  /** What it notes of the domains that run. */
+  get stateDirectory(): string {
+    return `/proc/${this.#namespace.pid}/root${STATE}/qemu`;
+  }
+
   /** Start the daemon, again after {@link stop}; domains live on in between. */
   async start(): Promise<void> {
     this.#namespace.stdin.write('start\n');

@@ -16,7 +16,7 @@ t.test('libvirt was killed as it began a backup, and waits for its end', async (
   await machine.start();
   await daemon.kill();
   // What libvirt had noted of the domain then.
-  const noted = join(daemon.directory, 'state', 'qemu', `${machine.name}.xml`);
+  const noted = join(daemon.stateDirectory, `${machine.name}.xml`);
   const job = `<job type='none' async='backup' phase='none' flags='0x0'/>`;
   writeFileSync(noted, readFileSync(noted, 'utf8').replace('<nodename index', `${job}<nodename index`));
   await daemon.start();

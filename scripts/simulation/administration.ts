@@ -19,6 +19,8 @@ export class Administration {
   readonly #world: SimWorld;
   readonly #random: Random;
   readonly #ofReplicas: Random;
+  /** What kept the store from collecting when he looked last. */
+  #damaged: string | undefined;
   readonly #byName = new Map<string, SimMachine>();
   #numbers = 0;
 
@@ -40,6 +42,10 @@ export class Administration {
     };
     queue(0.25, () => this.#mend());
     queue(1.5, () => this.#forget());
+    if (this.#world.faults.has('damage')) {
+      const ofDamage = this.#world.random('administration of damage');
+      often(this.#world, ofDamage, 5 * DAY_MS, () => this.#world.tasks.push(() => this.#forgetDamaged()));
+    }
     if (!this.#world.faults.has('changes')) return;
     queue(1, () => this.#backUp());
     queue(5, () => this.#cancel());
@@ -185,6 +191,24 @@ export class Administration {
     const machine = this.#pick([...model.machines.values()].filter(({ points }) => points.length > 1));
     const point = machine && this.#pick(machine.points.slice(0, -1));
     if (machine !== undefined && point !== undefined) await this.#delete(machine, point);
+  }
+
+  /** Do what the server says is to be done where a shadow copy that does not heal keeps all from being collected. */
+  async #forgetDamaged(): Promise<void> {
+    const { life, model } = this.#world;
+    if (life?.isServing !== true) return;
+    const outcome = await this.#world.pump(life.do(ALL, '/v1/gc', {}));
+    const error = outcome !== undefined && 'error' in outcome ? outcome.error : undefined;
+    if (error !== undefined && !isUmbraError(error)) throw error;
+    const [damaged, name = '', version] = /since (\S+)@(\S+) is damaged/.exec(error?.message ?? '') ?? [];
+    const stands = damaged !== undefined && damaged === this.#damaged;
+    this.#damaged = damaged;
+    if (!stands) return;
+    const machine = model.machines.get(name);
+    const point = machine?.points.find((one) => one.name === version);
+    if (machine === undefined || point === undefined) return;
+    this.#world.history.add('given up', name, point.name);
+    await this.#delete(machine, point);
   }
 
   async #delete(machine: ModelMachine, { name }: Point): Promise<void> {

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { PLAIN_NODE, plainEnvironment, Umbra, type Ended, type Teardown } from './umbra-program.js';
+import { plainEnvironment, Umbra, type Ended, type Teardown } from './umbra-program.js';
 
 /** What umbra-host.ts is asked. */
 export interface HostCall {
@@ -57,8 +57,7 @@ class Host {
   #calls = 0;
 
   constructor() {
-    const [program, ...args] = PLAIN_NODE;
-    this.#child = spawn(program, [...args, HOST], {
+    this.#child = spawn(process.execPath, [HOST], {
       env: plainEnvironment(),
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });

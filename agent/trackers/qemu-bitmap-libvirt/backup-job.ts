@@ -1,4 +1,3 @@
-import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { messageOf, UmbraError } from '../../../src/common/errors.js';
 import type { Clock } from '../../../src/common/clock.js';
@@ -6,8 +5,8 @@ import type { Domain } from '../../libvirt/domain.js';
 import type { Libvirt } from '../../libvirt/libvirt.js';
 import { libvirtNumber } from '../../libvirt/libvirt-error.js';
 import { DOMAIN_STATE, LIBVIRT_ERROR, PAUSED } from '../../libvirt/protocol.js';
-import { scratchPaths } from './backup-xml.js';
-import { SCRATCH_PREFIX } from './names.js';
+import { scratchDisks, type ScratchDisk } from './backup-xml.js';
+import { isScratchPath } from './names.js';
 
 const END_MS = 30_000;
 const POLL_MS = 5;
@@ -26,11 +25,17 @@ export async function runningBackup(
   domain: Domain,
   scratchDirectory: string,
 ): Promise<RunningBackup> {
+  const disks = await backupDisks(libvirt, domain);
+  if (disks === undefined) return 'none';
+  return disks.some(({ path }) => isScratchPath(path, scratchDirectory)) ? 'ours' : 'foreign';
+}
+
+/** The disks of the backup that runs; undefined if none does. */
+async function backupDisks(libvirt: Libvirt, domain: Domain): Promise<readonly ScratchDisk[] | undefined> {
   try {
-    const paths = scratchPaths(await libvirt.backupXml(domain));
-    return paths.some((path) => dirname(path).startsWith(join(scratchDirectory, SCRATCH_PREFIX))) ? 'ours' : 'foreign';
+    return scratchDisks(await libvirt.backupXml(domain));
   } catch (error) {
-    if (NO_BACKUP.includes(libvirtNumber(error))) return 'none';
+    if (NO_BACKUP.includes(libvirtNumber(error))) return undefined;
     throw error;
   }
 }
@@ -69,7 +74,7 @@ export async function refuseJobs(libvirt: Libvirt, domain: Domain): Promise<void
 }
 
 /**
- * End the backup that runs, if it is ours; it is gone when this resolves.
+ * End the backup that runs, if it is ours; it is gone when this resolves, and its scratch files are in no use.
  * @throws {UmbraError} TRACKER_BUSY if it is somebody else's; TRACKER_FAILED if it does not end; HYPERVISOR_*
  */
 export async function endBackup(
@@ -79,9 +84,10 @@ export async function endBackup(
   clock: Clock,
 ): Promise<void> {
   const deadline = clock.monotonic() + END_MS;
+  let disk: string | undefined;
   for (let isAsked = false; ; isAsked = true) {
     const running = await runningBackup(libvirt, domain, scratchDirectory);
-    if (running === 'none') return;
+    if (running === 'none') break;
     if (running === 'foreign') {
       throw new UmbraError('TRACKER_BUSY', `another program's backup of ${domain.name} runs`, {
         hint: `Wait until it has ended ("virsh domjobinfo"), or end it with "virsh domjobabort ${domain.name}".`,
@@ -92,12 +98,15 @@ export async function endBackup(
     }
     // It ends a moment later, or has just ended by itself.
     if (!isAsked) {
+      disk = (await backupDisks(libvirt, domain))?.[0]?.name;
       await libvirt.abortJob(domain).catch((error: unknown) => {
         if (!NO_BACKUP.includes(libvirtNumber(error))) throw error;
       });
     }
     await setTimeout(POLL_MS);
   }
+  // libvirt forgets a backup before it has QEMU let go of the scratch files. What it is asked of a disk it looks up after that.
+  if (disk !== undefined) await libvirt.blockInfo(domain, disk);
 }
 
 /**

@@ -75,10 +75,19 @@ export function recordedDisks(xml: string): ReadonlyMap<string, RecordedDisk> {
   return found;
 }
 
-/** Where a backup job's scratch files lie. */
-export function scratchPaths(xml: string): readonly string[] {
-  const scratches = descendants(parseXml(xml, 'a backup of libvirt'), 'disks', 'disk', 'scratch');
-  return scratches.map(({ attributes }) => attributes.get('file') ?? '').filter(isAbsolute);
+/** A disk of a backup job, and where its scratch file lies. */
+export interface ScratchDisk {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** The disks of a backup job that have scratch files. */
+export function scratchDisks(xml: string): readonly ScratchDisk[] {
+  const disks = descendants(parseXml(xml, 'a backup of libvirt'), 'disks', 'disk');
+  return disks.flatMap((disk) => {
+    const path = child(disk, 'scratch')?.attributes.get('file') ?? '';
+    return isAbsolute(path) ? [{ name: disk.attributes.get('name') ?? '', path }] : [];
+  });
 }
 
 function parseJson(json: string): Readonly<Record<string, unknown>> {

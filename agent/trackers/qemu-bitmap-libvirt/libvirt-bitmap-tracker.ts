@@ -23,18 +23,13 @@ import { deleteCheckpoint, deleteOthers, saysCheckpointLost } from './checkpoint
 import { forgetOffline, offlineCheckpoint } from './offline.js';
 import { refuseDomainThreads } from './iothreads.js';
 import { beginBackup, type BegunBackup } from './live-checkpoint.js';
+import { removeLeft } from './lost-scratch.js';
 import { removeLostBitmaps, tryRemoveLostBitmaps, type Surroundings } from './lost-bitmaps.js';
 import { MadeCheckpoints } from './made-checkpoints.js';
 import { watchRoom } from './scratch-room.js';
 import { checkpointName, READING_BITMAP } from './names.js';
 import { domainNow, hasCheckpoint, planBackup, type BackupPlan, type DomainNow } from './plan.js';
-import {
-  makeScratchFiles,
-  makeWorkDirectories,
-  removeLeftovers,
-  type WorkDirectories,
-  type WorkPlaces,
-} from './work-directory.js';
+import { makeScratchFiles, makeWorkDirectories, type WorkDirectories, type WorkPlaces } from './work-directory.js';
 
 export interface LibvirtBitmapOptions extends ViewTrackerOptions {
   readonly address: LibvirtAddress;
@@ -149,7 +144,7 @@ export class LibvirtBitmapTracker implements Tracker {
       const control = new LibvirtGuestControl(libvirt, domain);
       await undoStandstill(control, { machine, notes: this.#notes, clock: this.#clock, log: this.#log });
       await endBackup(libvirt, domain, scratchDirectory, this.#clock);
-      await removeLeftovers(this.#places);
+      await removeLeft(libvirt, domain, this.#places, this.#lost);
       return { libvirt, domain };
     } catch (error) {
       await libvirt.close();

@@ -1,3 +1,5 @@
+import { dirname, join } from 'node:path';
+
 /** Checkpoints of this tracker are called `umbra-ID`; all others are somebody else's and left alone. */
 const PREFIX = 'umbra-';
 const OUR_CHECKPOINT = /^umbra-[a-z0-9]{1,32}$/;
@@ -8,6 +10,11 @@ export const READING_BITMAP = `${PREFIX}reading`;
 
 /** Directories for scratch files, in the machine's scratch directory, begin so. */
 export const SCRATCH_PREFIX = `${PREFIX}scratch-`;
+
+/** A scratch file of ours. @param scratchDirectory - the machine's */
+export function isScratchPath(path: string, scratchDirectory: string): boolean {
+  return dirname(path).startsWith(join(scratchDirectory, SCRATCH_PREFIX));
+}
 
 /** Directories for sockets begin so. They lie where those of other machines lie too. @param uuid - the machine's */
 export function socketPrefix(uuid: string): string {

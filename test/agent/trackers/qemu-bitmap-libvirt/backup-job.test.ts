@@ -51,6 +51,17 @@ void t.test('a backup that does not end', async (t) => {
   await t.rejects(endBackup(refusing, DOMAIN, '/s', clock), { code: 'HYPERVISOR_DENIED' });
 });
 
+void t.test('a backup has ended when QEMU has let go of its scratch files', async (t) => {
+  const answers: Record<number, string | number> = {
+    [REMOTE.domainBackupGetXmlDesc]: backup('/s/umbra-scratch-a/0.qcow2'),
+    [REMOTE.domainGetBlockInfo]: 1,
+  };
+  const ending = endBackup(await answering(t, answers), DOMAIN, '/s', new ManualClock());
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  answers[REMOTE.domainBackupGetXmlDesc] = LIBVIRT_ERROR.noDomainBackup;
+  await t.rejects(ending, { code: 'HYPERVISOR_FAILED' }, 'what libvirt says only after that is waited for');
+});
+
 void t.test('checkpoints that can’t be read or deleted', async (t) => {
   const read = async (answer: string | number): Promise<unknown> =>
     await readCheckpoint(await answering(t, { [REMOTE.domainCheckpointGetXmlDesc]: answer }), DOMAIN, 'umbra-a');

@@ -1,9 +1,11 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { DifferencingTracker } from '../../../../agent/trackers/differencing/differencing-tracker.js';
 import { LibvirtOverlayMachine } from '../../../../agent/trackers/differencing/libvirt-machine.js';
+import { runQemuImg } from '../../../../agent/images/qemu-program.js';
 import { systemClock } from '../../../../src/common/clock.js';
+import { silentLog } from '../../../../src/common/log.js';
 import { request } from '../../../kit/checkpoints.js';
 import { privateLibvirt } from '../../../kit/libvirt.js';
 import { LibvirtMachine } from '../../../kit/libvirt-machine.js';
@@ -39,4 +41,36 @@ t.test('libvirt was killed as it began a backup, and waits for its end', async (
   await daemon.start();
   await machine.start();
   await kept(await bitmaps.checkpoint(request('c2')));
+});
+
+t.test('libvirt was killed before it had QEMU let go of scratch files', async (t) => {
+  const daemon = await privateLibvirt(t);
+  const machine = new LibvirtMachine(daemon, 'scratch', ['qcow2']);
+  await machine.define();
+  await machine.start();
+  const warnings: string[] = [];
+  const tracker = machine.tracker({ log: { ...silentLog, warn: (message) => warnings.push(message) } });
+  await kept(await tracker.checkpoint(request('c1')));
+  const atRest = await machine.left();
+  const monitor = async (execute: string, args: object): Promise<unknown> =>
+    await daemon.virsh('qemu-monitor-command', machine.name, JSON.stringify({ execute, arguments: args }));
+  const directory = join(machine.directory, 'scratch', 'umbra-scratch-old');
+  mkdirSync(directory);
+  const filename = join(directory, '0.qcow2');
+  await runQemuImg(filename, ['create', '-q', '-f', 'qcow2', filename, '1M']);
+  const [file, node] = ['libvirt-99-storage', 'libvirt-99-format'];
+  await monitor('blockdev-add', { driver: 'file', 'node-name': file, filename });
+  await monitor('blockdev-add', { driver: 'qcow2', 'node-name': node, file });
+  await monitor('block-dirty-bitmap-add', { node, name: 'umbra-reading', persistent: false });
+  const path = join(machine.directory, 'socket');
+  await monitor('nbd-server-start', { addr: { type: 'unix', data: { path } } });
+  await monitor('block-export-add', { type: 'nbd', id: 'e', 'node-name': node });
+  await tracker.recover();
+  t.same(await machine.left(), ['bitmap umbra-reading', 'file umbra-scratch-old', ...atRest].toSorted(), 'in use');
+  t.match(warnings, [/still in use/]);
+  await monitor('nbd-server-stop', {});
+  await kept(await tracker.checkpoint(request('c2', 'c1')));
+  t.same(await machine.left(), ['bitmap umbra-c2', 'checkpoint umbra-c2']);
+  t.notMatch(await daemon.virsh('qemu-monitor-command', machine.name, '--hmp', 'info block -n'), /libvirt-99/);
+  t.equal(warnings.length, 1);
 });

@@ -26,6 +26,11 @@ export class Load {
     this.#hosts.delete(machine);
   }
 
+  /** The server counts on nothing that a host is at, which it has not heard of for long. */
+  lose(host: string, nowMs: number): void {
+    for (const [machine, other] of this.#hosts) if (other === host) this.end(machine, nowMs);
+  }
+
   of(host: string): number {
     return [...this.#hosts.values()].filter((other) => other === host).length;
   }

@@ -22,6 +22,9 @@ const FAILURES = [
   ['TRACKER_UNAVAILABLE', 'there is no tracker'],
 ] as const;
 
+/** How long a server waits for an agent that went away in the midst of a task. */
+const PATIENCE_MS = 10 * MINUTE_MS;
+
 /** How an attempt goes. */
 interface Course {
   readonly takesMs: number;
@@ -50,6 +53,7 @@ export class SimAgent {
   #life: ServerLife | undefined;
   #disconnect = (): void => undefined;
   #stopSayingThere = (): void => undefined;
+  #stopLosing = (): void => undefined;
 
   constructor(host: string, world: AgentWorld, random: Random) {
     this.host = host;
@@ -61,6 +65,7 @@ export class SimAgent {
   connect(life: ServerLife): void {
     if (!this.isOnline || !life.isServing) return;
     this.#life = life;
+    this.#stopLosing();
     const { connections } = life.fleet;
     this.report();
     this.#disconnect = connections.connect(this.host, [...this.#tasks.keys()], {
@@ -92,12 +97,22 @@ export class SimAgent {
   /** The connection is lost. @param isWhole it stops altogether: what it was at comes to nothing */
   disconnect(isWhole: boolean): void {
     this.#world.circumstances.hostDown(this.host);
+    if (this.#life !== undefined) this.#beginLosing();
     this.#disconnect();
     this.#disconnect = () => undefined;
     this.#stopSayingThere();
     this.#life = undefined;
     if (!isWhole) return;
     for (const { end } of this.#tasks.values()) end(new UmbraError('AGENT_FAILED', 'the host was switched off'));
+  }
+
+  /** After so long the server gives up what it waits for. */
+  #beginLosing(): void {
+    const { clock, load } = this.#world;
+    this.#stopLosing();
+    this.#stopLosing = clock.after(PATIENCE_MS, () => {
+      load.lose(this.host, clock.passedMs);
+    });
   }
 
   #hear({ task, cancel }: AgentTaskLine, life: ServerLife): void {

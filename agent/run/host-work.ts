@@ -11,6 +11,7 @@ import type {
   DiscoveryReport,
 } from '../../src/protocol/agents-api.js';
 import { Bandwidth } from '../send/bandwidth.js';
+import { KeptPools } from '../send/kept-pools.js';
 import { sendShadowCopy } from '../send/send-shadow-copy.js';
 import type { Connect } from '../send/connection.js';
 import { throttled } from '../send/throttled.js';
@@ -52,6 +53,7 @@ export class HostWork implements AgentWork {
   readonly #unfinished: Unfinished;
   /** Of all backups together. */
   readonly #bandwidth: Bandwidth;
+  readonly #pools: KeptPools;
   /** A backup that was cancelled may still be on its way out of a machine when the next one comes. */
   readonly #turns = new Turns();
   readonly #running = new Set<string>();
@@ -60,6 +62,7 @@ export class HostWork implements AgentWork {
   constructor(options: HostWorkOptions) {
     this.#options = options;
     this.#bandwidth = new Bandwidth(options.clock);
+    this.#pools = new KeptPools(options.clock);
     this.#unfinished = new Unfinished(join(options.stateDirectory, 'machines'));
   }
 
@@ -160,6 +163,7 @@ export class HostWork implements AgentWork {
         base: task.base,
         connect: throttled(connect, this.#bandwidth.share()),
         fingerprintFile: (volume) => join(stateDirectory, 'fingerprints', name, volume),
+        pools: this.#pools,
         clock,
         signal,
       });

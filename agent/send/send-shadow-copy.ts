@@ -9,7 +9,9 @@ import type { Connect } from './connection.js';
 import { Fingerprints, FingerprintWriter } from './fingerprints.js';
 import { UploadStream } from './upload-stream.js';
 import { VolumeSender, type SendCounts } from './volume-sender.js';
+import type { WorkerSettings } from '../../src/workers/messages.js';
 import { WorkerPool } from '../../src/workers/pool.js';
+import type { KeptPools } from './kept-pools.js';
 
 /** The newest shadow copy of the machine on the server. */
 export interface BaseShadowCopy {
@@ -27,6 +29,8 @@ export interface SendOptions {
   readonly connect: Connect;
   /** Where the fingerprints of a volume are kept; absent for who keeps none, and has the server compare. */
   readonly fingerprintFile?: (volume: string) => string;
+  /** Absent for who sends one alone. */
+  readonly pools?: KeptPools;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** How long the network may be gone. */
@@ -66,9 +70,11 @@ class Sending {
   readonly #options: SendOptions;
   /** By the monotonic clock. */
   readonly #checkpointMs: number;
-  #pool: WorkerPool | undefined;
+  #pool: { readonly pool: WorkerPool; readonly settings: WorkerSettings } | undefined;
   #volumes: VolumeSender[] = [];
   #upload: string | undefined;
+  /** Nothing broke off: what was begun in threads has ended. */
+  #isSmooth = true;
 
   constructor(options: SendOptions) {
     this.#options = options;
@@ -87,6 +93,7 @@ class Sending {
           waitMs = FIRST_WAIT_MS;
         });
       } catch (error) {
+        this.#isSmooth = false;
         this.#options.signal.throwIfAborted();
         if (isUmbraError(error, 'NOT_FOUND') && this.#upload !== undefined) {
           // The server was started anew, or has given the upload up.
@@ -103,10 +110,13 @@ class Sending {
   }
 
   async close(): Promise<void> {
-    const { signal, saysWhenCancelled = false } = this.#options;
+    const { signal, saysWhenCancelled = false, pools } = this.#options;
     if (signal.aborted && saysWhenCancelled && this.#upload !== undefined) await this.#sayCancelled(this.#upload);
     await this.#startOver();
-    await this.#pool?.close();
+    if (this.#pool === undefined) return;
+    const { pool, settings } = this.#pool;
+    if (this.#isSmooth && pools !== undefined) await pools.keep(pool, settings);
+    else await pool.close();
   }
 
   /** What can't be said now the server finds out by itself, later. */
@@ -194,7 +204,7 @@ class Sending {
     this.#upload = begun.upload;
     const { cutting } = begun;
     const settings = { cutting: { ...cutting, seed: BigInt(`0x${cutting.seed}`) } };
-    const pool = (): WorkerPool => (this.#pool ??= new WorkerPool(settings));
+    const pool = (): WorkerPool => this.#poolFor(settings);
     for (const [index, { volume, rest, fingerprints }] of plan.entries()) {
       const isBase = begun.rest[index] === 'base';
       const known = isBase && rest === 'base';
@@ -212,6 +222,11 @@ class Sending {
         }),
       );
     }
+  }
+
+  #poolFor(settings: WorkerSettings): WorkerPool {
+    this.#pool ??= { pool: this.#options.pools?.take(settings) ?? new WorkerPool(settings), settings };
+    return this.#pool.pool;
   }
 
   async #writerFor({ name }: CheckpointVolume): Promise<FingerprintWriter | undefined> {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { KeptPools } from '../../../agent/send/kept-pools.js';
 import { sendShadowCopy, type BaseShadowCopy, type Sent } from '../../../agent/send/send-shadow-copy.js';
 import type { ChangedRange, CheckpointVolume } from '../../../agent/trackers/tracker.js';
 import { toHex } from '../../../src/codec/digest.js';
@@ -33,6 +34,7 @@ async function lab(t: Test): Promise<Lab> {
   t.teardown(() => server.pool.close());
   const directory = temporaryDirectory(t);
   let checkpoints = 0;
+  const pools = new KeptPools(systemClock);
   const send: Lab['send'] = async (volumes, { host = 'host1', machine = 'vm', cut, noBase = false } = {}) => {
     const base = noBase ? undefined : await baseOf(store, machine);
     return await sendShadowCopy({
@@ -42,6 +44,7 @@ async function lab(t: Test): Promise<Lab> {
       base,
       connect: server.connect(host, cut),
       fingerprintFile: (volume) => join(directory, host, machine, volume),
+      pools,
       clock: systemClock,
       signal: new AbortController().signal,
     });

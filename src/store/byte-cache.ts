@@ -1,3 +1,6 @@
+/** What an entry takes besides its bytes, measured: the key, the handles of a buffer, its place in the map. Most nodes are smaller. */
+export const ENTRY_BYTES = 400;
+
 /** A cache with a fixed limit in bytes; what was used longest ago goes first. */
 export class ByteCache<V extends { readonly byteLength: number }> {
   readonly #entries = new Map<string, V>();
@@ -26,9 +29,10 @@ export class ByteCache<V extends { readonly byteLength: number }> {
 
   set(key: string, value: V): void {
     this.delete(key);
-    if (value.byteLength > this.#maxBytes) return;
+    const bytes = value.byteLength + ENTRY_BYTES;
+    if (bytes > this.#maxBytes) return;
     this.#entries.set(key, value);
-    this.#bytes += value.byteLength;
+    this.#bytes += bytes;
     for (const oldest of this.#entries.keys()) {
       if (this.#bytes <= this.#maxBytes) break;
       this.delete(oldest);
@@ -39,6 +43,6 @@ export class ByteCache<V extends { readonly byteLength: number }> {
     const value = this.#entries.get(key);
     if (value === undefined) return;
     this.#entries.delete(key);
-    this.#bytes -= value.byteLength;
+    this.#bytes -= value.byteLength + ENTRY_BYTES;
   }
 }

@@ -8,10 +8,9 @@ import type { Checkpoint, CheckpointVolume } from '../trackers/tracker.js';
 import type { Connect } from './connection.js';
 import { Fingerprints, FingerprintWriter } from './fingerprints.js';
 import { UploadStream } from './upload-stream.js';
-import { VolumeSender, type SendCounts } from './volume-sender.js';
-import type { WorkerSettings } from '../../src/workers/messages.js';
-import { WorkerPool } from '../../src/workers/pool.js';
-import type { KeptPools } from './kept-pools.js';
+import { makeSlots, VolumeSender, type SendCounts } from './volume-sender.js';
+import type { RegionSlots } from '../../src/workers/region-slots.js';
+import { startThreads, type BackupThreads, type KeptPools } from './kept-pools.js';
 
 /** The newest shadow copy of the machine on the server. */
 export interface BaseShadowCopy {
@@ -70,7 +69,9 @@ class Sending {
   readonly #options: SendOptions;
   /** By the monotonic clock. */
   readonly #checkpointMs: number;
-  #pool: { readonly pool: WorkerPool; readonly settings: WorkerSettings } | undefined;
+  #threads: BackupThreads | undefined;
+  /** Of this connection. */
+  #slots: RegionSlots | undefined;
   #volumes: VolumeSender[] = [];
   #upload: string | undefined;
   /** Nothing broke off: what was begun in threads has ended. */
@@ -94,6 +95,7 @@ class Sending {
         });
       } catch (error) {
         this.#isSmooth = false;
+        this.#slots = makeSlots();
         this.#options.signal.throwIfAborted();
         if (isUmbraError(error, 'NOT_FOUND') && this.#upload !== undefined) {
           // The server was started anew, or has given the upload up.
@@ -113,10 +115,9 @@ class Sending {
     const { signal, saysWhenCancelled = false, pools } = this.#options;
     if (signal.aborted && saysWhenCancelled && this.#upload !== undefined) await this.#sayCancelled(this.#upload);
     await this.#startOver();
-    if (this.#pool === undefined) return;
-    const { pool, settings } = this.#pool;
-    if (this.#isSmooth && pools !== undefined) await pools.keep(pool, settings);
-    else await pool.close();
+    const threads = this.#threads;
+    if (threads !== undefined && this.#isSmooth && pools !== undefined) await pools.keep(threads);
+    else await threads?.pool.close();
   }
 
   /** What can't be said now the server finds out by itself, later. */
@@ -204,7 +205,8 @@ class Sending {
     this.#upload = begun.upload;
     const { cutting } = begun;
     const settings = { cutting: { ...cutting, seed: BigInt(`0x${cutting.seed}`) } };
-    const pool = (): WorkerPool => this.#poolFor(settings);
+    const threads = (): BackupThreads =>
+      (this.#threads ??= this.#options.pools?.take(settings) ?? startThreads(settings));
     for (const [index, { volume, rest, fingerprints }] of plan.entries()) {
       const isBase = begun.rest[index] === 'base';
       const known = isBase && rest === 'base';
@@ -214,7 +216,8 @@ class Sending {
         new VolumeSender({
           index,
           volume,
-          pool,
+          pool: () => threads().pool,
+          slots: () => (this.#slots ??= threads().slots),
           byChanges,
           reread: begun.reread?.[index] ?? [],
           ...(known && fingerprints !== undefined ? { fingerprints } : {}),
@@ -222,11 +225,6 @@ class Sending {
         }),
       );
     }
-  }
-
-  #poolFor(settings: WorkerSettings): WorkerPool {
-    this.#pool ??= { pool: this.#options.pools?.take(settings) ?? new WorkerPool(settings), settings };
-    return this.#pool.pool;
   }
 
   async #writerFor({ name }: CheckpointVolume): Promise<FingerprintWriter | undefined> {

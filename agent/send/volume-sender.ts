@@ -23,6 +23,8 @@ export interface VolumeSenderOptions {
   readonly volume: CheckpointVolume;
   /** Threads that cut; made when there is something to compare. */
   readonly pool: () => WorkerPool;
+  /** What regions are passed in over a connection. What is read ahead when one breaks keeps its slots, so each has its own. */
+  readonly slots: () => RegionSlots;
   /** Send what the tracker says has changed; else compare everything. */
   readonly byChanges: boolean;
   /** Regions that are sent although nothing has changed in them, in order: what the server has of them is damaged. */
@@ -36,6 +38,11 @@ export interface VolumeSenderOptions {
 /** Regions that are read ahead of what is sent: those that are cut, and those of which only what changed is read. */
 const READ_AHEAD = 3;
 const CHANGED_AHEAD = INGEST_WINDOW;
+
+/** So many are sent and cut at a time. */
+export function makeSlots(): RegionSlots {
+  return new RegionSlots(INGEST_WINDOW + READ_AHEAD);
+}
 
 /** Sends one volume, over one connection after another. */
 export class VolumeSender {
@@ -97,8 +104,7 @@ export class VolumeSender {
     const { volume, index, fingerprints, writer } = this.#options;
     const reread = new Set(this.#options.reread);
     const pool = this.#options.pool();
-    // What is read ahead when the connection breaks keeps its slots, so each connection has its own.
-    const slots = new RegionSlots(INGEST_WINDOW + READ_AHEAD);
+    const slots = this.#options.slots();
     const inputs = fromRegion(regionsToCompare(volume, fingerprints), from);
     const regions = mapInOrder(inputs, READ_AHEAD, (input) => cutRegionOf(volume, input, pool, slots));
     for await (const cut of regions) {

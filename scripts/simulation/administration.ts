@@ -1,4 +1,4 @@
-import { isUmbraError } from '../../src/common/errors.js';
+import { isUmbraError, messageOf } from '../../src/common/errors.js';
 import { AGENT_OPERATIONS } from '../../src/server/agent-operations.js';
 import { OPERATIONS } from '../../src/server/operations.js';
 import { POLICY_OPERATIONS } from '../../src/server/policy-operations.js';
@@ -198,9 +198,9 @@ export class Administration {
     const { life, model } = this.#world;
     if (life?.isServing !== true) return;
     const outcome = await this.#world.pump(life.do(ALL, '/v1/gc', {}));
-    const error = outcome !== undefined && 'error' in outcome ? outcome.error : undefined;
-    if (error !== undefined && !isUmbraError(error)) throw error;
-    const [damaged, name = '', version] = /since (\S+)@(\S+) is damaged/.exec(error?.message ?? '') ?? [];
+    if (outcome !== undefined && 'error' in outcome && !isUmbraError(outcome.error)) throw outcome.error;
+    const why = outcome !== undefined && 'error' in outcome ? messageOf(outcome.error) : '';
+    const [damaged, name = '', version] = /since (\S+)@(\S+) is damaged/.exec(why) ?? [];
     const stands = damaged !== undefined && damaged === this.#damaged;
     this.#damaged = damaged;
     if (!stands) return;

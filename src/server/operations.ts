@@ -134,7 +134,9 @@ export const OPERATIONS: readonly Operation[] = [
     what: (request) => request.shadowCopies.map(named).join(' '),
     run: ({ engine, files }, request, context) => {
       // Who looked into it keeps its data from collection, for a while.
-      const deleted = (machine: string, shadowCopy: string): void => files.forget(machine, shadowCopy);
+      const deleted = (machine: string, shadowCopy: string): void => {
+        files.forget(machine, shadowCopy);
+      };
       return engine.forget(request, { ...context, deleted });
     },
   }),

@@ -39,7 +39,9 @@ function lab(t: Test, more: Partial<StandstillOptions> = {}): Lab {
 
 t.test('file systems at rest, processors stopped, all undone', async (t) => {
   const { control, clock, options, notePath } = lab(t);
-  control.beforeFreeze = (): void => clock.advance(50);
+  control.beforeFreeze = (): void => {
+    clock.advance(50);
+  };
   const done = await standstill(control, options, () => {
     control.calls.push('action');
     t.same(JSON.parse(readFileSync(notePath, 'utf8')), { frozen: true, paused: true }, 'the next agent would know');

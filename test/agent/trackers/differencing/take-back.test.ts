@@ -18,7 +18,9 @@ const both = (id: string): string[] => [`umbra-${id}-vda.qcow2`, `umbra-${id}-vd
 /** A machine that runs, as of `c1`, which the server has; libvirt was killed when QEMU had put the overlays of `c2` on its disks. */
 async function forgotten(t: Test, daemon: PrivateLibvirt, name: string): Promise<BackedUp> {
   const { machine, tracker, contents } = await backedUp(t, daemon, name);
-  const paths = ['state', 'config'].map((part) => join(daemon.directory, part, 'qemu', `${name}.xml`));
+  const paths = [daemon.stateDirectory, join(daemon.directory, 'config', 'qemu')].map((part) =>
+    join(part, `${name}.xml`),
+  );
   const noted = paths.map((path) => readFileSync(path, 'utf8'));
   await (await tracker.checkpoint(request('c2', 'c1'))).close();
   await daemon.kill();

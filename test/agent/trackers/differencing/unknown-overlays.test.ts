@@ -33,7 +33,9 @@ async function forgotten(
   id: string,
 ): Promise<void> {
   const { daemon, name } = machine;
-  const paths = ['state', 'config'].map((part) => join(daemon.directory, part, 'qemu', `${name}.xml`));
+  const paths = [daemon.stateDirectory, join(daemon.directory, 'config', 'qemu')].map((part) =>
+    join(part, `${name}.xml`),
+  );
   let noted: string[] = [];
   const open = async (): Promise<LibvirtOverlayMachine> => {
     const opened = await opener(machine)();

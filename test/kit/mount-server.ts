@@ -1,13 +1,16 @@
 import { execFile, fork, spawnSync, type ChildProcess } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import { readMounts } from '../../src/system/mounts.js';
 import type { MountChildApi, MountChildCall, MountChildReply } from './mount-child-api.js';
 
+/** So long the process may take to end of itself. */
+const LEAVE_MS = 120_000;
 const CHILD = new URL('./mount-child.js', import.meta.url);
 
 /** An error that the child's answer carried. */
@@ -67,7 +70,8 @@ export class MountServer {
   private constructor(directory: string) {
     this.directory = directory;
     this.store = join(directory, 'store');
-    this.#child = fork(CHILD, { serialization: 'advanced' });
+    const execArgv = [...process.execArgv, '--report-on-signal', `--report-directory=${directory}`];
+    this.#child = fork(CHILD, { serialization: 'advanced', execArgv });
     this.#child.on('message', (reply: MountChildReply) => {
       this.#waiting.get(reply.id)?.(reply);
       this.#waiting.delete(reply.id);
@@ -113,12 +117,25 @@ export class MountServer {
     await exited;
   }
 
-  /** Ends the way to the process, so that nothing but mounts keeps it alive; resolves with its exit code. */
+  /**
+   * Ends the way to the process, so that nothing but mounts keeps it alive; resolves with its exit code.
+   * @throws what keeps it alive for so long
+   */
   async leave(): Promise<number | null> {
     const exited = once(this.#child, 'exit');
     this.#child.disconnect();
-    await exited;
+    const late = sleep(LEAVE_MS, false, { ref: false });
+    if ((await Promise.race([exited, late])) === false) throw new Error(`it does not end: ${await this.#handles()}`);
     return this.#child.exitCode;
+  }
+
+  /** What the event loop of the process waits for, if it says so. */
+  async #handles(): Promise<string> {
+    const reports = (): string[] => readdirSync(this.directory).filter((name) => name.startsWith('report.'));
+    this.#child.kill('SIGUSR2');
+    if (!(await until(() => Promise.resolve(reports().length > 0)))) return 'it stands still at its end';
+    const report = readFileSync(join(this.directory, reports()[0] ?? ''), 'utf8');
+    return report.slice(report.indexOf('"libuv"'), report.indexOf('"workers"'));
   }
 }
 

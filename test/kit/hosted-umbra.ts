@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { plainEnvironment, Umbra, type Ended, type Teardown } from './umbra-program.js';
+import { PLAIN_NODE, plainEnvironment, Umbra, type Ended, type Teardown } from './umbra-program.js';
 
 /** What umbra-host.ts is asked. */
 export interface HostCall {
@@ -57,7 +57,8 @@ class Host {
   #calls = 0;
 
   constructor() {
-    this.#child = spawn(process.execPath, [HOST], {
+    const [program, ...args] = PLAIN_NODE;
+    this.#child = spawn(program, [...args, HOST], {
       env: plainEnvironment(),
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });

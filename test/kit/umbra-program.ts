@@ -20,6 +20,13 @@ import type { StatusResult } from '../../src/protocol/server-api.js';
 export const UMBRA_PROGRAM = fileURLToPath(new URL('../../bundle/umbra.js', import.meta.url));
 const GONE_LIMIT_MS = 30_000;
 
+/**
+ * Node.js without what measures coverage, with {@link plainEnvironment}: it makes each of these many processes, and the threads of
+ * their servers, take twice the time, and those killed count for nothing. tap has every child process load it, whatever
+ * environment it is given, so the variable is taken away when it has started.
+ */
+export const PLAIN_NODE: readonly [string, ...string[]] = ['env', '--unset=NODE_OPTIONS', process.execPath];
+
 /** How a command ended. */
 export interface Ended {
   readonly command: string;
@@ -49,7 +56,8 @@ export class Umbra {
   }
 
   start(...commandLine: readonly string[]): Running {
-    const child = spawn(process.execPath, [UMBRA_PROGRAM, ...commandLine, '--store', this.store, '--json'], {
+    const [program, ...args] = PLAIN_NODE;
+    const child = spawn(program, [...args, UMBRA_PROGRAM, ...commandLine, '--store', this.store, '--json'], {
       env: plainEnvironment(),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -168,9 +176,9 @@ export function errorOf(ended: Ended): WireError {
   return answer.error as WireError;
 }
 
-/** Without what measures coverage: it makes each of these many processes slower, and those killed count for nothing. */
+/** What {@link PLAIN_NODE} is to be run in. */
 export function plainEnvironment(): NodeJS.ProcessEnv {
-  const { NODE_V8_COVERAGE: _coverage, ...rest } = process.env;
+  const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, ...rest } = process.env;
   return { ...rest, UMBRA_IDLE_SECONDS: '60' };
 }
 

@@ -2,13 +2,13 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { plainEnvironment, UMBRA_PROGRAM, type Teardown } from '../../umbra-program.js';
+import { PLAIN_NODE, plainEnvironment, UMBRA_PROGRAM, type Teardown } from '../../umbra-program.js';
 
 const execute = promisify(execFile);
 
 /** The command line of the real `umbra` program. */
 export function umbra(...commandLine: readonly string[]): string[] {
-  return [process.execPath, UMBRA_PROGRAM, ...commandLine];
+  return [...PLAIN_NODE, UMBRA_PROGRAM, ...commandLine];
 }
 
 /** Run a command that must succeed; what it prints. */

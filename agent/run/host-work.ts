@@ -66,6 +66,11 @@ export class HostWork implements AgentWork {
     this.#unfinished = new Unfinished(join(options.stateDirectory, 'machines'));
   }
 
+  /** When no backup runs any more. */
+  async close(): Promise<void> {
+    await this.#pools.close();
+  }
+
   discover(): Promise<DiscoveryReport> {
     return this.#options.discover();
   }

@@ -73,6 +73,7 @@ async function runAs(identity: AgentIdentity, { config, clock, log, signal }: Ru
   } finally {
     keeper.close();
     transport.close();
+    await work.close();
   }
   if (revoked.signal.aborted) throw isRevoked(identity.server);
 }

@@ -61,6 +61,13 @@ export class KeptPools {
     this.#kept = [...this.#kept, kept];
   }
 
+  /** End those that are kept. */
+  async close(): Promise<void> {
+    const all = this.#kept;
+    for (const kept of all) this.#remove(kept);
+    await Promise.all(all.map(({ threads }) => threads.pool.close()));
+  }
+
   #remove(kept: Kept): void {
     kept.stopWaiting();
     this.#kept = this.#kept.filter((other) => other !== kept);

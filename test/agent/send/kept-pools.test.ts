@@ -31,5 +31,8 @@ t.test('threads are kept for the next one, for a while', async (t) => {
   clock.advance(2000);
   await t.rejects(second.pool.run(cut), /were ended/);
   t.ok(await first.pool.run(cut));
-  await Promise.all([first, other].map(({ pool }) => pool.close()));
+  await pools.keep(first);
+  await pools.close();
+  await t.rejects(first.pool.run(cut), /were ended/, 'all at its end');
+  await other.pool.close();
 });

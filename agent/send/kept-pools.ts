@@ -28,8 +28,8 @@ export function startThreads(settings: WorkerSettings): BackupThreads {
 
 /**
  * The worker threads of backups that are done, for the next ones: to start them takes more of the processor than all else that is done for
- * a backup of what did not change. And their memory, 43 MB, which was taken anew for each: the garbage collector does not count it, and left
- * an agent with 300 MB.
+ * a backup of what did not change. And their memory, 43 MB: the garbage collector does not count it, and leaves hundreds of MB where each
+ * backup takes it anew.
  */
 export class KeptPools {
   readonly #clock: Clock;

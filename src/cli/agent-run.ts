@@ -1,5 +1,6 @@
 import { UmbraError } from '../common/errors.js';
 import { stderrLog } from '../system/line-log.js';
+import { keepFreedMemory } from '../system/malloc.js';
 import type { Args } from './args.js';
 import type { Session } from './session.js';
 
@@ -13,6 +14,7 @@ export async function runAgentCommand(args: Args, session: Session): Promise<'OK
   const config = readAgentConfig(file);
   const state = args.optionalText('state') === undefined ? config.state : args.path('state');
   const { clock, interrupted } = session.environment;
+  keepFreedMemory();
   const stop = new AbortController();
   const end = (): void => {
     stop.abort(new UmbraError('CANCELLED', 'cancelled'));

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 
 import type { Clock } from '../common/clock.js';
-import { setMalloc, trimMalloc } from '../system/malloc.js';
+import { keepFreedMemory, setMalloc, trimMalloc } from '../system/malloc.js';
 
 /**
  * V8 compiles a function for speed after it has run so many bytecodes, eight times its default. A backup into a new store
@@ -30,6 +30,7 @@ export function tuneProcess(clock: Clock): void {
   setFlagsFromString(`--interrupt-budget=${INTERRUPT_BUDGET}`);
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`);
   setMalloc('arenaMax', MALLOC_ARENAS);
+  keepFreedMemory();
   const trim = (): void => {
     if (process.memoryUsage.rss() > TRIM_ABOVE_BYTES) trimMalloc();
     clock.after(TRIM_EVERY_MS, trim);

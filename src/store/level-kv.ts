@@ -163,8 +163,17 @@ class LevelKv implements KvStore {
   }
 }
 
-/** A chained batch costs the main thread under 1 µs an operation; an array of operations, copied and looked at again, 8. */
+/**
+ * A chained batch costs the main thread under 1 µs an operation, an array of operations, copied and looked at again, 8; but the memory of
+ * a chained one, twice its bytes, is only freed when its object is collected as garbage, and each next one takes new pages.
+ */
+const LARGE_OPERATION_BYTES = 4096;
+
 async function writeBatch(database: LevelDatabase, operations: readonly KvOperation[], sync: boolean): Promise<void> {
+  if (operationBytes(operations) > operations.length * LARGE_OPERATION_BYTES) {
+    await database.batch([...operations], { sync });
+    return;
+  }
   const batch = database.batch();
   for (const operation of operations) {
     if (operation.type === 'put') batch.put(operation.key, operation.value);

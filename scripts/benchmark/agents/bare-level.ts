@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { openLevelKv } from '../../../src/store/level-kv.js';
+import { keepFreedMemory } from '../../../src/system/malloc.js';
 
 /** As large as chunks are on average, and as the batches in which the store writes them. */
 const VALUE_BYTES = 64 * 1024;
@@ -16,6 +17,8 @@ export interface BareLevelFigures {
  * server that keeps its objects in LevelDB takes less.
  */
 export async function bareLevel(directory: string, bytes: number): Promise<BareLevelFigures> {
+  // As the server does.
+  keepFreedMemory();
   const kv = await openLevelKv(directory, { profile: 'bulk', createIfMissing: true, errorIfExists: true });
   try {
     const batch = Buffer.alloc(BATCH_BYTES, 0xa5);

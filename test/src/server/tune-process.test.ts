@@ -10,7 +10,9 @@ function tuned(program: string, ...flags: readonly string[]): number {
     tuneProcess(systemClock);
   `;
   const args = [...flags, '--input-type=module', '-e', begin + program];
-  return Number(execFileSync(process.execPath, args, { encoding: 'utf8' }));
+  // scripts/test sets malloc for all tests.
+  const env = { ...process.env, GLIBC_TUNABLES: '' };
+  return Number(execFileSync(process.execPath, args, { encoding: 'utf8', env }));
 }
 
 t.test('the process goes on as before, with fewer compilations', (t) => {
@@ -39,5 +41,28 @@ t.test('what a cache lets go of does not make up most of the heap', (t) => {
   );
   // Some 20 MB are alive at any time; V8 by itself lets it grow to 106.
   t.ok(most > 20_000_000 && most < 80_000_000, `${most} bytes`);
+  t.end();
+});
+
+t.test('memory that is freed is used again', (t) => {
+  const faults = tuned(`
+    const { default: koffi } = await import('koffi');
+    const libc = koffi.load('libc.so.6');
+    const malloc = libc.func('void *malloc(size_t)');
+    const memset = libc.func('void *memset(void *, int, size_t)');
+    const free = libc.func('void free(void *)');
+    const round = () => {
+      const blocks = [1, 2].map(() => malloc(20 << 20));
+      for (const block of blocks) memset(block, 1, 20 << 20);
+      for (const block of blocks.reverse()) free(block);
+    };
+    round();
+    round();
+    const before = process.resourceUsage().minorPageFault;
+    for (let count = 0; count < 10; count++) round();
+    console.log(process.resourceUsage().minorPageFault - before);
+  `);
+  // Page by page it would be 100,000.
+  t.ok(faults < 5000, `${faults} page faults`);
   t.end();
 });

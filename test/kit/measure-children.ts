@@ -2,8 +2,8 @@ import processOnSpawn from 'process-on-spawn';
 
 /**
  * tap has each test load this first. By itself it has every Node.js that a test starts, and every thread of it, load what measures
- * coverage, with one more thread for modules: 0.4 s of the processor for each of some thousands. measure-process.js takes
- * a tenth of that, and counts the same.
+ * coverage, with one more thread for modules: 0.4 s of the processor each time. measure-process.js counts
+ * the same without.
  */
 const TAPS = /"?--import=[^ "]*\/@tapjs\/processinfo\/[^ "]*"?/;
 const IS_MEASURED = process.env['_TAPJS_PROCESSINFO_COVERAGE_'] === '1';

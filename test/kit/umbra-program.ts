@@ -21,9 +21,9 @@ export const UMBRA_PROGRAM = fileURLToPath(new URL('../../bundle/umbra.js', impo
 const GONE_LIMIT_MS = 30_000;
 
 /**
- * Node.js without what measures coverage, with {@link plainEnvironment}: it makes each of these many processes, and the threads of
- * their servers, take twice the time, and those killed count for nothing. tap has every child process load it, whatever
- * environment it is given, so the variable is taken away when it has started.
+ * Node.js without what measures coverage, with {@link plainEnvironment}: most of these many processes are killed, and count for nothing
+ * then. measure-children.js has every child process load it, whatever environment it is given, so the variable is taken away when it has
+ * started.
  */
 export const PLAIN_NODE: readonly [string, ...string[]] = ['env', '--unset=NODE_OPTIONS', process.execPath];
 

@@ -48,7 +48,8 @@ t.test('commands: what they print, why they fail, and an end to those that go on
   await t.rejects(read({ keyCommand: 'kill -9 $$' }), { ...failed, message: /SIGKILL$/ });
   await t.rejects(read({ keyCommand: 'true' }), { code: 'KEY_UNREADABLE', message: /is empty/ });
   await t.rejects(read({ keyCommand: 'yes' }), { code: 'KEY_UNREADABLE', message: /more than 3072/ });
-  await t.rejects(read({ keyCommand: 'yes >&2; sleep 60' }, 100), { ...failed, message: /longer than 0.1 s: y\n/ });
+  // Time enough for a busy machine to start it.
+  await t.rejects(read({ keyCommand: 'yes >&2; sleep 60' }, 1000), { ...failed, message: /longer than 1 s: y\n/ });
   const late = read({ keyCommand: 'sleep 60 & echo $!; wait' }, 300);
   await t.rejects(late, { ...failed, message: /longer than 0.3 s$/ });
 });

@@ -1,3 +1,4 @@
+import { digestOf } from '../codec/digest.js';
 import { BLOCK_BYTES, ObjectType } from '../codec/formats.js';
 import { isUmbraError } from '../common/errors.js';
 import type { IngestSession } from '../store/session.js';
@@ -7,7 +8,10 @@ import type { TreeReader } from '../tree/tree-reader.js';
 import type { WorkerPool } from '../workers/pool.js';
 import type { RegionSlot } from '../workers/region-slots.js';
 
-/** Nodes are made durable when so many bytes have come together, so that memory does not grow with the volume. */
+/**
+ * Nodes are made durable when so many bytes have come together, so that memory does not grow with the volume. Not sooner: all that
+ * they refer to has to be durable before, and each time regions that come meanwhile wait for it.
+ */
 const NODE_BATCH_BYTES = 4 * 1024 * 1024;
 
 export interface VolumeWriterOptions {
@@ -34,7 +38,9 @@ export class VolumeWriter {
   readonly #settledClaims: (readonly string[])[] = [];
   #running: RunningRegion[] = [];
   #flushed: Promise<void> = Promise.resolve();
-  #pendingNodes: Uint8Array[] = [];
+  #pendingLeaves: Uint8Array[] = [];
+  /** Children before parents. */
+  #pendingInner: Uint8Array[] = [];
   #pendingNodeBytes = 0;
   #newChunks = 0;
   #newBytes = 0;
@@ -44,8 +50,8 @@ export class VolumeWriter {
     this.#options = options;
     const { regions, base } = options;
     const addInner = async (_: typeof ObjectType.inner, node: Buffer): Promise<Uint8Array> => {
-      await this.#flushLeaves();
-      return (await this.#options.session.addPlain(ObjectType.inner, node)).digest;
+      await this.#addNode(this.#pendingInner, node);
+      return digestOf(node);
     };
     this.#builder = new TreeBuilder(regions, addInner, base);
   }
@@ -92,8 +98,8 @@ export class VolumeWriter {
   /** Everything is durable when this resolves. @returns the digest of the tree's root; zeros for an empty volume */
   async finish(): Promise<Uint8Array> {
     while (this.#running.length > 0) await this.settle();
-    await this.#flushLeaves();
     const root = await this.#builder.finish();
+    await this.#flushNodes();
     await this.#options.session.barrier();
     return root;
   }
@@ -106,9 +112,13 @@ export class VolumeWriter {
 
   /** Store the leaf of a region whose chunks are in the store. */
   async addLeaf(leaf: Uint8Array): Promise<void> {
-    this.#pendingNodes.push(leaf);
-    this.#pendingNodeBytes += leaf.length;
-    if (this.#pendingNodeBytes >= NODE_BATCH_BYTES) await this.#flushLeaves();
+    await this.#addNode(this.#pendingLeaves, leaf);
+  }
+
+  async #addNode(pending: Uint8Array[], node: Uint8Array): Promise<void> {
+    pending.push(node);
+    this.#pendingNodeBytes += node.length;
+    if (this.#pendingNodeBytes >= NODE_BATCH_BYTES) await this.#flushNodes();
   }
 
   /** Store those of `chunks` that the store does not have. @param slot holds them in their places */
@@ -176,21 +186,24 @@ export class VolumeWriter {
     for (const key of this.#settledClaims.shift() ?? []) this.#claimed.delete(key);
   }
 
-  /** Make the leaves so far durable, also those that another flush is at, after the chunks that they name. */
-  #flushLeaves(): Promise<void> {
+  /** Store the nodes so far, also those that another flush is at, each after what it refers to is durable. */
+  #flushNodes(): Promise<void> {
     const flushed = this.#flushed.then(() => this.#flushNow());
     this.#flushed = flushed.catch(nothing);
     return flushed;
   }
 
   async #flushNow(): Promise<void> {
-    const leaves = this.#pendingNodes;
-    if (leaves.length === 0) return;
-    this.#pendingNodes = [];
+    const leaves = this.#pendingLeaves.splice(0);
+    const inner = this.#pendingInner.splice(0);
     this.#pendingNodeBytes = 0;
-    await this.#options.session.barrier();
-    for (const leaf of leaves) await this.#options.session.addPlain(ObjectType.leaf, leaf);
-    await this.#options.session.barrier();
+    if (leaves.length > 0) {
+      const { session } = this.#options;
+      await session.barrier();
+      for (const leaf of leaves) await session.addPlain(ObjectType.leaf, leaf);
+      await session.barrier();
+    }
+    for (const node of inner) await this.#options.session.addPlain(ObjectType.inner, node);
   }
 }
 

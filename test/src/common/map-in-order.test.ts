@@ -64,3 +64,51 @@ t.test('nothing is running when the consumer leaves, or the source fails', async
   await t.rejects(consume(), { message: 'source' });
   t.equal(running, 0);
 });
+
+t.test('a result that is there does not wait for the next item', async (t) => {
+  let give: () => void = () => undefined;
+  const given = new Promise<void>((resolve) => (give = resolve));
+  async function* slow(): AsyncGenerator<number> {
+    yield 1;
+    await given;
+    yield 2;
+  }
+  const results: number[] = [];
+  for await (const result of mapInOrder(slow(), 4, (item) => Promise.resolve(item))) {
+    results.push(result);
+    give();
+  }
+  t.same(results, [1, 2]);
+});
+
+t.test('who leaves while the next item is waited for: it is not begun, and the source has ended', async (t) => {
+  const begun: number[] = [];
+  let hasEnded = false;
+  async function* slow(): AsyncGenerator<number> {
+    try {
+      yield 1;
+      await setTimeout(5);
+      yield 2;
+    } finally {
+      hasEnded = true;
+    }
+  }
+  for await (const _ of mapInOrder(slow(), 4, (item) => Promise.resolve(begun.push(item)))) break;
+  t.same(begun, [1]);
+  t.ok(hasEnded);
+});
+
+t.test('a source that fails while nobody asks is no unhandled rejection: who asks next is told', async (t) => {
+  async function* failing(): AsyncGenerator<number> {
+    yield 1;
+    await setTimeout(5);
+    throw new RangeError('source');
+  }
+  const consume = async (): Promise<void> => {
+    for await (const result of mapInOrder(failing(), 4, (item) => Promise.resolve(item))) {
+      t.equal(result, 1);
+      await setTimeout(20);
+    }
+  };
+  await t.rejects(consume(), { message: 'source' });
+});

@@ -4,7 +4,7 @@ import type { AgentFrame } from '../../src/protocol/ingest.js';
 /** A bulk stream to the server that is open. */
 export interface Connection {
   /**
-   * Resolves when there is room for the next frame.
+   * Resolves when there is room for the next frame, and the memory of this one's body is free.
    * @throws {UmbraError} SERVER_UNREACHABLE when the stream is broken
    */
   readonly send: (frame: AgentFrame, body?: Uint8Array) => Promise<void>;

@@ -20,7 +20,7 @@ export interface SentRegion {
   /** The chunks that the server asks for, one behind the other. */
   readonly chunks: (wanted: readonly number[]) => Uint8Array;
   /** The server has it, or the connection is lost: its memory is free. */
-  readonly over: (isSettled: boolean) => void;
+  readonly over: () => void;
 }
 
 /** One connection of an upload: keeps to the window, answers what the server asks for, and says that the agent is alive. */
@@ -80,7 +80,7 @@ export class UploadStream {
     try {
       await this.#until(() => this.#outstanding.size < INGEST_WINDOW);
     } catch (error) {
-      region.over(false);
+      region.over();
       throw error;
     }
     this.#outstanding.set(keyOf(frame), region);
@@ -117,7 +117,7 @@ export class UploadStream {
     this.#signal.removeEventListener('abort', this.#abort);
     this.#stopAlive();
     this.#connection.close();
-    for (const { over } of this.#outstanding.values()) over(false);
+    for (const { over } of this.#outstanding.values()) over();
     this.#outstanding.clear();
   }
 
@@ -142,7 +142,7 @@ export class UploadStream {
         return;
       }
       case 'settled':
-        this.#outstanding.get(keyOf(frame))?.over(true);
+        this.#outstanding.get(keyOf(frame))?.over();
         this.#outstanding.delete(keyOf(frame));
         this.#wake();
         return;

@@ -9,7 +9,7 @@ import type { CheckpointVolume } from '../trackers/tracker.js';
 import { changedRegions, readChanged, withWanted } from './changed-regions.js';
 import { cutRegionOf, isUnchanged, regionsToCompare, type CutRegion } from './compared-regions.js';
 import type { Fingerprints, FingerprintWriter } from './fingerprints.js';
-import type { UploadStream } from './upload-stream.js';
+import type { SentRegion, UploadStream } from './upload-stream.js';
 
 export interface SendCounts {
   /** Read from the volumes. */
@@ -89,14 +89,8 @@ export class VolumeSender {
       this.#readBytes += read.length;
       this.#sentBytes += body.length;
       stream.reached(index, region * REGION_BYTES);
-      await stream.send({ t: 'blocks', volume: index, region, data, zeros }, body, {
-        // Blocks are sent at once: nothing is asked for.
-        chunks: () => NOTHING,
-        over: (isSettled) => {
-          // What a lost connection has not written yet still lies there.
-          if (isSettled) memory.giveBack(read);
-        },
-      });
+      await stream.send({ t: 'blocks', volume: index, region, data, zeros }, body, BLOCKS);
+      memory.giveBack(read);
     }
   }
 
@@ -158,7 +152,8 @@ function bytesOf({ region, frames }: RegionSlot, chunks: readonly ChunkRef[]): B
   return body.subarray(0, length);
 }
 
-const NOTHING = Buffer.alloc(0);
+/** Blocks are sent at once: nothing is asked for, and what a lost connection takes with it is read again. */
+const BLOCKS: SentRegion = { chunks: () => Buffer.alloc(0), over: () => undefined };
 
 /** Those from a region on. */
 async function* fromRegion<T extends { readonly region: number }>(

@@ -95,9 +95,7 @@ export class VolumeIngest {
       if (end > this.#blocksIn(region)) throw outside(region, this.#options.volume);
     }
     const change = { written, zeros, changed: joined(changed) };
-    return this.writer.submit(region, (claims) =>
-      this.#takeBlocks(region, change, data.bytes, claims).finally(data.release),
-    );
+    return this.writer.submit(region, (claims) => this.#takeBlocks(region, change, data, claims).finally(data.release));
   }
 
   /** Settle the region that is under way for longest. @returns its number; undefined if there is none */
@@ -211,7 +209,7 @@ export class VolumeIngest {
   async #takeBlocks(
     region: number,
     change: BlockChange,
-    data: Buffer,
+    data: Data,
     claims: string[],
   ): Promise<Uint8Array | undefined> {
     const isBased = this.rest === 'base';
@@ -222,17 +220,19 @@ export class VolumeIngest {
       const spans = spansToCut(under, change.changed, this.#maxBlocks);
       const places = spans.flatMap(({ first, end }) => [first, end]);
       const kept = chunksToRead(under, spans, change.changed);
-      await unpackRegion(this.#options.store.reader, this.#options.pool, kept, { ...slot, spans: places });
-      applyChange(Buffer.from(slot.region), change, data);
+      const { pool, store, sent } = this.#options;
+      // With nothing to read, all that is cut again has come.
+      if (kept.length > 0) await unpackRegion(store.reader, pool, kept, { ...slot, spans: places });
+      applyChange(Buffer.from(slot.region), change, data.bytes);
+      data.release();
       const length = REGION_BYTES;
-      const { pool } = this.#options;
       const cut = await pool.run({ op: 'cut', region: slot.region, length, from: undefined, spans: places });
       const fresh = decodeLeaf(Buffer.from(cut.leaf.buffer, cut.leaf.byteOffset, cut.leaf.byteLength));
       const chunks = mergeChunks(under, spans, fresh);
       this.#count(region, chunks, old);
       if (chunks.length === 0) return undefined;
       const leaf = encodeLeaf(chunks);
-      for (const { digest } of fresh) this.#options.sent.add(digest);
+      for (const { digest } of fresh) sent.add(digest);
       await this.writer.store(slot, leaf, fresh, claims);
       return await this.#countChange(region, digestOf(leaf), chunks);
     });

@@ -3,10 +3,10 @@ import { openLevelKv } from '../../../src/store/level-kv.js';
 import { keepFreedMemory } from '../../../src/system/malloc.js';
 
 /** As large as chunks are on average, and as the batches in which the store writes them. */
-const VALUE_BYTES = 64 * 1024;
-const BATCH_BYTES = 4 * 1024 * 1024;
+export const VALUE_BYTES = 64 * 1024;
+export const BATCH_BYTES = 4 * 1024 * 1024;
 
-export interface BareLevelFigures {
+export interface BareFigures {
   readonly seconds: number;
   /** Of the processors. */
   readonly processSeconds: number;
@@ -16,7 +16,7 @@ export interface BareLevelFigures {
  * How long it takes to put so many bytes into LevelDB as the store does, until they are durable, with nothing else done to them: no
  * server that keeps its objects in LevelDB takes less.
  */
-export async function bareLevel(directory: string, bytes: number): Promise<BareLevelFigures> {
+export async function bareLevel(directory: string, bytes: number): Promise<BareFigures> {
   // As the server does.
   keepFreedMemory();
   const kv = await openLevelKv(directory, { profile: 'bulk', createIfMissing: true, errorIfExists: true });
@@ -25,7 +25,7 @@ export async function bareLevel(directory: string, bytes: number): Promise<BareL
     const cpu = process.cpuUsage();
     const start = performance.now();
     for (let sequence = 0; sequence * VALUE_BYTES < bytes; sequence += BATCH_BYTES / VALUE_BYTES) {
-      await kv.write(operations(batch, sequence), { sync: false });
+      await kv.write(putsOf(batch, sequence), { sync: false });
     }
     await kv.flush();
     const seconds = (performance.now() - start) / 1000;
@@ -37,8 +37,9 @@ export async function bareLevel(directory: string, bytes: number): Promise<BareL
   }
 }
 
-function operations(batch: Buffer, sequence: number): { type: 'put'; key: Buffer; value: Buffer }[] {
-  return Array.from({ length: BATCH_BYTES / VALUE_BYTES }, (_, index) => {
+/** What puts a batch. @param sequence the number of its first value */
+export function putsOf(batch: Buffer, sequence: number): { type: 'put'; key: Buffer; value: Buffer }[] {
+  return Array.from({ length: Math.ceil(batch.length / VALUE_BYTES) }, (_, index) => {
     const key = Buffer.alloc(8);
     key.writeBigUInt64BE(BigInt(sequence + index));
     return { type: 'put', key, value: batch.subarray(index * VALUE_BYTES, (index + 1) * VALUE_BYTES) };

@@ -5,6 +5,7 @@ import { domainXml, PrivateLibvirt } from '../../../test/kit/libvirt.js';
 import { log } from '../log.js';
 import { run } from '../process.js';
 import { SeededRandom } from '../random.js';
+import { bareWire } from './bare-wire.js';
 import { changeDisk, changeImage, drawRuns, PIECE_BYTES } from './change-disk.js';
 import { Figures } from './figures.js';
 import { AgentsLab, type TimedBackup } from './lab.js';
@@ -98,11 +99,23 @@ async function measure(context: SuiteContext, machine: ChangingMachine, figures:
       add(what, await lab.backup(MACHINE));
     }
   }
+  await measureBare(lab, Math.round(pieces * 0.01) * PIECE_BYTES, rounds, figures);
   const scanned = figures.median('s', '1 %, scanned');
   for (const [, , what] of PARTS) {
     const tracked = figures.median('s', what);
     if (scanned !== undefined && tracked !== undefined)
       figures.add('times as fast as the scan', what, scanned / tracked);
+  }
+}
+
+/** What a backup of as much as 1 % can't take less than, and it has other things to do. */
+async function measureBare(lab: AgentsLab, bytes: number, rounds: number, figures: Figures): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    await lab.rest();
+    const directory = path.join(lab.directory, 'bare-wire');
+    const { seconds, processSeconds } = await bareWire(path.join(lab.store, 'tls', 'ca.pem'), directory, bytes);
+    figures.add('s', '1 % by TLS into LevelDB, nothing else', seconds);
+    figures.add('of the processors, s', '1 % by TLS into LevelDB, nothing else', processSeconds);
   }
 }
 

@@ -2,6 +2,7 @@ import { linkSync, mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { log } from '../log.js';
 import { bareLevel } from './bare-level.js';
+import { bareWire } from './bare-wire.js';
 import { writeRandom } from './content.js';
 import { Figures } from './figures.js';
 import { AgentsLab } from './lab.js';
@@ -68,7 +69,10 @@ async function local(place: string, image: string, bytes: number, figures: Figur
 async function agents(place: string, images: Images, bytes: number, figures: Figures): Promise<void> {
   const lab = await AgentsLab.start(path.join(place, 'agents'));
   try {
-    figures.add('MB/s', 'raw TLS', (await rawTlsRate(path.join(lab.store, 'tls', 'ca.pem'), bytes)) / 1e6);
+    const pem = path.join(lab.store, 'tls', 'ca.pem');
+    figures.add('MB/s', 'raw TLS', (await rawTlsRate(pem, bytes)) / 1e6);
+    const bare = await bareWire(pem, path.join(place, 'wire'), bytes);
+    add(figures, 'TLS into LevelDB, nothing else', bytes, bare.seconds, bare.processSeconds);
     await lab.addAgent('one', ['libvirt: off', `directories: [${images.first}, ${images.again}]`]);
     await lab.addAgent('two', ['libvirt: off', `directories: [${images.others}]`]);
     for (const [host, machine, what] of [

@@ -197,13 +197,25 @@ export class VolumeWriter {
     const leaves = this.#pendingLeaves.splice(0);
     const inner = this.#pendingInner.splice(0);
     this.#pendingNodeBytes = 0;
+    try {
+      await this.#storeNodes(leaves, inner);
+    } catch (error) {
+      // They are of regions that may be settled, and never come again: whoever goes on has to store them.
+      this.#pendingLeaves.unshift(...leaves);
+      this.#pendingInner.unshift(...inner);
+      this.#pendingNodeBytes += [...leaves, ...inner].reduce((sum, { length }) => sum + length, 0);
+      throw error;
+    }
+  }
+
+  async #storeNodes(leaves: readonly Uint8Array[], inner: readonly Uint8Array[]): Promise<void> {
+    const { session } = this.#options;
     if (leaves.length > 0) {
-      const { session } = this.#options;
       await session.barrier();
       for (const leaf of leaves) await session.addPlain(ObjectType.leaf, leaf);
       await session.barrier();
     }
-    for (const node of inner) await this.#options.session.addPlain(ObjectType.inner, node);
+    for (const node of inner) await session.addPlain(ObjectType.inner, node);
   }
 }
 

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { VolumeWriter } from '../../../src/backup/volume-writer.js';
 import { digestOf } from '../../../src/codec/digest.js';
+import { UmbraError } from '../../../src/common/errors.js';
 import { DIGEST_BYTES, ObjectType, REGION_BYTES } from '../../../src/codec/formats.js';
 import { openMemoryKv } from '../../../src/store/memory-kv.js';
 import { indexEntries } from '../../../src/store/object-index.js';
@@ -17,16 +18,23 @@ const pool = testPool(t);
 /** Leaves below one inner node. */
 const FANOUT = 256;
 
+/** What a test does to a look-up in the index. */
+type LookUp = () => Promise<void>;
+
 interface Indexed {
   readonly leaves: number;
   readonly inner: number;
 }
 
 /** A store, and what its index had after each write of it. */
-async function watchedStore(): Promise<{ store: Store; indexed: Indexed[] }> {
+async function watchedStore(lookUp: LookUp = () => Promise.resolve()): Promise<{ store: Store; indexed: Indexed[] }> {
   const indexed: Indexed[] = [];
   const kv = openMemoryKv();
   const meta: KvStore = kvWith(kv, {
+    getMany: async (keys) => {
+      await lookUp();
+      return await kv.getMany(keys);
+    },
     write: async (operations, options) => {
       await kv.write(operations, options);
       const types: ObjectType[] = [];
@@ -99,3 +107,42 @@ t.test(
     await store.close();
   },
 );
+
+t.test('nodes that could not be stored are stored by whoever goes on, also those of settled regions', async (t) => {
+  const random = new Random(testSeed(t));
+  const leaves = Array.from({ length: 300 }, () => leafOf(random, 1000));
+  let failures = 0;
+  let isFailing = false;
+  const { store } = await watchedStore(() => {
+    if (!isFailing) return Promise.resolve();
+    failures++;
+    return Promise.reject(new UmbraError('STORE_FAILED', 'the disk does not read'));
+  });
+  const session = store.openSession();
+  const writer = new VolumeWriter({ session, pool, regions: leaves.length, window: 4 });
+  for (const [region, leaf] of leaves.entries()) {
+    const work = async (): Promise<Uint8Array> => {
+      await writer.addLeaf(leaf);
+      return digestOf(leaf);
+    };
+    isFailing = failures === 0;
+    await writer.submit(region, work);
+    const outcome = await writer.settle().catch((error: unknown) => error);
+    if (outcome === undefined) continue;
+    t.match(outcome, { code: 'STORE_FAILED' });
+    isFailing = false;
+    // As when the connection of an upload is lost: what was settled does not come again.
+    await writer.abandonRunning();
+    await writer.submit(region, work);
+    await writer.settle();
+  }
+  const root = await writer.finish();
+  session.end();
+  t.equal(failures, 1);
+  const reader = new TreeReader(store.reader, { sizeBytes: leaves.length * REGION_BYTES, root });
+  for (const [region, leaf] of leaves.entries()) {
+    t.same(await reader.leafDigest(region), digestOf(leaf));
+    t.same(await store.reader.read(ObjectType.leaf, digestOf(leaf)), leaf);
+  }
+  await store.close();
+});

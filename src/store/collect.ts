@@ -18,8 +18,8 @@ export interface CollectResult {
 }
 
 export interface CollectOptions {
-  /** Listed and leased shadow copies. */
-  readonly roots: () => readonly Listing[];
+  /** Listed and leased shadow copies, of one instant; what has to be noted of them before anything is deleted is durable. */
+  readonly roots: () => Promise<readonly Listing[]>;
   readonly signal: AbortSignal;
   readonly progress: (progress: Progress) => void;
 }
@@ -50,7 +50,7 @@ export async function collect(store: ObjectStore, options: CollectOptions): Prom
   });
   try {
     const marker = new Marker({ meta, reader, marked, signal });
-    await marker.mark(options.roots(), ({ machine, name }) => {
+    await marker.mark(await options.roots(), ({ machine, name }) => {
       progress({ what: `marking ${machine}@${name}`, doneBytes: 0 });
     });
     const records = await markRest(store, marked);

@@ -64,6 +64,8 @@ export class Commits {
   readonly #namesGone = new RecentNames(NAMES_GONE);
   /** Replicas that were replaced and are still in the index, by machine. */
   readonly #former = new Map<string, Listing[]>();
+  /** Those of which a tombstone says that they are deleted. */
+  readonly #buried = new WeakSet<Listing>();
   #last: Promise<unknown> = Promise.resolve();
   #endedReplicas = 0;
 
@@ -178,12 +180,31 @@ export class Commits {
     });
   }
 
-  async #bury({ record, machine, name }: Listing): Promise<void> {
+  /**
+   * What a collection begins with: what is listed, or leased, in this instant. Of replicas that were replaced, and are leased, a tombstone
+   * then says that they are deleted: their records stay, and those go of what replaced them, by which alone one knew that they are not the last.
+   */
+  async roots(): Promise<readonly Listing[]> {
+    const { catalog, leases } = this.#parts;
+    const leased = leases.listings();
+    const roots = [...catalog.all(), ...catalog.replicas(), ...leased];
+    await this.#inOrder(async () => {
+      for (const listing of leased) {
+        const isFormer = listing.isReplica === true && catalog.replica(listing.machine) !== listing;
+        if (isFormer && !this.#buried.has(listing)) await this.#bury(listing);
+      }
+    });
+    return roots;
+  }
+
+  async #bury(listing: Listing): Promise<void> {
+    const { record, machine, name } = listing;
     const session = this.#parts.openSession();
     try {
       const tombstone: TombstoneRecord = { record, machine, name, timeMs: this.#parts.clock.now() };
       await session.addLast(ObjectType.tombstone, packRecord(tombstone));
       await session.barrier();
+      this.#buried.add(listing);
     } finally {
       session.end();
     }

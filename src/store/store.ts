@@ -256,10 +256,7 @@ export class Store {
   async collect(options: Omit<CollectOptions, 'roots'>): Promise<CollectResult> {
     // Of settings the newest that can be read stay.
     await this.mendSettings();
-    return collect(this.objectStore, {
-      ...options,
-      roots: () => [...this.#catalog.all(), ...this.#catalog.replicas(), ...this.leases.listings()],
-    });
+    return collect(this.objectStore, { ...options, roots: () => this.#commits.roots() });
   }
 
   /** What lists show of these shadow copies. @throws {UmbraError} STORE_DAMAGED */

@@ -138,6 +138,36 @@ t.test('what a replication replaced does not come back, however the newest goes'
   for (const again of [await openTestStore(databases), await rebuilt(databases)]) t.same(again.catalog.replicas(), []);
 });
 
+for (const [newest, replace] of [
+  ['a replica', replicate],
+  ['a shadow copy', backUp],
+] as const) {
+  t.test(`a replica that somebody reads does not come back when ${newest} that replaced it is gone`, async (t) => {
+    const databases = memoryDatabases();
+    const store = await openTestStore(databases);
+    const random = new Random(testSeed(t));
+    const content = randomVolume(random, 40);
+    await replicate(store, 'a', content);
+    const former = replicaOf(store);
+    const giveBack = store.leases.take(former);
+    const changed = Buffer.from(content);
+    scribble(random, changed, 4);
+    await replace(store, 'a', changed);
+    await store.forget(store.catalog.find('a', 'replica'));
+    for (let collection = 0; collection < 3; collection++) await store.collect(QUIET);
+    t.same(await readBack(store, former), content, 'whoever reads it goes on');
+    for (const opened of [await openTestStore(databases), await rebuilt(databases)]) {
+      t.equal(opened.catalog.replica('a'), undefined);
+      t.same(opened.catalog.all(), []);
+    }
+    giveBack();
+    await store.collect(QUIET);
+    await store.collect(QUIET);
+    t.equal(await recordCount(databases), 0);
+    await assertNoGarbage(t, store, databases);
+  });
+}
+
 t.test('an entry that is lost or out of date is brought in line with the objects', async (t) => {
   const databases = memoryDatabases();
   const store = await openTestStore(databases);

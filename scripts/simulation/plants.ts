@@ -128,6 +128,8 @@ export const PLANTS = {
       'nothing unreferenced, nothing missing',
       'index points at objects',
       'damage heals',
+      // A shadow copy is made at once to heal damage of which the model knows nothing.
+      'made only when due',
     ],
     collect: async (collect, { store: { catalog } }) => {
       const replicas = catalog.replicas.bind(catalog);

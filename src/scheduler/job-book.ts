@@ -105,10 +105,19 @@ export class JobBook {
     });
   }
 
-  /** Write jobs, and machines that are planned for now; nothing of it holds if that fails. @throws {UmbraError} STORE_* */
+  /**
+   * Write jobs, and since when machines are planned for. If that fails nothing holds of the jobs; the machines are planned for all the same,
+   * since what is due while the store is full would else have been due before.
+   * @throws {UmbraError} STORE_*
+   */
   async write(jobs: readonly Job[], plan: StoredChanges['plan'] = []): Promise<void> {
-    await this.#write({ put: jobs, plan });
     for (const { machine, sinceMs } of plan) this.#planned.set(machine, sinceMs);
+    try {
+      await this.#write({ put: jobs, plan });
+    } catch (error) {
+      if (plan.length > 0) this.#unwritten.push({ plan });
+      throw error;
+    }
     for (const job of jobs) this.#take(job);
   }
 

@@ -165,3 +165,21 @@ void t.test('a machine that could not be let go of and is planned for again is p
   await book.write([job(1, 'db')]);
   t.same([...(await store.planned())], []);
 });
+
+void t.test(
+  'a machine is planned for from the moment that was said first, although that could not be written',
+  async (t) => {
+    const faults = new FaultQueue();
+    const kv = openFaultyKv(openMemoryKv(), faults);
+    const store = stored(kv);
+    const book = await JobBook.open(store);
+    faults.push({ on: 'write', error: new UmbraError('STORE_FULL', 'full') });
+    const waiting = job(1, 'web', { state: 'waiting' });
+    await t.rejects(book.write([waiting], [{ machine: 'web', sinceMs: 5 }]), { code: 'STORE_FULL' });
+    t.equal(book.plannedSince('web'), 5, 'what is due from then on is made up when there is room');
+    t.equal(book.open('web'), undefined, 'a job that could not be written is none');
+    await book.write([job(2, 'db')]);
+    t.same([...(await store.planned())], [['web', 5]]);
+    t.same(await ids(store), [2]);
+  },
+);

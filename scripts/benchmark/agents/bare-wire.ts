@@ -15,7 +15,7 @@ const MOST_BATCHES = 3;
 
 /**
  * How long it takes to bring so many bytes over TLS from one process of Node.js into LevelDB in another, until they are durable, with nothing
- * else done to them: not read from anywhere, named, or cut. No server that takes them so, and keeps them there, takes less.
+ * else done to them: not read from anywhere, named, or cut. As in the server, one thread receives them and hands them to LevelDB: what so works can't take less.
  * @param pem - the file of a key and its certificate
  */
 export async function bareWire(pem: string, directory: string, bytes: number): Promise<BareFigures> {

@@ -16,6 +16,8 @@ export interface StandstillOptions {
   /** How long the action may take; then it is told to give up, and the machine goes on without waiting for it. */
   readonly actionMs: number;
   readonly scripts?: CheckpointScripts;
+  /** Done last before the machine is brought to a standstill: what takes long and need not be of that instant. If it fails, there is none. */
+  readonly justBefore?: () => Promise<void>;
   /** Absent for a machine that the control does nothing to: then there is nothing to undo. */
   readonly notes?: StandstillNotes;
   readonly clock: Clock;
@@ -86,9 +88,10 @@ async function stopAndGo<T>(
   action: (signal: AbortSignal) => Promise<T>,
   remarks: string[],
 ): Promise<Omit<Standstill<T>, 'remarks'>> {
-  const { notes, clock } = options;
+  const { notes, clock, justBefore } = options;
   const state = await control.state();
   if (state === 'off' || state === 'paused') {
+    await justBefore?.();
     const began = clock.monotonic();
     const timeMs = clock.now();
     const result = await limited(options, action);
@@ -99,6 +102,7 @@ async function stopAndGo<T>(
   }
   const canFreeze = options.quiesce && (await isPrepared(control, remarks));
   const stops = control.runsOn !== true;
+  await justBefore?.();
   await notes?.write({ frozen: canFreeze, paused: stops });
   let began = clock.monotonic();
   let isPaused = false;

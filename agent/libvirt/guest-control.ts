@@ -1,7 +1,7 @@
 import { isUmbraError, messageOf, UmbraError } from '../../src/common/errors.js';
 import type { MachineState } from '../../src/protocol/agents-api.js';
-import { flushGuest } from '../checkpoints/flush-guest.js';
 import type { GuestControl } from '../checkpoints/guest-control.js';
+import { READY_MS, readyGuest } from '../checkpoints/ready-guest.js';
 import { record } from '../json-values.js';
 import type { Domain } from './domain.js';
 import type { Libvirt } from './libvirt.js';
@@ -37,17 +37,17 @@ export class LibvirtGuestControl implements GuestControl {
 
   async prepareFreeze(): Promise<string | undefined> {
     try {
-      await this.#ask('guest-ping', {});
-      await flushGuest((command, args) => this.#ask(command, args));
+      await this.#ask('guest-ping', {}, PING_S);
+      await readyGuest((command, args) => this.#ask(command, args, READY_MS / 1000));
       return undefined;
     } catch (error) {
       return messageOf(error);
     }
   }
 
-  async #ask(execute: string, args: Readonly<Record<string, unknown>>): Promise<unknown> {
+  async #ask(execute: string, args: Readonly<Record<string, unknown>>, timeoutS: number): Promise<unknown> {
     const command = JSON.stringify({ execute, arguments: args });
-    const answer = await this.#libvirt.agentCommand(this.#domain, command, PING_S);
+    const answer = await this.#libvirt.agentCommand(this.#domain, command, timeoutS);
     return record(JSON.parse(answer))['return'];
   }
 

@@ -262,6 +262,12 @@ export class Libvirt {
     return (await this.#ask(REMOTE.domainCheckpointGetXmlDesc, args, `describe the checkpoint ${name}`)).string();
   }
 
+  /** Make a checkpoint of a running domain's disks, all of one instant. */
+  async createCheckpoint(domain: Domain, checkpointXml: string): Promise<void> {
+    const args = ofDomain(domain).string(checkpointXml).uint(NO_FLAGS);
+    await this.#ask(REMOTE.domainCheckpointCreateXml, args, `make a checkpoint of ${domain.name}`);
+  }
+
   /** @param what - `metadata`: libvirt forgets it; its bitmaps, if any are left, stay */
   async deleteCheckpoint(domain: Domain, name: string, what: 'all' | 'metadata'): Promise<void> {
     const args = ofCheckpoint(domain, name).uint(what === 'metadata' ? CHECKPOINT_DELETE_METADATA_ONLY : NO_FLAGS);

@@ -1,8 +1,8 @@
 import type { Clock } from '../../src/common/clock.js';
 import { messageOf } from '../../src/common/errors.js';
 import type { MachineState } from '../../src/protocol/agents-api.js';
-import { flushGuest } from '../checkpoints/flush-guest.js';
 import type { GuestControl } from '../checkpoints/guest-control.js';
+import { READY_MS, readyGuest } from '../checkpoints/ready-guest.js';
 import { GuestAgent } from './guest-agent.js';
 import { machineStatus } from './machine-status.js';
 import { QmpClient } from './qmp.js';
@@ -14,9 +14,6 @@ export interface QemuGuestControlOptions {
   readonly guestAgentSocket?: string;
   readonly clock: Clock;
 }
-
-/** How long the guest agent may take for an answer before it is to freeze anything. */
-const ASK_MS = 3000;
 
 /** A machine as its QEMU controls it. */
 export class QemuGuestControl implements GuestControl {
@@ -40,7 +37,7 @@ export class QemuGuestControl implements GuestControl {
     this.#keepsAgent = true;
     try {
       const agent = await this.#connected();
-      if (agent !== undefined) await flushGuest((command, args) => agent.execute(command, ASK_MS, args));
+      if (agent !== undefined) await readyGuest((command, args) => agent.execute(command, READY_MS, args));
       return undefined;
     } catch (error) {
       return messageOf(error);

@@ -28,7 +28,7 @@ import { removeLostBitmaps, tryRemoveLostBitmaps, type Surroundings } from './lo
 import { MadeCheckpoints } from './made-checkpoints.js';
 import { watchRoom } from './scratch-room.js';
 import { checkpointName, READING_BITMAP } from './names.js';
-import { domainNow, hasCheckpoint, planBackup, type BackupPlan, type DomainNow } from './plan.js';
+import { domainNow, planBackup, refuseOtherImages, type BackupPlan, type DomainNow } from './plan.js';
 import { makeScratchFiles, makeWorkDirectories, type WorkDirectories, type WorkPlaces } from './work-directory.js';
 
 export interface LibvirtBitmapOptions extends ViewTrackerOptions {
@@ -45,8 +45,6 @@ interface Session {
 /** What a checkpoint of a running domain has made so far. */
 interface Made extends BegunBackup {
   directories: WorkDirectories | undefined;
-  /** libvirt's checkpoint, as soon as there may be one. */
-  checkpoint: string | undefined;
   readonly volumes: FleecedVolume[];
   givenUpFor?: ViewLoss;
   stopWatching: () => void;
@@ -173,8 +171,6 @@ export class LibvirtBitmapTracker implements Tracker {
       await tryRemoveLostBitmaps(session.libvirt, session.domain, this.#lost);
       made.directories = await makeWorkDirectories(this.#places, now.owner);
       let plan = await planBackup(libvirt, domain, now, recorded, made.directories.scratch);
-      if (this.#options.records !== false && hasCheckpoint(plan)) await this.#made.add(name);
-      made.checkpoint = name;
       const begin = async (): Promise<Standstill<void>> => {
         await makeScratchFiles(plan.disks, now.owner);
         return await this.#begin(session, { ...plan, name }, request, made);
@@ -188,6 +184,7 @@ export class LibvirtBitmapTracker implements Tracker {
         return await begin();
       });
       made.stopWatching = this.#watch(session, made);
+      await refuseOtherImages(libvirt, domain, plan);
       await this.#openVolumes(plan, now, made);
       const config = await libvirtConfig(libvirt, domain);
       const notes = [...now.remarks, ...plan.remarks, ...(lost === undefined ? [] : [lost]), ...done.remarks];
@@ -224,6 +221,7 @@ export class LibvirtBitmapTracker implements Tracker {
       clock: this.#clock,
       log: this.#log,
       signal: request.signal,
+      made: this.#made,
       ...(scripts !== undefined && { scripts }),
     };
     const socketPath = made.directories?.socketPath ?? '';
@@ -274,10 +272,7 @@ export class LibvirtBitmapTracker implements Tracker {
       await made.answered;
       await endBackup(libvirt, domain, scratchDirectory, this.#clock);
       if (made.answered !== undefined) await resumeStopped(libvirt, domain);
-      if (failed && made.checkpoint !== undefined) {
-        if (made.answered === undefined) await this.#made.remove(made.checkpoint);
-        else await deleteCheckpoint(libvirt, domain, made.checkpoint, this.#made);
-      }
+      if (failed && made.checkpoint !== undefined) await deleteCheckpoint(libvirt, domain, made.checkpoint, this.#made);
       await made.directories?.remove();
     } catch (error) {
       this.#log.warn('not everything of a checkpoint could be removed', { machine, reason: messageOf(error) });

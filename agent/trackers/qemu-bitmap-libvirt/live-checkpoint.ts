@@ -10,6 +10,7 @@ import type { Libvirt } from '../../libvirt/libvirt.js';
 import { pastTakenNames } from '../../libvirt/taken-names.js';
 import { backupXml, checkpointXml } from './backup-xml.js';
 import { watchBegunJobs } from './begun-jobs.js';
+import type { MadeCheckpoints } from './made-checkpoints.js';
 import type { BackupPlan } from './plan.js';
 
 export interface StandstillSettings {
@@ -23,33 +24,45 @@ export interface StandstillSettings {
   readonly log: Log;
 }
 
-/** A backup job that may have begun, whatever became of the standstill. */
+/** What a standstill may have begun, whatever became of it. */
 export interface BegunBackup {
+  /** The name of libvirt's new checkpoint, as soon as there may be one. */
+  checkpoint: string | undefined;
   /** Settles when libvirt has answered; undefined if it was never asked. Never rejects. */
   answered: Promise<unknown> | undefined;
 }
 
 /**
- * Begin a backup with a checkpoint while the guest's file systems are at rest, if they can be. QEMU does it to all disks in
- * one instant, so its processors need not be stopped.
+ * Begin a backup while the guest's file systems are at rest, if they can be. QEMU does it to all disks in one instant, so its
+ * processors need not be stopped.
+ *
+ * libvirt's checkpoint is made a moment before, while the guest goes on: made with the backup it costs 30 to 40 ms more of a
+ * standstill. What is written in between is in the backup, and counts as written after the checkpoint too: the next one reads it again.
  * @param plan - `name`: of libvirt's new checkpoint, of which there is one if the plan `records`
+ * @param begun - a checkpoint that is there already is not made again
  * @throws {UmbraError} TRACKER_FAILED, CANCELLED, SCRIPT_FAILED, HYPERVISOR_*
  */
 export async function beginBackup(
   libvirt: Libvirt,
   domain: Domain,
   plan: BackupPlan & { readonly name: string; readonly socketPath: string; readonly records: boolean },
-  settings: StandstillSettings & { readonly signal: AbortSignal },
+  settings: StandstillSettings & { readonly signal: AbortSignal; readonly made: MadeCheckpoints },
   begun: BegunBackup,
 ): Promise<Standstill<void>> {
   const backup = backupXml(plan.disks, plan.socketPath, plan.since);
   const checkpoint = plan.records ? checkpointXml(plan.name, plan.disks) : undefined;
+  const justBefore = async (): Promise<void> => {
+    if (checkpoint === undefined || begun.checkpoint !== undefined) return;
+    await settings.made.add(plan.name);
+    begun.checkpoint = plan.name;
+    await libvirt.createCheckpoint(domain, checkpoint);
+  };
   const jobs = await watchBegunJobs(libvirt, domain, settings.log);
   let answer: Promise<void> | undefined;
   let done: Standstill<void>;
   try {
-    done = await standstill(new NeverPaused(libvirt, domain), settings, async (signal) => {
-      answer = pastTakenNames(() => libvirt.backupBegin(domain, backup, checkpoint, 'reuse'));
+    done = await standstill(new NeverPaused(libvirt, domain), { ...settings, justBefore }, async (signal) => {
+      answer = pastTakenNames(() => libvirt.backupBegin(domain, backup, undefined, 'reuse'));
       begun.answered = answer.catch(() => undefined);
       await Promise.race([answer, jobs.running]);
       if (signal.aborted) throw new UmbraError('TRACKER_FAILED', 'the machine went on before the checkpoint was made');

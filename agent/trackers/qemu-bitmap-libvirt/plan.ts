@@ -85,9 +85,19 @@ export async function planBackup(
   return { disks: planned, since: isIncremental ? name : undefined, remarks };
 }
 
-/** Whether libvirt makes a checkpoint with a backup: it is one of bitmaps. */
-export function hasCheckpoint({ disks }: BackupPlan): boolean {
-  return disks.some(({ keepsBitmaps }) => keepsBitmaps);
+/**
+ * A checkpoint is made a moment before its backup. While that runs, its disks can't be others: so what they are now, they were all the time
+ * if the plan has the same.
+ * @throws {UmbraError} TRACKER_FAILED if a disk got another image in between; HYPERVISOR_*, CONFIG_UNREADABLE
+ */
+export async function refuseOtherImages(libvirt: Libvirt, domain: Domain, { disks }: BackupPlan): Promise<void> {
+  const now = describeDomain(await libvirt.xml(domain, 'current'), `the XML of ${domain.name}`).disks;
+  for (const { name, path } of disks) {
+    if (now.find((disk) => disk.name === name)?.path === path) continue;
+    throw new UmbraError('TRACKER_FAILED', `${name} of ${domain.name} got another image while a checkpoint was made`, {
+      hint: 'The next backup will have it.',
+    });
+  }
 }
 
 function whyNot(now: RecordedDisk & DomainDisk, before: RecordedDisk | undefined): string | undefined {

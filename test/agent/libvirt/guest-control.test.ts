@@ -64,7 +64,15 @@ void t.test('file systems come to rest, with a limit that libvirt keeps', async 
   await control.freeze(1500);
   await control.thaw(5000);
   await control.settled();
-  const order = ['agentCommand', 'agentCommand', 'limit 2', 'domainFsfreeze', 'domainFsthaw', 'limit -2'];
+  const order = [
+    'agentCommand',
+    'agentCommand',
+    'agentCommand',
+    'limit 2',
+    'domainFsfreeze',
+    'domainFsthaw',
+    'limit -2',
+  ];
   t.strictSame(asked, order, 'nothing but the thaw comes between the freeze and the thaw');
 
   refused.set(REMOTE.domainFsfreeze, LIBVIRT_ERROR.agentUnresponsive);

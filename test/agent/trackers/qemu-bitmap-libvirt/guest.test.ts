@@ -1,66 +1,28 @@
 import { execFileSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { encodeMessage, MessageReader, type Message } from '../../../../agent/libvirt/message.js';
-import { MESSAGE, PROGRAM, REMOTE } from '../../../../agent/libvirt/protocol.js';
+import { MESSAGE, REMOTE } from '../../../../agent/libvirt/protocol.js';
 import { applyChanges, contentOf, request, volumeOf } from '../../../kit/checkpoints.js';
 import { countIn, CountingGuest, needsRecovery } from '../../../kit/counting-guest.js';
 import { getCountingGuest } from '../../../kit/guest.js';
 import { privateLibvirt } from '../../../kit/libvirt.js';
 import { DISK_BYTES, LibvirtMachine } from '../../../kit/libvirt-machine.js';
+import { isCall, proxyTo } from '../../../kit/libvirt-proxy.js';
 import { qemuImg } from '../../../kit/qemu.js';
-import { temporaryDirectory } from '../../../kit/temporary.js';
+
+const STANDSTILL = [
+  REMOTE.domainCheckpointCreateXml,
+  REMOTE.domainFsfreeze,
+  REMOTE.domainBackupBegin,
+  REMOTE.domainFsthaw,
+] as const;
 
 /**
- * A socket that leads to libvirt.
- * @param toLibvirt - passes on what the agent says, or doesn't
- * @param toAgent - passes on what libvirt says; absent: all of it
- * @returns its path
+ * A libvirt that is done with beginning a backup only when it has let the guest go on.
+ * @param asked - gets what it is asked about the guest and its disks, by procedure
  */
-async function proxyTo(
-  t: Test,
-  machine: LibvirtMachine,
-  toLibvirt: (call: Message, pass: () => void, end: () => void) => void,
-  toAgent: (answer: Message, pass: () => void) => void = (_, pass) => {
-    pass();
-  },
-): Promise<string> {
-  const path = join(temporaryDirectory(t), 'proxy');
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
-    const behind = connect(machine.daemon.socketPath);
-    const end = (): void => {
-      client.destroy();
-      behind.destroy();
-    };
-    for (const socket of [client, behind]) {
-      sockets.add(socket);
-      socket.on('error', end).on('close', end);
-    }
-    const [calls, answers] = [new MessageReader(), new MessageReader()];
-    client.on('data', (chunk: Buffer) => {
-      for (const call of calls.push(chunk)) toLibvirt(call, () => behind.write(encodeMessage(call)), end);
-    });
-    behind.on('data', (chunk: Buffer) => {
-      for (const answer of answers.push(chunk)) toAgent(answer, () => client.write(encodeMessage(answer)));
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(path, resolve));
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return path;
-}
-
-function isCall({ program, procedure }: Message, wanted: number): boolean {
-  return program === PROGRAM.remote && procedure === wanted;
-}
-
-/** A libvirt that is done with beginning a backup only when it has let the guest go on. */
-async function slowToAnswer(t: Test, machine: LibvirtMachine): Promise<string> {
+async function slowToAnswer(t: Test, machine: LibvirtMachine, asked: number[]): Promise<string> {
   let serial: number | undefined;
   let goesOn = (): void => undefined;
   let gone = Promise.resolve();
@@ -68,6 +30,7 @@ async function slowToAnswer(t: Test, machine: LibvirtMachine): Promise<string> {
     t,
     machine,
     (call, pass) => {
+      if (STANDSTILL.some((procedure) => isCall(call, procedure))) asked.push(call.procedure);
       if (isCall(call, REMOTE.domainBackupBegin)) {
         ({ serial } = call);
         gone = new Promise((resolve) => (goesOn = resolve));
@@ -102,7 +65,8 @@ t.test('a Linux guest, frozen and thawed through libvirt, also by one that libvi
   await counting.countOn(2);
   // Its agent may come a moment later.
   while ((await frozenState().catch(() => '')) === '');
-  const slow = await slowToAnswer(t, machine);
+  const asked: number[] = [];
+  const slow = await slowToAnswer(t, machine, asked);
   const tracker = machine.tracker({ address: { ...daemon.address, sockets: [slow] } });
   let content: Buffer | undefined;
   for (const [since, id] of [
@@ -110,8 +74,10 @@ t.test('a Linux guest, frozen and thawed through libvirt, also by one that libvi
     ['c1', 'c2'],
   ] as const) {
     const before = counting.counted();
+    asked.length = 0;
     const checkpoint = await tracker.checkpoint(request(id, since));
     const after = counting.counted();
+    t.strictSame(asked, STANDSTILL, 'a frozen guest does not wait for a checkpoint to be made');
     t.match(checkpoint, { consistency: 'filesystem', notes: [] });
     t.ok(checkpoint.pauseMs > 0, `the guest stood still for ${Math.round(checkpoint.pauseMs)} ms`);
     t.match(await frozenState(), /thawed/);

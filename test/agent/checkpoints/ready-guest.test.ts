@@ -1,14 +1,15 @@
 import t from 'tap';
-import { flushGuest } from '../../../agent/checkpoints/flush-guest.js';
+import { readyGuest } from '../../../agent/checkpoints/ready-guest.js';
 
-t.test('a guest that writes what its cache holds', async (t) => {
+t.test('a guest that looks for its file systems and writes what its cache holds', async (t) => {
   const asked: unknown[] = [];
-  const answers = [{ pid: 7 }, { exited: false }, { exited: false }, { exited: true, exitcode: 0 }];
-  await flushGuest((command, args) => {
+  const answers = [[], { pid: 7 }, { exited: false }, { exited: false }, { exited: true, exitcode: 0 }];
+  await readyGuest((command, args) => {
     asked.push([command, args]);
     return Promise.resolve(answers.shift());
   });
   t.strictSame(asked, [
+    ['guest-get-fsinfo', {}],
     ['guest-exec', { path: 'sync' }],
     ['guest-exec-status', { pid: 7 }],
     ['guest-exec-status', { pid: 7 }],
@@ -25,14 +26,14 @@ t.test('one that may not, that fails meanwhile, or that answers anything', async
       return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
     };
   for (const [count, ...answers] of [
-    [1, new Error('guest-exec is disabled')],
-    [1, 'nonsense'],
-    [1, { pid: -1 }],
-    [2, { pid: 1 }, new Error('it is gone')],
-    [2, { pid: 1 }, 'nonsense'],
+    [2, new Error('guest-get-fsinfo is disabled'), new Error('guest-exec is disabled')],
+    [2, 'nonsense', 'nonsense'],
+    [2, [], { pid: -1 }],
+    [3, [], { pid: 1 }, new Error('it is gone')],
+    [3, [], { pid: 1 }, 'nonsense'],
   ] as const) {
     asked = 0;
-    await flushGuest(answering(...answers));
+    await readyGuest(answering(...answers));
     t.equal(asked, count);
   }
 });

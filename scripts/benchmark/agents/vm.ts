@@ -6,6 +6,7 @@ import { PrivateLibvirt } from '../../../test/kit/libvirt.js';
 import { BLOCK_BYTES } from '../images.js';
 import { log } from '../log.js';
 import { SeededRandom } from '../random.js';
+import { bareLevel } from './bare-level.js';
 import { changeDisk, drawPieces, PIECE_BYTES, wholePieces } from './change-disk.js';
 import { provideDisk } from './content.js';
 import { GuestWatch, startDomain, type Domain, type DomainOptions } from './domain.js';
@@ -20,6 +21,7 @@ const SIZES = {
 };
 const WATCH_MS = 4000;
 const PEER = 'virtnbdbackup';
+const BARE = 'LevelDB alone';
 
 /** Full and incremental backups of one running machine, by Umbra and by virtnbdbackup in turn. */
 export const vm: Suite = {
@@ -58,6 +60,9 @@ export const vm: Suite = {
         `${size.diskGib} GiB, ${size.dataGib} GiB of them random; ${count} times 64 KiB changed between two backups.`,
       );
       figures.note('Each has a machine of its own with the same disk; the other one is suspended meanwhile.');
+      figures.note(
+        `${BARE}: as many bytes as Umbra has sent, put there beside the same guest, with nothing else done to them.`,
+      );
       figures.note(`${await Virtnbdbackup.version()}; its times are without and with writing to disk what it wrote.`);
       return [figures];
     } finally {
@@ -90,6 +95,8 @@ class VmRun {
   readonly #figures: Figures;
   readonly #peer: Virtnbdbackup;
   #lab: AgentsLab | undefined;
+  /** By the last backup. */
+  #sentBytes = 0;
 
   constructor(ours: Domain, theirs: Domain, directory: string, figures: Figures) {
     this.#ours = ours;
@@ -118,6 +125,7 @@ class VmRun {
   async both(kind: Kind, peerFirst: boolean): Promise<void> {
     const turns = [() => this.#umbra(kind), () => this.#virtnbdbackup(kind)];
     for (const turn of peerFirst ? turns.reverse() : turns) await turn();
+    await this.#bare(kind);
   }
 
   async #umbra(kind: Kind): Promise<void> {
@@ -126,6 +134,7 @@ class VmRun {
     await this.#watched(kind, 'umbra', this.#ours, async () => {
       const { answer, seconds, processSeconds } = await lab.backup('vm');
       this.#add(kind, 'umbra', seconds, processSeconds);
+      this.#sentBytes = answer.sentBytes;
       this.#figures.add(`${kind}: on disk, s`, 'umbra', seconds);
       this.#figures.add(`${kind}: read, MB`, 'umbra', answer.readBytes / 1e6);
       this.#figures.add(`${kind}: sent or written, MB`, 'umbra', answer.sentBytes / 1e6);
@@ -143,6 +152,14 @@ class VmRun {
       this.#figures.add(`${kind}: on disk, s`, PEER, seconds + flushSeconds);
       this.#figures.add(`${kind}: sent or written, MB`, PEER, bytes / 1e6);
     });
+  }
+
+  /** What a server that keeps its objects in LevelDB can't take less than. */
+  async #bare(kind: Kind): Promise<void> {
+    await this.#ours.libvirt.virsh('resume', this.#ours.name);
+    const { seconds, processSeconds } = await bareLevel(path.join(this.#directory, 'bare'), this.#sentBytes);
+    await this.#ours.libvirt.virsh('suspend', this.#ours.name);
+    this.#add(kind, BARE, seconds, processSeconds);
   }
 
   #add(kind: Kind, who: string, seconds: number, processSeconds: number): void {

@@ -92,6 +92,7 @@ async function stopAndGo<T>(
   const state = await control.state();
   if (state === 'off' || state === 'paused') {
     await justBefore?.();
+    throwIfCancelled(options.signal);
     const began = clock.monotonic();
     const timeMs = clock.now();
     const result = await limited(options, action);
@@ -103,6 +104,7 @@ async function stopAndGo<T>(
   const canFreeze = options.quiesce && (await isPrepared(control, remarks));
   const stops = control.runsOn !== true;
   await justBefore?.();
+  throwIfCancelled(options.signal);
   await notes?.write({ frozen: canFreeze, paused: stops });
   let began = clock.monotonic();
   let isPaused = false;

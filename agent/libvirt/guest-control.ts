@@ -1,7 +1,7 @@
 import { isUmbraError, messageOf, UmbraError } from '../../src/common/errors.js';
 import type { MachineState } from '../../src/protocol/agents-api.js';
 import type { GuestControl } from '../checkpoints/guest-control.js';
-import { READY_MS, readyGuest } from '../checkpoints/ready-guest.js';
+import { readyGuest } from '../checkpoints/ready-guest.js';
 import { record } from '../json-values.js';
 import type { Domain } from './domain.js';
 import type { Libvirt } from './libvirt.js';
@@ -9,8 +9,8 @@ import { libvirtNumber } from './libvirt-error.js';
 import { machineState } from './machine-state.js';
 import { DOMAIN_STATE, LIBVIRT_ERROR, PAUSED } from './protocol.js';
 
-/** How long the guest agent may take to say that it is there, in seconds. */
-const PING_S = 2;
+/** How long the guest agent may take to say that it is there. */
+const PING_MS = 2000;
 /** libvirt's own limit is whole seconds, and counted by libvirt. */
 const GRACE_MS = 500;
 /** No guest agent is configured, or the domain is off: then nothing is frozen. */
@@ -37,17 +37,17 @@ export class LibvirtGuestControl implements GuestControl {
 
   async prepareFreeze(): Promise<string | undefined> {
     try {
-      await this.#ask('guest-ping', {}, PING_S);
-      await readyGuest((command, args) => this.#ask(command, args, READY_MS / 1000));
+      await this.#ask('guest-ping', {}, PING_MS);
+      await readyGuest((command, args, timeoutMs) => this.#ask(command, args, timeoutMs));
       return undefined;
     } catch (error) {
       return messageOf(error);
     }
   }
 
-  async #ask(execute: string, args: Readonly<Record<string, unknown>>, timeoutS: number): Promise<unknown> {
+  async #ask(execute: string, args: Readonly<Record<string, unknown>>, timeoutMs: number): Promise<unknown> {
     const command = JSON.stringify({ execute, arguments: args });
-    const answer = await this.#libvirt.agentCommand(this.#domain, command, timeoutS);
+    const answer = await this.#libvirt.agentCommand(this.#domain, command, Math.ceil(timeoutMs / 1000));
     return record(JSON.parse(answer))['return'];
   }
 

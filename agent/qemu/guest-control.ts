@@ -2,7 +2,7 @@ import type { Clock } from '../../src/common/clock.js';
 import { messageOf } from '../../src/common/errors.js';
 import type { MachineState } from '../../src/protocol/agents-api.js';
 import type { GuestControl } from '../checkpoints/guest-control.js';
-import { READY_MS, readyGuest } from '../checkpoints/ready-guest.js';
+import { readyGuest } from '../checkpoints/ready-guest.js';
 import { GuestAgent } from './guest-agent.js';
 import { machineStatus } from './machine-status.js';
 import { QmpClient } from './qmp.js';
@@ -37,7 +37,9 @@ export class QemuGuestControl implements GuestControl {
     this.#keepsAgent = true;
     try {
       const agent = await this.#connected();
-      if (agent !== undefined) await readyGuest((command, args) => agent.execute(command, READY_MS, args));
+      if (agent !== undefined) {
+        await readyGuest((command, args, timeoutMs) => agent.execute(command, timeoutMs, args), this.#options.clock);
+      }
       return undefined;
     } catch (error) {
       return messageOf(error);

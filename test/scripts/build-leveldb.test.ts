@@ -8,10 +8,12 @@ import { temporaryDirectory } from '../kit/temporary.js';
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const SHIPPED = join(ROOT, 'node_modules/classic-level/prebuilds/linux-x64/classic-level.node');
 /** What the script needs besides a compiler. */
-const PROGRAMS = ['bash', 'cat', 'cp', 'dirname', 'env', 'grep', 'mkdir', 'readlink', 'rm', 'touch'];
+const PROGRAMS = ['bash', 'cat', 'cp', 'dirname', 'env', 'flock', 'mkdir', 'readlink', 'rm', 'touch'];
 
 interface Checkout {
   readonly module: string;
+  /** From now on the machine has these programs. */
+  readonly become: (programs: Readonly<Record<string, string>>) => void;
   /** @returns what it says */
   readonly build: () => string;
 }
@@ -27,14 +29,18 @@ function checkout(t: Test, programs: Readonly<Record<string, string>>): Checkout
   for (const name of PROGRAMS) {
     symlinkSync(execFileSync('bash', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim(), join(bin, name));
   }
-  for (const [name, script] of Object.entries({ node, ...programs })) {
-    writeFileSync(join(bin, name), `#!/usr/bin/env bash\n${script}\n`);
-    chmodSync(join(bin, name), 0o755);
-  }
+  const become = (scripts: Readonly<Record<string, string>>): void => {
+    for (const [name, script] of Object.entries(scripts)) {
+      writeFileSync(join(bin, name), `#!/usr/bin/env bash\n${script}\n`);
+      chmodSync(join(bin, name), 0o755);
+    }
+  };
+  become({ node, grep: '', ...programs });
   const script = join(directory, 'scripts/build-leveldb');
   cpSync(join(ROOT, 'scripts/build-leveldb'), script);
   return {
     module,
+    become,
     build: () => {
       const { status, stderr, stdout } = spawnSync(script, { env: { PATH: bin }, encoding: 'utf8' });
       t.equal(status, 0, 'it is no failure');
@@ -45,7 +51,7 @@ function checkout(t: Test, programs: Readonly<Record<string, string>>): Checkout
 }
 
 const BUILT = 'build/Release/classic_level.node';
-const COMPILER = { 'g++': '', make: '', python3: '' };
+const COMPILER = { 'g++': 'echo 12.2.0', make: '', python3: '' };
 /** An npm that compiles, or pretends to. */
 const npmThat = (does: string): Readonly<Record<string, string>> => ({
   ...COMPILER,
@@ -62,8 +68,13 @@ t.test('without a compiler it says once what is missing', (t) => {
 t.test('what could not be compiled, or loaded, is not used', (t) => {
   for (const does of ['false', `echo nonsense >${BUILT}`]) {
     const { build, module } = checkout(t, npmThat(does));
-    t.match(build(), /compiling LevelDB[^]*could not be compiled; .*\/\.cache\/build-leveldb\.log says why/);
+    t.match(
+      build(),
+      /compiling LevelDB[^]*could not be compiled with Node\.js v.* and g\+\+ 12\.2\.0; .*\/\.cache\/build-leveldb\.log says why/,
+    );
     t.notOk(existsSync(join(module, 'build')), does);
+    t.equal(build(), '');
+    t.equal(readFileSync(join(module, 'asked'), 'utf8'), 'asked\n', 'it is not tried again');
   }
   t.end();
 });
@@ -76,5 +87,17 @@ t.test('what was compiled is kept; what a build left that was killed is not', (t
   t.ok(readFileSync(join(module, BUILT)).equals(readFileSync(SHIPPED)));
   t.equal(build(), '');
   t.equal(readFileSync(join(module, 'asked'), 'utf8'), 'asked\n', 'once');
+  t.end();
+});
+
+t.test('what was compiled elsewhere is not used on a machine that it is not for', (t) => {
+  const { build, module, become } = checkout(t, npmThat(`cp ${SHIPPED} ${BUILT}`));
+  build();
+  writeFileSync(join(module, BUILT), 'of another libc');
+  t.match(build(), /compiling LevelDB/, 'one that does not load is compiled again');
+  t.ok(readFileSync(join(module, BUILT)).equals(readFileSync(SHIPPED)));
+  become({ grep: 'exit 1' });
+  t.match(build(), /this processor has no SSE 4\.2/);
+  t.notOk(existsSync(join(module, 'build')));
   t.end();
 });

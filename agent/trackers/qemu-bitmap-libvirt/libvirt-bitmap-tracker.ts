@@ -180,6 +180,9 @@ export class LibvirtBitmapTracker implements Tracker {
         if (plan.since === undefined || !saysCheckpointLost(error)) throw error;
         lost = messageOf(error);
         await deleteCheckpoint(libvirt, domain, plan.since, this.#made);
+        // A QEMU that died and was started again has lost the new one's bitmaps, too.
+        if (made.checkpoint !== undefined) await deleteCheckpoint(libvirt, domain, made.checkpoint, this.#made);
+        made.checkpoint = undefined;
         plan = { ...plan, since: undefined, disks: plan.disks.map((disk) => ({ ...disk, incremental: false })) };
         return await begin();
       });

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { readyGuest } from '../../../agent/checkpoints/ready-guest.js';
+import { ManualClock } from '../../kit/manual-clock.js';
 
 t.test('a guest that looks for its file systems and writes what its cache holds', async (t) => {
   const asked: unknown[] = [];
@@ -36,4 +37,24 @@ t.test('one that may not, that fails meanwhile, or that answers anything', async
     await readyGuest(answering(...answers));
     t.equal(asked, count);
   }
+});
+
+t.test('it has so much time in all, whatever it answers', async (t) => {
+  const clock = new ManualClock();
+  const limits: number[] = [];
+  const answers = [[], { pid: 7 }, { exited: false }, { exited: false }];
+  await readyGuest((_command, _args, timeoutMs) => {
+    limits.push(timeoutMs);
+    clock.advance(10_000);
+    return Promise.resolve(answers.shift());
+  }, clock);
+  t.strictSame(limits, [40_000, 30_000, 20_000, 10_000]);
+
+  limits.length = 0;
+  await readyGuest((_command, _args, timeoutMs) => {
+    limits.push(timeoutMs);
+    clock.advance(timeoutMs);
+    return Promise.reject(new Error('it does not answer'));
+  }, clock);
+  t.strictSame(limits, [40_000], 'one that has not answered is asked for nothing more');
 });

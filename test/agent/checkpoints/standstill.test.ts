@@ -54,6 +54,41 @@ t.test('file systems at rest, processors stopped, all undone', async (t) => {
   t.notOk(existsSync(notePath));
 });
 
+t.test('what is done last before it', async (t) => {
+  const running = lab(t);
+  const justBefore = (): Promise<void> => {
+    t.notOk(existsSync(running.notePath), 'nothing has to be undone yet');
+    running.control.calls.push('just before');
+    running.clock.advance(60);
+    return Promise.resolve();
+  };
+  const done = await standstill(running.control, { ...running.options, justBefore }, () => Promise.resolve(1));
+  t.equal(done.pauseMs, 0);
+  t.same(running.control.calls, ['just before', 'freeze', 'pause', 'resume', 'thaw']);
+
+  for (const state of ['running', 'paused', 'off'] as const) {
+    const { control, options, notePath } = lab(t);
+    control.current = state;
+    const never = (): never => {
+      throw new Error('the action is not begun');
+    };
+    const failing = { ...options, justBefore: () => Promise.reject(new Error('it failed')) };
+    await t.rejects(standstill(control, failing, never), { message: 'it failed' }, state);
+    const cancel = new AbortController();
+    const cancelled = {
+      ...options,
+      signal: cancel.signal,
+      justBefore: () => {
+        cancel.abort();
+        return Promise.resolve();
+      },
+    };
+    await t.rejects(standstill(control, cancelled, never), { code: 'CANCELLED' }, state);
+    t.same(control.calls, [], 'it goes on as ever');
+    t.notOk(existsSync(notePath));
+  }
+});
+
 t.test('a guest that can not be brought to rest', async (t) => {
   const without = lab(t);
   without.control.unprepared = 'no agent';

@@ -62,8 +62,8 @@ export class ModelMachine {
   readonly name: string;
   /** Whose agent protects it. */
   host: string | undefined;
-  /** Whose agent made its newest point. */
-  lastHost: string | undefined;
+  /** Whose agent protects it, or did last: it stays in that one's group when nobody protects it any more, whoever made its newest point. */
+  whose: string | undefined;
   /** Those that are to be listed, in the order in which they were made. */
   points: Point[] = [];
   /** Newer than all of them; undefined if nothing was replicated since the last one. */
@@ -84,10 +84,6 @@ export class ModelMachine {
 
   constructor(name: string) {
     this.name = name;
-  }
-
-  get whose(): string | undefined {
-    return this.host ?? this.lastHost;
   }
 
   /** What may be lost is what is newer than this. */

@@ -55,6 +55,7 @@ export class Model {
     const { clock } = this.#parts;
     if (machine.host === undefined) machine.plannedWallMs = clock.wallMs;
     machine.host = host;
+    machine.whose = host ?? machine.whose;
     machine.protectedMs = clock.passedMs;
     this.#require(machine);
   }
@@ -189,7 +190,6 @@ export class Model {
 
   #noteMade(machine: ModelMachine, kind: JobKind): void {
     for (const runs of machine.runsFor(kind)) runs.lastMadeMs = this.#parts.clock.passedMs;
-    if (machine.host !== undefined) machine.lastHost = machine.host;
   }
 
   /** A point is not listed any more. */

@@ -67,12 +67,15 @@ export class Machines {
     return machine;
   }
 
-  /** Remember which host protected it, if it has shadow copies, or forget that; and of others that have none any more. */
+  /**
+   * Remember which host protected it, or forget that; and of others of which there is nothing any more. A replica alone counts, too: somebody may make a
+   * shadow copy of it, which the host has sent that protected the machine then.
+   */
   #withFormer(settings: Settings, { name }: ProtectedMachine, host?: string): Settings {
     const { formerHosts: before = [], ...others } = settings;
     const former = before.filter(({ machine }) => machine !== name);
     if (host !== undefined) former.push({ machine: name, host });
-    const kept = former.filter(({ machine }) => this.#store().catalog.latest(machine) !== undefined);
+    const kept = former.filter(({ machine }) => this.#store().catalog.upToDate(machine) !== undefined);
     return kept.length === 0 ? others : { ...others, formerHosts: kept };
   }
 

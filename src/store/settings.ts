@@ -19,7 +19,7 @@ export interface Settings {
   readonly machines: readonly ProtectedMachine[];
   /** Machines that are no longer protected, and in which their agents may have left something, sorted by name. */
   readonly leaving?: readonly ProtectedMachine[];
-  /** The hosts that protected machines which nobody protects any more and whose shadow copies are kept: they stay in their groups. */
+  /** The hosts that protected machines which nobody protects any more and of which something is kept: they stay in their groups. */
   readonly formerHosts?: readonly FormerHost[];
   /**
    * What older settings shared, where the newest ones could not be read: a share that was removed must not come back by

@@ -11,7 +11,14 @@ import { Shares } from '../../../src/store/shares.js';
 import type { Store } from '../../../src/store/store.js';
 import { StoredPolicies } from '../../../src/store/stored-policies.js';
 import { ManualClock } from '../../kit/manual-clock.js';
-import { makeEmpty, memoryDatabases, openTestStore, TEST_FORMAT, type Databases } from '../../kit/test-store.js';
+import {
+  makeEmpty,
+  memoryDatabases,
+  openTestStore,
+  replicate,
+  TEST_FORMAT,
+  type Databases,
+} from '../../kit/test-store.js';
 
 const quiet = { signal: new AbortController().signal, progress: () => undefined };
 const HOURLY = '# mine\ndefault: a\npolicies: { a: { shadowCopies: { every: 1h } } }\n';
@@ -109,6 +116,23 @@ t.test('who protects a machine no more leaves it in its group, whatever shadow c
   await new Machines(() => again).protect({ name: 'db', host: 'hv2', hostName: 'db', tracker: 'auto' });
   t.match(await policiesOf(again).policyOf('db'), { name: 'a' });
   t.equal(again.settings.formerHosts, undefined);
+});
+
+t.test('who protected a machine last says which group it is in, not who sent what is there of it', async (t) => {
+  const store = await openTestStore();
+  const machines = new Machines(() => store);
+  await store.policies.apply(BY_HOST, undefined);
+  await replicate(store, 'copied', Buffer.alloc(0));
+  await store.keepReplica('copied', () => Promise.resolve([]));
+  await replicate(store, 'replicated', Buffer.alloc(0));
+  t.match(await store.policies.policyOf('copied'), { name: 'b', source: { name: 'hv1' } }, 'its agent sent it');
+  for (const name of ['copied', 'replicated']) {
+    await machines.protect({ name, host: 'hv2', hostName: name, tracker: 'auto' });
+    await machines.unprotect(name);
+  }
+  t.match(await store.policies.policyOf('copied'), { name: 'a' }, 'moved, without a shadow copy since');
+  await store.keepReplica('replicated', () => Promise.resolve([]));
+  t.match(await store.policies.policyOf('replicated'), { name: 'a' }, 'of which there was only a replica');
 });
 
 t.test('by older policies nothing is deleted when newer ones are damaged', async (t) => {

@@ -135,7 +135,8 @@ export class ServerLife implements Writer {
     const { disk, boot, log, hold, planting } = this.#options;
     const { clock } = this.#running;
     const databases = planting.databases?.(disk.open(this)) ?? disk.open(this);
-    const store = await disk.spendReserve(() => Store.open({ format: TEST_FORMAT, ...databases, clock, boot }));
+    const spend = (task: () => Promise<void>): Promise<void> => disk.spendReserve(task);
+    const store = await disk.spendReserve(() => Store.open({ format: TEST_FORMAT, ...databases, clock, boot, spend }));
     const keepReplica = store.keepReplica.bind(store);
     store.keepReplica = (machine, count) => this.#options.keeping(machine, () => keepReplica(machine, count));
     planting.store?.(store);

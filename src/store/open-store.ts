@@ -11,7 +11,7 @@ import { openLevelKv } from './level-kv.js';
 import type { OpeningMark } from './opening-mark.js';
 import type { Reserve } from './reserve.js';
 import { databasePaths } from './database-paths.js';
-import { Store } from './store.js';
+import { Store, type StoreParts } from './store.js';
 import { mendKeyring } from './keyring-files.js';
 import { metaOf, unlock, unlockedFormat, type AskSecret, type Unlocked } from './unlock.js';
 
@@ -49,22 +49,26 @@ export async function openChecked(
     throw error;
   }
   // LevelDB writes when it opens a database: on a full disk too, so there the reserve is given up for it.
-  const store = await reserve.spend(() => openOrExplain(options));
+  const spend = (task: () => Promise<void>): Promise<void> => reserve.spend(task);
+  const store = await reserve.spend(() => openOrExplain(options, spend));
   mark.opened();
   return store;
 }
 
 /** The store, or why it can't be opened, if rebuilding may help: its databases are damaged or do not belong together. */
-async function openOrExplain(options: OpenOptions): Promise<OpenedStore | UmbraError> {
+async function openOrExplain(options: OpenOptions, spend: StoreParts['spend']): Promise<OpenedStore | UmbraError> {
   try {
-    return await openStore(options);
+    return await openStore(options, spend);
   } catch (error) {
     if (isUmbraError(error, 'STORE_DAMAGED', 'STORE_FOREIGN')) return error;
     throw error;
   }
 }
 
-async function openStore({ directory, clock, admit, ask, ...known }: OpenOptions): Promise<OpenedStore> {
+async function openStore(
+  { directory, clock, admit, ask, ...known }: OpenOptions,
+  spend: StoreParts['spend'],
+): Promise<OpenedStore> {
   const format = await readFormatFile(directory);
   if (format === undefined) throw new UmbraError('STORE_NOT_FOUND', `there is no store at ${directory}`);
   const unlocked = known.unlocked ?? (await unlock(directory, format, ask));
@@ -78,6 +82,7 @@ async function openStore({ directory, clock, admit, ask, ...known }: OpenOptions
       keys: unlocked?.keys.frames,
       clock,
       admit,
+      spend,
     });
     if (unlocked !== undefined) await mendKeyring(directory, format.id);
     // The databases sync their files, not that their own directories are there.

@@ -44,6 +44,8 @@ export interface StoreParts {
   readonly boot?: () => Boot;
   /** As {@link ObjectStore} takes it. */
   readonly admit?: (bytes: number) => Promise<void>;
+  /** As {@link StoredSettings} takes it. */
+  readonly spend?: ((task: () => Promise<void>) => Promise<void>) | undefined;
 }
 
 /** A shadow copy, or a replica, and how much time has certainly passed since it was stored. */
@@ -88,8 +90,7 @@ export class Store {
     this.policies = new StoredPolicies(this, parts.clock);
     this.changes = new Changes(this, parts.meta, parts.clock);
     this.#settings = new StoredSettings({
-      format: parts.format,
-      meta: parts.meta,
+      ...parts,
       objectStore,
       openSession: () => this.openSession(),
       keep: (before, after) => this.policies.keepProtection(before, after, trusted.now()),
@@ -281,6 +282,7 @@ export class Store {
   /** Idempotent. */
   async close(): Promise<void> {
     this.#trusted.close();
+    await this.#settings.close();
     await this.objectStore.objects.close();
     await this.#meta.close();
   }

@@ -42,7 +42,7 @@ export function memoryDatabases(): Databases {
 export function openTestStore(
   databases: Databases = memoryDatabases(),
   syncedBytes?: number,
-  clocks: Partial<Pick<StoreParts, 'clock' | 'boot'>> = {},
+  clocks: Partial<Pick<StoreParts, 'clock' | 'boot' | 'spend'>> = {},
 ): Promise<Store> {
   const syncing = syncedBytes === undefined ? {} : { syncedBytes };
   return Store.open({ ...databases, format: TEST_FORMAT, clock: systemClock, ...syncing, ...clocks });

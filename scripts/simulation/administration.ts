@@ -6,6 +6,7 @@ import type { Operation } from '../../src/server/operation.js';
 import type { Random } from '../../test/kit/random.js';
 import { often } from './faults.js';
 import type { ModelMachine, Point } from './model-machine.js';
+import type { Refusal } from './refusals.js';
 import { SimMachine } from './sim-machine.js';
 import { documentText, makeDocument } from './sim-policies.js';
 import type { SimWorld } from './sim-world.js';
@@ -62,13 +63,21 @@ export class Administration {
     ofReplicas(6, () => this.#dropReplica());
   }
 
-  /** @returns false if it was not done, or nobody knows */
-  async #do(route: string, params: unknown): Promise<boolean> {
+  /**
+   * @param refusal what is not to hold if the disk was full
+   * @returns false if it was not done, or nobody knows
+   */
+  async #do(route: string, params: unknown, refusal?: Refusal): Promise<boolean> {
     const { life } = this.#world;
     if (life?.isServing !== true) return false;
     const outcome = await this.#world.pump(life.do(ALL, route, params));
     if (outcome !== undefined && 'error' in outcome && !isUmbraError(outcome.error)) throw outcome.error;
-    return outcome !== undefined && 'value' in outcome;
+    const isDone = outcome !== undefined && 'value' in outcome;
+    if (refusal === undefined || outcome === undefined) return isDone;
+    // What is acknowledged is newer than all that was refused before.
+    if (isDone) this.#world.model.refusals.clear();
+    else if (isUmbraError(outcome.error, 'STORE_FULL')) this.#world.model.refusals.add(refusal);
+    return isDone;
   }
 
   #agents(): string[] {
@@ -88,7 +97,7 @@ export class Administration {
     if (life?.isServing !== true) return;
     const document = makeDocument(this.#random, this.#ofReplicas, [...model.machines.keys()], this.#agents());
     model.next = document;
-    const isDone = await this.#do('/v1/policies', { text: documentText(document) });
+    const isDone = await this.#do('/v1/policies', { text: documentText(document) }, { document });
     if (isDone) {
       model.apply(document);
       this.#world.history.add('policies');
@@ -104,7 +113,7 @@ export class Administration {
     const known = model.machine(name);
     known.isChanging = true;
     const params = { machine: machine.uuid, host: machine.host, as: name };
-    if (await this.#do('/v1/machines/protect', params)) {
+    if (await this.#do('/v1/machines/protect', params, { machine: name, host: machine.host })) {
       model.protect(name, machine.host);
       this.#world.history.add('protected', name, machine.host);
     }
@@ -147,7 +156,8 @@ export class Administration {
     const machine = this.#pickMachine();
     if (machine === undefined || life?.isServing !== true) return;
     machine.isChanging = true;
-    if (await this.#do('/v1/machines/unprotect', { machine: machine.name })) {
+    const refusal = { machine: machine.name, host: undefined };
+    if (await this.#do('/v1/machines/unprotect', { machine: machine.name }, refusal)) {
       model.protect(machine.name, undefined);
       history.add('unprotected', machine.name);
     }

@@ -5,6 +5,7 @@ import { isoTime } from './history.js';
 import type { Load } from './load.js';
 import { isQuiet } from './local-clock.js';
 import { GIVEN_UP, ModelMachine, type Pending, type Point } from './model-machine.js';
+import { Refusals } from './refusals.js';
 import { keptBy } from './retention.js';
 import { minimumAgeMs, policyOf, type SimDocument, type SimPolicy } from './sim-policies.js';
 import { isDue, lastRunMs, nextDue, NOTED_MS } from './timing.js';
@@ -30,11 +31,13 @@ export class Model {
   document: SimDocument;
   /** Those that an administrator wants to hold; nobody knows whether they do. */
   next: SimDocument | undefined;
+  readonly refusals: Refusals;
   #before: SimDocument;
   readonly #parts: ModelParts;
 
   constructor(parts: ModelParts, document: SimDocument) {
     this.#parts = parts;
+    this.refusals = new Refusals(parts.clock, parts.circumstances);
     this.document = document;
     this.#before = document;
   }

@@ -200,11 +200,11 @@ export class SimWorld {
     if (life?.isAlive !== true) return;
     for (const agent of this.agents.values()) agent.disconnect(false);
     this.circumstances.upSinceMs = undefined;
-    await this.pump(life.stop());
+    const stopped = await this.pump(life.stop());
     if (this.life === life) {
       // Whatever could not be ended in order ends with the process.
       life.isAlive = false;
-      this.#ended('server stopped');
+      this.#ended('server stopped', stopped !== undefined && 'value' in stopped);
     }
     this.#abandonTasks();
   }
@@ -213,7 +213,7 @@ export class SimWorld {
   #died(): void {
     const random = this.#crashes;
     this.#isPowerCut = this.faults.has('power-cuts') && random.chance(0.5);
-    this.#ended(this.#isPowerCut ? 'power cut' : 'server killed');
+    this.#ended(this.#isPowerCut ? 'power cut' : 'server killed', false);
     this.disk.resetReserve();
     if (this.#isPowerCut) this.disk.cutPower();
     this.#abandonTasks();
@@ -223,8 +223,9 @@ export class SimWorld {
     this.startLater(downMs);
   }
 
-  #ended(what: string): void {
+  #ended(what: string, isInOrder: boolean): void {
     this.life = undefined;
+    this.model.refusals.serverEnded(isInOrder);
     this.circumstances.serverDown();
     this.history.add(what);
   }

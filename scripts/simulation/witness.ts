@@ -137,16 +137,20 @@ export class Witness {
   /** Of what an administrator wanted when a server died the store says whether it holds. */
   #learn({ store: { settings } }: ServerLife): void {
     const model = this.#model;
-    if (model.next !== undefined && settings.policies === documentText(model.next)) model.apply(model.next);
+    const { refusals } = model;
+    const refused = refusals.all.flatMap((refusal) => ('document' in refusal ? [refusal.document] : []));
+    const wanted = [model.next, ...refused].find((one) => one && settings.policies === documentText(one));
+    if (wanted !== undefined) model.apply(wanted);
     model.next = undefined;
     for (const machine of model.machines.values()) {
       const host = settings.machines.find(({ name }) => name === machine.name)?.host;
       const text = (): string => `protected by ${host ?? 'nobody'}, not by ${machine.host ?? 'nobody'}`;
-      const isRight = machine.isChanging || host === machine.host;
+      const isRight = machine.isChanging || host === machine.host || refusals.mayProtect(machine.name, host);
       this.#verdict.check('listed as in the model', isRight, machine.name, text);
       if (host !== machine.host) model.protect(machine.name, host);
       machine.isChanging = false;
     }
+    refusals.clear();
   }
 
   /** What one machine has now. @param heard what its agent was told just now, if it was */

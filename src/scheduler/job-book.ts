@@ -35,11 +35,16 @@ export class JobBook {
   /** @throws {UmbraError} STORE_FAILED, STORE_DAMAGED */
   static async open(store: JobStore, mostEnded = MOST_ENDED): Promise<JobBook> {
     const book = new JobBook(store, await store.planned(), mostEnded);
-    const jobs: Job[] = [];
+    const all = await store.all();
+    const jobs = all.filter(hasEnded).map(withoutLog);
+    const lastEnded = new Map<string, number>();
+    for (const { machine, id } of jobs) lastEnded.set(machine, Math.max(id, lastEnded.get(machine) ?? 0));
     const remove: number[] = [];
-    for (const job of await store.all()) {
+    for (const job of all) {
       book.#highest = Math.max(book.#highest, job.id);
-      if (hasEnded(job)) jobs.push(withoutLog(job));
+      if (hasEnded(job)) continue;
+      // A machine has one at a time: one whose writing failed, and that is there all the same, was made again.
+      if (job.id < (lastEnded.get(job.machine) ?? 0)) remove.push(job.id);
       else remove.push(...book.#reopen(job));
     }
     // By their numbers and not by their times: of those of a machine the last one is the last, also where the clock was ahead before.

@@ -74,6 +74,18 @@ void t.test('of two jobs of a machine that have not ended the newer one stays', 
   t.equal((await JobBook.open(store)).open('web'), undefined);
 });
 
+void t.test('a job that was made again since its writing failed does not come back', async (t) => {
+  const store = stored();
+  const replicated = job(4, 'web', { kind: 'replicate', state: 'failed' });
+  const open = [job(1, 'web', { state: 'waiting' }), job(3, 'db', { state: 'waiting' })];
+  await store.write({ put: [...open, job(2, 'db'), replicated] });
+  const book = await JobBook.open(store);
+  t.equal(book.open('web'), undefined);
+  t.equal(book.open('db')?.id, 3, 'one that is newer than the last that ended is open');
+  await book.settle(job(5, 'other'));
+  t.same(await ids(store), [2, 3, 4, 5]);
+});
+
 void t.test('a job is found with its log, which is not kept in memory', async (t) => {
   const book = await JobBook.open(stored());
   await book.settle(job(1, 'web'));

@@ -52,7 +52,7 @@ t.test('a machine whose images a filter follows is brought to rest by its guest 
   const full = (await lab.umbra('backup', 'vm1')) as AgentBackupAnswer;
   t.match(full, { tracker: 'filter', consistency: 'filesystem', notes: [] });
   t.ok(full.pauseMs > 0, `${full.pauseMs} ms`);
-  t.strictSame(agent.commands, ['guest-fsfreeze-freeze', 'guest-fsfreeze-thaw']);
+  t.strictSame(agent.commands, ['guest-get-fsinfo', 'guest-fsfreeze-freeze', 'guest-fsfreeze-thaw']);
   await stopped?.wait(1000);
   await resumed?.wait(1000);
   checkLockstep(t, await restored(lab));

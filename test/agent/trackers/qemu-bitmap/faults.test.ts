@@ -209,7 +209,7 @@ t.test('a guest agent that hangs in a freeze', async (t) => {
   const tracker = bitmapTracker(directory, machine.qmpSocket, { guestAgentSocket: agent.path, freezeMs: 50 });
   const checkpoint = await tracker.checkpoint(request('c1'));
   t.match(checkpoint, { consistency: 'crash', notes: [/did not answer guest-fsfreeze-freeze within 50 ms/] });
-  t.same(agent.commands, ['guest-fsfreeze-freeze', 'guest-fsfreeze-thaw']);
+  t.same(agent.commands, ['guest-get-fsinfo', 'guest-fsfreeze-freeze', 'guest-fsfreeze-thaw']);
   t.match(await machine.monitor.execute('query-status'), { status: 'running' });
   await checkpoint.close();
   t.same(leftIn(directory), []);
@@ -224,7 +224,7 @@ t.test('a guest agent that works; a machine that is paused stays so', async (t) 
   // A fake one serves any number of connections; the real one would not.
   await agent.noClient();
   t.match(calm, { consistency: 'filesystem', notes: [] });
-  t.same(agent.commands.splice(0), ['guest-fsfreeze-freeze', 'guest-fsfreeze-thaw']);
+  t.same(agent.commands.splice(0), ['guest-get-fsinfo', 'guest-fsfreeze-freeze', 'guest-fsfreeze-thaw']);
   await calm.close();
   await machine.monitor.execute('stop');
   const paused = await tracker.checkpoint(request('c2'));

@@ -1,6 +1,6 @@
 import { renameSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
 import type { Test } from 'tap';
+import { socketProxy } from './socket-proxy.js';
 
 let moved = 0;
 
@@ -14,18 +14,8 @@ export async function cuttingProxy(t: Test, path: string, lines: number): Promis
   renameSync(path, target);
   let sent = 0;
   let connections = 0;
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
+  await socketProxy(t, { path, target }, (client, behind) => {
     const isFirst = connections++ === 0;
-    const behind = connect({ path: target });
-    const end = (): void => {
-      client.destroy();
-      behind.destroy();
-    };
-    for (const socket of [client, behind]) {
-      sockets.add(socket);
-      socket.on('error', end).on('close', end);
-    }
     behind.pipe(client);
     client.on('data', (data) => {
       for (const line of data.toString('utf8').split('\n').slice(0, -1)) {
@@ -37,11 +27,6 @@ export async function cuttingProxy(t: Test, path: string, lines: number): Promis
         return;
       }
     });
-  });
-  await new Promise<void>((resolve) => server.listen(path, resolve));
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
   });
   return { sent: () => sent };
 }

@@ -1,9 +1,9 @@
-import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { encodeMessage, MessageReader, type Message } from '../../agent/libvirt/message.js';
 import { PROGRAM } from '../../agent/libvirt/protocol.js';
 import type { LibvirtMachine } from './libvirt-machine.js';
+import { socketProxy } from './socket-proxy.js';
 import { temporaryDirectory } from './temporary.js';
 
 /**
@@ -21,17 +21,7 @@ export async function proxyTo(
   },
 ): Promise<string> {
   const path = join(temporaryDirectory(t), 'proxy');
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
-    const behind = connect(machine.daemon.socketPath);
-    const end = (): void => {
-      client.destroy();
-      behind.destroy();
-    };
-    for (const socket of [client, behind]) {
-      sockets.add(socket);
-      socket.on('error', end).on('close', end);
-    }
+  await socketProxy(t, { path, target: machine.daemon.socketPath }, (client, behind, end) => {
     const [calls, answers] = [new MessageReader(), new MessageReader()];
     client.on('data', (chunk: Buffer) => {
       for (const call of calls.push(chunk)) toLibvirt(call, () => behind.write(encodeMessage(call)), end);
@@ -39,11 +29,6 @@ export async function proxyTo(
     behind.on('data', (chunk: Buffer) => {
       for (const answer of answers.push(chunk)) toAgent(answer, () => client.write(encodeMessage(answer)));
     });
-  });
-  await new Promise<void>((resolve) => server.listen(path, resolve));
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
   });
   return path;
 }

@@ -75,6 +75,7 @@ t.test('a checkpoint of libvirt that is a little older than its backup', async (
     const { machine, tracker } = lab;
     const scratch = join(machine.directory, 'scratch');
     lab.inBetween = async () => {
+      t.ok((await machine.left()).includes('checkpoint umbra-c2'), 'it is there before the backup begins');
       for (const name of readdirSync(scratch)) await rm(join(scratch, name), { recursive: true });
     };
     await t.rejects(tracker.checkpoint(request('c2', 'c1')), { code: 'TRACKER_FAILED' });

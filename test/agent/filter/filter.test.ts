@@ -161,7 +161,7 @@ t.test('all files are of one instant', async (t) => {
   const writer = spawn(process.execPath, ['-e', program, ...paths], { stdio: 'ignore' });
   const gone = once(writer, 'exit');
   t.teardown(() => writer.kill('SIGKILL'));
-  while (readFileSync(paths[0] ?? '').readUInt32LE(8192) > 1_000_000) await setTimeout(5);
+  while (readFileSync(paths[1] ?? '').readUInt32LE(8192) > 1_000_000) await setTimeout(5);
   for (let round = 0; round < 4; round++) {
     const view = await begin(client, `c${round}`);
     const [a = 0, b = 0] = view.files.map(({ path }) => readFileSync(path).readUInt32LE(8192));

@@ -1,11 +1,12 @@
 import { UmbraError } from '../common/errors.js';
 import type { KvOperation, KvRange, KvStore, KvTables } from './kv.js';
-import { closedError } from './level-errors.js';
+import { closedError, levelError } from './level-errors.js';
 import { type LevelDatabase, LevelHandle } from './level-handle.js';
 import { iterateLevel } from './level-iterate.js';
 import { parseTables } from './level-tables.js';
 import type { LevelKvOptions } from './level-options.js';
 import { operationBytes, WriteQueue } from './write-queue.js';
+import { WrittenTables } from './written-tables.js';
 
 export type { LevelKvOptions, LevelProfile } from './level-options.js';
 
@@ -19,7 +20,14 @@ export type { LevelKvOptions, LevelProfile } from './level-options.js';
  * @throws {UmbraError} STORE_NOT_FOUND, STORE_IN_USE, STORE_DAMAGED, STORE_FULL, STORE_FAILED
  */
 export async function openLevelKv(directory: string, options: LevelKvOptions): Promise<KvStore> {
-  return new LevelKv(await LevelHandle.open(directory, options));
+  const handle = await LevelHandle.open(directory, options);
+  try {
+    // Small values are read all the time.
+    return new LevelKv(handle, options.profile === 'bulk' ? await WrittenTables.open(directory) : undefined);
+  } catch (error) {
+    await handle.close();
+    throw levelError(error, 'open', directory);
+  }
 }
 
 /** Behind all keys: a compaction from here to here touches no table. */
@@ -27,13 +35,15 @@ const BEHIND_ALL = Buffer.alloc(64, 0xff);
 
 class LevelKv implements KvStore {
   readonly #handle: LevelHandle;
+  readonly #written: WrittenTables | undefined;
   readonly #writes = new WriteQueue((operations, sync) => this.#apply(operations, sync));
   /** Which opening of LevelDB the first batch went to that is not known to be durable. */
   #unsyncedIn: number | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(handle: LevelHandle) {
+  constructor(handle: LevelHandle, written: WrittenTables | undefined) {
     this.#handle = handle;
+    this.#written = written;
   }
 
   async get(key: Uint8Array): Promise<Uint8Array | undefined> {
@@ -89,8 +99,14 @@ class LevelKv implements KvStore {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#writes.idle().then(() => this.#handle.close());
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#writes.idle();
+    await this.#written?.idle();
+    await this.#handle.close();
   }
 
   #checkOpen(): void {
@@ -139,6 +155,7 @@ class LevelKv implements KvStore {
       await this.#batch(operations, sync);
     }
     if (!sync) this.#unsyncedIn ??= this.#handle.openings;
+    this.#written?.note(bytes);
   }
 
   async #batch(operations: readonly KvOperation[], sync: boolean): Promise<void> {

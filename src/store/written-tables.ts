@@ -15,14 +15,14 @@ export interface WrittenTablesLimits {
 const LIMITS: WrittenTablesLimits = { lookBytes: 64 * MIB, keepBytes: 64 * MIB };
 
 /**
- * Takes tables that LevelDB has written, all but the newest, out of the page cache; what LevelDB has mapped and somebody reads stays. A
+ * Takes tables that LevelDB has written, all but the newest, out of the page cache; what LevelDB has mapped and somebody has read stays. A
  * backup would fill it with what nobody is about to read, at the cost of what others have there; and in a virtual machine whose host
  * lends memory page by page, a page that was not used lately costs several times what is written to it (ARCHITECTURE, "What bounds it").
  */
 export class WrittenTables {
   readonly #directory: string;
   readonly #limits: WrittenTablesLimits;
-  /** Tables up to this number are left alone: they are dropped, or were there before. */
+  /** Tables up to this number are left alone: they are dropped, or were there before. One that a compaction is still writing may be among them. */
   #last: number;
   #unseenBytes = 0;
   #looking: Promise<void> | undefined;
@@ -33,7 +33,7 @@ export class WrittenTables {
     this.#last = last;
   }
 
-  /** For the database in `directory`, whose tables were not written by this process yet. */
+  /** For the database in `directory`; what tables it has counts as read by others. */
   static async open(directory: string, limits: WrittenTablesLimits = LIMITS): Promise<WrittenTables> {
     return new WrittenTables(directory, limits, (await tablesBehind(directory, 0)).at(-1)?.number ?? 0);
   }
@@ -54,16 +54,13 @@ export class WrittenTables {
   }
 
   async #look(): Promise<void> {
-    try {
-      const tables = await tablesBehind(this.#directory, this.#last);
-      let from = tables.length;
-      for (let kept = 0; from > 0 && kept < this.#limits.keepBytes;) kept += await sizeOf(tables[--from]);
-      for (const { number, path } of tables.slice(0, from)) {
-        await dropCached(path);
-        this.#last = number;
-      }
-    } catch {
-      // A table that is compacted away meanwhile, or no descriptor for it: next time.
+    const tables = await tablesBehind(this.#directory, this.#last).catch(() => []);
+    let from = tables.length;
+    for (let kept = 0; from > 0 && kept < this.#limits.keepBytes;) kept += await sizeOf(tables[--from]);
+    for (const { number, path } of tables.slice(0, from)) {
+      // Compacted away meanwhile, or no descriptor is left for it: then it stays.
+      await dropCached(path).catch(() => undefined);
+      this.#last = number;
     }
   }
 }
@@ -73,15 +70,21 @@ interface Table {
   readonly path: string;
 }
 
+/** Nothing of one that is gone. */
 async function sizeOf(table: Table | undefined): Promise<number> {
-  return table === undefined ? 0 : (await stat(table.path)).size;
+  if (table === undefined) return 0;
+  return await stat(table.path).then(
+    ({ size }) => size,
+    () => 0,
+  );
 }
 
 /** Tables whose numbers are greater, in their order. LevelDB numbers files in the order in which it begins them. */
 async function tablesBehind(directory: string, last: number): Promise<Table[]> {
-  const names = await readdir(directory);
-  return names
-    .map((name) => ({ number: Number(TABLE.exec(name)?.[1] ?? 0), path: join(directory, name) }))
-    .filter(({ number }) => number > last)
-    .sort((a, b) => a.number - b.number);
+  const tables: Table[] = [];
+  for (const name of await readdir(directory)) {
+    const number = Number(TABLE.exec(name)?.[1] ?? 0);
+    if (number > last) tables.push({ number, path: join(directory, name) });
+  }
+  return tables.sort((a, b) => a.number - b.number);
 }

@@ -17,7 +17,7 @@ const LIMITS: WrittenTablesLimits = { lookBytes: 64 * MIB, keepBytes: 64 * MIB }
 /**
  * Takes tables that LevelDB has written, all but the newest, out of the page cache; what LevelDB has mapped and somebody has read stays. A
  * backup would fill it with what nobody is about to read, at the cost of what others have there; and in a virtual machine whose host
- * lends memory page by page, a page that was not used lately costs several times what is written to it (ARCHITECTURE, "What bounds it").
+ * lends memory page by page, a page that was not used lately costs several times what is written to it (ARCHITECTURE, "Decisions that a figure made").
  */
 export class WrittenTables {
   readonly #directory: string;

@@ -10,6 +10,8 @@ interface LibC {
   ioctl(fd: number, request: number, argumentType: string, argument: ArrayBuffer): number;
   fallocate(fd: number, mode: number, offset: number, length: number): number;
   posixFadvise(fd: number, offset: number, length: number, advice: number): number;
+  /** The same by a thread of libuv's pool. */
+  posixFadviseBeside(fd: number, offset: number, length: number, advice: number, done: Done): void;
   /** Paths end with a NUL byte. */
   llistxattr(path: Uint8Array, list: Uint8Array, size: number): number | bigint;
   lgetxattr(path: Uint8Array, name: string, value: Uint8Array, size: number): number | bigint;
@@ -22,6 +24,8 @@ interface LibC {
   mknod(path: Uint8Array, mode: number, device: bigint): number;
   renameat2(fromDirectory: number, from: Uint8Array, toDirectory: number, to: Uint8Array, flags: number): number;
 }
+
+type Done = (error: Error | null, result: number) => void;
 
 let loaded: LibC | undefined;
 
@@ -52,13 +56,15 @@ export function systemCall(name: string, call: () => number | bigint): number {
 function load(): LibC {
   try {
     const library = koffi.load('libc.so.6');
+    const posixFadvise = library.func('int posix_fadvise64(int fd, int64_t offset, int64_t length, int advice)');
     return {
       lseek: library.func('int64_t lseek64(int fd, int64_t offset, int whence)'),
       flock: library.func('int flock(int fd, int operation)'),
       fcntl: library.func('int fcntl(int fd, int command, ...)'),
       ioctl: library.func('int ioctl(int fd, unsigned long request, ...)'),
       fallocate: library.func('int fallocate64(int fd, int mode, int64_t offset, int64_t length)'),
-      posixFadvise: library.func('int posix_fadvise64(int fd, int64_t offset, int64_t length, int advice)'),
+      posixFadvise,
+      posixFadviseBeside: posixFadvise.async as LibC['posixFadviseBeside'],
       llistxattr: library.func('int64_t llistxattr(const uint8_t *path, uint8_t *list, size_t size)'),
       lgetxattr: library.func('int64_t lgetxattr(const uint8_t *path, const char *name, uint8_t *value, size_t size)'),
       lsetxattr: library.func(

@@ -1,19 +1,9 @@
 import { open } from 'node:fs/promises';
-import koffi from 'koffi';
+import { libc } from './libc.js';
+import { ADVICE } from './sparse-file.js';
 
 /** Dropping so much takes a thread of libuv's small pool a few milliseconds; what others want of it comes in between. */
 const PIECE_BYTES = 8 * 1024 * 1024;
-const DONT_NEED = 4;
-
-type Advise = (
-  fd: number,
-  offset: number,
-  length: number,
-  advice: number,
-  done: (error: Error | null, result: number) => void,
-) => void;
-
-let loaded: Advise | undefined;
 
 /**
  * Take what is on the disk of a file, and nobody has mapped, out of the page cache; the main thread goes on meanwhile. Advice only: what the
@@ -31,11 +21,8 @@ export async function dropCached(path: string): Promise<void> {
 }
 
 function dontNeed(fd: number, offset: number, length: number): Promise<void> {
-  loaded ??= koffi.load('libc.so.6').func('int posix_fadvise64(int fd, int64_t offset, int64_t length, int advice)')
-    .async as Advise;
-  const advise = loaded;
   return new Promise((resolve, reject) => {
-    advise(fd, offset, length, DONT_NEED, (error) => {
+    libc().posixFadviseBeside(fd, offset, length, ADVICE.dontNeed, (error) => {
       if (error === null) resolve();
       else reject(error);
     });

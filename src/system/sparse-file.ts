@@ -7,7 +7,8 @@ const SEEK_HOLE = 4;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
 
-const ADVICE = { sequential: 2, willNeed: 3, dontNeed: 4 } as const;
+/** Numbers of posix_fadvise(2). */
+export const ADVICE = { sequential: 2, willNeed: 3, dontNeed: 4 } as const;
 
 /**
  * The offset of the first byte of data at or after `offset`, or undefined if there is none up to

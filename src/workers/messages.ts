@@ -11,6 +11,13 @@ export interface WorkerSettings {
   readonly keys?: FrameKeys | undefined;
 }
 
+/** What a thread is started with. */
+export interface WorkerStart {
+  readonly settings: WorkerSettings;
+  /** One number, shared: not zero when it shall perform no more requests and end. Any message wakes it to see that. */
+  readonly ending: Int32Array;
+}
+
 /** Fill a region, if it has to be read, cut it and name its chunks. */
 export interface CutRequest {
   readonly op: 'cut';

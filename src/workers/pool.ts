@@ -3,7 +3,14 @@ import { Worker } from 'node:worker_threads';
 
 import { UmbraError } from '../common/errors.js';
 import { RegionSlots } from './region-slots.js';
-import type { WorkerAnswer, WorkerFault, WorkerReplies, WorkerRequest, WorkerSettings } from './messages.js';
+import type {
+  WorkerAnswer,
+  WorkerFault,
+  WorkerReplies,
+  WorkerRequest,
+  WorkerSettings,
+  WorkerStart,
+} from './messages.js';
 
 /** A request failed in a worker. */
 export class WorkerError extends Error {
@@ -28,13 +35,15 @@ interface Waiting {
 class PoolThread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Waiting>();
+  readonly #ending = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  readonly #ended: Promise<void>;
   #nextId = 0;
-  #isEnding = false;
   #failure: Error | undefined;
 
   constructor(settings: WorkerSettings) {
     // Without the process's own flags (module loaders, an inspector), which would make every worker slow to start.
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: settings, execArgv: [] });
+    const workerData: WorkerStart = { settings, ending: this.#ending };
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData, execArgv: [] });
     this.#worker.unref();
     this.#worker.on('message', (answer: WorkerAnswer) => {
       this.#settle(answer);
@@ -42,8 +51,11 @@ class PoolThread {
     this.#worker.on('error', (cause) => {
       this.#fail(new UmbraError('INTERNAL', `a worker thread failed: ${cause.message}`, { cause }));
     });
-    this.#worker.on('exit', () => {
-      this.#fail(new UmbraError('INTERNAL', 'a worker thread ended'));
+    this.#ended = new Promise((resolve) => {
+      this.#worker.on('exit', () => {
+        this.#fail(new UmbraError('INTERNAL', 'a worker thread ended'));
+        resolve();
+      });
     });
   }
 
@@ -68,17 +80,22 @@ class PoolThread {
     });
   }
 
-  async terminate(): Promise<void> {
-    // An answer that comes meanwhile must not let the process end before the thread has.
-    this.#isEnding = true;
+  /**
+   * Has the thread end after the request that it is at. It is not terminated: a thread that is just loading a native library, or calls
+   * one that throws, would end the whole process.
+   */
+  async end(): Promise<void> {
+    Atomics.store(this.#ending, 0, 1);
+    this.#worker.postMessage(null);
+    // The process must not end before the thread has.
     this.#worker.ref();
-    await this.#worker.terminate();
+    await this.#ended;
   }
 
   #settle(answer: WorkerAnswer): void {
     const waiting = this.#waiting.get(answer.id);
     this.#waiting.delete(answer.id);
-    if (this.#waiting.size === 0 && !this.#isEnding) this.#worker.unref();
+    if (this.#waiting.size === 0 && Atomics.load(this.#ending, 0) === 0) this.#worker.unref();
     if ('fault' in answer) waiting?.reject(new WorkerError(answer.fault));
     else waiting?.resolve(answer.reply as never);
   }
@@ -123,9 +140,9 @@ export class WorkerPool {
     return this.#pick().call(request);
   }
 
-  /** Ends all threads; what they were at fails. Idempotent. */
+  /** Ends all threads when they are through with what they are at; what waits for them fails. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all(this.#threads.splice(0).map((thread) => thread.terminate()));
+    await Promise.all(this.#threads.splice(0).map((thread) => thread.end()));
   }
 }

@@ -2,14 +2,17 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
 import { REGION_BYTES } from '../../../src/codec/formats.js';
-import type { WorkerAnswer, WorkerRequest } from '../../../src/workers/messages.js';
+import type { WorkerAnswer, WorkerRequest, WorkerStart } from '../../../src/workers/messages.js';
 import { WORKER_SETTINGS } from '../../kit/worker-settings.js';
 
 const SCRIPT = new URL('../../../src/workers/worker.js', import.meta.url);
 
-function startWorker(t: Test): Worker {
-  const worker = new Worker(SCRIPT, { workerData: WORKER_SETTINGS, execArgv: [] });
-  t.teardown(() => worker.terminate());
+function startWorker(t: Test, ending = new Int32Array(new SharedArrayBuffer(4))): Worker {
+  const workerData: WorkerStart = { settings: WORKER_SETTINGS, ending };
+  const worker = new Worker(SCRIPT, { workerData, execArgv: [] });
+  t.teardown(() => {
+    worker.postMessage(null);
+  });
   return worker;
 }
 
@@ -46,4 +49,15 @@ t.test('a defect is named as one', async (t) => {
   const request = { op: 'check', frames: [], digests: JSON.parse('null') as Uint8Array } as const;
   const [first] = await answers(startWorker(t), [{ ...request, frames: [new Uint8Array(60)] }]);
   t.match(first, { id: 0, fault: { kind: 'defect' } });
+});
+
+t.test('a thread that is to end performs no request that waits', async (t) => {
+  const ending = new Int32Array(new SharedArrayBuffer(4));
+  const worker = startWorker(t, ending);
+  const check = { op: 'check', frames: [], digests: new Uint8Array() } as const;
+  t.match(await answers(worker, [check]), [{ id: 0, reply: { faults: [] } }]);
+  Atomics.store(ending, 0, 1);
+  worker.on('message', () => t.fail('it answered'));
+  worker.postMessage({ id: 1, request: check });
+  t.same(await once(worker, 'exit'), [0]);
 });

@@ -4,7 +4,7 @@
  */
 
 /** Version of the whole store; a store with a higher one is refused. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 /** What the `format` file of a store names as its product. */
 export const PRODUCT = 'umbra';

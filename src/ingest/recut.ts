@@ -1,4 +1,5 @@
 import { BLOCK_BYTES } from '../codec/formats.js';
+import type { CuttingSettings } from '../codec/cutting.js';
 import { fillZeros } from '../codec/zeros.js';
 import type { ChunkRef } from '../tree/node.js';
 
@@ -7,6 +8,9 @@ export interface Span {
   readonly first: number;
   readonly end: number;
 }
+
+/** What of a store's settings says how far a change reaches. */
+export type CuttingLimits = Pick<CuttingSettings, 'window' | 'maxBlocks'>;
 
 /** Pairs of first block and number of blocks as spans. */
 export function spansOf(ranges: readonly number[]): Span[] {
@@ -31,15 +35,15 @@ export function joined(spans: readonly Span[]): Span[] {
 
 /**
  * The spans of a region that have to be cut again when blocks of it change; chunks outside them stay, and the result is as if
- * the whole region had been cut. A chunk's end is right again as soon as unchanged content alone decides it.
+ * the whole region had been cut. They begin and end where a chunk ends whatever changes, and where what lies beyond says nothing of what is inside:
+ * at holes, and where the content makes an end, as that block has the highest hash around.
  * @param chunks as they were, in order
  * @param changed in order, not overlapping
- * @param maxBlocks the store's longest chunk
  */
-export function spansToCut(chunks: readonly ChunkRef[], changed: readonly Span[], maxBlocks: number): Span[] {
+export function spansToCut(chunks: readonly ChunkRef[], changed: readonly Span[], cutting: CuttingLimits): Span[] {
   const spans: Span[] = [];
   for (const { first, end } of changed) {
-    const span = { first: startOf(chunks, first), end: endOf(chunks, end, maxBlocks) };
+    const span = { first: startOf(chunks, first, cutting), end: endOf(chunks, end, cutting) };
     const last = spans.at(-1);
     if (last !== undefined && span.first <= last.end) {
       spans[spans.length - 1] = { first: last.first, end: Math.max(last.end, span.end) };
@@ -98,24 +102,36 @@ function endBlock({ firstBlock, blocks }: ChunkRef): number {
   return firstBlock + blocks;
 }
 
-/**
- * Where cutting begins for a change from `block` on: with the chunk that holds that block, or that ended before it, maybe only
- * since a hole was there. Where a chunk begins is decided by what lies before it.
- */
-function startOf(chunks: readonly ChunkRef[], block: number): number {
-  const chunk = chunks.find((candidate) => candidate.firstBlock <= block && endBlock(candidate) >= block);
-  return chunk?.firstBlock ?? block;
+/** Where cutting begins for a change from `block` on: no later than there. */
+function startOf(chunks: readonly ChunkRef[], block: number, limits: CuttingLimits): number {
+  // A chunk that ended before the change may have done so only since a hole was there.
+  let index = chunks.findLastIndex(({ firstBlock }) => firstBlock <= block);
+  let start = chunks[index];
+  if (start === undefined || endBlock(start) < block) return block;
+  for (let before = chunks[--index]; before !== undefined; before = chunks[--index]) {
+    if (endBlock(before) < start.firstBlock || mayBegin(before, start, block, limits)) break;
+    start = before;
+  }
+  return start.firstBlock;
 }
 
-/** The first end of a chunk behind `block` that holds whatever came before: it is not there only because the chunk was full. */
-function endOf(chunks: readonly ChunkRef[], block: number, maxBlocks: number): number {
+/** Whether cutting for a change from `block` on may begin with a chunk, that begins where another ends. */
+function mayBegin(before: ChunkRef, chunk: ChunkRef, block: number, { window, maxBlocks }: CuttingLimits): boolean {
+  const { firstBlock, blocks } = chunk;
+  if (before.blocks < maxBlocks) return firstBlock + window <= block;
+  // One that ended since it was full leaves open whether the content makes an end just behind that.
+  return blocks > window && firstBlock + 2 * window <= block;
+}
+
+/** Where cutting ends for a change up to `block`: no sooner than there. */
+function endOf(chunks: readonly ChunkRef[], block: number, { window, maxBlocks }: CuttingLimits): number {
   let end = block;
   for (const chunk of chunks) {
     if (endBlock(chunk) <= end) continue;
     // A hole ends a chunk anyhow.
     if (chunk.firstBlock > end) break;
     end = endBlock(chunk);
-    if (chunk.blocks < maxBlocks) break;
+    if (chunk.blocks < maxBlocks && end > block + window) break;
   }
   return end;
 }

@@ -111,14 +111,14 @@ export class Upload {
   attach(connection: UploadConnection, done?: DoneFrame): void {
     if (this.#connection !== undefined) throw new UmbraError('MACHINE_BUSY', 'the upload has a connection already');
     this.#connection = connection;
-    const { seed, zeroBits, maxBlocks } = this.#parts.store.format.cutting;
+    const { seed, zeroBits, window, maxBlocks } = this.#parts.store.format.cutting;
     const reread = this.#volumes.map((volume) => volume.reread);
     const begun: BegunFrame = {
       t: 'begun',
       upload: this.id,
       rest: this.#left?.rest ?? this.#volumes.map(({ rest }) => rest),
       ...(reread.some((regions) => regions.length > 0) ? { reread } : {}),
-      cutting: { seed: seed.toString(16).padStart(16, '0'), zeroBits, maxBlocks },
+      cutting: { seed: seed.toString(16).padStart(16, '0'), zeroBits, window, maxBlocks },
       ...(this.#settled === undefined ? {} : { settled: this.#settled }),
       ...(done === undefined ? {} : { done }),
     };

@@ -217,7 +217,7 @@ export class VolumeIngest {
     const old = isBased ? ((await this.#base?.chunks(region)) ?? []) : await this.#knownChunks(region);
     const under = isBased ? old : [];
     return await this.#withSlot(async (slot) => {
-      const spans = spansToCut(under, change.changed, this.#maxBlocks);
+      const spans = spansToCut(under, change.changed, this.#options.store.format.cutting);
       const places = spans.flatMap(({ first, end }) => [first, end]);
       const kept = chunksToRead(under, spans, change.changed);
       const { pool, store, sent } = this.#options;

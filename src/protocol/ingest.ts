@@ -121,7 +121,12 @@ export interface BegunFrame {
    */
   readonly reread?: readonly (readonly number[])[];
   /** How to cut regions into chunks; `seed` is 16 hex digits. */
-  readonly cutting: { readonly seed: string; readonly zeroBits: number; readonly maxBlocks: number };
+  readonly cutting: {
+    readonly seed: string;
+    readonly zeroBits: number;
+    readonly window: number;
+    readonly maxBlocks: number;
+  };
   /** The last region that is settled; what is behind it is to be sent. */
   readonly settled?: RegionPlace;
   /** The upload is complete already: its answer was lost. */

@@ -10,7 +10,7 @@ import { RemoteStore, type RemoteStoreOptions } from './remote-store.js';
 const REGION_CACHE_BYTES = 32 * 1024 * 1024;
 const CHUNK_CACHE_BYTES = 16 * 1024 * 1024;
 /** The threads only decode, for which it does not matter how chunks are cut. */
-const ANY_CUTTING = { seed: 0n, zeroBits: 4, maxBlocks: 64 };
+const ANY_CUTTING = { seed: 0n, zeroBits: 0, window: 7, maxBlocks: 64 };
 
 /** Everything that reading the shadow copies of a server elsewhere takes. */
 export interface Reading {

@@ -44,6 +44,8 @@ const SEED = /^[0-9a-f]{16}$/;
 const NO_SEED = '0'.repeat(16);
 /** How the names of objects are made of their digests. */
 const KEYED_NAMES = 'hmac-sha-256';
+/** The format whose cutting has no window, which an older Umbra reads, too. */
+const WITHOUT_WINDOW = 1;
 const DEFAULT_COMPRESSION: CompressionSettings = { codec: 'zstd', level: 1 };
 
 /** @throws {UmbraError} BAD_ARGUMENT for a seed that is none */
@@ -57,7 +59,7 @@ export function newFormatRecord(options: CreateOptions, nowMs: number): FormatRe
   return {
     id: randomUUID(),
     createdMs: nowMs,
-    cutting: { seed, zeroBits: 4, maxBlocks: 64 },
+    cutting: { seed, zeroBits: 0, window: 7, maxBlocks: 64 },
     compression: options.compression ?? DEFAULT_COMPRESSION,
     ...(options.encryption === undefined ? {} : { encryption: { cipher: options.encryption.cipher } }),
   };
@@ -68,7 +70,7 @@ export function encodeFormatRecord(record: FormatRecord): string {
   const { cutting, encryption, ...rest } = record;
   const text = {
     product: PRODUCT,
-    formatVersion: FORMAT_VERSION,
+    formatVersion: cutting.window === 0 ? WITHOUT_WINDOW : FORMAT_VERSION,
     ...rest,
     cutting: { ...cutting, seed: encryption === undefined ? cutting.seed.toString(16).padStart(16, '0') : null },
     encryption: encryption ?? null,
@@ -92,6 +94,7 @@ export function parseFormatRecord(text: string, where: string): FormatRecord {
   const compression = asObject(value['compression']);
   const seed = encryption === undefined ? cutting['seed'] : NO_SEED;
   const { zeroBits, maxBlocks } = cutting;
+  const window = version === WITHOUT_WINDOW ? 0 : cutting['window'];
   const { codec, level } = compression;
   const { id, createdMs } = value;
   if (
@@ -100,6 +103,7 @@ export function parseFormatRecord(text: string, where: string): FormatRecord {
     typeof seed !== 'string' ||
     !SEED.test(seed) ||
     !isWholeNumber(zeroBits, 0, 16) ||
+    !isWholeNumber(window, 0, 64) ||
     !isWholeNumber(maxBlocks, 1, 1024) ||
     (codec !== 'zstd' && codec !== 'lz4') ||
     !isWholeNumber(level, 1, 19)
@@ -109,7 +113,7 @@ export function parseFormatRecord(text: string, where: string): FormatRecord {
   return {
     id,
     createdMs,
-    cutting: { seed: BigInt(`0x${seed}`), zeroBits, maxBlocks },
+    cutting: { seed: BigInt(`0x${seed}`), zeroBits, window, maxBlocks },
     compression: { codec, level },
     ...(encryption === undefined ? {} : { encryption }),
   };

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { cutRegion } from '../../../src/codec/cutting.js';
+import { cutRegion, type CuttingSettings } from '../../../src/codec/cutting.js';
 import { digestOf } from '../../../src/codec/digest.js';
 import { BLOCK_BYTES } from '../../../src/codec/formats.js';
 import { chunksToRead, mergeChunks, spansToCut, type Span } from '../../../src/ingest/recut.js';
@@ -8,8 +8,16 @@ import { Random, testSeed } from '../../kit/random.js';
 
 const BLOCKS = 128;
 
-function cut(region: Buffer, maxBlocks: number, first = 0, end = BLOCKS): ChunkRef[] {
-  const settings = { seed: 7n, zeroBits: 2, maxBlocks };
+/** By low hashes, by high ones, and by both. */
+const CUTTINGS = [
+  { zeroBits: 2, window: 0 },
+  { zeroBits: 0, window: 1 },
+  { zeroBits: 0, window: 2 },
+  { zeroBits: 0, window: 7 },
+  { zeroBits: 1, window: 2 },
+];
+
+function cut(region: Buffer, settings: CuttingSettings, first = 0, end = BLOCKS): ChunkRef[] {
   const bytes = region.subarray(first * BLOCK_BYTES, end * BLOCK_BYTES);
   return cutRegion(bytes, settings).map(({ firstBlock, blocks }) => {
     const at = (first + firstBlock) * BLOCK_BYTES;
@@ -26,11 +34,12 @@ function fillBlock(region: Buffer, block: number, random: Random): void {
 t.test('cutting only what a change disturbs gives what cutting everything gives', (t) => {
   const random = new Random(testSeed(t));
   let kept = 0;
-  for (let round = 0; round < 400; round++) {
-    const maxBlocks = [3, 8, 64][round % 3] ?? 64;
+  for (let round = 0; round < 900; round++) {
+    const cutting = CUTTINGS[random.below(CUTTINGS.length)] ?? { zeroBits: 0, window: 0 };
+    const settings = { seed: 7n, maxBlocks: [3, 8, 64][round % 3] ?? 64, ...cutting };
     const region = Buffer.alloc(BLOCKS * BLOCK_BYTES);
     for (let block = 0; block < BLOCKS; block++) fillBlock(region, block, random);
-    const before = cut(region, maxBlocks);
+    const before = cut(region, settings);
     const old = Buffer.from(region);
     const changed: Span[] = [];
     for (let at = random.below(BLOCKS); at < BLOCKS; at += 1 + random.below(BLOCKS)) {
@@ -39,10 +48,10 @@ t.test('cutting only what a change disturbs gives what cutting everything gives'
       changed.push({ first: at, end });
       at = end;
     }
-    const spans = spansToCut(before, changed, maxBlocks);
-    const fresh = spans.flatMap(({ first, end }) => cut(region, maxBlocks, first, end));
+    const spans = spansToCut(before, changed, settings);
+    const fresh = spans.flatMap(({ first, end }) => cut(region, settings, first, end));
     const merged = mergeChunks(before, spans, fresh);
-    t.strictSame(merged, cut(region, maxBlocks), `round ${round}`);
+    t.strictSame(merged, cut(region, settings), `round ${round}`);
     kept += merged.length - fresh.length;
     const readable = assemble(old, before, spans, changed, region);
     for (const { first, end } of spans) {

@@ -87,7 +87,7 @@ t.test('a directory of something else, a newer store, a format file that is dama
   const { directory: store } = await prepare(t);
   const file = path.join(store, 'format');
   const text = readFileSync(file, 'utf8');
-  writeFileSync(file, text.replace('"formatVersion": 1', '"formatVersion": 2'));
+  writeFileSync(file, text.replace('"formatVersion": 2', '"formatVersion": 3'));
   await t.rejects(open(store), { code: 'STORE_NEWER' });
   writeFileSync(file, text.replace('"umbra"', '"penumbra"'));
   await t.rejects(open(store), { code: 'STORE_FOREIGN' });

@@ -13,6 +13,7 @@ export interface CreateStore {
   readonly codec?: 'zstd' | 'lz4';
   readonly level?: number;
   readonly seed?: string;
+  readonly format?: '1' | '2';
   /** Encrypt it; with what the secret is. */
   readonly cipher?: 'aes-256-gcm' | 'chacha20-poly1305';
 }

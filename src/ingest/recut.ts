@@ -116,11 +116,15 @@ function startOf(chunks: readonly ChunkRef[], block: number, limits: CuttingLimi
 }
 
 /** Whether cutting for a change from `block` on may begin with a chunk, that begins where another ends. */
-function mayBegin(before: ChunkRef, chunk: ChunkRef, block: number, { window, maxBlocks }: CuttingLimits): boolean {
-  const { firstBlock, blocks } = chunk;
+function mayBegin(
+  before: ChunkRef,
+  { firstBlock }: ChunkRef,
+  block: number,
+  { window, maxBlocks }: CuttingLimits,
+): boolean {
   if (before.blocks < maxBlocks) return firstBlock + window <= block;
-  // One that ended since it was full leaves open whether the content makes an end just behind that.
-  return blocks > window && firstBlock + 2 * window <= block;
+  // That one was full leaves open whether the content makes an end less than a window behind: the change must be too far off to matter for that.
+  return firstBlock + 2 * window <= block;
 }
 
 /** Where cutting ends for a change up to `block`: no sooner than there. */

@@ -229,6 +229,8 @@ export interface RebuildResult {
 
 export interface StatsResult {
   readonly store: string;
+  /** The version of its format. */
+  readonly format: number;
   readonly machines: number;
   readonly shadowCopies: number;
   /** Those that are newer than the shadow copies of their machines. */

@@ -21,7 +21,7 @@ const number = validator({ type: 'number' }, (value, field): number => {
 
 const create = object(
   { mode: oneOf('may', 'must') },
-  { codec: oneOf('zstd', 'lz4'), level: number, seed: string, cipher: oneOf(...CIPHERS) },
+  { codec: oneOf('zstd', 'lz4'), level: number, seed: string, format: oneOf('1', '2'), cipher: oneOf(...CIPHERS) },
 );
 
 const backgroundOptions = object({ store: path, idleExitMs: number }, { create, hasSecret: boolean });

@@ -151,6 +151,8 @@ export interface CreateStoreOptions {
   readonly level?: number;
   /** The cutting seed, 16 hex digits; random without it. */
   readonly seed?: string;
+  /** The version of its format, the newest without it. */
+  readonly format?: '1' | '2';
   /** Encrypt it; what is asked for the key opens it from then on. */
   readonly cipher?: CipherName;
 }

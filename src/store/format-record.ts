@@ -22,6 +22,9 @@ export interface FormatRecord {
   readonly encryption?: { readonly cipher: CipherName };
 }
 
+/** Versions of the format that stores can be made with. */
+export type FormatVersion = 1 | 2;
+
 /** How a new store is encrypted. */
 export interface EncryptionOptions {
   readonly cipher: CipherName;
@@ -36,6 +39,8 @@ export interface CreateOptions {
   readonly compression?: CompressionSettings;
   /** 16 hex digits: the cutting seed of a store that this one is to be synchronised with. */
   readonly seed?: string;
+  /** The version of its format, which says how it is cut, too; the newest without it. */
+  readonly format?: FormatVersion;
   readonly encryption?: EncryptionOptions;
 }
 
@@ -44,8 +49,11 @@ const SEED = /^[0-9a-f]{16}$/;
 const NO_SEED = '0'.repeat(16);
 /** How the names of objects are made of their digests. */
 const KEYED_NAMES = 'hmac-sha-256';
-/** The format whose cutting has no window, which an older Umbra reads, too. */
-const WITHOUT_WINDOW = 1;
+/** How stores are cut, by the version of their format. */
+const CUTTING: Readonly<Record<FormatVersion, Omit<CuttingSettings, 'seed'>>> = {
+  1: { zeroBits: 4, window: 0, maxBlocks: 64 },
+  2: { zeroBits: 0, window: 7, maxBlocks: 64 },
+};
 const DEFAULT_COMPRESSION: CompressionSettings = { codec: 'zstd', level: 1 };
 
 /** @throws {UmbraError} BAD_ARGUMENT for a seed that is none */
@@ -59,10 +67,15 @@ export function newFormatRecord(options: CreateOptions, nowMs: number): FormatRe
   return {
     id: randomUUID(),
     createdMs: nowMs,
-    cutting: { seed, zeroBits: 0, window: 7, maxBlocks: 64 },
+    cutting: { seed, ...CUTTING[options.format ?? FORMAT_VERSION] },
     compression: options.compression ?? DEFAULT_COMPRESSION,
     ...(options.encryption === undefined ? {} : { encryption: { cipher: options.encryption.cipher } }),
   };
+}
+
+/** The version of a store's format: only one without a window is read by an older Umbra. */
+export function formatVersionOf({ cutting }: FormatRecord): FormatVersion {
+  return cutting.window === 0 ? 1 : 2;
 }
 
 /** The record as JSON. That of an encrypted store tells nothing that only its keys should: it may be read by everybody. */
@@ -70,7 +83,7 @@ export function encodeFormatRecord(record: FormatRecord): string {
   const { cutting, encryption, ...rest } = record;
   const text = {
     product: PRODUCT,
-    formatVersion: cutting.window === 0 ? WITHOUT_WINDOW : FORMAT_VERSION,
+    formatVersion: formatVersionOf(record),
     ...rest,
     cutting: { ...cutting, seed: encryption === undefined ? cutting.seed.toString(16).padStart(16, '0') : null },
     encryption: encryption ?? null,
@@ -94,7 +107,7 @@ export function parseFormatRecord(text: string, where: string): FormatRecord {
   const compression = asObject(value['compression']);
   const seed = encryption === undefined ? cutting['seed'] : NO_SEED;
   const { zeroBits, maxBlocks } = cutting;
-  const window = version === WITHOUT_WINDOW ? 0 : cutting['window'];
+  const window = version === 1 ? 0 : cutting['window'];
   const { codec, level } = compression;
   const { id, createdMs } = value;
   if (

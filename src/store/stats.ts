@@ -1,5 +1,6 @@
 import { ObjectType } from '../codec/formats.js';
 import type { StatsResult } from '../protocol/api.js';
+import { formatVersionOf } from './format-record.js';
 import { indexEntries, quarantined } from './object-index.js';
 import type { Store } from './store.js';
 
@@ -22,6 +23,7 @@ export async function storeStats(store: Store): Promise<Omit<StatsResult, 'store
     .reduce((sum, volume) => sum + volume.dataBytes, 0);
   const { meta, objects } = store.objectStore;
   return {
+    format: formatVersionOf(store.format),
     machines: store.catalog.machines().length,
     shadowCopies: listings.length,
     replicas: replicas.length,

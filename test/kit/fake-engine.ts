@@ -332,6 +332,7 @@ export class FakeEngine implements Engine {
   stats(): Promise<StatsResult> {
     return Promise.resolve({
       store: this.#store,
+      format: 2,
       machines: 2,
       shadowCopies: 5,
       replicas: 1,

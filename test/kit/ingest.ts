@@ -11,7 +11,6 @@ import type { ByteRange } from '../../src/protocol/api.js';
 import { encodeFrame, readFrames } from '../../src/protocol/frames.js';
 import type { Store } from '../../src/store/store.js';
 import { WorkerPool } from '../../src/workers/pool.js';
-import { TEST_FORMAT } from './test-store.js';
 
 /** A server of uploads over a store, without a network. */
 export interface IngestServer {
@@ -31,7 +30,7 @@ export interface IngestServer {
 export type Cut = () => number | undefined;
 
 export function ingestServer(store: Store, clock: Clock = systemClock): IngestServer {
-  const pool = new WorkerPool({ cutting: TEST_FORMAT.cutting, compression: TEST_FORMAT.compression }, 2);
+  const pool = new WorkerPool(store.format, 2);
   const uploads = new Uploads({ store: () => store, pool: () => pool, clock });
   const ends: unknown[] = [];
   const kinds = new Map<string, JobKind>();

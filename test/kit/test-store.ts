@@ -1,6 +1,6 @@
 import { BLOCK_BYTES, ObjectType, REGION_BYTES } from '../../src/codec/formats.js';
 import { makeCompressor } from '../../src/codec/compression.js';
-import { cutRegion } from '../../src/codec/cutting.js';
+import { cutRegion, type CuttingSettings } from '../../src/codec/cutting.js';
 import { digestOf } from '../../src/codec/digest.js';
 import { encodeFrame } from '../../src/codec/frame.js';
 import type { FrameKeys, FrameSeal } from '../../src/codec/frame-seal.js';
@@ -37,15 +37,15 @@ export function memoryDatabases(): Databases {
 
 /**
  * @param syncedBytes what is synced batch by batch before all is flushed at once: tests have less to write than the store's own limit
- * @param clocks other than this machine's
+ * @param parts clocks other than this machine's, and a format other than {@link TEST_FORMAT}
  */
 export function openTestStore(
   databases: Databases = memoryDatabases(),
   syncedBytes?: number,
-  clocks: Partial<Pick<StoreParts, 'clock' | 'boot' | 'spend'>> = {},
+  parts: Partial<Pick<StoreParts, 'clock' | 'boot' | 'spend' | 'format'>> = {},
 ): Promise<Store> {
   const syncing = syncedBytes === undefined ? {} : { syncedBytes };
-  return Store.open({ ...databases, format: TEST_FORMAT, clock: systemClock, ...syncing, ...clocks });
+  return Store.open({ ...databases, format: TEST_FORMAT, clock: systemClock, ...syncing, ...parts });
 }
 
 /** Back up a machine of one volume from memory, in this thread: what a backup does, without workers and images. */
@@ -118,14 +118,19 @@ export async function makeEmpty(
 }
 
 /** Store the content of a volume, children before parents. */
-export async function ingest(session: IngestSession, content: Buffer, seal?: FrameSeal): Promise<VolumeRecord> {
+export async function ingest(
+  session: IngestSession,
+  content: Buffer,
+  seal?: FrameSeal,
+  cutting: CuttingSettings = TEST_FORMAT.cutting,
+): Promise<VolumeRecord> {
   const regions = regionCount(content.length);
   const builder = new TreeBuilder(regions, async (_, node) => (await session.addPlain(ObjectType.inner, node)).digest);
   const leaves: { region: number; leaf: Buffer }[] = [];
   let dataBytes = 0;
   for (let region = 0; region < regions; region++) {
     const bytes = regionOf(content, region);
-    const chunks = cutRegion(bytes, TEST_FORMAT.cutting).map((cut) => ({ ...cut, plain: plainOf(bytes, cut) }));
+    const chunks = cutRegion(bytes, cutting).map((cut) => ({ ...cut, plain: plainOf(bytes, cut) }));
     dataBytes += chunks.reduce((sum, { blocks }) => sum + blocks * BLOCK_BYTES, 0);
     const refs = chunks.map(({ firstBlock, blocks, plain }) => ({ firstBlock, blocks, digest: digestOf(plain) }));
     const found = await session.find(

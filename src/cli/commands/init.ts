@@ -9,12 +9,13 @@ import { newSecret, sourceAround, sourceOfArgs } from '../key-options.js';
 import type { Session } from '../session.js';
 
 const CODECS = ['zstd', 'lz4'] as const;
+const FORMATS = ['1', '2'] as const;
 const MAX_LEVEL = 19;
 
 export const command: Command = {
   usage: '',
   synopsis:
-    '[--codec zstd|lz4] [--level N] [--seed HEX] [--encrypt [--cipher CIPHER] [--key-file FILE|--passphrase-file FILE|--key-command COMMAND]]',
+    '[--codec zstd|lz4] [--level N] [--seed HEX] [--format 1|2] [--encrypt [--cipher CIPHER] [--key-file FILE|--passphrase-file FILE|--key-command COMMAND]]',
   description: `Make an empty store. "umbra backup" does it too, with the defaults; "init" is for choosing how the store
 compresses and cuts, and whether it is encrypted, which can't be changed later. With --encrypt nobody who has its disk can read it, or tell
 which files are in it, without a key: one from a file, from a passphrase (asked for, if nothing else is given), or what a command prints.
@@ -26,7 +27,7 @@ Without any of its keys the store is lost: keep one where the disk is not. "umbr
     ['umbra init --store /srv/umbra --encrypt --key-file /etc/umbra/key', 'with a key made by "openssl rand -hex 32"'],
     [
       'umbra init --store /srv/copy --seed 0123456789abcdef',
-      'cut like the store with this seed, to be synchronised with it',
+      'cut like the store with this seed, to be synchronised with it; give the --format that "umbra stats" shows of it, too',
     ],
   ],
   next: 'Next: "umbra backup MACHINE IMAGE" makes the first shadow copy.',
@@ -38,6 +39,12 @@ Without any of its keys the store is lost: keep one where the disk is not. "umbr
     cipher: { ...textOption('How it is encrypted; aes-256-gcm without it'), choices: CIPHERS },
     ...KEY_OPTIONS,
     seed: textOption('The seed for cutting, 16 hexadecimal digits; random without it'),
+    format: {
+      ...textOption(
+        'The version of its format; 2 without it. 1 is cut as stores were that were made before, and read by older programs',
+      ),
+      choices: FORMATS,
+    },
   },
   run: async (args, session) => {
     const create = createOptions(args);
@@ -53,6 +60,7 @@ function createOptions(args: Args): CreateStore {
   const codec = args.optionalChoice('codec', CODECS);
   const level = args.optionalInteger('level', 1, MAX_LEVEL);
   const seed = args.optionalText('seed');
+  const format = args.optionalChoice('format', FORMATS);
   const cipher = cipherOf(args);
   if (seed !== undefined && !/^[0-9a-f]{16}$/i.test(seed)) {
     throw new UmbraError('BAD_ARGUMENT', '--seed must be 16 hexadecimal digits');
@@ -62,6 +70,7 @@ function createOptions(args: Args): CreateStore {
     ...(codec === undefined ? {} : { codec }),
     ...(level === undefined ? {} : { level }),
     ...(seed === undefined ? {} : { seed: seed.toLowerCase() }),
+    ...(format === undefined ? {} : { format }),
     ...(cipher === undefined ? {} : { cipher }),
   };
 }

@@ -27,6 +27,7 @@ function describe(stats: StatsResult): string {
     stats.storedBytes > 0 ? ` (${(stats.dataBytes / stats.storedBytes).toFixed(1)} times smaller than data)` : '';
   return formatPairs([
     ['store', stats.store],
+    ['format', String(stats.format)],
     ['machines', formatCount(stats.machines)],
     ['shadow copies', formatCount(stats.shadowCopies)],
     [

@@ -191,6 +191,7 @@ export const stats = shape<api.StatsResult>(
   'StatsResult',
   {
     store: text,
+    format: count,
     machines: count,
     shadowCopies: count,
     replicas: count,

@@ -7,12 +7,13 @@ import type { ChangedRange, CheckpointVolume } from '../../../agent/trackers/tra
 import { toHex } from '../../../src/codec/digest.js';
 import { BLOCK_BYTES, REGION_BYTES } from '../../../src/codec/formats.js';
 import { systemClock } from '../../../src/common/clock.js';
+import { newFormatRecord } from '../../../src/store/format-record.js';
 import type { Store } from '../../../src/store/store.js';
 import { ingestServer, memoryCheckpoint, memoryVolume, type Cut, type IngestServer } from '../../kit/ingest.js';
 import { Random, testSeed } from '../../kit/random.js';
 import { QUIET } from '../../kit/store-model.js';
 import { temporaryDirectory } from '../../kit/temporary.js';
-import { ingest, openTestStore, readBack } from '../../kit/test-store.js';
+import { ingest, memoryDatabases, openTestStore, readBack, TEST_FORMAT } from '../../kit/test-store.js';
 
 interface Lab {
   readonly store: Store;
@@ -28,8 +29,8 @@ interface SendTweaks {
   readonly noBase?: boolean;
 }
 
-async function lab(t: Test): Promise<Lab> {
-  const store = await openTestStore();
+async function lab(t: Test, format = TEST_FORMAT): Promise<Lab> {
+  const store = await openTestStore(memoryDatabases(), undefined, { format });
   const server = ingestServer(store);
   t.teardown(() => server.pool.close());
   const directory = temporaryDirectory(t);
@@ -68,7 +69,7 @@ async function assertExact(t: Test, store: Store, content: Buffer, machine = 'vm
   const read = await readBack(store, listing);
   t.ok(read.subarray(0, content.length).equals(content), 'the bytes are right');
   const session = store.openSession();
-  const whole = await ingest(session, content);
+  const whole = await ingest(session, content, undefined, store.format.cutting);
   session.end();
   const [volume] = (await store.record(listing)).volumes;
   t.equal(toHex(volume?.root ?? new Uint8Array()), toHex(whole.root), 'the tree is right');
@@ -108,30 +109,35 @@ function merged(changes: readonly ChangedRange[], content: Buffer): ChangedRange
   });
 }
 
-t.test('changes upon changes, each shadow copy exact', async (t) => {
-  const random = new Random(testSeed(t));
-  const { store, send, server } = await lab(t);
-  let content = Buffer.alloc(5 * REGION_BYTES + 1536);
-  fillRandom(random, content.subarray(100_000, 6_000_000));
-  await send([memoryVolume('vda', content)]);
-  await assertExact(t, store, content);
-  for (let round = 0; round < 8; round++) {
-    const changes: ChangedRange[] = [];
-    if (round === 4) {
-      const larger = Buffer.alloc(content.length + 2 * REGION_BYTES);
-      content.copy(larger);
-      content = larger;
-    }
-    for (let count = random.below(12); count > 0; count--) writeRandom(content, random, changes);
-    const sent = await send([memoryVolume('vda', content, merged(changes, content))]);
+for (const version of [1, 2] as const) {
+  t.test(`changes upon changes, each shadow copy exact, in a store of format ${version}`, async (t) => {
+    const random = new Random(testSeed(t));
+    const { store, send, server } = await lab(t, {
+      ...TEST_FORMAT,
+      ...newFormatRecord({ seed: '0123456789abcdef', format: version }, 0),
+    });
+    let content = Buffer.alloc(5 * REGION_BYTES + 1536);
+    fillRandom(random, content.subarray(100_000, 6_000_000));
+    await send([memoryVolume('vda', content)]);
     await assertExact(t, store, content);
-    t.ok(sent.sentBytes < content.length / 2, `${sent.sentBytes} bytes were sent`);
-  }
-  t.strictSame(
-    server.ends.filter((end) => end !== undefined),
-    [],
-  );
-});
+    for (let round = 0; round < 8; round++) {
+      const changes: ChangedRange[] = [];
+      if (round === 4) {
+        const larger = Buffer.alloc(content.length + 2 * REGION_BYTES);
+        content.copy(larger);
+        content = larger;
+      }
+      for (let count = random.below(12); count > 0; count--) writeRandom(content, random, changes);
+      const sent = await send([memoryVolume('vda', content, merged(changes, content))]);
+      await assertExact(t, store, content);
+      t.ok(sent.sentBytes < content.length / 2, `${sent.sentBytes} bytes were sent`);
+    }
+    t.strictSame(
+      server.ends.filter((end) => end !== undefined),
+      [],
+    );
+  });
+}
 
 t.test('a replica goes the same way, is replaced, and is the base of what comes next', async (t) => {
   const random = new Random(testSeed(t));

@@ -9,7 +9,15 @@ import { backUp, openTestStore, replicate } from '../../kit/test-store.js';
 
 t.test('counts what is there', async (t) => {
   const store = await openTestStore();
-  t.match(await storeStats(store), { machines: 0, shadowCopies: 0, volumes: 0, logicalBytes: 0, chunks: 0, nodes: 0 });
+  t.match(await storeStats(store), {
+    format: 2,
+    machines: 0,
+    shadowCopies: 0,
+    volumes: 0,
+    logicalBytes: 0,
+    chunks: 0,
+    nodes: 0,
+  });
   const content = Buffer.alloc(2 * REGION_BYTES - 5);
   new Random(1).bytes(5000).copy(content, REGION_BYTES);
   await backUp(store, 'a', content);

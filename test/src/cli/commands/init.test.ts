@@ -14,7 +14,7 @@ void t.test('makes a store once', async (t) => {
 });
 
 void t.test('options have limits', async (t) => {
-  for (const option of ['--codec=zip', '--level=0', '--level=x', '--seed=12']) {
+  for (const option of ['--codec=zip', '--level=0', '--level=x', '--seed=12', '--format=3']) {
     t.match(await runUmbra(['init', option], '/nowhere'), { code: 2 }, option);
   }
 });

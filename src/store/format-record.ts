@@ -75,7 +75,7 @@ export function newFormatRecord(options: CreateOptions, nowMs: number): FormatRe
 
 /** The version of a store's format: only one without a window is read by an older Umbra. */
 export function formatVersionOf({ cutting }: FormatRecord): FormatVersion {
-  return cutting.window === 0 ? 1 : 2;
+  return cutting.window === 0 ? 1 : FORMAT_VERSION;
 }
 
 /** The record as JSON. That of an encrypted store tells nothing that only its keys should: it may be read by everybody. */

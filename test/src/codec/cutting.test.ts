@@ -120,6 +120,25 @@ t.test(
   },
 );
 
+t.test('cut by low hashes, a changed block moves no boundary beyond the next cut that the content makes', (t) => {
+  const random = new Random(testSeed(t));
+  const region = random.bytes(1024 * BLOCK_BYTES);
+  const before = cutRegion(region, BY_LOW_HASHES);
+  for (let round = 0; round < 20; round++) {
+    const changed = Buffer.from(region);
+    const block = random.below(1024);
+    changed.set(random.bytes(64), block * BLOCK_BYTES);
+    const kept = cutRegion(changed, BY_LOW_HASHES).filter((cut) => before.some((other) => sameCut(cut, other)));
+    t.ok(kept.length >= before.length - 8, `block ${block}: ${kept.length} of ${before.length} chunks are the same`);
+    const behind = before.filter(({ firstBlock, blocks }) => firstBlock + blocks <= block - BY_LOW_HASHES.maxBlocks);
+    t.ok(
+      behind.every((cut) => kept.some((other) => sameCut(cut, other))),
+      'nothing changes before it',
+    );
+  }
+  t.end();
+});
+
 t.test('another seed cuts elsewhere', (t) => {
   const region = new Random(1).bytes(1024 * BLOCK_BYTES);
   const starts = new Set(cutRegion(region, SETTINGS).map(({ firstBlock }) => firstBlock));
@@ -156,3 +175,7 @@ t.test('the cuts of a known region', (t) => {
   t.equal(cuts(BY_LOW_HASHES), '0 11 22 26 29 93 118 123 142 153 163 170 195 205 215 216 217 220 244 245 254');
   t.end();
 });
+
+function sameCut(a: Cut, b: Cut): boolean {
+  return a.firstBlock === b.firstBlock && a.blocks === b.blocks;
+}

@@ -106,6 +106,10 @@ function refuseId(args: Args, action: string): void {
 
 function refuseKey(args: Args, action: string): void {
   const given = [...Object.keys(KEY_OPTIONS), 'label'].find((name) => args.optionalText(name) !== undefined);
-  if (given !== undefined)
-    throw new UmbraError('BAD_ARGUMENT', `--${given} is for "add" and "change", not for "${action}"`);
+  if (given === undefined) return;
+  throw new UmbraError('BAD_ARGUMENT', `--${given} is for "add" and "change", not for "${action}"`, {
+    hint:
+      'Leave it out. A server that runs has the key; else $UMBRA_KEY_FILE, $UMBRA_PASSPHRASE_FILE or $UMBRA_KEY_COMMAND opens the store, or ' +
+      'a passphrase that is asked for.',
+  });
 }

@@ -43,7 +43,7 @@ t.test('what makes no sense is refused', async (t) => {
   for (const [commandLine, stderr] of [
     [['key', 'show', 'k1'], /"show" takes no id/],
     [['key', 'add', 'k1', '--key-file', '/k'], /"add" takes no id/],
-    [['key', 'show', '--key-file', '/k'], /--key-file is for "add" and "change"/],
+    [['key', 'show', '--key-file', '/k'], /--key-file is for "add" and "change", not for "show"\nLeave it out\. /],
     [['key', 'remove', 'k1', '--label', 'x'], /--label is for/],
     [['key', 'remove'], /ID/],
     [['key', 'add', '--key-file', '/k', '--key-command', 'x'], /more than one key/],

@@ -1,4 +1,5 @@
-import { chown, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { chown, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { systemClock } from '../../../src/common/clock.js';
@@ -24,6 +25,7 @@ export interface QemuNbdServerOptions {
 }
 
 const DIRECTORY = 'umbra-nbd-';
+const NAME_BYTES = 8;
 const SETTLE_MS = 10_000;
 const POLL_MS = 20;
 
@@ -45,14 +47,15 @@ export class QemuNbdServer {
    */
   async start(qmp: QmpClient): Promise<string> {
     const { notePath, runtimeDirectory, owner } = this.#options;
-    const directory = await mkdtemp(join(runtimeDirectory, DIRECTORY));
+    // A name that nobody guesses, written down before there is anything: an agent that is killed in between leaves nothing that nobody knows of.
+    const directory = join(runtimeDirectory, `${DIRECTORY}${randomBytes(NAME_BYTES).toString('hex')}`);
     const socketPath = join(directory, 'socket');
+    await writeDurably(notePath, JSON.stringify({ socketPath }));
     try {
+      await mkdir(directory, { mode: 0o700 });
       await giveTo(directory, owner);
-      await writeDurably(notePath, JSON.stringify({ socketPath }));
     } catch (error) {
-      // Without the note nobody takes it away later.
-      await rm(directory, { recursive: true, force: true });
+      await this.#forget(directory);
       throw error;
     }
     try {

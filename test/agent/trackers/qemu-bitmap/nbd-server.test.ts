@@ -1,8 +1,10 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { record, text } from '../../../../agent/json-values.js';
@@ -34,6 +36,23 @@ t.test('the disk of the note is full: no directory is left that nobody knows of'
   disk.release();
   t.match(await server.start(monitor), runtime);
   await server.stop(monitor);
+  t.same(readdirSync(runtime), []);
+});
+
+t.test('nothing is made before it is written down: an agent may be killed in between', async (t) => {
+  const directory = temporaryDirectory(t);
+  const runtime = join(directory, 'run');
+  mkdirSync(runtime);
+  const notePath = join(directory, 'server.json');
+  // Opening it waits for a reader.
+  execFileSync('mkfifo', [`${notePath}.new`]);
+  const server = new QemuNbdServer({ notePath, runtimeDirectory: runtime, owner: 0, pid: unseen });
+  const { monitor } = await startMachine(t, directory, { disks: [] });
+  const started = t.rejects(server.start(monitor), { code: 'EINVAL' }, 'a pipe cannot be synced');
+  await setTimeout(50);
+  t.same(readdirSync(runtime), []);
+  t.match(await readFile(`${notePath}.new`, 'utf8'), join(runtime, 'umbra-nbd-'));
+  await started;
   t.same(readdirSync(runtime), []);
 });
 

@@ -102,7 +102,11 @@ export class StoreServer {
     const httpEnded = new Promise((resolve) => {
       this.#http.once('close', resolve);
     });
-    this.ended = httpEnded.then(() => this.#port.server?.ended);
+    this.ended = httpEnded.then(async () => {
+      await this.#port.server?.ended;
+      // Where no client is left the socket is closed before the store is.
+      await this.#stop;
+    });
     this.#opening = this.#open();
   }
 

@@ -38,15 +38,33 @@ export interface StartServerOptions {
  */
 const YOUNG_GENERATION_MIB = 2;
 
+/** What ends a process by its own doing, as LevelDB does over some damage. */
+const CRASHES: ReadonlySet<string | null> = new Set(['SIGABRT', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGSEGV', 'SIGTRAP']);
+
 /** So much of what a server that dies says is kept. */
 const MAX_COMPLAINT = 4000;
 
+/** How a server ended before it answered. */
+interface Death {
+  readonly signal: NodeJS.Signals | null;
+  readonly complaint: string;
+}
+
 /**
- * Start a server in the background, in a session of its own.
+ * Start a server in the background, in a session of its own. One that crashes is started once more: it looks at the store before
+ * LevelDB reads it (src/store/opening-mark.ts), and can say what is damaged.
  * @throws {UmbraError} why it could not start: STORE_NOT_FOUND, STORE_IN_USE when another was
  *   faster, and all the others; SERVER_UNREACHABLE when it died without a reason
  */
-export async function startServer({ program, secret, keySource, ...options }: StartServerOptions): Promise<void> {
+export async function startServer(options: StartServerOptions): Promise<void> {
+  let death = await startOnce(options);
+  if (CRASHES.has(death?.signal ?? null)) death = await startOnce(options);
+  if (death !== undefined)
+    throw new UmbraError('SERVER_UNREACHABLE', `the server ended before it answered: ${death.complaint}`);
+}
+
+/** @returns how it ended, when it died without a reason */
+async function startOnce({ program, secret, keySource, ...options }: StartServerOptions): Promise<Death | undefined> {
   const flags = [`--max-semi-space-size=${YOUNG_GENERATION_MIB}`];
   const argument = JSON.stringify({ ...options, ...(secret === undefined ? {} : { hasSecret: true }) });
   const child = spawn(process.execPath, [...flags, program, argument], {
@@ -59,10 +77,11 @@ export async function startServer({ program, secret, keySource, ...options }: St
   child.stdin?.on('error', () => undefined);
   if (secret !== undefined) child.stdin?.end(JSON.stringify(toWireSecret(secret)));
   try {
-    const complaint = collect(child);
+    const death = collect(child);
     const line = await firstLine(child);
-    if (line === undefined) throw died(await complaint);
+    if (line === undefined) return await death;
     if ('error' in line) throw fromWireError(line.error);
+    return undefined;
   } finally {
     // Nothing of the child may keep this process alive.
     child.unref();
@@ -101,7 +120,7 @@ async function readStartLine(child: ChildProcess): Promise<StartLine | undefined
 }
 
 /** What the child says on standard error, and how it ended. */
-function collect(child: ChildProcess): Promise<string> {
+function collect(child: ChildProcess): Promise<Death> {
   let text = '';
   child.stderr?.setEncoding('utf8');
   child.stderr?.on('data', (more: string) => {
@@ -109,11 +128,8 @@ function collect(child: ChildProcess): Promise<string> {
   });
   return new Promise((resolve) => {
     child.once('close', (code, signal) => {
-      resolve(`${signal ?? `exit code ${code ?? 0}`}${text === '' ? '' : `\n${text.trimEnd()}`}`);
+      const ending = signal ?? `exit code ${code ?? 0}`;
+      resolve({ signal, complaint: text === '' ? ending : `${ending}\n${text.trimEnd()}` });
     });
   });
-}
-
-function died(complaint: string): UmbraError {
-  return new UmbraError('SERVER_UNREACHABLE', `the server ended before it answered: ${complaint}`);
 }

@@ -3,10 +3,14 @@ import { withoutCheck } from './checked.js';
 import { highWaterKey, storeKey } from './keys.js';
 import type { KvReader } from './kv.js';
 
-/** @param id of the store; a `meta` that has none is new. @throws {UmbraError} STORE_FOREIGN */
+/** @param id of the store; a `meta` that has none is new. @throws {UmbraError} STORE_FOREIGN, STORE_DAMAGED */
 export async function assertSameStore(meta: KvReader, id: string): Promise<void> {
   const value = await meta.get(storeKey);
-  if (value === undefined || withoutCheck(storeKey, value)?.toString() === id) return;
+  if (value === undefined) return;
+  const found = withoutCheck(storeKey, value);
+  if (found === undefined)
+    throw new UmbraError('STORE_DAMAGED', "the index of the store is damaged: whose it is can't be read");
+  if (found.toString() === id) return;
   throw new UmbraError('STORE_FOREIGN', 'the index of the store belongs to another store', {
     hint: 'Run "umbra rebuild": it makes the index again from the objects.',
   });

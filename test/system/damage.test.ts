@@ -9,6 +9,7 @@ import { scratch } from '../kit/mount-server.js';
 import { checkVerifies, listedVersions } from '../kit/trust/check.js';
 import { damageFile, dataFiles, flipInside, type Damage } from '../kit/trust/damage-files.js';
 import { contentDigest } from '../kit/trust/machine.js';
+import { change } from '../kit/table-damage.js';
 import { hostedUmbraAt } from '../kit/hosted-umbra.js';
 import { errorOf, type Umbra } from '../kit/umbra-program.js';
 
@@ -185,6 +186,19 @@ for (const damage of DAMAGES) {
     t.equal(await readBlocks(t, store), 0);
   });
 }
+
+t.test('meta: the length of a key, over which LevelDB ends its process', { timeout: 240_000 }, async (t) => {
+  const store = await protectedImage(t, { inTables: true });
+  const { umbra, version } = store;
+  // Of the first entry of the first block: a key has eight bytes of LevelDB's own.
+  for (const table of dataFiles(umbra.store, 'meta')) change(table, (bytes) => (bytes[1] = 1));
+  const listed = await umbra.run('list');
+  t.equal(listed.code, EXIT_CODES.DAMAGED.code, listed.stderr);
+  t.match(errorOf(listed), { message: /meta\/\d+\.ldb is damaged/, hint: /umbra rebuild/ });
+  t.match(umbra.log().join('\n'), /Assertion/, 'a server died of it before one looked');
+  await umbra.rebuild();
+  t.same(await listedVersions(umbra), [version]);
+});
 
 t.test('meta and the format file lost altogether', { timeout: 240_000 }, async (t) => {
   const store = await protectedImage(t);

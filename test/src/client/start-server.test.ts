@@ -58,3 +58,20 @@ void t.test('a program that dies is told with its last words', async (t) => {
     message: /Cannot find module/,
   });
 });
+
+void t.test('one that crashes is started once more, since the next may know why', async (t) => {
+  const store = temporaryDirectory(t);
+  const tries = join(store, 'tries');
+  const program = (name: string, ends: string): string => {
+    const file = join(store, `${name}.cjs`);
+    writeFileSync(file, `const fs = require('fs'); fs.appendFileSync('${tries}', '${name} '); ${ends}`);
+    return file;
+  };
+  const start = (file: string): Promise<void> => startServer({ store, program: file, idleExitMs: 100 });
+  const crash = `process.kill(process.pid, 'SIGABRT');`;
+  const answer = String.raw`fs.writeSync(3, '{"ready":true}\n');`;
+  await start(program('second', `if (fs.readFileSync('${tries}', 'utf8') === 'second ') ${crash} else ${answer}`));
+  await t.rejects(start(program('never', crash)), { code: 'SERVER_UNREACHABLE', message: /SIGABRT/ });
+  await t.rejects(start(program('killed', `process.kill(process.pid, 'SIGKILL');`)), { message: /SIGKILL/ });
+  t.equal(readFileSync(tries, 'utf8'), 'second second never never killed ');
+});

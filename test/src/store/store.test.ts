@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap';
 
 import type { UmbraError } from '../../../src/common/errors.js';
+import { storeKey } from '../../../src/store/keys.js';
 import { openPowerCutKv, type PowerCutKv } from '../../kit/power-cut-kv.js';
 import { Random, testSeed } from '../../kit/random.js';
 import {
@@ -86,6 +87,16 @@ t.test('an index of another store is refused', async (t) => {
     clock: systemClock,
   });
   await t.rejects(foreign, { code: 'STORE_FOREIGN' });
+});
+
+t.test("an index whose mark of its store is damaged is not taken for another store's", async (t) => {
+  const databases = memoryDatabases();
+  await openTestStore(databases);
+  const value = (await databases.meta.get(storeKey)) ?? Buffer.alloc(0);
+  const damaged = Buffer.from(value);
+  damaged.writeUInt8(damaged.readUInt8(5) ^ 1, 5);
+  await databases.meta.write([{ type: 'put', key: storeKey, value: damaged }], { sync: true });
+  await t.rejects(openTestStore(databases), { code: 'STORE_DAMAGED' });
 });
 
 t.test('a shadow copy that is held open is not forgotten, and can be afterwards', async (t) => {

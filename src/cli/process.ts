@@ -89,9 +89,15 @@ function interruption(): AbortSignal {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(EXIT_CODES.CANCELLED.code);
+      if (controller.signal.aborted) endNow();
       controller.abort();
     });
   }
   return controller.signal;
+}
+
+/** By the signal, for which shells say 130: `process.exit` stops worker threads, and one that loads a native module just then aborts the process. */
+function endNow(): void {
+  process.removeAllListeners('SIGINT');
+  process.kill(process.pid, 'SIGINT');
 }

@@ -54,6 +54,23 @@ void t.test('an interruption cancels a backup', async (t) => {
   t.match((await ask(store, 'GET', '/v1/status')).body, { jobs: [] });
 });
 
+void t.test('the second interruption does not wait for the server', async (t) => {
+  const store = storeOf(t);
+  const backup = spawnUmbra(['backup', 'slow', 'a.raw', '--json'], store);
+  const jobs = async (): Promise<string> => JSON.stringify((await ask(store, 'GET', '/v1/status')).body);
+  await until(async () => (await jobs().catch(() => '')).includes('"backup"'));
+  const server = await serverPid(store);
+  process.kill(server, 'SIGSTOP');
+  t.teardown(() => {
+    backup.kill('SIGKILL');
+    process.kill(server, 'SIGCONT');
+  });
+  backup.kill('SIGINT');
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  backup.kill('SIGTERM');
+  t.match(await backup.done, { stdout: '', stderr: 'SIGINT' });
+});
+
 void t.test('a reader that goes away is no error', async (t) => {
   const store = storeOf(t);
   await spawnUmbra(['backup', 'web1', 'a.raw'], store).done;

@@ -5,10 +5,11 @@ import { domainXml, PrivateLibvirt } from '../../../test/kit/libvirt.js';
 import { log } from '../log.js';
 import { run } from '../process.js';
 import { SeededRandom } from '../random.js';
-import { bareWire } from './bare-wire.js';
 import { changeDisk, changeImage, drawRuns, PIECE_BYTES } from './change-disk.js';
 import { Figures } from './figures.js';
 import { AgentsLab, type TimedBackup } from './lab.js';
+import { leastBackup } from './least.js';
+import type { LeastSource } from './least-sender.js';
 import type { Suite, SuiteContext } from './suite.js';
 
 const GIB = 1024 ** 3;
@@ -19,14 +20,16 @@ const SIZES = {
 const MACHINE = 'changed';
 const SCAN = '1 %, scanned';
 const NOTHING = 'nothing';
-const BARE = '1 % by TLS into LevelDB, nothing else';
+const BARE = 'read from QEMU, sent, named, kept, nothing else';
 const LEAST = 'that and a backup of nothing';
+/** Pieces in a run of changes. */
+const RUN = 64;
 /** How much changes, and how many pieces side by side. */
 const PARTS = [
   [0, 1, NOTHING],
   [0.001, 1, '0.1 %'],
   [0.01, 1, '1 %'],
-  [0.01, 64, '1 % in runs'],
+  [0.01, RUN, '1 % in runs'],
 ] as const;
 
 interface ChangingMachine {
@@ -103,11 +106,11 @@ async function measure(context: SuiteContext, machine: ChangingMachine, figures:
       add(what, await lab.backup(MACHINE));
     }
   }
-  await measureBare(lab, Math.round(pieces * 0.01) * PIECE_BYTES, rounds, figures);
+  await measureBare(machine, draw(0.01, RUN), rounds, figures);
   compareWithScan(figures);
 }
 
-/** What is sent goes out between what a backup of nothing does before and after it: both together are the least that a backup of 1 % takes. */
+/** Nothing of it can begin before, or end after, what a backup of nothing does: both together are the least that a backup of 1 % in runs takes. */
 function compareWithScan(figures: Figures): void {
   const [bare, nothing] = [figures.median('s', BARE), figures.median('s', NOTHING)];
   if (bare !== undefined && nothing !== undefined) figures.add('s', LEAST, bare + nothing);
@@ -119,15 +122,40 @@ function compareWithScan(figures: Figures): void {
   }
 }
 
-/** What a backup of as much as 1 % can't take less than, and it has other things to do. */
-async function measureBare(lab: AgentsLab, bytes: number, rounds: number, figures: Figures): Promise<void> {
-  for (let round = 0; round < rounds; round++) {
-    await lab.rest();
-    const directory = path.join(lab.directory, 'bare-wire');
-    const { seconds, processSeconds } = await bareWire(path.join(lab.store, 'tls', 'ca.pem'), directory, bytes);
+/** What a backup of as much as 1 % in runs can't take less than, and it has other things to do. @param offsets of its pieces */
+async function measureBare(
+  { lab, libvirt }: ChangingMachine,
+  offsets: readonly number[],
+  rounds: number,
+  figures: Figures,
+): Promise<void> {
+  await lab.rest();
+  log('changed: the least');
+  const source = {
+    ...(await exportDisk(libvirt, path.join(lab.directory, 'least.sock'))),
+    offsets: offsets.filter((_, index) => index % RUN === 0),
+  };
+  const [pem, directory] = [path.join(lab.store, 'tls', 'ca.pem'), path.join(lab.directory, 'least')];
+  const bytes = offsets.length * PIECE_BYTES;
+  for (const { seconds, processSeconds } of await leastBackup({ pem, directory, source, bytes, rounds })) {
     figures.add('s', BARE, seconds);
     figures.add('of the processors, s', BARE, processSeconds);
   }
+}
+
+/** Have the QEMU of the machine show its disk by NBD. */
+async function exportDisk(
+  libvirt: PrivateLibvirt,
+  socketPath: string,
+): Promise<Pick<LeastSource, 'socketPath' | 'exportName'>> {
+  const ask = async (execute: string, args: object = {}): Promise<string> =>
+    await libvirt.virsh('qemu-monitor-command', MACHINE, JSON.stringify({ execute, arguments: args }));
+  const blocks = JSON.parse(await ask('query-block')) as { return: { inserted?: { 'node-name': string } }[] };
+  const node = blocks.return.find(({ inserted }) => inserted !== undefined)?.inserted?.['node-name'];
+  const exportName = 'least';
+  await ask('nbd-server-start', { addr: { type: 'unix', data: { path: socketPath } } });
+  await ask('block-export-add', { type: 'nbd', id: exportName, 'node-name': node, name: exportName });
+  return { socketPath, exportName };
 }
 
 /** A qcow2 without a hole, made once; what it holds changes with each run. */

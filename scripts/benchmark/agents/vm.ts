@@ -7,6 +7,7 @@ import { BLOCK_BYTES } from '../images.js';
 import { log } from '../log.js';
 import { SeededRandom } from '../random.js';
 import { bareLevel } from './bare-level.js';
+import { barePause } from './bare-pause.js';
 import { changeDisk, drawPieces, PIECE_BYTES, wholePieces } from './change-disk.js';
 import { provideDisk } from './content.js';
 import { GuestWatch, startDomain, type Domain, type DomainOptions } from './domain.js';
@@ -22,6 +23,7 @@ const SIZES = {
 const WATCH_MS = 4000;
 const PEER = 'virtnbdbackup';
 const BARE = 'LevelDB alone';
+const BARE_PAUSE = 'libvirt alone';
 
 /** Full and incremental backups of one running machine, by Umbra and by virtnbdbackup in turn. */
 export const vm: Suite = {
@@ -37,7 +39,7 @@ export const vm: Suite = {
       // virtnbdbackup refuses a machine that has checkpoints of others.
       const ours = await twin('umbra', { libvirt, disk, guest, directory });
       const theirs = await twin(PEER, { libvirt, disk, guest, directory });
-      const run = new VmRun(ours, theirs, directory, figures);
+      const run = new VmRun(ours, theirs, size.diskGib * 1024 ** 3, directory, figures);
       const pieces = wholePieces(dataOffsets, BLOCK_BYTES);
       const count = Math.round((size.diskGib * 1024 ** 3) / 100 / PIECE_BYTES);
       const random = new SeededRandom(seed);
@@ -63,6 +65,7 @@ export const vm: Suite = {
       figures.note(
         `${BARE}: as many bytes as Umbra has sent, put there beside the same guest, with nothing else done to them.`,
       );
+      figures.note(`${BARE_PAUSE}: virsh freezes, begins a backup, and thaws, and does nothing else.`);
       figures.note(`${await Virtnbdbackup.version()}; its times are without and with writing to disk what it wrote.`);
       return [figures];
     } finally {
@@ -91,6 +94,7 @@ type Kind = 'full' | 'incremental';
 class VmRun {
   readonly #ours: Domain;
   readonly #theirs: Domain;
+  readonly #diskBytes: number;
   readonly #directory: string;
   readonly #figures: Figures;
   readonly #peer: Virtnbdbackup;
@@ -98,7 +102,8 @@ class VmRun {
   /** By the last backup. */
   #sentBytes = 0;
 
-  constructor(ours: Domain, theirs: Domain, directory: string, figures: Figures) {
+  constructor(ours: Domain, theirs: Domain, diskBytes: number, directory: string, figures: Figures) {
+    this.#diskBytes = diskBytes;
     this.#ours = ours;
     this.#theirs = theirs;
     this.#directory = directory;
@@ -154,10 +159,13 @@ class VmRun {
     });
   }
 
-  /** What a server that keeps its objects in LevelDB can't take less than. */
+  /** What a server that keeps its objects in LevelDB can't take less than, and who makes checkpoints through libvirt can't pause less than. */
   async #bare(kind: Kind): Promise<void> {
     await this.#ours.libvirt.virsh('resume', this.#ours.name);
     const { seconds, processSeconds } = await bareLevel(path.join(this.#directory, 'bare'), this.#sentBytes);
+    await sleep(WATCH_MS);
+    const pauseMs = await barePause(this.#ours, this.#directory, this.#diskBytes);
+    this.#figures.add(`${kind}: pause, ms`, BARE_PAUSE, pauseMs);
     await this.#ours.libvirt.virsh('suspend', this.#ours.name);
     this.#add(kind, BARE, seconds, processSeconds);
   }

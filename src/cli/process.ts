@@ -96,8 +96,11 @@ function interruption(): AbortSignal {
   return controller.signal;
 }
 
-/** By the signal, for which shells say 130: `process.exit` stops worker threads, and one that loads a native module just then aborts the process. */
+/** By SIGINT, for which shells say 130: `process.exit` stops worker threads, and one that loads a native module just then aborts the process. */
 function endNow(): void {
+  if (process.stdin.isTTY) process.stdin.setRawMode(false);
   process.removeAllListeners('SIGINT');
   process.kill(process.pid, 'SIGINT');
+  // The first process of a container does not end by a signal.
+  process.exit(EXIT_CODES.CANCELLED.code);
 }

@@ -51,14 +51,15 @@ interface Death {
 }
 
 /**
- * Start a server in the background, in a session of its own. One that crashes is started once more: it looks at the store before
- * LevelDB reads it (src/store/opening-mark.ts), and can say what is damaged.
+ * Start a server in the background, in a session of its own. One that crashes is started once more, unless it was to make the store: it looks at
+ * the store before LevelDB reads it (src/store/opening-mark.ts), and can say what is damaged.
  * @throws {UmbraError} why it could not start: STORE_NOT_FOUND, STORE_IN_USE when another was
  *   faster, and all the others; SERVER_UNREACHABLE when it died without a reason
  */
 export async function startServer(options: StartServerOptions): Promise<void> {
   let death = await startOnce(options);
-  if (CRASHES.has(death?.signal ?? null)) death = await startOnce(options);
+  // One that was to make the store may have made it.
+  if (CRASHES.has(death?.signal ?? null) && options.create?.mode !== 'must') death = await startOnce(options);
   if (death !== undefined)
     throw new UmbraError('SERVER_UNREACHABLE', `the server ended before it answered: ${death.complaint}`);
 }

@@ -104,8 +104,8 @@ export class StoreServer {
     });
     this.ended = httpEnded.then(async () => {
       await this.#port.server?.ended;
-      // Where no client is left the socket is closed before the store is.
-      await this.#stop;
+      // Where no client is left the socket is closed before the store is. Whoever stops it is told what fails.
+      await this.#stop?.catch(() => undefined);
     });
     this.#opening = this.#open();
   }

@@ -25,7 +25,7 @@ export interface QemuNbdServerOptions {
 }
 
 const DIRECTORY = 'umbra-nbd-';
-const NAME_BYTES = 8;
+const NAME_BYTES = 6;
 const SETTLE_MS = 10_000;
 const POLL_MS = 20;
 
@@ -48,17 +48,17 @@ export class QemuNbdServer {
   async start(qmp: QmpClient): Promise<string> {
     const { notePath, runtimeDirectory, owner } = this.#options;
     // A name that nobody guesses, written down before there is anything: an agent that is killed in between leaves nothing that nobody knows of.
-    const directory = join(runtimeDirectory, `${DIRECTORY}${randomBytes(NAME_BYTES).toString('hex')}`);
+    const directory = join(runtimeDirectory, `${DIRECTORY}${randomBytes(NAME_BYTES).toString('base64url')}`);
     const socketPath = join(directory, 'socket');
     await writeDurably(notePath, JSON.stringify({ socketPath }));
     try {
       await mkdir(directory, { mode: 0o700 });
-      await giveTo(directory, owner);
     } catch (error) {
-      await this.#forget(directory);
+      await rm(notePath, { force: true });
       throw error;
     }
     try {
+      await giveTo(directory, owner);
       await qmp.execute('nbd-server-start', { addr: { type: 'unix', data: { path: socketPath } } });
       this.#isRunning = true;
       return socketPath;

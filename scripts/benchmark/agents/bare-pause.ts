@@ -9,9 +9,8 @@ import type { Domain } from './domain.js';
 const SYNC_MS = 500;
 
 /**
- * How long a guest stands still, in ms, if libvirt's own client freezes it, begins a backup, and thaws it, and does nothing else, as everybody has to
- * who makes a checkpoint through libvirt. What can be done before is: the guest writes what it holds back, the scratch file is there. By the
- * client's own clock, without its start.
+ * How long a guest stands still, in ms, if libvirt's own client freezes it, begins a backup, and thaws it, and does nothing else. What can be done
+ * before is: the guest writes what it holds back, the scratch file is there. By the client's own clock, without its start.
  */
 export async function barePause({ name, libvirt }: Domain, directory: string, diskBytes: number): Promise<number> {
   const place = path.join(directory, 'pause');
@@ -28,11 +27,12 @@ export async function barePause({ name, libvirt }: Domain, directory: string, di
     const commands = [`domfsfreeze ${name}`, `backup-begin ${name} ${xml} --reuse-external`, `domfsthaw ${name}`];
     const uri = `qemu+unix:///system?socket=${libvirt.socketPath}`;
     const { stdout } = await run('virsh', ['-c', uri, '-t', commands.join('; ')]);
-    await libvirt.virsh('domjobabort', name);
     const times = [...stdout.matchAll(/\(Time: ([\d.]+) ms\)/g)].map(([, ms]) => Number(ms));
     if (times.length !== commands.length) throw new BenchError(`virsh said no times: ${stdout}`);
     return times.reduce((sum, ms) => sum + ms, 0);
   } finally {
+    // Each fails where there is nothing to undo.
+    for (const undo of ['domfsthaw', 'domjobabort']) await libvirt.virsh(undo, name).catch(() => undefined);
     rmSync(place, { recursive: true });
   }
 }

@@ -110,7 +110,7 @@ async function measure(context: SuiteContext, machine: ChangingMachine, figures:
   compareWithScan(figures);
 }
 
-/** Nothing of it can begin before, or end after, what a backup of nothing does: both together are the least that a backup of 1 % in runs takes. */
+/** Nothing of it can begin before, or end after, what a backup of nothing does: both together are about the least that a backup of 1 % in runs takes. */
 function compareWithScan(figures: Figures): void {
   const [bare, nothing] = [figures.median('s', BARE), figures.median('s', NOTHING)];
   if (bare !== undefined && nothing !== undefined) figures.add('s', LEAST, bare + nothing);
@@ -122,7 +122,7 @@ function compareWithScan(figures: Figures): void {
   }
 }
 
-/** What a backup of as much as 1 % in runs can't take less than, and it has other things to do. @param offsets of its pieces */
+/** What every backup of as much as 1 % in runs has to do, and nothing else. @param offsets of its pieces */
 async function measureBare(
   { lab, libvirt }: ChangingMachine,
   offsets: readonly number[],

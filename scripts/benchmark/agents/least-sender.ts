@@ -11,7 +11,7 @@ export interface LeastSource {
   readonly offsets: readonly number[];
 }
 
-/** As many as agents have under way. */
+/** As many regions as agents have under way. */
 const BUFFERS = 8;
 
 /** Read all regions from QEMU and send them, whenever that is asked for, until nobody is there any more. */
@@ -31,13 +31,26 @@ async function sendAll(
   offsets: readonly number[],
   buffers: readonly Buffer[],
 ): Promise<void> {
-  const sent: Promise<unknown>[] = [];
+  const sent: Promise<void>[] = [];
+  let last: Promise<unknown> = Promise.resolve();
   for (const [index, offset] of offsets.entries()) {
+    // Regions are read ahead, and sent in order.
     await sent[index - BUFFERS];
     const buffer = buffers[index % BUFFERS] ?? Buffer.alloc(0);
-    await client.read(buffer, offset);
-    sent.push(new Promise((resolve) => socket.write(buffer, resolve)));
+    const read = client.read(buffer, offset);
+    const writing = Promise.all([read, last]).then(() => ({ flushed: write(socket, buffer) }));
+    last = writing;
+    sent.push(writing.then(({ flushed }) => flushed));
   }
+}
+
+/** Resolves when the memory is free. */
+function write(socket: TLSSocket, bytes: Buffer): Promise<void> {
+  return new Promise((resolve) => {
+    socket.write(bytes, () => {
+      resolve();
+    });
+  });
 }
 
 const [, program, port = '0', source = ''] = process.argv;

@@ -12,6 +12,7 @@ import { keepFreedMemory } from '../../../src/system/malloc.js';
 import { WorkerPool } from '../../../src/workers/pool.js';
 import type { RegionSlot } from '../../../src/workers/region-slots.js';
 import { putsOf, VALUE_BYTES, type BareFigures } from './bare-level.js';
+import { BenchError } from '../bench-error.js';
 import type { LeastSource } from './least-sender.js';
 import { processSeconds } from './process-time.js';
 
@@ -55,12 +56,15 @@ export async function leastBackup({ pem, directory, source, bytes, rounds }: Lea
     sender = spawn(process.execPath, [program, String(port), JSON.stringify(source)], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
-    const [socket] = (await once(server, 'secureConnection')) as [TLSSocket];
+    const died = once(sender, 'exit').then(() => Promise.reject(new BenchError('the sender ended')));
+    // Until somebody waits for it.
+    died.catch(() => undefined);
+    const [socket] = (await Promise.race([once(server, 'secureConnection'), died])) as [TLSSocket];
     const receiver = new Receiver(socket, kv, pool);
     const figures: BareFigures[] = [];
     for (let pass = 0; pass < WARM_PASSES + rounds; pass++) {
       await sleep(REST_MS);
-      figures.push(await measure(sender.pid ?? 0, () => receiver.take(bytes)));
+      figures.push(await measure(sender.pid ?? 0, () => Promise.race([receiver.take(bytes), died])));
     }
     socket.end();
     return figures.slice(WARM_PASSES);

@@ -159,7 +159,7 @@ class VmRun {
     });
   }
 
-  /** What a server that keeps its objects in LevelDB can't take less than, and who makes checkpoints through libvirt can't pause less than. */
+  /** What a server that keeps its objects in LevelDB can't take less than, and what libvirt's own client pauses for. */
   async #bare(kind: Kind): Promise<void> {
     await this.#ours.libvirt.virsh('resume', this.#ours.name);
     const { seconds, processSeconds } = await bareLevel(path.join(this.#directory, 'bare'), this.#sentBytes);

@@ -60,6 +60,7 @@ void t.test('the second interruption does not wait for the server', async (t) =>
   const jobs = async (): Promise<string> => JSON.stringify((await ask(store, 'GET', '/v1/status')).body);
   await until(async () => (await jobs().catch(() => '')).includes('"backup"'));
   const server = await serverPid(store);
+  if (server === 0) throw new Error('the server does not say its process');
   process.kill(server, 'SIGSTOP');
   t.teardown(() => {
     backup.kill('SIGKILL');

@@ -67,11 +67,13 @@ void t.test('one that crashes is started once more, since the next may know why'
     writeFileSync(file, `const fs = require('fs'); fs.appendFileSync('${tries}', '${name} '); ${ends}`);
     return file;
   };
-  const start = (file: string): Promise<void> => startServer({ store, program: file, idleExitMs: 100 });
+  const start = (file: string, mode: 'may' | 'must' = 'may'): Promise<void> =>
+    startServer({ store, program: file, idleExitMs: 100, create: { mode } });
   const crash = `process.kill(process.pid, 'SIGABRT');`;
   const answer = String.raw`fs.writeSync(3, '{"ready":true}\n');`;
   await start(program('second', `if (fs.readFileSync('${tries}', 'utf8') === 'second ') ${crash} else ${answer}`));
   await t.rejects(start(program('never', crash)), { code: 'SERVER_UNREACHABLE', message: /SIGABRT/ });
   await t.rejects(start(program('killed', `process.kill(process.pid, 'SIGKILL');`)), { message: /SIGKILL/ });
-  t.equal(readFileSync(tries, 'utf8'), 'second second never never killed ');
+  await t.rejects(start(program('makes', crash), 'must'), { message: /SIGABRT/ });
+  t.equal(readFileSync(tries, 'utf8'), 'second second never never killed makes ');
 });

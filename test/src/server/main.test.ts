@@ -38,6 +38,7 @@ t.test('a server that nobody needs any more closes its store before it ends', (t
   const argument = JSON.stringify({ store, idleExitMs: 1, create: { mode: 'must' } });
   const { status } = spawnSync(process.execPath, [fileURLToPath(PROGRAM), argument], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    timeout: 60_000,
   });
   t.equal(status, 0);
   t.match(readFileSync(join(store, 'server.log'), 'utf8').trim().split('\n').at(-1), /"message":"stopped"/);

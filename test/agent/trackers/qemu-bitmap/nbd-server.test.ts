@@ -51,7 +51,9 @@ t.test('nothing is made before it is written down: an agent may be killed in bet
   const started = t.rejects(server.start(monitor), { code: 'EINVAL' }, 'a pipe cannot be synced');
   await setTimeout(50);
   t.same(readdirSync(runtime), []);
-  t.match(await readFile(`${notePath}.new`, 'utf8'), join(runtime, 'umbra-nbd-'));
+  const written = await readFile(`${notePath}.new`, 'utf8');
+  t.same(readdirSync(runtime), []);
+  t.match(written, join(runtime, 'umbra-nbd-'));
   await started;
   t.same(readdirSync(runtime), []);
 });

@@ -239,7 +239,8 @@ class History {
   }
 
   #symlink(): void {
-    symlinkSync(`../target-${this.#random.below(1000)}`, this.#newPath());
+    // Nowhere: a write that follows it must not leave this file system.
+    symlinkSync(`../gone/target-${this.#random.below(1000)}`, this.#newPath());
   }
 
   #xattr(): void {

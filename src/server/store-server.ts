@@ -104,8 +104,10 @@ export class StoreServer {
     });
     this.ended = httpEnded.then(async () => {
       await this.#port.server?.ended;
-      // Where no client is left the socket is closed before the store is. Whoever stops it is told what fails.
-      await this.#stop?.catch(() => undefined);
+      // Where no client is left the socket is closed before the store is.
+      await this.#stop?.catch((error: unknown) => {
+        log.error('stopping failed', { error: messageOf(error) });
+      });
     });
     this.#opening = this.#open();
   }

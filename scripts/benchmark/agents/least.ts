@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, type TLSSocket } from 'node:tls';
-import { REGION_BYTES } from '../../../src/codec/formats.js';
+import { BLOCK_BYTES, REGION_BYTES } from '../../../src/codec/formats.js';
 import type { KvStore } from '../../../src/store/kv.js';
 import { openLevelKv } from '../../../src/store/level-kv.js';
 import { keepFreedMemory } from '../../../src/system/malloc.js';
@@ -20,8 +20,9 @@ import { processSeconds } from './process-time.js';
 const WARM_PASSES = 2;
 /** LevelDB is at rest again. */
 const REST_MS = 3000;
-const BLOCKS_PER_VALUE = VALUE_BYTES / 4096;
+const BLOCKS_PER_VALUE = VALUE_BYTES / BLOCK_BYTES;
 const VALUES_PER_REGION = REGION_BYTES / VALUE_BYTES;
+/** Nothing is cut: threads are started with some. */
 const CUTTING = { zeroBits: 0, window: 7, maxBlocks: 64, seed: 0n };
 /** Any chunks of the size that chunks have on average. */
 const PLACES = Array.from({ length: VALUES_PER_REGION }, (_, at) => [at * BLOCKS_PER_VALUE, BLOCKS_PER_VALUE]).flat();

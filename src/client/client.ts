@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, messageOf, UmbraError } from '../common/errors.js';
+import { storeExists } from '../common/store-exists.js';
 import type { Progress } from '../protocol/api.js';
 import { readStream, type StreamResult } from './read-stream.js';
 import { byteStream, type ByteStream } from './byte-stream.js';
@@ -154,7 +155,7 @@ export class Client {
    */
   async startNew(start: StartOptions): Promise<void> {
     const { store } = this.#local();
-    if (await this.isAnswering()) throw new UmbraError('STORE_EXISTS', `there is a store at ${store} already`);
+    if (await this.isAnswering()) throw storeExists(store);
     await startAsking(store, start);
   }
 

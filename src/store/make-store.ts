@@ -2,6 +2,7 @@ import path from 'node:path';
 
 import type { Clock } from '../common/clock.js';
 import { isUmbraError, messageOf, systemCode, UmbraError } from '../common/errors.js';
+import { storeExists } from '../common/store-exists.js';
 import { makeDirectories } from '../system/make-directory.js';
 import { syncDirectory } from '../system/sync-directory.js';
 import { newFormatRecord, readFormatFile, writeFormatFile, type CreateOptions } from './format-record.js';
@@ -23,7 +24,7 @@ export interface MakeOptions {
 export async function isThere({ directory, create }: MakeOptions): Promise<boolean> {
   const found = await hasFormatFile(directory);
   if (found && create?.mustBeNew === true) {
-    throw new UmbraError('STORE_EXISTS', `there is a store at ${directory} already`);
+    throw storeExists(directory);
   }
   if (!found && create === undefined) {
     throw new UmbraError('STORE_NOT_FOUND', `there is no store at ${directory}`, {

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ShadowCopySource } from '../../mount/source.js';
 import { systemClock } from '../../src/common/clock.js';
 import { UmbraError } from '../../src/common/errors.js';
+import { storeExists } from '../../src/common/store-exists.js';
 import { alertStoreOf, type AlertStore } from '../../src/alerts/alert-store.js';
 import { Fleet } from '../../src/agents/fleet.js';
 import { Uploads } from '../../src/ingest/uploads.js';
@@ -85,7 +86,7 @@ const HELD: HeldMachine = {
 export const openFakeEngine: OpenEngine = async ({ store, create, onLocked }) => {
   const format = join(store, 'format');
   if (existsSync(format)) {
-    if (create?.mode === 'must') throw new UmbraError('STORE_EXISTS', `there is a store at ${store} already`);
+    if (create?.mode === 'must') throw storeExists(store);
     if (readFileSync(format, 'utf8') !== 'fake') throw new UmbraError('STORE_FOREIGN', `${store} is not a store`);
   } else {
     if (create === undefined) throw new UmbraError('STORE_NOT_FOUND', `there is no store at ${store}`);

@@ -105,7 +105,7 @@ void t.test('a new store must be new', async (t) => {
   const start = { program, idleExitMs: 200, create: { mode: 'must' } as const };
   const client = new Client({ store, clock: systemClock });
   await client.startNew(start);
-  await t.rejects(client.startNew(start), { code: 'STORE_EXISTS' }, 'with a server');
+  await t.rejects(client.startNew(start), { code: 'STORE_EXISTS', hint: /--store/ }, 'with a server');
   await client.call(requests.stop());
   await t.rejects(client.startNew(start), { code: 'STORE_EXISTS' }, 'without one');
 });

@@ -73,7 +73,7 @@ t.test('makes a store, opens it again, refuses to make it twice', async (t) => {
   const { id } = held.store.format;
   await held.close();
   await held.close();
-  await t.rejects(open(directory, { create: { mustBeNew: true } }), { code: 'STORE_EXISTS' });
+  await t.rejects(open(directory, { create: { mustBeNew: true } }), { code: 'STORE_EXISTS', hint: /--store/ });
   const again = await open(directory, { create });
   t.equal(again.store.format.id, id);
   await again.close();

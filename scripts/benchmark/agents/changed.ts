@@ -24,6 +24,8 @@ const BARE = 'read from QEMU, sent, named, kept, nothing else';
 const LEAST = 'that and a backup of nothing';
 /** Pieces in a run of changes. */
 const RUN = 64;
+/** The snapshot inside the disk that holds what it was made with. */
+const AS_MADE = 'as-made';
 /** How much changes, and how many pieces side by side. */
 const PARTS = [
   [0, 1, NOTHING],
@@ -158,14 +160,10 @@ async function exportDisk(
   return { socketPath, exportName };
 }
 
-/** A qcow2 without a hole, made once; what it holds changes with each run. */
+/** A qcow2 without a hole, made once: each run begins with the same content, since what one has changed is new to the store of the next. */
 async function provideFullDisk(cache: string, diskGib: number, differentMib: number): Promise<string> {
   const disk = path.join(cache, `agents-full-${diskGib}.qcow2`);
-  if (existsSync(disk)) {
-    // What a run that was killed has left in it.
-    for (const bitmap of await bitmapsOf(disk)) await run('qemu-img', ['bitmap', '--remove', disk, bitmap]);
-    return disk;
-  }
+  if (existsSync(disk) && (await isReset(disk))) return disk;
   mkdirSync(cache, { recursive: true });
   const pattern = `${disk}.building-${process.pid}`;
   try {
@@ -176,6 +174,7 @@ async function provideFullDisk(cache: string, diskGib: number, differentMib: num
       return ['-c', `write -q -s ${pattern} ${index * differentMib}M ${differentMib}M`];
     });
     await run('qemu-io', ['-f', 'qcow2', ...writes.flat(), `${disk}.new`]);
+    await run('qemu-img', ['snapshot', '-c', AS_MADE, `${disk}.new`]);
     renameSync(`${disk}.new`, disk);
   } finally {
     rmSync(pattern, { force: true });
@@ -183,10 +182,24 @@ async function provideFullDisk(cache: string, diskGib: number, differentMib: num
   return disk;
 }
 
-async function bitmapsOf(disk: string): Promise<string[]> {
+/** Make a disk what it was when it was made. @returns false for one of an older benchmark, which can't be */
+async function isReset(disk: string): Promise<boolean> {
+  const info = await describe(disk);
+  if (info.snapshots?.some(({ name }) => name === AS_MADE) !== true) return false;
+  // What a run that was killed has left in it.
+  for (const { name } of info['format-specific']?.data?.bitmaps ?? []) {
+    await run('qemu-img', ['bitmap', '--remove', disk, name]);
+  }
+  await run('qemu-img', ['snapshot', '-a', AS_MADE, disk]);
+  return true;
+}
+
+interface ImageInfo {
+  readonly snapshots?: readonly { readonly name: string }[];
+  readonly 'format-specific'?: { readonly data?: { readonly bitmaps?: readonly { readonly name: string }[] } };
+}
+
+async function describe(disk: string): Promise<ImageInfo> {
   const { stdout } = await run('qemu-img', ['info', '--output=json', disk]);
-  const info = JSON.parse(stdout) as {
-    'format-specific'?: { data?: { bitmaps?: { name: string }[] } };
-  };
-  return (info['format-specific']?.data?.bitmaps ?? []).map(({ name }) => name);
+  return JSON.parse(stdout) as ImageInfo;
 }

@@ -163,7 +163,7 @@ async function exportDisk(
 /** A qcow2 without a hole, made once: each run begins with the same content, since what one has changed is new to the store of the next. */
 async function provideFullDisk(cache: string, diskGib: number, differentMib: number): Promise<string> {
   const disk = path.join(cache, `agents-full-${diskGib}.qcow2`);
-  if (existsSync(disk) && (await isReset(disk))) return disk;
+  if (existsSync(disk) && (await tryReset(disk))) return disk;
   mkdirSync(cache, { recursive: true });
   const pattern = `${disk}.building-${process.pid}`;
   try {
@@ -183,7 +183,7 @@ async function provideFullDisk(cache: string, diskGib: number, differentMib: num
 }
 
 /** Make a disk what it was when it was made. @returns false for one of an older benchmark, which can't be */
-async function isReset(disk: string): Promise<boolean> {
+async function tryReset(disk: string): Promise<boolean> {
   const info = await describe(disk);
   if (info.snapshots?.some(({ name }) => name === AS_MADE) !== true) return false;
   // What a run that was killed has left in it.
